@@ -1,0 +1,44 @@
+# Each target sets up what it needs; the second time that takes no time.
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+RESULTS ?= results
+MODELS := miniature_plain miniature_stylised miniature_shape_randomised \
+	miniature_gaussian_noise miniature_blur miniature_adversarial
+MINIATURE := $(RESULTS)/miniature
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/installed
+	$(RUN) code/miniature/draw.py --out $(MINIATURE)
+	$(RUN) code/eval_imagenet.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
+	$(RUN) code/eval_shape_bias.py --model $(MODELS) --stimuli $(MINIATURE)/cue-conflict --results $(RESULTS)
+	@echo "The figure is $(RESULTS)/imagenet_shape_bias/shape_bias.png"
+
+test: $(VENV)/installed-dev
+	$(RUN) -m pytest
+
+lint: $(VENV)/installed-dev
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+format: $(VENV)/installed-dev
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV)
+
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; choose one with make PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt | $(RUN)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

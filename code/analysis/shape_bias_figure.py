@@ -1,0 +1,103 @@
+"""The classic figure of shape bias: one row per category, one marker per observer.
+
+Layout after Geirhos et al., ICLR 2019, figure 4: the fraction of texture decisions grows to the
+right, of shape decisions to the left; a vertical line is an observer's shape bias over all images.
+"""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+from scoring.shape_bias import count_table
+
+matplotlib.use("Agg")  # files only: no display is needed
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+HUMANS = "humans"
+_HUMAN_COLOUR = "#a51e37"
+# Okabe & Ito's colours, which people with colour-vision deficiencies can tell apart.
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#666666", "#000000")
+_MARKERS = "osD^vP<>Xhp*"
+
+
+def by_category(table: pd.DataFrame) -> pd.Series:
+    """Return the shape bias within each shape category, NaN where no decision followed a cue."""
+    values = {}
+    for category, rows in table.groupby("category"):
+        bias = count_table(rows).bias().value
+        values[str(category)] = float("nan") if bias is None else bias
+    return pd.Series(values, dtype=float)
+
+
+def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> None:
+    """Draw decision tables, by observer's name, and write the figure to each of `paths`.
+
+    The name `humans` gets the papers' red circles; categories are ordered by humans' shape bias
+    where they are there, else by the observers' mean.
+    """
+    biases = {name: by_category(table) for name, table in observers.items()}
+    means = pd.DataFrame(biases).mean(axis=1)
+    order = biases.get(HUMANS, means).reindex(means.index).fillna(means).sort_values()
+    rows = {category: row for row, category in enumerate(order.index)}
+    figure, axes = plt.subplots(figsize=(7.2, 6.4), layout="constrained")
+    for number, (name, table) in enumerate(observers.items()):
+        colour, marker = _style(name, number)
+        overall = count_table(table).bias().value
+        if overall is not None:
+            # Every other line is dashed and on top, so that two equal ones are both seen.
+            dashed = number % 2 == 1 and name != HUMANS
+            axes.axvline(
+                1 - overall, color=colour, linewidth=1.4, alpha=0.8,
+                linestyle="--" if dashed else "-", zorder=1.5 if dashed else 1,
+            )  # fmt: skip
+        label = name if overall is None else f"{name} ({overall:.2f})"
+        values = 1 - biases[name]
+        heights = [rows[category] for category in values.index]
+        axes.scatter(
+            values, heights, s=46, color=colour, marker=marker, label=label, zorder=3,
+            edgecolors="white", linewidths=0.6, clip_on=False,
+        )  # fmt: skip
+    _dress(axes, list(order.index))
+    figure.legend(
+        loc="outside lower center", ncols=3, frameon=False, fontsize=9, title="shape bias",
+        title_fontsize=9,
+    )  # fmt: skip
+    for path in paths:
+        figure.savefig(path, dpi=200, metadata=_without_date(path))
+    plt.close(figure)
+
+
+def _style(name: str, number: int) -> tuple[str, str]:
+    if name == HUMANS:
+        return _HUMAN_COLOUR, "o"
+    return _COLOURS[number % len(_COLOURS)], _MARKERS[(number + 1) % len(_MARKERS)]
+
+
+def _dress(axes: Axes, categories: list[str]) -> None:
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.6, len(categories) - 0.4)
+    axes.set_yticks(range(len(categories)), categories)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xticks([tick / 10 for tick in range(11)])
+    axes.set_xlabel("fraction of 'texture' decisions")
+    axes.set_ylabel("shape category")
+    axes.hlines(
+        [row + 0.5 for row in range(len(categories) - 1)], 0, 1, colors="0.85", linewidth=0.8
+    )
+    top = axes.secondary_xaxis("top", functions=(_opposite, _opposite))
+    top.set_xticks([tick / 10 for tick in range(11)])
+    top.set_xlabel("fraction of 'shape' decisions")
+    for side in ("left", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _opposite(fraction: np.ndarray) -> np.ndarray:
+    return 1 - np.asarray(fraction)
+
+
+def _without_date(path: Path) -> dict[str, None]:
+    """Return metadata that keeps equal figures equal, byte for byte."""
+    return {"CreationDate": None} if path.suffix == ".pdf" else {}

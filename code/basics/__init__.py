@@ -1,0 +1,1 @@
+"""Errors, files and downloads: what every other room stands on."""

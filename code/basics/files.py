@@ -1,0 +1,68 @@
+"""Files that appear under their final name only when they are complete."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from basics.errors import storage_error
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Yield a binary file that becomes `path` when the block ends without an error.
+
+    A killed process leaves at most a `.tmp` file behind, which the next attempt replaces.
+    Raises UserError when the disk refuses (full, read-only, no permission).
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise storage_error(error, path) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, atomically."""
+    with written_atomically(path) as file:
+        file.write(text.encode())
+
+
+def make_folder(path: Path) -> Path:
+    """Return `path`, created with its parents; raises UserError when that is impossible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of the file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: Path, wait: bool = False) -> Iterator[BinaryIO]:
+    """Yield the open lock file `path`, which no other process holds inside the block.
+
+    The operating system lets go of the lock when the process ends, however it ends. The file
+    itself stays: deleting it would let two processes lock two files of one name.
+    Raises BlockingIOError when another process holds it and `wait` is False, and OSError when the
+    file cannot be opened or its file system has no locks.
+    """
+    with open(path, "a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield file

@@ -1,0 +1,81 @@
+"""Shape bias on cue-conflict stimuli: whether a model goes by an object's shape or texture.
+
+    python code/eval_shape_bias.py --model resnet50.tv_in1k
+
+Paper: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019.
+Data: 1,280 stimuli, <shape>/<shape><n>-<texture><m>.png; downloaded (~180 MB) into the cache from
+https://github.com/bethgelab/model-vs-human when neither --stimuli nor $BVG_STIMULI names a folder.
+Decision: mean probability over the ImageNet classes of each of 16 categories, the best of them.
+Writes shape-bias, shape-bias/max (the category of the best class), fraction-correct-shape,
+fraction-correct-texture, fraction-neither (of the conflict images; all in [0, 1] and also by
+/category/<name>), top1_acc/cue-conflict and …/congruent (percent); W&B project
+"imagenet_shape_bias"; a decision table per model in the published format; a figure.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from analysis.shape_bias_figure import HUMANS, shape_bias_figure
+from basics.files import write_text
+from evaluation.benchmark import Benchmark, Finished
+from evaluation.decisions import among_categories, categories_of
+from evaluation.session import main
+from images.cue_conflict import cue_conflict, download_cue_conflict
+from images.image_set import existing_folder
+from images.preprocessing import READY_224
+from scoring.decision_table import decision_table, read_folder
+from scoring.shape_bias import shape_bias_metrics
+from stimuli.batch import unchanged
+
+
+def arguments(group):
+    """Add the flags that say where the stimuli and human decisions are."""
+    group.add_argument("--stimuli", metavar="DIR", help="else $BVG_STIMULI, else downloaded")
+    group.add_argument("--humans", metavar="DIR", help="human decision tables, for the figure")
+
+
+def locate(args) -> Path:
+    """Return the folder of the stimuli, downloaded if none is given."""
+    if args.humans:
+        existing_folder(args.humans, "the folder of human decisions", "--humans")
+    given = args.stimuli or os.environ.get("BVG_STIMULI")
+    if not given:
+        return download_cue_conflict()
+    return existing_folder(given, "the folder of cue-conflict stimuli", "--stimuli")
+
+
+def files(finished: list[Finished], args) -> list[Path]:
+    """Write each model's decision table, and the figure of all models of the call."""
+    observers, written = {}, []
+    for model in finished:
+        observers[model.name] = decision_table(model.predictions, model.name, "cue")
+        name = f"cue-conflict_{model.name.replace('_', '-')}_session-1.csv"
+        write_text(model.folder / name, observers[model.name].to_csv(index=False))
+        written.append(model.folder / name)
+    if args.humans:
+        observers[HUMANS] = read_folder(Path(args.humans))
+    figures = [args.results / SHAPE_BIAS.name / f"shape_bias.{kind}" for kind in ("png", "pdf")]
+    shape_bias_figure(observers, figures)
+    return written + figures
+
+
+SHAPE_BIAS = Benchmark(
+    name="imagenet_shape_bias",
+    arguments=arguments,
+    locate=locate,
+    images=lambda folder, classes, args: cue_conflict(folder, categories_of(classes)),
+    stimuli=unchanged,
+    decision=among_categories,
+    decision_columns=("answer_max",),
+    score=shape_bias_metrics,
+    headline=(
+        "shape-bias", "shape-bias/max", "fraction-correct-shape", "fraction-correct-texture",
+        "fraction-neither", "top1_acc/cue-conflict", "top1_acc/cue-conflict/congruent",
+    ),
+    preprocessing=READY_224,
+    files=files,
+)  # fmt: skip
+
+if __name__ == "__main__":
+    sys.exit(main(SHAPE_BIAS, __doc__))

@@ -1,0 +1,1 @@
+"""The loop, the decisions, tracking and the shared command line."""

@@ -1,0 +1,61 @@
+"""What an evaluation script declares: which images, stimuli, decision and scores."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluation.decisions import Decision
+from images.image_set import ImageSet
+from images.preprocessing import STUDY, Preprocessing
+from predictions.table import Predictions
+from scoring.metric import Metric
+from stimuli.batch import Stimuli
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A model's finished result."""
+
+    name: str
+    folder: Path
+    predictions: Predictions
+    metrics: dict[str, Metric]
+
+
+def no_files(finished: list[Finished], arguments: argparse.Namespace) -> list[Path]:
+    """Return no files: the benchmark writes none of its own."""
+    return []
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark.
+
+    name: the folder under --results and the W&B project.
+    arguments: adds the script's own flags.
+    locate: the data's folder, from the arguments; called before any model is loaded.
+    images: folder, the models' classes and the arguments → the image set.
+    stimuli: a batch → (condition, model inputs), one after the other.
+    decision: the models' classes → the decision.
+    score: predictions → metrics.
+    headline: the metrics that the printed table shows.
+    preprocessing: what makes the crops; STUDY lets the user choose each model's own instead.
+    protocol: what else must be the same for two runs to be one result.
+    decision_columns: what the decision adds to the predictions.
+    files: writes what belongs to the benchmark besides (decision tables, figures); returns them.
+    """
+
+    name: str
+    arguments: Callable[[argparse._ArgumentGroup], None]
+    locate: Callable[[argparse.Namespace], Path]
+    images: Callable[[Path, tuple[str, ...], argparse.Namespace], ImageSet]
+    stimuli: Stimuli
+    decision: Callable[[tuple[str, ...]], Decision]
+    score: Callable[[Predictions], dict[str, Metric]]
+    headline: tuple[str, ...]
+    preprocessing: Preprocessing = STUDY
+    protocol: dict[str, Any] = field(default_factory=dict)
+    decision_columns: tuple[str, ...] = ()
+    files: Callable[[list[Finished], argparse.Namespace], list[Path]] = no_files

@@ -1,0 +1,158 @@
+"""The command line that all scripts share, and the guard that turns mishaps into sentences."""
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from basics.errors import UserError, storage_error
+from evaluation.tracking import MODES
+from model_zoo.table import IMAGENET_MEAN, IMAGENET_STD
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+_CACHES = """
+caches: downloads go to $BVG_CACHE (default ~/.cache/bvg), weights to $BVG_WEIGHTS (default
+$BVG_CACHE/weights); timm's weights to $HF_HOME, torchvision's to $TORCH_HOME; matplotlib's fonts to
+$MPLCONFIGDIR. Everything else that is written goes to --results.
+exit codes: 0 done; 2 something the user can mend (one sentence says what); 130 interrupted (the
+same command goes on where it stopped).
+"""
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the flags that every evaluation script has."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=_CACHES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="one or more: a zoo or timm name, torchvision:NAME[/WEIGHTS], file://checkpoint.pth, "
+        "or path/to/file.py:factory; RUNNAME=MODEL names the results",
+    )
+    group = parser.add_argument_group("what is measured (recorded; changing it needs --overwrite)")
+    group.add_argument("--limit", type=_positive, metavar="N", help="a class-balanced subset")
+    group.add_argument("--seed", type=int, default=0, help="of subsets and noise (default 0)")
+    group.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    group.add_argument(
+        "--skip_bad_images",
+        action="store_true",
+        help="leave out images that cannot be decoded; they are counted and recorded",
+    )
+    _add_running(parser)
+    _add_checkpoints(parser)
+    return parser
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how it runs")
+    group.add_argument("--device", default=None, help="cuda, cuda:1, mps, cpu (default: the best)")
+    group.add_argument("--batch_size", type=_positive, default=64, metavar="B")
+    group.add_argument(
+        "--num_workers",
+        type=_count,
+        default=min(8, os.cpu_count() or 1),
+        metavar="W",
+        help="processes that decode images (default: the cores, at most 8)",
+    )
+    group.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    group.add_argument("--overwrite", action="store_true", help="measure anew what is there")
+    group.add_argument(
+        "--wandb",
+        choices=MODES,
+        default="auto",
+        help="auto logs online where you are logged in to W&B, else not at all (default)",
+    )
+
+
+def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("weights")
+    group.add_argument("--weights_dir", type=Path, metavar="DIR", help="of downloaded weights")
+    group.add_argument(
+        "--arch",
+        default="resnet50",
+        help="of file:// checkpoints: a timm name, torchvision:NAME or file.py:factory "
+        "(default resnet50)",
+    )
+    group.add_argument("--mean", type=float, nargs=3, default=IMAGENET_MEAN, metavar="M")
+    group.add_argument("--std", type=float, nargs=3, default=IMAGENET_STD, metavar="S")
+
+
+def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """Return the parsed arguments; `-` and `_` inside the name of a flag are the same."""
+    words = sys.argv[1:] if argv is None else argv
+    return parser.parse_args([_underscored(word) for word in words])
+
+
+def _underscored(word: str) -> str:
+    if not word.startswith("--"):
+        return word
+    flag, equals, value = word[2:].partition("=")
+    return "--" + flag.replace("-", "_") + equals + value
+
+
+def _positive(text: str) -> int:
+    number = _count(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def best_device(wanted: str | None) -> torch.device:
+    """Return the device asked for, or the fastest there is; raises UserError when it is missing."""
+    if wanted is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(
+            f"the device {wanted!r} is not there ({str(error).splitlines()[0]}): use --device cpu, "
+            "or leave --device out"
+        ) from error
+    return device
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Return work()'s exit code; whatever a user can mend becomes one sentence and exit code 2.
+
+    BVG_DEBUG=1 shows the traceback as well.
+    """
+    signal.signal(signal.SIGTERM, _as_interrupt)  # what schedulers send before they kill
+    try:
+        return work()
+    except (UserError, OSError) as error:
+        if os.environ.get("BVG_DEBUG"):
+            traceback.print_exc()
+        sentence = error if isinstance(error, UserError) else _of_system(error)
+        print(f"error: {sentence}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+
+
+def _as_interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _of_system(error: OSError) -> UserError:
+    return storage_error(error, error.filename or "a file")

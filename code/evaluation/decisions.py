@@ -1,0 +1,78 @@
+"""Logits → ranked answers.
+
+A decision maps (B, classes) logits to columns: `answers` (B, K) int16, best first; `confidence`
+(B,) float32, the probability of the best answer; and what a benchmark adds, (B,) int16.
+Ties go to the class that comes first, on every device: sorts are stable.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from basics.errors import UserError
+from images.categories import CATEGORIES, CATEGORY_INDICES
+from images.imagenet import imagenet_classes
+
+Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
+RANKS = 5  # answers kept per image
+
+
+def among_all_classes(model_classes: tuple[str, ...]) -> Decision:
+    """Return the decision that ranks all of the model's classes and keeps the best five."""
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        probabilities = _wide(logits).softmax(dim=1)
+        return _ranked(logits.float(), probabilities)
+
+    return decide
+
+
+def among_categories(model_classes: tuple[str, ...]) -> Decision:
+    """Return the decision among 16 entry-level categories (Geirhos et al. 2018).
+
+    For an ImageNet model: the mean probability over the classes of each category, ranked. Adds
+    `answer_max`, the second rule in use (ood-benchmarks): the category of the best of those
+    classes that belong to one. For a model whose classes are the categories themselves, both
+    rules are the identity. Raises UserError for a model of any other classes.
+    """
+    if model_classes != imagenet_classes():
+        if len(model_classes) != len(CATEGORIES):
+            raise UserError(
+                f"a model of {len(model_classes)} classes cannot choose among 16 categories: it "
+                "needs ImageNet's 1000 classes, or the 16 categories as its classes"
+            )
+        whole = among_all_classes(model_classes)
+        return lambda logits: _with_max(whole(logits))
+    members = [list(indices) for indices in CATEGORY_INDICES.values()]
+    flat = [index for indices in members for index in indices]
+    category_of = torch.tensor([k for k, indices in enumerate(members) for _ in indices])
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        probabilities = _wide(logits).softmax(dim=1)
+        means = torch.stack([probabilities[:, indices].mean(dim=1) for indices in members], dim=1)
+        answers = _ranked(means, means)
+        best = logits[:, flat].float().argmax(dim=1)
+        answers["answer_max"] = category_of.to(best.device)[best].to(torch.int16)
+        return answers
+
+    return decide
+
+
+def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the categories that `among_categories` answers with."""
+    return CATEGORIES if model_classes == imagenet_classes() else model_classes
+
+
+def _wide(logits: torch.Tensor) -> torch.Tensor:
+    """Return the logits in double precision, so that small probabilities do not vanish."""
+    return logits.float() if logits.device.type == "mps" else logits.double()
+
+
+def _ranked(scores: torch.Tensor, probabilities: torch.Tensor) -> dict[str, torch.Tensor]:
+    order = scores.sort(dim=1, descending=True, stable=True).indices[:, :RANKS]
+    confidence = probabilities.gather(1, order[:, :1])[:, 0]
+    return {"answers": order.to(torch.int16), "confidence": confidence.float()}
+
+
+def _with_max(answers: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {**answers, "answer_max": answers["answers"][:, 0]}

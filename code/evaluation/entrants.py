@@ -1,0 +1,123 @@
+"""The models of a call: loaded, checked on one input, and identified, before any long work."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from basics.errors import UserError
+from evaluation.loop import Settings, autocast
+from evaluation.provenance import weights_sha256
+from images.imagenet import VAL_CLASSES, imagenet_classes
+from images.preprocessing import Preprocessing
+from model_zoo.loading import CheckpointOptions, load_model, split_alias
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A model that is ready to be evaluated.
+
+    name: what results, tables and W&B call it.
+    view: the preprocessing of its input.
+    classes: what its logits mean.
+    identity: what must be the same for a result to be this model's.
+    origin: where the weights came from, for the record.
+    """
+
+    name: str
+    model: nn.Module
+    view: Preprocessing
+    classes: tuple[str, ...]
+    identity: dict[str, Any]
+    origin: dict[str, Any]
+
+
+def load_entrants(
+    arguments: argparse.Namespace, settings: Settings, view: Preprocessing | None
+) -> list[Entrant]:
+    """Return the models of --model on the device; `view` None takes each one's own preprocessing.
+
+    Raises UserError for two models of one name, a model that fails on an image, and models whose
+    classes differ from each other's.
+    """
+    named = [split_alias(text) for text in arguments.model]
+    names = [name for name, _ in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(
+                f"two models are called {name!r}: name the results apart with RUNNAME=MODEL"
+            )
+    options = CheckpointOptions(
+        arguments.arch, arguments.mean, arguments.std, arguments.weights_dir
+    )
+    entrants = [_entrant(name, spec, options, settings, view) for name, spec in named]
+    for entrant in entrants[1:]:
+        if entrant.classes != entrants[0].classes:
+            raise UserError(
+                f"{entrants[0].name} and {entrant.name} answer with different classes: evaluate "
+                "them in separate calls"
+            )
+    return entrants
+
+
+def _entrant(
+    name: str,
+    spec: str,
+    options: CheckpointOptions,
+    settings: Settings,
+    view: Preprocessing | None,
+) -> Entrant:
+    model = load_model(spec, options)
+    origin = {"spec": spec, **getattr(model, "origin", {})}
+    identity = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
+    if "file_sha256" in origin:
+        identity["file_sha256"] = origin["file_sha256"]
+    own = view or getattr(model, "native", None)
+    if own is None:
+        raise UserError(
+            f"model {name} does not say how its input is made: use --preprocess study, or give "
+            "the model an attribute `native` (images.preprocessing.Preprocessing)"
+        )
+    model = model.to(settings.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Entrant(name, model, own, _classes(name, model, own, settings), identity, origin)
+
+
+def _portable(spec: str) -> str:
+    """Return the model's name without the folders of its file, which differ between machines."""
+    path, colon, factory = spec.rpartition(":")
+    if path.endswith(".py"):
+        return f"{Path(path).name}{colon}{factory}"
+    if spec.startswith("file://"):
+        return f"file://{Path(spec).name}"
+    return spec
+
+
+@torch.inference_mode()
+def _classes(
+    name: str, model: nn.Module, view: Preprocessing, settings: Settings
+) -> tuple[str, ...]:
+    """Return what the logits mean, after one grey image has shown how many there are."""
+    grey = torch.full((1, 3, view.crop, view.crop), 0.5, device=settings.device)
+    try:
+        with autocast(settings):
+            logits = model(grey.to(memory_format=torch.channels_last))
+    except RuntimeError as error:
+        raise UserError(
+            f"model {name} fails on an image of {view.crop} x {view.crop} pixels "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != 1:
+        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise UserError(f"model {name} must return (1, classes) logits for one image, not {shape}")
+    declared = getattr(model, "classes", None)
+    classes = tuple(declared) if declared else imagenet_classes()
+    if logits.shape[1] != len(classes):
+        expected = f"the {len(classes)} it declares" if declared else f"ImageNet's {VAL_CLASSES}"
+        raise UserError(
+            f"model {name} has {logits.shape[1]} logits, not {expected}: a model of other classes "
+            "names them in its attribute `classes`"
+        )
+    return classes

@@ -1,0 +1,240 @@
+"""The loop: decode once, make each stimulus once, show it to every model.
+
+    for batch: for (condition, x) in stimuli(batch): for model: decide(model(x))
+
+Memory is bounded by one batch under all of its conditions, and by the answers (some bytes per image
+and condition) since the last chunk; never by the data set.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from basics.errors import UserError
+from evaluation.decisions import Decision
+from evaluation.rows import Answers, Columns, as_columns, joined
+from evaluation.stopwatch import Stopwatch
+from images.image_set import ImageSet
+from images.loading import Decoded, decoded_batches
+from images.preprocessing import Preprocessing
+from predictions.store import ResultFolder
+from stimuli.batch import Batch, Stimuli
+
+CHUNK_IMAGES = 256  # a chunk is written after so many images,
+CHUNK_SECONDS = 10.0  # or after so long
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run, as opposed to what to measure (only precision and seed can change a result)."""
+
+    device: torch.device
+    precision: str = "fp32"
+    batch_size: int = 64
+    num_workers: int = 2
+    seed: int = 0
+    skip_bad_images: bool = False
+
+
+@dataclass
+class Member:
+    """A model that takes part in the pass, and its answers that are not yet on disk."""
+
+    name: str
+    model: nn.Module
+    decide: Decision
+    view: Preprocessing
+    store: ResultFolder
+    rows: list[Columns] = field(default_factory=list)
+
+
+def run(
+    images: ImageSet,
+    members: list[Member],
+    stimuli: Stimuli,
+    settings: Settings,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, int]:
+    """Measure what is missing in each member's store; return counters of the work done.
+
+    `progress` is called with the number of images that all members have behind them.
+    Raises UserError for an image that cannot be decoded (unless settings.skip_bad_images), a
+    model that fails or gives numbers that are not finite, and a disk that is full; what was
+    finished before is on disk then.
+    """
+    members = [member for member in members if member.store.done < len(images)]
+    counters = {"images_decoded": 0, "stimuli_made": 0, "model_inputs": 0}
+    if not members:
+        return counters
+    work = _Pass(images, members, stimuli, settings, counters)
+    try:
+        for done in work.batches():
+            progress(done)
+    finally:
+        work.write_chunks()
+    return counters
+
+
+class _Pass:
+    """One pass over the images, from the first one that some member lacks."""
+
+    def __init__(self, images, members, stimuli, settings, counters) -> None:
+        self.images: ImageSet = images
+        self.members: list[Member] = members
+        self.stimuli: Stimuli = stimuli
+        self.settings: Settings = settings
+        self.counters: dict[str, int] = counters
+        self.views = tuple(dict.fromkeys(member.view for member in members))
+        self.watch = Stopwatch(settings.device)
+        self.done = min(member.store.done for member in members)
+        self.info: dict[str, Any] = {"skipped": [], "resized": []}
+        self.written_at, self.written_images = time.monotonic(), self.done
+
+    def batches(self) -> Iterator[int]:
+        """Work through the batches; yield the number of images done after each.
+
+        A batch's answers are fetched from the device only after the next one has been queued, so
+        that the device never waits for the program.
+        """
+        settings = self.settings
+        start = self.done - self.done % settings.batch_size  # batches as in an unbroken run
+        decoded = decoded_batches(
+            self.images,
+            self.views,
+            start,
+            settings.batch_size,
+            settings.num_workers,
+            pin_memory=settings.device.type == "cuda",
+        )
+        queued: tuple[Decoded, dict] | None = None
+        while True:
+            before = time.perf_counter()
+            batch = next(decoded, None)
+            self.watch.seconds["wait"] += time.perf_counter() - before
+            answers = self._answers(batch) if batch is not None else None
+            if queued is not None:
+                yield self._collect(*queued)
+            if batch is None or answers is None:
+                return
+            queued = (batch, answers)
+
+    @torch.inference_mode()
+    def _answers(self, decoded: Decoded) -> dict[int, Answers]:
+        """Return, for each member that lacks some of the batch, its answers by condition."""
+        answers: dict[int, Answers] = {}
+        if not len(decoded.indices):
+            return answers
+        self.counters["images_decoded"] += len(decoded.indices)
+        last = int(decoded.indices[-1])
+        for view, pixels in zip(self.views, decoded.views, strict=True):
+            lacking = [
+                number
+                for number, member in enumerate(self.members)
+                if member.view == view and member.store.done <= last
+            ]
+            if not lacking:
+                continue
+            batch = self._batch(pixels, decoded.indices)
+            for condition, x in self._timed(self.stimuli(batch)):
+                self.counters["stimuli_made"] += len(x)
+                for number in lacking:
+                    self.counters["model_inputs"] += len(x)
+                    answer = self._decide(self.members[number], x)
+                    answers.setdefault(number, []).append((condition, answer))
+        return answers
+
+    def _batch(self, pixels: torch.Tensor, indices: torch.Tensor) -> Batch:
+        device = self.settings.device
+        # The bytes of (B, H, W, 3) are those of (B, 3, H, W) in channels_last: nothing is moved.
+        on_device = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+        names = tuple(self.images.names[i] for i in indices)
+        labels = torch.from_numpy(self.images.labels[indices.numpy()]).to(device)
+        return Batch(on_device.float() / 255, names, labels, self.settings.seed)
+
+    def _timed(self, stimuli: Iterator[tuple[str, torch.Tensor]]):
+        while True:
+            with self.watch.section("stimuli"):
+                stimulus = next(stimuli, None)
+            if stimulus is None:
+                return
+            yield stimulus
+
+    def _decide(self, member: Member, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        with self.watch.section("model"):
+            try:
+                with autocast(self.settings):
+                    logits = member.model(x)
+            except torch.OutOfMemoryError as error:
+                raise UserError(
+                    f"the memory of {self.settings.device} is too small for model {member.name} "
+                    f"and {len(x)} images at once: run it again with a smaller --batch_size"
+                ) from error
+            except RuntimeError as error:
+                reason = str(error).splitlines()[0]
+                raise UserError(
+                    f"model {member.name} failed on images of shape {tuple(x.shape)}: {reason}"
+                ) from error
+            return member.decide(logits)
+
+    def _check(self, decoded: Decoded) -> None:
+        """Note what the batch could not deliver, or refuse to go on without it."""
+        self.watch.seconds["decode"] += decoded.seconds
+        self.info["resized"] += [self.images.names[i] for i in decoded.resized]
+        for index, reason in decoded.failures:
+            if not self.settings.skip_bad_images:
+                raise UserError(
+                    f"the image {self.images.path(index)} cannot be used ({reason}): repair or "
+                    "remove it, or leave such images out with --skip_bad_images (counted and "
+                    "recorded); what was done before it is kept"
+                )
+            self.info["skipped"].append({"image": self.images.names[index], "reason": reason})
+
+    def _collect(self, decoded: Decoded, answers: dict[int, Answers]) -> int:
+        """Fetch a batch's answers from the device, and write a chunk if it is time to."""
+        self._check(decoded)
+        indices = decoded.indices.numpy()
+        fetched = []
+        for number, by_condition in answers.items():
+            member = self.members[number]
+            columns = as_columns(self.images, indices, by_condition)
+            if not np.isfinite(columns["confidence"]).all():
+                raise UserError(
+                    f"model {member.name} gave logits that are not finite numbers in precision "
+                    f"{self.settings.precision}: use --precision fp32, or mend the model"
+                )
+            fresh = np.repeat(indices >= member.store.done, len(by_condition))
+            fetched.append((member, {name: values[fresh] for name, values in columns.items()}))
+        for member, columns in fetched:  # all of them or none: a batch is done as a whole
+            member.rows.append(columns)
+        self.watch.settle()
+        positions = [*indices, *(index for index, _ in decoded.failures)]
+        self.done = int(max(positions)) + 1
+        late = time.monotonic() - self.written_at >= CHUNK_SECONDS
+        if late or self.done - self.written_images >= CHUNK_IMAGES:
+            self.write_chunks()
+        return self.done
+
+    def write_chunks(self) -> None:
+        """Write each member's answers since the last chunk."""
+        info = {**self.info, "seconds": self.watch.take(), "models": len(self.members)}
+        for member in self.members:
+            if self.done > member.store.done:
+                columns = joined(member.rows, member.store.layout.names)
+                member.store.append(self.done, columns, info)
+                member.rows.clear()
+        self.info = {"skipped": [], "resized": []}
+        self.written_at, self.written_images = time.monotonic(), self.done
+
+
+def autocast(settings: Settings):
+    """Return the context in which a model is called for the precision asked for."""
+    if settings.precision in AUTOCAST:
+        return torch.autocast(settings.device.type, dtype=AUTOCAST[settings.precision])
+    return nullcontext()

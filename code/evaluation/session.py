@@ -1,0 +1,191 @@
+"""The main program of every evaluation script: one call, some models, one benchmark."""
+
+import argparse
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from basics.files import make_folder
+from evaluation import command_line
+from evaluation.benchmark import Benchmark, Finished
+from evaluation.entrants import Entrant, load_entrants
+from evaluation.loop import Member, Settings, run
+from evaluation.memory import keep_freed_memory
+from evaluation.progress import Progress
+from evaluation.provenance import environment
+from evaluation.summary import metrics_table, summarise
+from evaluation.tracking import Tracker, resolve_mode
+from images.image_set import ImageSet, class_balanced
+from images.preprocessing import STUDY
+from predictions.store import ResultFolder
+from predictions.table import read_predictions, schema
+from scoring.metric import Metric
+
+
+def main(benchmark: Benchmark, description: str | None, argv: list[str] | None = None) -> int:
+    """Run the benchmark from the command line; return the exit code.
+
+    The printed output ends with a table of the headline metrics.
+    """
+    parser = command_line.parser(description)
+    group = parser.add_argument_group("data")
+    benchmark.arguments(group)
+    if benchmark.preprocessing == STUDY:
+        group.add_argument(
+            "--preprocess",
+            choices=("study", "native"),
+            default="study",
+            help="study: Resize(256) + CenterCrop(224) for every model; native: each model's own",
+        )
+    arguments = command_line.parse(parser, argv)
+    return command_line.guarded(lambda: _evaluate(benchmark, arguments))
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A model, its result folder, and what both must be to belong together."""
+
+    entrant: Entrant
+    store: ResultFolder
+    identity: dict[str, Any]
+
+
+def _evaluate(benchmark: Benchmark, arguments: argparse.Namespace) -> int:
+    make_folder(arguments.results)
+    settings = _settings(arguments)
+    data = benchmark.locate(arguments)
+    native = getattr(arguments, "preprocess", "study") == "native"
+    entrants = load_entrants(arguments, settings, None if native else benchmark.preprocessing)
+    images = benchmark.images(data, entrants[0].classes, arguments)
+    if arguments.limit:
+        images = class_balanced(images, arguments.limit, arguments.seed)
+    with ExitStack() as held:
+        results = [_open(benchmark, images, entrant, arguments, held) for entrant in entrants]
+        finished = _measure(benchmark, arguments, settings, images, results)
+    for path in benchmark.files(finished, arguments):
+        print(f"wrote {path}")
+    print(metrics_table({f.name: f.metrics for f in finished}, benchmark.headline))
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    device = command_line.best_device(arguments.device)
+    keep_freed_memory()
+    # cuDNN would use TF32 for "fp32" convolutions by default: 10 bits of mantissa instead of 23.
+    torch.backends.cudnn.allow_tf32 = arguments.precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
+    return Settings(
+        device,
+        arguments.precision,
+        arguments.batch_size,
+        arguments.num_workers,
+        arguments.seed,
+        arguments.skip_bad_images,
+    )
+
+
+def _open(
+    benchmark: Benchmark,
+    images: ImageSet,
+    entrant: Entrant,
+    arguments: argparse.Namespace,
+    held: ExitStack,
+) -> _Result:
+    """Return the entrant's result folder, locked until `held` is closed."""
+    columns = [*images.columns, *benchmark.decision_columns]
+    layout = schema(benchmark.name, images.classes, columns)
+    store = ResultFolder(arguments.results / benchmark.name / entrant.name, layout)
+    held.callback(store.close)
+    identity = {
+        "benchmark": benchmark.name,
+        "model": entrant.identity,
+        "images": {"count": len(images), "fingerprint": images.fingerprint},
+        "protocol": {
+            **benchmark.protocol,
+            "preprocessing": entrant.view.describe(),
+            "precision": arguments.precision,
+            "limit": arguments.limit,
+            "seed": arguments.seed,
+            "skip_bad_images": arguments.skip_bad_images,
+        },
+    }
+    store.open(identity, arguments.overwrite)
+    return _Result(entrant, store, identity)
+
+
+def _measure(
+    benchmark: Benchmark,
+    arguments: argparse.Namespace,
+    settings: Settings,
+    images: ImageSet,
+    results: list[_Result],
+) -> list[Finished]:
+    """Do what is missing, and return every model's result."""
+    missing = [result for result in results if not _announce(result, len(images))]
+    mode = resolve_mode(arguments.wandb) if missing else "disabled"
+    trackers = {result.entrant.name: Tracker(mode, arguments.results) for result in missing}
+    for result in missing:
+        trackers[result.entrant.name].start(benchmark.name, result.entrant.name, result.identity)
+    decide = benchmark.decision(results[0].entrant.classes)
+    members = [
+        Member(r.entrant.name, r.entrant.model, decide, r.entrant.view, r.store) for r in missing
+    ]
+    with Progress(len(images), benchmark.name) as progress:
+        counters = run(images, members, benchmark.stimuli, settings, progress.update)
+    if counters["images_decoded"]:
+        print(
+            f"decoded {counters['images_decoded']:,} images once for {len(members)} model(s): "
+            f"{counters['stimuli_made']:,} stimuli, {counters['model_inputs']:,} model inputs"
+        )
+    facts = {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
+    record = environment(settings.device)
+    for result in missing:
+        metrics = _complete(benchmark, images, result, record, facts)
+        _mirror(trackers[result.entrant.name], metrics)
+    return [_finished(benchmark, result) for result in results]
+
+
+def _announce(result: _Result, total: int) -> bool:
+    """Say where the result stands, and return whether it is complete."""
+    store, name = result.store, result.entrant.name
+    if store.is_complete():
+        print(f"{name}: already complete in {store.folder} (--overwrite measures it anew)")
+    elif store.done:
+        print(f"{name}: goes on after image {store.done:,} of {total:,}")
+    return store.is_complete()
+
+
+def _complete(
+    benchmark: Benchmark,
+    images: ImageSet,
+    result: _Result,
+    record: dict[str, Any],
+    facts: dict[str, Any],
+) -> dict[str, Metric]:
+    """Put the chunks together, write the summary, and return the metrics."""
+    result.store.consolidate()
+    metrics = benchmark.score(read_predictions(result.store.predictions))
+    summary = summarise(result.store, result.identity, images, metrics)
+    summary |= {"model": result.entrant.origin, "settings": facts, "environment": record}
+    result.store.finish(summary)
+    return metrics
+
+
+def _finished(benchmark: Benchmark, result: _Result) -> Finished:
+    predictions = read_predictions(result.store.predictions)
+    metrics = json.loads(result.store.summary.read_text())["metrics"]
+    as_metrics = {name: Metric(**values) for name, values in metrics.items()}
+    return Finished(result.entrant.name, result.store.folder, predictions, as_metrics)
+
+
+def _mirror(tracker: Tracker, metrics: dict[str, Metric]) -> None:
+    """Log every metric under its own name, and its interval beside it."""
+    values = {name: metric.value for name, metric in metrics.items()}
+    values |= {f"interval/{name}/low": metric.low for name, metric in metrics.items()}
+    values |= {f"interval/{name}/high": metric.high for name, metric in metrics.items()}
+    values = {name: value for name, value in values.items() if value is not None}
+    tracker.log(values)
+    tracker.finish()

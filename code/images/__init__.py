@@ -1,0 +1,1 @@
+"""Folders on disk → ordered, labelled, decoded uint8 crops."""

@@ -1,0 +1,78 @@
+"""Cue-conflict stimuli: images with the shape of one category and the texture of another.
+
+Source: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019; 1,280 images
+(16 shapes x 80), 80 of them with shape = texture.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from basics.errors import UserError
+from basics.fetch import cache_folder, fetch, unpack
+from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
+
+URL = "https://github.com/bethgelab/model-vs-human/releases/download/v0.1/cue-conflict.tar.gz"
+IMAGES = 1_280
+_NAME = re.compile(r"(?P<shape>.+?)\d+-(?P<texture>.+?)\d+")
+
+
+def download_cue_conflict() -> Path:
+    """Return the folder of the published stimuli, downloaded into the cache the first time."""
+    archive = fetch((URL,), cache_folder() / "stimuli" / "cue-conflict.tar.gz")
+    return unpack(archive, archive.with_name("cue-conflict"))
+
+
+def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
+    """Return the stimuli `<shape>/<shape><n>-<texture><m>.png` under `root`.
+
+    Labels are shapes, the column `texture` holds textures, both as indices into `classes` (the
+    categories). Another number than 1,280 is noted in the result, not refused.
+    Raises UserError when folders or names are not of this layout.
+    """
+    folder = existing_folder(root, "the folder of cue-conflict stimuli", "--stimuli")
+    if (folder / "cue-conflict").is_dir():
+        folder = folder / "cue-conflict"
+    files, labels = in_class_folders(folder, classes)
+    if not files:
+        raise UserError(_wrong_layout(folder, classes))
+    unknown = sorted(set(subfolders(folder)) - set(classes))
+    if unknown:
+        raise UserError(f"{folder / unknown[0]} is not one of the {len(classes)} categories")
+    textures = [_texture(folder, file, classes) for file in files]
+    notes = {"partial": {"images": len(files), "expected_images": IMAGES}}
+    return ImageSet(
+        folder,
+        tuple(files),
+        tuple(files),
+        labels,
+        classes,
+        {"texture": np.array(textures, dtype=np.int64)},
+        notes if len(files) != IMAGES else {},
+    )
+
+
+def _texture(folder: Path, file: str, classes: tuple[str, ...]) -> int:
+    path = Path(file)
+    match = _NAME.fullmatch(path.stem)
+    shape, texture = (match["shape"], match["texture"]) if match else ("", "")
+    if shape != path.parent.name or texture not in classes:
+        raise UserError(
+            f"{folder / file} is not named <shape><n>-<texture><m> with two categories, the shape "
+            "being its folder's: rename or remove it"
+        )
+    return classes.index(texture)
+
+
+def _wrong_layout(folder: Path, classes: tuple[str, ...]) -> str:
+    if folder.name in classes:
+        return f"{folder} is one category's folder: give the folder above it, {folder.parent}"
+    for inner in subfolders(folder):
+        if set(subfolders(folder / inner)) & set(classes):
+            return f"{folder} holds no category folders, but {folder / inner} does: give that"
+    return (
+        f"{folder} holds no cue-conflict stimuli: category folders ({', '.join(classes[:3])}, …) "
+        "with files like "
+        f"{classes[0]}1-{classes[1]}2.png are expected"
+    )

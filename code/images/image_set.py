@@ -1,0 +1,131 @@
+"""An ordered, labelled list of image files: what a benchmark looks at."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from basics.errors import UserError
+
+SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images in a fixed order.
+
+    root: the folder that `files` are relative to.
+    files: one path per image.
+    names: one identity per image, which does not depend on where or how the set is stored.
+    labels: (N,) int64, indices into `classes`.
+    classes: the names that labels, and the models' answers, refer to.
+    columns: what else the benchmark knows of each image, (N,) integers by name.
+    notes: what the result must say about the set (for example that it is partial).
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: dict[str, object] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.files)
+
+    def path(self, index: int) -> Path:
+        """Return the file of one image."""
+        return self.root / self.files[index]
+
+    def select(self, indices: np.ndarray) -> "ImageSet":
+        """Return the images at `indices`, in that order."""
+        return replace(
+            self,
+            files=tuple(self.files[i] for i in indices),
+            names=tuple(self.names[i] for i in indices),
+            labels=self.labels[indices],
+            columns={name: column[indices] for name, column in self.columns.items()},
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return a hash of every image's name, size in bytes, label and columns, in order.
+
+        The bytes themselves are not read: hashing 7 GB would take longer than some runs.
+        """
+        digest = hashlib.sha256("\0".join(self.classes).encode())
+        columns = [self.labels, *self.columns.values()]
+        for index, name in enumerate(self.names):
+            values = [int(column[index]) for column in columns]
+            digest.update(f"{name}\0{os.stat(self.path(index)).st_size}\0{values}\n".encode())
+        return digest.hexdigest()
+
+
+def class_balanced(images: ImageSet, limit: int, seed: int) -> ImageSet:
+    """Return `limit` images, the classes as equally often as they allow, in the original order.
+
+    The choice is a pure function of (seed, image names), so it is the same in every condition and
+    on every machine, and a larger limit contains a smaller one.
+    """
+    if limit >= len(images):
+        return images
+    rank_in_class: dict[int, int] = {}
+    keys = {}
+    for index in sorted(range(len(images)), key=lambda i: _order(seed, images.names[i])):
+        label = int(images.labels[index])
+        rank = rank_in_class[label] = rank_in_class.get(label, -1) + 1
+        keys[index] = (rank, _order(seed, images.classes[label]))
+    chosen = sorted(keys, key=lambda index: keys[index])[:limit]
+    return images.select(np.array(sorted(chosen)))
+
+
+def _order(seed: int, name: str) -> bytes:
+    return hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=16).digest()
+
+
+def image_files(folder: Path) -> list[str]:
+    """Return the names of the image files directly in `folder`, sorted; hidden ones left out."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+        )
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Return the names of the folders directly in `folder`, sorted; hidden ones left out."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def existing_folder(path: str | Path, what: str, flag: str) -> Path:
+    """Return `path` as a Path; raises UserError when it is not a folder."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise UserError(f"{what} {folder} {problem}: give the right one with {flag}")
+    return folder
+
+
+def in_class_folders(folder: Path, classes: Iterable[str]) -> tuple[list[str], np.ndarray]:
+    """Return the files `<class>/<file>` under `folder` and their labels.
+
+    Labels are positions in `classes`; classes without a folder simply have no image. Order:
+    by class, then by file name.
+    """
+    files: list[str] = []
+    labels: list[int] = []
+    present = set(subfolders(folder))
+    for label, name in enumerate(classes):
+        if name in present:
+            found = image_files(folder / name)
+            files += [f"{name}/{file}" for file in found]
+            labels += [label] * len(found)
+    return files, np.array(labels, dtype=np.int64)

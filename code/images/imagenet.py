@@ -1,0 +1,101 @@
+"""ImageNet's validation set, in each of the layouts that people keep it in."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from basics.errors import UserError
+from images.flat_val import wnids_of_flat_val
+from images.image_set import ImageSet, existing_folder, image_files, in_class_folders, subfolders
+
+VAL_IMAGES, VAL_CLASSES = 50_000, 1_000
+WHERE = "https://image-net.org/download (ILSVRC2012, validation images; a login is needed)"
+_WNID = re.compile(r"n\d{8}")
+
+
+@cache
+def imagenet_classes() -> tuple[str, ...]:
+    """Return the 1000 wnids of ImageNet-1k in sorted order, the order of the models' logits."""
+    from timm.data import ImageNetInfo  # here, because importing timm takes seconds
+
+    return tuple(ImageNetInfo("imagenet-1k").label_names())
+
+
+def imagenet_val(root: str | Path, classes: tuple[str, ...], partial: bool = False) -> ImageSet:
+    """Return ImageNet val, or a data set of the same layout for other `classes`.
+
+    `root` is ImageNet's folder or its `val`; inside are `<class>/<image>` folders, or the 50,000
+    files of the original archive with the ground truth beside them (see images/flat_val.py).
+    A set whose counts are not those of ImageNet val is refused unless `partial`.
+    Raises UserError for any other layout, naming what was found and the right folder.
+    """
+    given = existing_folder(root, "the ImageNet folder", "--imagenet")
+    folder = given / "val" if (given / "val").is_dir() else given
+    present = set(subfolders(folder)) & set(classes)
+    if present:
+        unknown = sorted(set(subfolders(folder)) - set(classes))
+        files, labels = in_class_folders(folder, classes)
+        names = files
+    else:
+        files = image_files(folder)
+        if not files or (len(folder.name) == 9 and _WNID.fullmatch(folder.name)):
+            raise UserError(_wrong_layout(given, folder, classes))
+        unknown = []
+        wnids = wnids_of_flat_val(folder, files)
+        labels = np.array([classes.index(wnid) for wnid in wnids], dtype=np.int64)
+        names = [f"{wnid}/{file}" for wnid, file in zip(wnids, files, strict=True)]
+    if unknown:
+        raise UserError(
+            f"{folder} has folders that are not classes of the model: {_some(unknown)}; remove "
+            "them, or evaluate a model that knows these classes"
+        )
+    images = ImageSet(folder, tuple(files), tuple(names), labels, classes)
+    return _checked(images, partial)
+
+
+def _checked(images: ImageSet, partial: bool) -> ImageSet:
+    found = (len(images), len(np.unique(images.labels)))
+    if not len(images):
+        raise UserError(f"{images.root} has class folders but no image in them")
+    whole_classes = len(images.classes)
+    is_imagenet = images.classes == imagenet_classes()
+    expected = (VAL_IMAGES, VAL_CLASSES) if is_imagenet else (found[0], whole_classes)
+    if found == expected:
+        return images
+    if not partial:
+        raise UserError(
+            f"{images.root} holds {found[0]:,} images of {found[1]:,} classes, not "
+            f"{expected[0]:,} of {expected[1]:,}: give the whole set, or allow a subset with "
+            "--partial (recorded in the result)"
+        )
+    images.notes["partial"] = {
+        "images": found[0],
+        "classes": found[1],
+        "expected_images": expected[0],
+        "expected_classes": expected[1],
+    }
+    return images
+
+
+def _wrong_layout(given: Path, folder: Path, classes: tuple[str, ...]) -> str:
+    """Return the sentence for a folder that is not a validation set, with the right one if seen."""
+    layout = f"class folders (such as {classes[0]}/) with images in them"
+    if folder.name in classes or _WNID.fullmatch(folder.name):
+        return f"{given} is one class's folder: give the folder above it, {folder.parent}"
+    for inner in subfolders(folder):
+        for candidate in (folder / inner, folder / inner / "val"):
+            if candidate.is_dir() and set(subfolders(candidate)) & set(classes):
+                return f"{given} holds no {layout}, but {candidate} does: give that with --imagenet"
+    inside = subfolders(folder)
+    found = f"the folders {_some(inside)}" if inside else "nothing of use"
+    return (
+        f"{folder} holds {found}, but ImageNet val is {layout}; give its folder with --imagenet; "
+        f"it can be had from {WHERE}"
+    )
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,1 @@
+"""The predictions on disk: their format, and folders that survive a kill."""

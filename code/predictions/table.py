@@ -1,0 +1,90 @@
+"""The predictions file: one row per image and condition; everything else is computed from it."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# The columns of every benchmark; a benchmark's own (integers) come after them.
+BASE_FIELDS = (
+    ("image", pa.string()),
+    ("condition", pa.string()),
+    ("label", pa.int16()),
+    ("answers", pa.list_(pa.int16())),
+    ("confidence", pa.float32()),
+)
+ROW_GROUP = 1 << 16  # rows; constant, so that the file's bytes do not depend on the chunks
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A predictions table in memory, N rows ordered by image, then condition.
+
+    classes: what labels and answers index.
+    images, conditions: (N,) names.
+    labels: (N,) int16.
+    answers: (N, K) int16, best first.
+    confidence: (N,) float32, the model's probability of its best answer.
+    columns: what the benchmark adds, (N,) int16 by name.
+    """
+
+    classes: tuple[str, ...]
+    images: np.ndarray
+    conditions: np.ndarray
+    labels: np.ndarray
+    answers: np.ndarray
+    confidence: np.ndarray
+    columns: dict[str, np.ndarray]
+
+    @cached_property
+    def condition_names(self) -> tuple[str, ...]:
+        """Return the conditions in the order in which they were measured."""
+        return tuple(dict.fromkeys(self.conditions))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Return the predictions in a Parquet file written by this project."""
+    table = pq.read_table(path).combine_chunks()
+    metadata = json.loads(table.schema.metadata[b"bvg"])
+    rows = len(table)
+    answers = table["answers"].combine_chunks().values.to_numpy()
+    own = [name for name in table.column_names if name not in dict(BASE_FIELDS)]
+    return Predictions(
+        classes=tuple(metadata["classes"]),
+        images=table["image"].to_numpy(),
+        conditions=table["condition"].to_numpy(),
+        labels=table["label"].to_numpy(),
+        answers=answers.reshape(rows, -1),
+        confidence=table["confidence"].to_numpy(),
+        columns={name: table[name].to_numpy() for name in own},
+    )
+
+
+def schema(benchmark: str, classes: tuple[str, ...], own_columns: list[str]) -> pa.Schema:
+    """Return the Arrow schema; its metadata holds nothing that differs between equal runs."""
+    fields = [*BASE_FIELDS, *((name, pa.int16()) for name in own_columns)]
+    metadata = json.dumps({"benchmark": benchmark, "classes": list(classes)})
+    return pa.schema(fields, metadata={b"bvg": metadata.encode()})
+
+
+def arrow_table(layout: pa.Schema, columns: dict[str, np.ndarray]) -> pa.Table:
+    """Return an Arrow table of `columns` (answers as an (N, K) array) in the given layout."""
+    arrays = []
+    for field in layout:
+        values = columns[field.name]
+        if field.name == "answers":
+            count, width = values.shape
+            offsets = np.arange(count + 1, dtype=np.int32) * width
+            flat = pa.array(values.astype(np.int16).reshape(-1))
+            arrays.append(pa.ListArray.from_arrays(pa.array(offsets), flat))
+        else:
+            arrays.append(pa.array(values).cast(field.type))
+    return pa.Table.from_arrays(arrays, schema=layout)

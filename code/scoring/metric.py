@@ -1,0 +1,46 @@
+"""A number with the uncertainty that its sample size leaves."""
+
+from dataclasses import asdict, dataclass
+from math import sqrt
+
+Z95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured value, its 95 % interval, and the number of images behind it.
+
+    value is None where the quantity is undefined; `note` then says why.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    note: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields for JSON, without an empty note."""
+        return {key: value for key, value in asdict(self).items() if key != "note" or value}
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Return the Wilson 95 % interval of a proportion, as two numbers in [0, 1].
+
+    Source: Wilson 1927. It stays inside [0, 1] and is honest near 0 and 1, where the usual
+    ±1.96 standard errors is not. Raises ValueError when n is 0.
+    """
+    if n < 1:
+        raise ValueError("a proportion of no images has no interval")
+    p = successes / n
+    centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n))
+    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+
+
+def proportion(successes: int, n: int, scale: float = 1.0) -> Metric:
+    """Return successes / n with its Wilson interval, times `scale` (100 for percent)."""
+    if n == 0:
+        return Metric(None, note="no image")
+    low, high = wilson(successes, n)
+    return Metric(scale * successes / n, scale * low, scale * high, n)

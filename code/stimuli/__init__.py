@@ -1,0 +1,1 @@
+"""Decoded images → the conditions under which models see them."""

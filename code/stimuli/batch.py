@@ -1,0 +1,30 @@
+"""What a stimulus generator is given."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Decoded images on the device.
+
+    pixels: (B, 3, H, W) float32 RGB in [0, 1], channels_last in memory.
+    names: one identity per image, stable under subsets, order and batch size.
+    labels: (B,) int64, indices into the image set's classes.
+    seed: the run's seed; per-image randomness is keyed by (seed, condition, name).
+    """
+
+    pixels: torch.Tensor
+    names: tuple[str, ...]
+    labels: torch.Tensor
+    seed: int
+
+
+Stimuli = Callable[[Batch], Iterator[tuple[str, torch.Tensor]]]
+
+
+def unchanged(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the images as they are, as the one condition `clean`."""
+    yield "clean", batch.pixels
