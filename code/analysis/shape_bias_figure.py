@@ -87,7 +87,7 @@ def _dress(axes: Axes, categories: list[str]) -> None:
     axes.hlines(
         [row + 0.5 for row in range(len(categories) - 1)], 0, 1, colors="0.85", linewidth=0.8
     )
-    top = axes.secondary_xaxis("top", functions=(_opposite, _opposite))
+    top = axes.secondary_xaxis("top", functions=(_opposite, _opposite))  # type: ignore[arg-type]
     top.set_xticks([tick / 10 for tick in range(11)])
     top.set_xlabel("fraction of 'shape' decisions")
     for side in ("left", "right"):

@@ -11,7 +11,7 @@ import torch
 
 from basics.errors import UserError
 from images.categories import CATEGORIES, CATEGORY_INDICES
-from images.imagenet import imagenet_classes
+from images.imagenet import are_imagenet
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image
@@ -35,7 +35,7 @@ def among_categories(model_classes: tuple[str, ...]) -> Decision:
     classes that belong to one. For a model whose classes are the categories themselves, both
     rules are the identity. Raises UserError for a model of any other classes.
     """
-    if model_classes != imagenet_classes():
+    if not are_imagenet(model_classes):
         if len(model_classes) != len(CATEGORIES):
             raise UserError(
                 f"a model of {len(model_classes)} classes cannot choose among 16 categories: it "
@@ -60,7 +60,7 @@ def among_categories(model_classes: tuple[str, ...]) -> Decision:
 
 def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the categories that `among_categories` answers with."""
-    return CATEGORIES if model_classes == imagenet_classes() else model_classes
+    return CATEGORIES if are_imagenet(model_classes) else model_classes
 
 
 def _wide(logits: torch.Tensor) -> torch.Tensor:

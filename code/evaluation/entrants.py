@@ -81,7 +81,7 @@ def _entrant(
             f"model {name} does not say how its input is made: use --preprocess study, or give "
             "the model an attribute `native` (images.preprocessing.Preprocessing)"
         )
-    model = model.to(settings.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(settings.device).to(memory_format=torch.channels_last)
     return Entrant(name, model, own, _classes(name, model, own, settings), identity, origin)
 
 

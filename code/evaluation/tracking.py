@@ -1,145 +1,244 @@
 """Weights & Biases as a mirror of the results: never the only copy, never in the way.
 
 Without a login, a network or the package, evaluation goes on; with a login but no answer from the
-server, the run is logged offline and a message says how to upload it.
+server, the run is logged offline and a message says how to upload it. Nothing is asked, nothing is
+said but for one line per problem, and every wait has a bound: the constants below.
 """
 
+import configparser
 import netrc
 import os
-import socket
+import secrets
+import shlex
+import ssl
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlparse
-from urllib.request import getproxies
+from urllib.request import Request, urlopen
 
 MODES = ("auto", "online", "offline", "disabled")
-CONNECT_SECONDS = 3.0  # to reach the server before wandb is asked to
-FINISH_SECONDS = 60.0  # for the last upload
+CONNECT_SECONDS = 5.0  # for the server's first answer, before wandb is asked to talk to it
+START_SECONDS = 15.0  # for the server to accept a run
+FINISH_SECONDS = 30.0  # for the last upload
+SERVERS = ("https://api.forge.coreweave.com", "https://api.wandb.ai")  # newer clients', older ones'
+
+# Logged is what the evaluation logs: no console, no code, no git state, nothing about the machine.
+SETTINGS: dict[str, Any] = {
+    "silent": True,
+    "console": "off",
+    "disable_code": True,
+    "save_code": False,
+    "disable_git": True,
+    "disable_job_creation": True,
+    "label_disable": True,
+    "host": "",
+    "program": "",
+    "x_disable_machine_info": True,
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+    "init_timeout": START_SECONDS,
+    "finish_timeout": FINISH_SECONDS,
+    "finish_timeout_raises": True,
+}
+
+_gave_up = threading.Event()  # once the server has failed, no further run waits for it
 
 
 def resolve_mode(wanted: str) -> str:
     """Return "online", "offline" or "disabled" for what the user asked for.
 
-    auto is online where the user is logged in (WANDB_API_KEY, or netrc as `wandb login` writes it),
-    else disabled; WANDB_MODE overrides it. online turns into offline where there is no login or no
-    answer, with a message. Does not import wandb and takes at most CONNECT_SECONDS.
+    auto is what WANDB_MODE or wandb's own settings say, else online where the user is logged in,
+    else disabled. online turns into offline where there is no login or no answer, with a message.
+    Does not import wandb and takes at most CONNECT_SECONDS.
     """
     if wanted == "auto":
-        asked = os.environ.get("WANDB_MODE", "")
+        asked = _setting("mode")
         wanted = {"dryrun": "offline", "run": "online"}.get(asked, asked)
         if wanted not in MODES[1:]:
             wanted = "online" if _logged_in() else "disabled"
     if wanted != "online":
         return wanted
-    if not _logged_in():
-        return _offline("there is no login (`wandb login`)")
-    if not _server_answers():
-        return _offline(f"{_host()[0]} cannot be reached")
-    return "online"
+    trouble = _trouble() if _logged_in() else "there is no login (`wandb login`)"
+    if trouble:
+        _say(f"{trouble}: logging offline")
+    return "offline" if trouble else "online"
 
 
 class Tracker:
-    """One W&B run: a model on a benchmark. Every failure inside is reported once and survived."""
+    """One W&B run: a model on a benchmark. Every failure inside is reported once and survived.
+
+    Everything is written below `folder`, or where WANDB_DIR and WANDB_CACHE_DIR say; only wandb's
+    own short-lived files (the port and the socket of its service) are in the temporary folder.
+    """
 
     def __init__(self, mode: str, folder: Path) -> None:
         self.mode = mode
-        self.folder = folder
+        self.folder = Path(os.environ.get("WANDB_DIR") or folder).resolve()
+        self.name = ""
         self.run: Any = None
+        self.record = Path()
 
     def start(self, project: str, name: str, config: dict[str, Any]) -> None:
-        """Begin the run `name` in `project`; does nothing when tracking is disabled."""
+        """Begin the run `name` in `project`; does nothing when tracking is disabled.
+
+        Takes at most START_SECONDS (and some for wandb itself), and does not wait for a server that
+        has failed another run of this process.
+        """
         if self.mode == "disabled":
             return
-        os.environ.setdefault("WANDB_SILENT", "true")
+        self.name = name
+        if self.mode == "online" and not _gave_up.is_set():
+            try:
+                self._begin("online", project, config)
+                return
+            except ImportError as error:
+                _say(f"not logging ({_first_line(error)})")
+                return
+            except Exception as error:  # whatever wandb raises must not stop an evaluation
+                _gave_up.set()
+                _say(f"the run was not accepted ({_first_line(error)}): logging offline")
         try:
-            import wandb
+            self._begin("offline", project, config)
+        except Exception as error:  # as above
+            _say(f"not logging ({_first_line(error)})")
 
-            settings = wandb.Settings(init_timeout=30, console="off", silent=True)
-            self.run = wandb.init(
-                project=project,
-                name=name,
-                config=config,
-                dir=str(self.folder),
-                mode=self.mode,  # type: ignore[arg-type]
-                reinit="create_new",
-                settings=settings,
-            )
-        except Exception as error:  # whatever wandb raises must not stop an evaluation
-            _say(f"not logging {name} ({_first_line(error)})")
+    def _begin(self, mode: str, project: str, config: dict[str, Any]) -> None:
+        cache_folder = self.folder / "wandb" / "cache"
+        os.environ.setdefault("WANDB_CACHE_DIR", str(cache_folder))  # its service's logs
+        os.environ.setdefault("WANDB_DATA_DIR", str(cache_folder))
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it waits for the server, loudly
+        os.environ["WANDB_SILENT"] = "true"  # which also keeps it from asking for a login
+        import wandb
+
+        known = wandb.Settings.model_fields
+        settings = {name: value for name, value in SETTINGS.items() if name in known}
+        self.run = wandb.init(
+            project=project,
+            name=self.name,
+            id=secrets.token_hex(4),  # WANDB_RUN_ID would give every model the same
+            config=config,
+            dir=str(self.folder),
+            mode=mode,
+            reinit="create_new",
+            settings=wandb.Settings(**settings),
+        )
+        self.mode, self.record = mode, Path(self.run.dir).parent
 
     def log(self, values: dict[str, Any]) -> None:
-        """Log values; a failure ends the tracking of this run, not the run."""
+        """Log values; a failure loses these values, not the run."""
         if self.run is None:
             return
         try:
             self.run.log(values)
         except Exception as error:  # as in start
-            _say(f"stopped logging ({_first_line(error)})")
-            self.run = None
+            _say(f"{self.name}: values not logged ({_first_line(error)})")
 
     def finish(self) -> None:
-        """Send what is left, for at most FINISH_SECONDS."""
+        """Send what is left, for at most FINISH_SECONDS, and say where it is if it did not go."""
         if self.run is None:
             return
         run, self.run = self.run, None
-        errors: list[Exception] = []
-        worker = threading.Thread(target=_finish, args=(run, errors), daemon=True)
-        worker.start()
-        worker.join(FINISH_SECONDS)
-        if worker.is_alive() or errors:
-            reason = _first_line(errors[0]) if errors else "the server does not answer"
-            _say(f"not all was uploaded ({reason}); do it later with: wandb sync {run.dir}/..")
-        elif self.mode == "offline":
-            _say(f"logged offline; upload with: wandb sync {Path(run.dir).parent}")
+        upload = f"wandb sync {shlex.quote(str(self.record))}"
+        try:
+            # 5 s more than wandb's own limit; it goes on in the background where others wait.
+            _within(1.0 if _gave_up.is_set() else FINISH_SECONDS + 5, run.finish)
+        except Exception as error:  # as in start
+            _gave_up.set()
+            reason = "no answer" if isinstance(error, TimeoutError) else _first_line(error)
+            _say(f"{self.name}: perhaps not all uploaded ({reason}); do it with: {upload}")
+            return
+        if self.mode == "offline":
+            _say(f"{self.name}: logged offline; upload with: {upload}")
 
 
-def _finish(run: Any, errors: list[Exception]) -> None:
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """Return what call returns; raise what it raises, or TimeoutError after some seconds."""
+    outcome: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(call())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return outcome.result(seconds)
+
+
+def _setting(name: str) -> str:
+    """Return a setting of wandb: the environment's, else the workspace's, else the user's, or ""."""
+    files = configparser.ConfigParser(interpolation=None)
     try:
-        run.finish()
-    except Exception as error:  # as in Tracker.start
-        errors.append(error)
+        user = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
+        files.read([user / "settings", Path("wandb", "settings")])
+    except (configparser.Error, RuntimeError, ValueError):
+        pass  # broken, or a user without a home: as good as none
+    return os.environ.get(f"WANDB_{name.upper()}") or files.get("default", name, fallback="")
 
 
-def _host() -> tuple[str, int]:
-    """Return the server's host and port, or the proxy's where there is one."""
-    url = os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
-    scheme = urlparse(url).scheme
-    proxy = getproxies().get(scheme)
-    parts = urlparse(proxy if proxy else url)
-    return parts.hostname or "api.wandb.ai", parts.port or (443 if parts.scheme == "https" else 80)
+def _servers() -> tuple[str, ...]:
+    """Return the server's address, or those it may have where none is set."""
+    address = _setting("base_url").rstrip("/")
+    return (address,) if address else SERVERS
 
 
 def _logged_in() -> bool:
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+    """Return whether there is a login, where wandb looks for it."""
+    if _setting("api_key") or _setting("identity_token_file"):
         return True
-    url = os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"
-    host = urlparse(url).hostname or ""
-    candidates = [os.environ.get("NETRC"), Path.home() / ".netrc", Path.home() / "_netrc"]
-    for path in filter(None, candidates):
-        try:
-            if netrc.netrc(str(path)).authenticators(host):
-                return True
-        except (OSError, netrc.NetrcParseError):
-            continue
-    return False
-
-
-def _server_answers() -> bool:
+    parts = [urlparse(server) for server in _servers()]
+    machines = {name for part in parts for name in (part.netloc, part.hostname)}
     try:
-        with socket.create_connection(_host(), timeout=CONNECT_SECONDS):
-            return True
-    except OSError:
+        places = [Path.home() / ".netrc", Path.home() / "_netrc"]
+        if os.environ.get("NETRC"):
+            places = [Path(os.environ["NETRC"]).expanduser()]
+        path = next(filter(Path.exists, places), None)
+        # Not authenticators(): its answer for unknown machines, "default", is no login to W&B.
+        hosts = netrc.netrc(str(path)).hosts if path else {}
+    except (OSError, RuntimeError, ValueError, netrc.NetrcParseError):
         return False
+    return any(hosts[machine][2] for machine in machines & set(hosts))
 
 
-def _offline(reason: str) -> str:
-    _say(f"{reason}: logging offline")
-    return "offline"
+def _trouble() -> str:
+    """Return what is wrong with the server, or "" where it answers."""
+    try:
+        # The timeout of a request does not bound looking up its host.
+        troubles = _within(CONNECT_SECONDS, lambda: [_answer(server) for server in _servers()])
+    except TimeoutError:
+        return f"{urlparse(_servers()[0]).netloc} does not answer"
+    return min(troubles)  # "" where one of them answers
 
 
+def _answer(server: str) -> str:
+    """Return what is wrong with a server, asked without a login, or ""."""
+    name = urlparse(server).netloc
+    header = {"Content-Type": "application/json"}
+    try:
+        question = Request(f"{server}/graphql", b'{"query": "{__typename}"}', header)
+        urlopen(question, timeout=CONNECT_SECONDS).close()
+    except HTTPError as error:  # below 500 it is about the question, and there is a server
+        return f"{name} answers HTTP {error.code}" if error.code >= 500 else ""
+    except (OSError, HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        if isinstance(reason, ssl.SSLError):
+            return ""  # wandb has its own certificates and settings for them
+        missing = "does not answer" if isinstance(reason, TimeoutError) else "cannot be reached"
+        return f"{name} {missing}"
+    return ""
+
+
+@cache
 def _say(message: str) -> None:
+    """Print a message, the first time it comes up."""
     print(f"W&B: {message}", file=sys.stderr)
 
 

@@ -41,7 +41,7 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
     if unknown:
         raise UserError(f"{folder / unknown[0]} is not one of the {len(classes)} categories")
     textures = [_texture(folder, file, classes) for file in files]
-    notes = {"partial": {"images": len(files), "expected_images": IMAGES}}
+    notes: dict[str, object] = {"partial": {"images": len(files), "expected_images": IMAGES}}
     return ImageSet(
         folder,
         tuple(files),

@@ -23,6 +23,11 @@ def imagenet_classes() -> tuple[str, ...]:
     return tuple(ImageNetInfo("imagenet-1k").label_names())
 
 
+def are_imagenet(classes: tuple[str, ...]) -> bool:
+    """Return whether `classes` are ImageNet-1k's (timm is imported only where they may be)."""
+    return len(classes) == VAL_CLASSES and classes == imagenet_classes()
+
+
 def imagenet_val(root: str | Path, classes: tuple[str, ...], partial: bool = False) -> ImageSet:
     """Return ImageNet val, or a data set of the same layout for other `classes`.
 
@@ -60,8 +65,8 @@ def _checked(images: ImageSet, partial: bool) -> ImageSet:
     if not len(images):
         raise UserError(f"{images.root} has class folders but no image in them")
     whole_classes = len(images.classes)
-    is_imagenet = images.classes == imagenet_classes()
-    expected = (VAL_IMAGES, VAL_CLASSES) if is_imagenet else (found[0], whole_classes)
+    known = are_imagenet(images.classes)
+    expected = (VAL_IMAGES, VAL_CLASSES) if known else (found[0], whole_classes)
     if found == expected:
         return images
     if not partial:

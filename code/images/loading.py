@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -110,5 +110,5 @@ def decoded_batches(
     yield from loader
 
 
-def _as_is(batch: Decoded) -> Decoded:
+def _as_is(batch: Any) -> Any:
     return batch

@@ -72,6 +72,7 @@ class ResultFolder:
             shutil.rmtree(self.partial)
         before = self._identity_on_disk(overwrite)
         if before is not None and (differing := differences(before, identity)):
+            self.close()
             raise UserError(
                 f"{self.folder} holds a result of another kind: {'; '.join(differing)}. Choose "
                 "another folder with --results, or measure anew with --overwrite"

@@ -1,0 +1,155 @@
+"""The loop: one decode per image, and results that do not depend on how the work is cut up."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import CLASSES
+from evaluation import loop
+from noise_benchmark import NOISE
+from evaluation.session import main
+from predictions.table import read_predictions
+
+
+@pytest.fixture
+def evaluate(model_file, val_folder, tmp_path):
+    data = val_folder(10)
+
+    def run(results: str, *words: str, models: tuple[str, ...] = ("one",)) -> Path:
+        specs = [f"{model_file}:{name}" for name in models]
+        argv = ["--model", *specs, "--data", str(data), "--results", str(tmp_path / results)]
+        if "--num_workers" not in words:
+            argv += ["--num_workers", "0"]
+        assert main(NOISE, None, [*argv, *words]) == 0
+        return tmp_path / results / "noise"
+
+    return run
+
+
+def test_batch_size_workers_and_company_change_nothing(evaluate):
+    reference = read_predictions(evaluate("a", "--batch_size", "40") / "one/predictions.parquet")
+    variants = {
+        "b": ("--batch_size", "1"),
+        "c": ("--batch_size", "7"),
+        "d": ("--batch_size", "7", "--num_workers", "2"),
+    }
+    for results, words in variants.items():
+        other = read_predictions(evaluate(results, *words) / "one/predictions.parquet")
+        np.testing.assert_array_equal(other.answers, reference.answers)
+        np.testing.assert_allclose(other.confidence, reference.confidence, rtol=1e-5)
+        assert list(other.images) == list(reference.images)
+    together = evaluate("e", "--batch_size", "40", models=("two", "one"))
+    alone = (together.parent.parent / "a/noise/one/predictions.parquet").read_bytes()
+    assert (together / "one/predictions.parquet").read_bytes() == alone
+
+
+def test_noise_is_the_images_own_and_the_seeds(evaluate):
+    first = read_predictions(evaluate("a", "--batch_size", "8") / "one/predictions.parquet")
+    noisy = first.conditions == "noise"
+    assert (first.confidence[noisy] != first.confidence[~noisy]).any()
+    seeded = read_predictions(evaluate("b", "--seed", "1") / "one/predictions.parquet")
+    np.testing.assert_allclose(seeded.confidence[~noisy], first.confidence[~noisy], rtol=1e-5)
+    assert not np.allclose(seeded.confidence[noisy], first.confidence[noisy], rtol=1e-3)
+    limited = read_predictions(evaluate("c", "--limit", "8") / "one/predictions.parquet")
+    known = {key: row for row, key in enumerate(zip(first.images, first.conditions, strict=True))}
+    rows = [known[key] for key in zip(limited.images, limited.conditions, strict=True)]
+    np.testing.assert_allclose(limited.confidence, first.confidence[rows], rtol=1e-5)
+    assert np.bincount(limited.labels).tolist() == [4] * len(CLASSES)  # 2 conditions x 2 images
+
+
+def test_images_are_decoded_once_however_many_models_and_conditions(evaluate, monkeypatch, capsys):
+    from images import loading
+
+    decoded = []
+    monkeypatch.setattr(loading, "decode", lambda path, decode=loading.decode: (
+        decoded.append(path), decode(path))[1])  # fmt: skip
+    evaluate("a", models=("one", "two"))
+    assert len(decoded) == len(set(decoded)) == 40
+    out = capsys.readouterr().out
+    assert "decoded 40 images once for 2 model(s): 80 stimuli, 160 model inputs" in out
+
+
+def test_rows_are_ordered_by_image_then_condition(evaluate):
+    predictions = read_predictions(evaluate("a", "--batch_size", "7") / "one/predictions.parquet")
+    assert predictions.condition_names == ("clean", "noise")
+    assert list(predictions.images[::2]) == sorted(set(predictions.images))
+    assert list(predictions.images[::2]) == list(predictions.images[1::2])
+    assert predictions.classes == CLASSES
+
+
+def test_answers_are_what_the_model_says(evaluate, model_file, val_folder):
+    from PIL import Image
+    from torchvision import transforms
+
+    from model_zoo.loading import load_model
+
+    model = load_model(f"{model_file}:one")
+    resize = transforms.Compose(
+        [transforms.Resize(32), transforms.CenterCrop(24), transforms.ToTensor()]
+    )
+    predictions = read_predictions(evaluate("a") / "one/predictions.parquet")
+    data = val_folder(10)
+    clean = predictions.conditions == "clean"
+    for image, answers, confidence in zip(
+        predictions.images[clean], predictions.answers[clean], predictions.confidence[clean],
+        strict=True,
+    ):  # fmt: skip
+        x = resize(Image.open(data / "val" / image).convert("RGB"))
+        probabilities = model(x[None])[0].double().softmax(0)
+        assert list(answers) == sorted(range(4), key=lambda k: -probabilities[k])
+        assert confidence == pytest.approx(float(probabilities.max()), rel=1e-5)
+
+
+def test_memory_is_bounded_by_the_chunk_not_by_the_set(evaluate, monkeypatch):
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 8)
+    held = []
+    original = loop._Pass._collect
+
+    def collect(self, *arguments):
+        done = original(self, *arguments)
+        held.append(sum(len(rows["label"]) for m in self.members for rows in m.rows))
+        return done
+
+    monkeypatch.setattr(loop._Pass, "_collect", collect)
+    evaluate("a", "--batch_size", "4")
+    assert len(held) == 10
+    assert max(held) <= 8 * 2
+
+
+def test_bf16_runs_and_is_another_protocol(evaluate, capsys):
+    folder = evaluate("a", "--precision", "bf16")
+    summary = json.loads((folder / "one/summary.json").read_text())
+    assert summary["identity"]["protocol"]["precision"] == "bf16"
+    with pytest.raises(AssertionError):
+        evaluate("a", "--precision", "fp32")
+    assert "precision was bf16 and is now fp32" in capsys.readouterr().err
+
+
+def test_a_model_that_gives_nan_is_refused_by_name(model_file, evaluate, capsys):
+    model_file.write_text(
+        model_file.read_text()
+        + "\nclass Bad(Tiny):\n    def forward(self, x):\n"
+        + "        return super().forward(x) * (float('nan') if len(x) > 1 else 1)\n"
+        + "def bad(): return Bad(1)\n"
+    )
+    with pytest.raises(AssertionError):
+        evaluate("a", models=("bad",))
+    assert "model bad gave logits that are not finite" in capsys.readouterr().err
+
+
+def test_running_out_of_memory_names_the_remedy(evaluate, monkeypatch, capsys):
+    calls = []
+
+    def forward(self, x):
+        calls.append(x)
+        if len(calls) > 3:
+            raise torch.OutOfMemoryError("no memory")
+        return torch.zeros(len(x), 4)
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", forward)
+    with pytest.raises(AssertionError):
+        evaluate("a", "--batch_size", "16")
+    assert "smaller --batch_size" in capsys.readouterr().err

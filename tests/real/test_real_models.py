@@ -1,0 +1,74 @@
+"""Real photographs and stimuli through real models: every decision equals the straight line's."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import eval_imagenet
+import eval_shape_bias
+from evaluation.session import main
+from oracles import straight_line
+from predictions.table import read_predictions
+
+FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
+
+
+@pytest.fixture(scope="module")
+def networks(fixtures):
+    path = fixtures / "models" / "mobilenet_tf.py"
+    spec = importlib.util.spec_from_file_location("oracle_models", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {name: getattr(module, name)() for name in FACTORIES}
+
+
+@pytest.fixture(scope="module")
+def photos(fixtures, tmp_path_factory) -> Path:
+    """Return results of all three models on the 400 photographs, in one call."""
+    results = tmp_path_factory.mktemp("photos")
+    words = ["--imagenet", str(fixtures / "imagenet"), "--partial", "--results", str(results)]
+    assert main(eval_imagenet.IMAGENET, None, ["--model", *_specs(fixtures), *words]) == 0
+    return results / "imagenet"
+
+
+@pytest.fixture(scope="module")
+def stimuli(fixtures, tmp_path_factory) -> Path:
+    results = tmp_path_factory.mktemp("stimuli")
+    folder = fixtures / "model-vs-human" / "cue-conflict"
+    words = ["--stimuli", str(folder), "--results", str(results)]
+    assert main(eval_shape_bias.SHAPE_BIAS, None, ["--model", *_specs(fixtures), *words]) == 0
+    return results / "imagenet_shape_bias"
+
+
+def _specs(fixtures: Path) -> list[str]:
+    return [f"{fixtures}/models/mobilenet_tf.py:{name}" for name in FACTORIES]
+
+
+@pytest.mark.parametrize("name", FACTORIES)
+def test_top_five_of_every_photo_equal_the_straight_line(name, photos, fixtures, networks):
+    predictions = read_predictions(photos / name / "predictions.parquet")
+    assert len(predictions) == 400
+    classes = list(predictions.classes)
+    for image, label, answers in zip(
+        predictions.images, predictions.labels, predictions.answers, strict=True
+    ):
+        assert classes[label] == image.partition("/")[0]
+        logits = straight_line.logits_of(networks[name], fixtures / "imagenet/val" / image, True)
+        assert list(answers) == straight_line.top_five(logits), image
+
+
+@pytest.mark.parametrize("name", FACTORIES)
+def test_both_decisions_on_every_stimulus_equal_the_straight_line(
+    name, stimuli, fixtures, networks
+):
+    predictions = read_predictions(stimuli / name / "predictions.parquet")
+    assert len(predictions) == 640
+    members = straight_line.read_members(fixtures)
+    folder = fixtures / "model-vs-human" / "cue-conflict"
+    for row, image in enumerate(predictions.images):
+        logits = straight_line.logits_of(networks[name], folder / image, False)
+        answer = predictions.classes[predictions.answers[row, 0]]
+        assert answer == straight_line.category(logits, members), image
+        second = predictions.classes[predictions.columns["answer_max"][row]]
+        assert second == straight_line.category_of_best(logits, members), image
