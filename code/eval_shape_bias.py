@@ -3,13 +3,12 @@
     python code/eval_shape_bias.py --model resnet50.tv_in1k
 
 Paper: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019.
-Data: 1,280 stimuli, <shape>/<shape><n>-<texture><m>.png; downloaded (~180 MB) into the cache from
+Data: 1,280 stimuli, <shape>/<shape><n>-<texture><m>.png; downloaded into the cache from
 https://github.com/bethgelab/model-vs-human when neither --stimuli nor $BVG_STIMULI names a folder.
-Decision: mean probability over the ImageNet classes of each of 16 categories, the best of them.
 Writes shape-bias, shape-bias/max (the category of the best class), fraction-correct-shape,
-fraction-correct-texture, fraction-neither (of the conflict images; all in [0, 1] and also by
-/category/<name>), top1_acc/cue-conflict and …/congruent (percent); W&B project
-"imagenet_shape_bias"; a decision table per model in the published format; a figure.
+fraction-correct-texture, fraction-neither (in [0, 1], also by /category/<name>),
+top1_acc/cue-conflict and …/congruent (percent); W&B project "imagenet_shape_bias"; a decision
+table per model in the published format; a figure of all models of the call.
 """
 
 import os

@@ -80,7 +80,7 @@ def _dress(axes: Axes, categories: list[str]) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(categories) - 0.4)
     axes.set_yticks(range(len(categories)), categories)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=9)  # room for markers at 0
     axes.set_xticks([tick / 10 for tick in range(11)])
     axes.set_xlabel("fraction of 'texture' decisions")
     axes.set_ylabel("shape category")

@@ -61,9 +61,9 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--num_workers",
         type=_count,
-        default=min(8, os.cpu_count() or 1),
         metavar="W",
-        help="processes that decode images (default: the cores, at most 8)",
+        help="processes that decode images ahead (default: the cores, at most 8; on the CPU 0: "
+        "threads decode between the batches, since processes would take cores from the model)",
     )
     group.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     group.add_argument("--overwrite", action="store_true", help="measure anew what is there")

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from basics.errors import UserError
 from basics.files import make_folder
 from evaluation import command_line
 from evaluation.benchmark import Benchmark, Finished
@@ -77,11 +79,14 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     # cuDNN would use TF32 for "fp32" convolutions by default: 10 bits of mantissa instead of 23.
     torch.backends.cudnn.allow_tf32 = arguments.precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
+    workers = arguments.num_workers
+    if workers is None:
+        workers = 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
     return Settings(
         device,
         arguments.precision,
         arguments.batch_size,
-        arguments.num_workers,
+        workers,
         arguments.seed,
         arguments.skip_bad_images,
     )
@@ -109,7 +114,6 @@ def _open(
             "precision": arguments.precision,
             "limit": arguments.limit,
             "seed": arguments.seed,
-            "skip_bad_images": arguments.skip_bad_images,
         },
     }
     store.open(identity, arguments.overwrite)
@@ -165,7 +169,18 @@ def _complete(
     record: dict[str, Any],
     facts: dict[str, Any],
 ) -> dict[str, Metric]:
-    """Put the chunks together, write the summary, and return the metrics."""
+    """Put the chunks together, write the summary, and return the metrics.
+
+    Raises UserError when every image was skipped.
+    """
+    skipped = result.store.skipped()
+    if skipped:
+        first = f"{skipped[0]['image']}: {skipped[0]['reason']}"
+        if len(skipped) == len(images):
+            raise UserError(
+                f"none of the {len(images):,} images can be used ({first}): check the data set"
+            )
+        print(f"{result.entrant.name}: {len(skipped):,} image(s) left out (the first is {first})")
     result.store.consolidate()
     metrics = benchmark.score(read_predictions(result.store.predictions))
     summary = summarise(result.store, result.identity, images, metrics)

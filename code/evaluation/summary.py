@@ -17,7 +17,7 @@ def summarise(
 ) -> dict[str, Any]:
     """Return what summary.json says of a finished result; session adds how it was run."""
     infos = [chunk.info for chunk in store.chunks()]
-    skipped = {entry["image"]: entry for info in infos for entry in info["skipped"]}
+    skipped = store.skipped()
     resized = {name for info in infos for name in info["resized"]}
     return {
         "format": FORMAT,
@@ -26,7 +26,7 @@ def summarise(
         "images": {
             "folder": str(images.root.resolve()),
             "evaluated": len(images) - len(skipped),
-            "skipped": list(skipped.values()),
+            "skipped": skipped,
             "resized_although_ready": len(resized),
             **images.notes,
         },

@@ -15,12 +15,13 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import cache
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache, partial
 from http.client import HTTPException
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlparse
 from urllib.request import Request, urlopen
 
 MODES = ("auto", "online", "offline", "disabled")
@@ -92,45 +93,25 @@ class Tracker:
         Takes at most START_SECONDS (and some for wandb itself), and does not wait for a server that
         has failed another run of this process.
         """
+        self.name = name
         if self.mode == "disabled":
             return
-        self.name = name
-        if self.mode == "online" and not _gave_up.is_set():
+        try:
+            begin = _client(self.folder)
+        except Exception as error:  # missing, or broken in whatever way
+            _say(f"not logging ({_first_line(error)}; pip install wandb)")
+            return
+        facts = {"project": project, "name": name, "config": config}
+        for mode in ("offline",) if self.mode == "offline" or _gave_up.is_set() else MODES[1:3]:
             try:
-                self._begin("online", project, config)
-                return
-            except ImportError as error:
-                _say(f"not logging ({_first_line(error)})")
+                # The id is ours: with the one of WANDB_RUN_ID all models would be one run.
+                self.run = begin(mode=mode, id=secrets.token_hex(4), **facts)
+                self.mode, self.record = mode, Path(self.run.dir).parent
                 return
             except Exception as error:  # whatever wandb raises must not stop an evaluation
+                then = "logging offline" if mode == "online" else "not logging"
+                _say(f"the run was not accepted ({_first_line(error)}): {then}")
                 _gave_up.set()
-                _say(f"the run was not accepted ({_first_line(error)}): logging offline")
-        try:
-            self._begin("offline", project, config)
-        except Exception as error:  # as above
-            _say(f"not logging ({_first_line(error)})")
-
-    def _begin(self, mode: str, project: str, config: dict[str, Any]) -> None:
-        cache_folder = self.folder / "wandb" / "cache"
-        os.environ.setdefault("WANDB_CACHE_DIR", str(cache_folder))  # its service's logs
-        os.environ.setdefault("WANDB_DATA_DIR", str(cache_folder))
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it waits for the server, loudly
-        os.environ["WANDB_SILENT"] = "true"  # which also keeps it from asking for a login
-        import wandb
-
-        known = wandb.Settings.model_fields
-        settings = {name: value for name, value in SETTINGS.items() if name in known}
-        self.run = wandb.init(
-            project=project,
-            name=self.name,
-            id=secrets.token_hex(4),  # WANDB_RUN_ID would give every model the same
-            config=config,
-            dir=str(self.folder),
-            mode=mode,
-            reinit="create_new",
-            settings=wandb.Settings(**settings),
-        )
-        self.mode, self.record = mode, Path(self.run.dir).parent
 
     def log(self, values: dict[str, Any]) -> None:
         """Log values; a failure loses these values, not the run."""
@@ -147,16 +128,29 @@ class Tracker:
             return
         run, self.run = self.run, None
         upload = f"wandb sync {shlex.quote(str(self.record))}"
+        hopeless = self.mode == "online" and _gave_up.is_set()
         try:
-            # 5 s more than wandb's own limit; it goes on in the background where others wait.
-            _within(1.0 if _gave_up.is_set() else FINISH_SECONDS + 5, run.finish)
+            # 5 s more than wandb's own limit; what is hopeless goes on in the background meanwhile.
+            _within(1.0 if hopeless else FINISH_SECONDS + 5, run.finish)
+            if self.mode == "offline":
+                _say(f"{self.name}: logged offline; upload with: {upload}")
         except Exception as error:  # as in start
             _gave_up.set()
             reason = "no answer" if isinstance(error, TimeoutError) else _first_line(error)
             _say(f"{self.name}: perhaps not all uploaded ({reason}); do it with: {upload}")
-            return
-        if self.mode == "offline":
-            _say(f"{self.name}: logged offline; upload with: {upload}")
+
+
+def _client(folder: Path) -> Callable[..., Any]:
+    """Return wandb.init, told to write below a folder, and to say, ask and tell nothing."""
+    os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "wandb" / "cache"))
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it waits for the server, loudly
+    os.environ["WANDB_SILENT"] = "true"  # which also keeps it from asking for a login
+    # On import it wraps what are sys.stdout and sys.stderr, for good and with locks.
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        import wandb
+    known = wandb.Settings.model_fields
+    settings = {name: value for name, value in SETTINGS.items() if name in known}
+    return partial(wandb.init, dir=str(folder), reinit="create_new", settings=settings)
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
@@ -174,14 +168,14 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 def _setting(name: str) -> str:
-    """Return a setting of wandb: the environment's, else the workspace's, else the user's, or ""."""
+    """Return a setting of wandb: the environment's, the workspace's, the user's, or ""."""
     files = configparser.ConfigParser(interpolation=None)
     try:
         user = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
         files.read([user / "settings", Path("wandb", "settings")])
     except (configparser.Error, RuntimeError, ValueError):
         pass  # broken, or a user without a home: as good as none
-    return os.environ.get(f"WANDB_{name.upper()}") or files.get("default", name, fallback="")
+    return os.environ.get(f"WANDB_{name.upper()}") or files.get("default", name, fallback="") or ""
 
 
 def _servers() -> tuple[str, ...]:
@@ -190,12 +184,17 @@ def _servers() -> tuple[str, ...]:
     return (address,) if address else SERVERS
 
 
+def _machine(server: str) -> str:
+    """Return the host, and the port where there is one, of an address."""
+    return server.split("://")[-1].split("/")[0]
+
+
 def _logged_in() -> bool:
     """Return whether there is a login, where wandb looks for it."""
     if _setting("api_key") or _setting("identity_token_file"):
         return True
-    parts = [urlparse(server) for server in _servers()]
-    machines = {name for part in parts for name in (part.netloc, part.hostname)}
+    names = [_machine(server) for server in _servers()]
+    machines = {*names, *(name.rsplit(":", 1)[0] for name in names)}
     try:
         places = [Path.home() / ".netrc", Path.home() / "_netrc"]
         if os.environ.get("NETRC"):
@@ -209,30 +208,28 @@ def _logged_in() -> bool:
 
 
 def _trouble() -> str:
-    """Return what is wrong with the server, or "" where it answers."""
+    """Return what is wrong with the server, or "" where one of its addresses answers."""
+    servers = _servers()
     try:
-        # The timeout of a request does not bound looking up its host.
-        troubles = _within(CONNECT_SECONDS, lambda: [_answer(server) for server in _servers()])
+        # A request's own timeout does not bound looking up its host.
+        return min(_within(CONNECT_SECONDS, lambda: [_answer(server) for server in servers]))
     except TimeoutError:
-        return f"{urlparse(_servers()[0]).netloc} does not answer"
-    return min(troubles)  # "" where one of them answers
+        return f"{_machine(servers[0])} does not answer"
 
 
 def _answer(server: str) -> str:
     """Return what is wrong with a server, asked without a login, or ""."""
-    name = urlparse(server).netloc
-    header = {"Content-Type": "application/json"}
+    name, header = _machine(server), {"Content-Type": "application/json"}
     try:
         question = Request(f"{server}/graphql", b'{"query": "{__typename}"}', header)
-        urlopen(question, timeout=CONNECT_SECONDS).close()
+        urlopen(question, timeout=2 * CONNECT_SECONDS).close()  # _trouble waits less
     except HTTPError as error:  # below 500 it is about the question, and there is a server
         return f"{name} answers HTTP {error.code}" if error.code >= 500 else ""
     except (OSError, HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         if isinstance(reason, ssl.SSLError):
             return ""  # wandb has its own certificates and settings for them
-        missing = "does not answer" if isinstance(reason, TimeoutError) else "cannot be reached"
-        return f"{name} {missing}"
+        return f"{name} cannot be reached"
     return ""
 
 
@@ -243,4 +240,5 @@ def _say(message: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].replace("<no message>", "no reason given; is the login valid?")

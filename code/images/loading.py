@@ -1,8 +1,11 @@
-"""Decoding: each image is read and decoded once per pass, in background workers, as uint8."""
+"""Decoding: each image is read and decoded once per pass, by workers or threads, as uint8."""
 
+import os
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +18,9 @@ from images.preprocessing import Preprocessing
 
 MIN_SIDE = 8  # pixels; smaller files are placeholders, not photographs
 
+# Pillow's remarks on odd EXIF data and palettes, which are common in ImageNet and harmless.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 class Decoded(NamedTuple):
     """A batch of decoded images.
@@ -23,7 +29,7 @@ class Decoded(NamedTuple):
     views: for each preprocessing, (B, H, W, 3) uint8.
     failures: (position, reason) of each image that could not be decoded; not in the batch.
     resized: positions of images that were resized although the stimuli should be ready to use.
-    seconds: time spent reading, decoding and cropping, summed over the batch.
+    seconds: time spent reading, decoding and cropping, summed over the images.
     """
 
     indices: torch.Tensor
@@ -33,44 +39,61 @@ class Decoded(NamedTuple):
     seconds: float
 
 
+class _Image(NamedTuple):
+    """What became of one image: a crop per view, or the reason why there is none."""
+
+    crops: list[np.ndarray]
+    failure: str
+    resized: bool
+    seconds: float
+
+
 class _Decoder(Dataset):
-    def __init__(self, images: ImageSet, views: tuple[Preprocessing, ...]) -> None:
+    def __init__(self, images: ImageSet, views: tuple[Preprocessing, ...], threads: int) -> None:
         self.images = images
         self.views = views
+        self.threads = threads
 
     def __getitems__(self, indices: list[int]) -> Decoded:
-        begin = time.perf_counter()
-        crops: list[list[np.ndarray]] = []
-        good: list[int] = []
-        resized: list[int] = []
-        failures: list[tuple[int, str]] = []
-        for index in indices:
-            try:
-                image = decode(self.images.path(index))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                failures.append((index, _reason(error)))
-                continue
-            good.append(index)
-            crops.append([view(image) for view in self.views])
-            if any(view.keep_ready and not view.is_ready(image) for view in self.views):
-                resized.append(index)
+        if self.threads > 1:  # Pillow lets other threads run while it decodes and resizes
+            with ThreadPoolExecutor(self.threads) as pool:
+                done = list(pool.map(self._one, indices))
+        else:
+            done = [self._one(index) for index in indices]
+        pairs = list(zip(indices, done, strict=True))
+        good = [image.crops for image in done if not image.failure]
         stacked = [
-            torch.from_numpy(np.stack(view)) if good else torch.empty(0, dtype=torch.uint8)
-            for view in (zip(*crops, strict=True) if good else [()] * len(self.views))
+            torch.from_numpy(np.stack([crops[number] for crops in good]))
+            if good
+            else torch.empty(0, dtype=torch.uint8)
+            for number in range(len(self.views))
         ]
-        seconds = time.perf_counter() - begin
-        return Decoded(torch.tensor(good), stacked, failures, resized, seconds)
+        return Decoded(
+            indices=torch.tensor([index for index, image in pairs if not image.failure]),
+            views=stacked,
+            failures=[(index, image.failure) for index, image in pairs if image.failure],
+            resized=[index for index, image in pairs if image.resized],
+            seconds=sum(image.seconds for image in done),
+        )
+
+    def _one(self, index: int) -> _Image:
+        begin = time.perf_counter()
+        try:
+            image = decode(self.images.path(index))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return _Image([], _reason(error), False, time.perf_counter() - begin)
+        crops = [view(image) for view in self.views]
+        resized = any(view.keep_ready and not view.is_ready(image) for view in self.views)
+        return _Image(crops, "", resized, time.perf_counter() - begin)
 
 
-def decode(path) -> Image.Image:
+def decode(path: Path) -> Image.Image:
     """Return the image as RGB; greyscale, CMYK and palette files are converted.
 
     Raises OSError, ValueError, SyntaxError or DecompressionBombError when it cannot be decoded.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF data and palettes
-        with Image.open(path) as image:
-            rgb = image.convert("RGB")
+    with Image.open(path) as image:
+        rgb = image.convert("RGB")
     if min(rgb.size) < MIN_SIDE:
         raise ValueError(f"it is only {rgb.width} x {rgb.height} pixels")
     return rgb
@@ -96,10 +119,13 @@ def decoded_batches(
 ) -> Iterator[Decoded]:
     """Yield the images from position `start` on, in order, in batches of `batch_size`.
 
-    At most 2 batches per worker are in flight, whatever the size of the set.
+    With workers, batches are decoded ahead, at most 2 per worker, whatever the size of the set.
+    Without, each is decoded when it is asked for, by as many threads as there are cores: best
+    where the model itself runs on these cores, which workers would take away from it.
     """
+    threads = 1 if num_workers else os.cpu_count() or 1
     loader = DataLoader(
-        _Decoder(images, views),
+        _Decoder(images, views, threads),
         batch_size=batch_size,
         sampler=range(start, len(images)),
         num_workers=num_workers,

@@ -101,6 +101,11 @@ class ResultFolder:
                 found.append(Chunk(path, int(match[1]), int(match[2])))
         return found
 
+    def skipped(self) -> list[dict[str, str]]:
+        """Return name and reason of each image that the chunks leave out."""
+        entries = [entry for chunk in self.chunks() for entry in chunk.info["skipped"]]
+        return list({entry["image"]: entry for entry in entries}.values())
+
     def append(self, stop: int, columns: dict[str, np.ndarray], info: dict[str, Any]) -> None:
         """Write the images from `done` to `stop` as one chunk, and count them as done."""
         layout = self.layout.with_metadata(

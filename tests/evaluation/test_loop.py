@@ -9,8 +9,8 @@ import torch
 
 from conftest import CLASSES
 from evaluation import loop
-from noise_benchmark import NOISE
 from evaluation.session import main
+from noise_benchmark import NOISE
 from predictions.table import read_predictions
 
 

@@ -1,8 +1,9 @@
 """Reads what W&B wrote to a run's .wandb file, independently of the client that wrote it.
 
-The file is a LevelDB log: after a header of 7 bytes, blocks of 32 KiB (the first one counts from the
-start of the file) hold fragments; a fragment is a CRC-32 (4 bytes), a length (2), a type (1) and its
-data, and fragments of the types FIRST, MIDDLE ... LAST make up a record. A record is a protobuf.
+The file is a LevelDB log: after a header of 7 bytes, blocks of 32 KiB (the first one counts from
+the start of the file) hold fragments; a fragment is a CRC-32 (4 bytes), a length (2), a type (1)
+and its data, and fragments of the types FIRST, MIDDLE ... LAST make up a record. A record is a
+protobuf.
 """
 
 import json

@@ -14,7 +14,7 @@ def _set(per_class: list[int]) -> ImageSet:
     names = [f"{label}/{n}.png" for label, count in enumerate(per_class) for n in range(count)]
     labels = np.repeat(np.arange(len(per_class)), per_class)
     classes = tuple(f"class{k}" for k in range(len(per_class)))
-    return ImageSet(Path("."), tuple(names), tuple(names), labels, classes)
+    return ImageSet(Path(), tuple(names), tuple(names), labels, classes)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 7, 12, 17])

@@ -37,7 +37,9 @@ def _devkit(folder) -> None:
 
 
 def _torchvision(folder) -> None:
-    torch.save(({w: ("thing",) for w in WNIDS}, [WNIDS[k - 1] for k in TRUTH]), folder / "meta.bin")
+    torch.save(
+        (dict.fromkeys(WNIDS, ("thing",)), [WNIDS[k - 1] for k in TRUTH]), folder / "meta.bin"
+    )
 
 
 def _kaggle(folder) -> None:

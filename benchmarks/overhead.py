@@ -1,0 +1,91 @@
+"""How much time an evaluation takes besides the model: whole run / pure forward, one process.
+
+    python benchmarks/overhead.py --model path/to/file.py:factory --imagenet DIR
+
+Both sides see the same images, batch size, precision and memory layout, and take turns. "Whole run"
+is the script's main(): reading the folder, loading and hashing the model, decoding, the forward
+pass, the predictions, the summary. "Pure forward" calls the model on batches that are already
+decoded and in memory. Ratios hold between machines better than seconds do.
+"""
+
+import argparse
+import contextlib
+import io
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+
+import eval_imagenet
+from evaluation.command_line import best_device
+from evaluation.memory import keep_freed_memory
+from evaluation.session import main
+from images.imagenet import imagenet_classes, imagenet_val
+from images.loading import decoded_batches
+from images.preprocessing import STUDY
+from model_zoo.loading import load_model
+
+
+def whole_run(words: list[str]) -> float:
+    """Return the seconds of one evaluation through the command line."""
+    with tempfile.TemporaryDirectory() as results, contextlib.redirect_stdout(io.StringIO()):
+        begin = time.perf_counter()
+        code = main(eval_imagenet.IMAGENET, None, [*words, "--results", results])
+        seconds = time.perf_counter() - begin
+    if code:
+        sys.exit(code)
+    return seconds
+
+
+@torch.inference_mode()
+def pure_forward(model: torch.nn.Module, batches: list[torch.Tensor]) -> float:
+    """Return the seconds of the model on decoded batches."""
+    begin = time.perf_counter()
+    for batch in batches:
+        model(batch)
+    if batches[0].is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def decoded(folder: str, batch_size: int, device: torch.device) -> list[torch.Tensor]:
+    """Return all images as model inputs, by batch."""
+    images = imagenet_val(folder, imagenet_classes(), partial=True)
+    batches = decoded_batches(images, (STUDY,), 0, batch_size, 2, False)
+    return [batch.views[0].to(device).permute(0, 3, 1, 2).float() / 255 for batch in batches]
+
+
+def compare() -> None:
+    """Print images/s of both sides and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--imagenet", required=True, help="at most some hundred images")
+    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device")
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    device = best_device(arguments.device)
+    model = load_model(arguments.model).to(device).to(memory_format=torch.channels_last)
+    batches = decoded(arguments.imagenet, arguments.batch_size, device)
+    count = sum(len(batch) for batch in batches)
+    words = ["--model", arguments.model, "--imagenet", arguments.imagenet, "--partial"]
+    words += ["--batch_size", str(arguments.batch_size), "--device", str(device)]
+    words += ["--wandb", "disabled"]
+    pure_forward(model, batches[:1])  # the first call allocates
+    runs = []
+    for _ in range(arguments.repeats):
+        runs.append((whole_run(words), pure_forward(model, batches)))
+        print(f"whole run {runs[-1][0]:.2f} s, pure forward {runs[-1][1]:.2f} s", flush=True)
+    whole, pure = (statistics.median(column) for column in zip(*runs, strict=True))
+    print(f"{count} images, median of {len(runs)}: whole run {count / whole:.1f} images/s,")
+    print(f"pure forward {count / pure:.1f} images/s, ratio {whole / pure:.2f}")
+
+
+if __name__ == "__main__":
+    compare()
