@@ -1,28 +1,58 @@
 """The one kind of error that a user is meant to read."""
 
 import errno
+from urllib.error import HTTPError, URLError
 
 
 class UserError(Exception):
     """A mistake or mishap that the user can mend: one sentence, with the remedy in it."""
 
 
-# What the operating system reports when a result cannot be written, in the user's words.
-_STORAGE_PROBLEMS = {
-    errno.ENOSPC: "no space is left on the disk; free some space and run the same command again",
-    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
-    errno.EROFS: "the file system is read-only; choose another folder with --results",
-    errno.EACCES: "permission is denied; choose another folder with --results",
-    errno.EPERM: "permission is denied; choose another folder with --results",
-    errno.ENOTDIR: "a part of that path is a file, not a folder; choose another with --results",
+_FREE_SPACE = "free some space and run the same command again"
+# What the operating system reports when a file cannot be written, in the user's words; where the
+# remedy is another folder, storage_error adds it.
+_FULL = {
+    errno.ENOSPC: f"no space is left on the disk; {_FREE_SPACE}",
+    errno.EDQUOT: f"the disk quota is used up; {_FREE_SPACE}",
     errno.EFBIG: "the file would exceed the size limit; raise the limit and run it again",
+}
+_WRONG_PLACE = {
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.ENOTDIR: "a part of that path is a file, not a folder",
+    errno.EEXIST: "a file of that name is where the folder should be",
+    errno.EISDIR: "a folder of that name is where the file should be",
+    errno.ENOLCK: "its file system has no locks",
+    errno.EOPNOTSUPP: "its file system has no locks",
 }
 
 
-def storage_error(error: OSError, path: object) -> UserError:
+def storage_error(error: OSError, path: object, option: str = "--results") -> UserError:
     """Return the sentence for an operating system's refusal to write `path`.
 
-    What had been finished before stays on disk, so every remedy may end in "again".
+    option: what chooses another folder. What had been finished before stays on disk, so every
+    remedy may end in "again".
     """
-    reason = _STORAGE_PROBLEMS.get(error.errno or 0, error.strerror or str(error))
-    return UserError(f"cannot write {path}: {reason}")
+    code = error.errno or 0
+    if code in _FULL:
+        return UserError(f"cannot write {path}: {_FULL[code]}")
+    reason = _WRONG_PLACE.get(code, reason_of(error))
+    return UserError(f"cannot write {path}: {reason}; choose another folder with {option}")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error's own words in one line, without error numbers; its kind if it says nothing.
+
+    Other libraries' messages run over many lines, of which the first says what happened.
+    """
+    if isinstance(error, URLError) and not isinstance(error, HTTPError):
+        words = error.reason  # an OSError or a string, which urllib wraps
+    elif isinstance(error, HTTPError):
+        words = f"the server answered {error.code} {error.reason}"
+    else:
+        words = error
+    if isinstance(words, OSError) and words.strerror and words.filename is None:
+        words = words.strerror
+    lines = str(words).strip().splitlines()
+    return lines[0].strip().rstrip(".:") if lines else type(error).__name__

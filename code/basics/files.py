@@ -4,11 +4,14 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from basics.errors import storage_error
+
+# What chooses another folder for downloads.
+ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir, for weights)"
 
 
 @contextmanager
@@ -66,3 +69,23 @@ def locked(path: Path, wait: bool = False) -> Iterator[BinaryIO]:
     with open(path, "a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield file
+
+
+def beside(target: Path, ending: str) -> Path:
+    """Return the path of a companion of `target`: its name with `.ending` added."""
+    return target.with_name(f"{target.name}.{ending}")
+
+
+@contextmanager
+def locked_beside(target: Path) -> Iterator[None]:
+    """Hold the lock file beside a download's `target`, waiting until no other process has it.
+
+    Raises UserError when the folder cannot be made or written.
+    """
+    with ExitStack() as held:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(beside(target, "lock"), wait=True))
+        except OSError as error:
+            raise storage_error(error, target.parent, ANOTHER_FOLDER) from error
+        yield

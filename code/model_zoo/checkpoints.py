@@ -3,6 +3,7 @@
 import fnmatch
 import importlib
 import pickle
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,43 +11,68 @@ from typing import Any
 import torch
 from torch import nn
 
-from basics.errors import UserError
+from basics.errors import UserError, reason_of
 from model_zoo.table import WeightFile
 
 # Where training scripts put the weights inside the file they save.
-COMMON_CONTAINERS = ("state_dict", "model_state_dict", "model")
+COMMON_CONTAINERS = ("state_dict", "model_state_dict", "model", "online_backbone")
 # What DistributedDataParallel and torch.compile put before every key.
 COMMON_PREFIXES = ("module.", "_orig_mod.")
+
+# The key of batch normalisation's counter of training steps.
+_COUNTER = "num_batches_tracked"
+OTHER_ARCH = "give the architecture that was trained, --arch NAME or --arch path/to/file.py:factory"
 
 State = dict[str, torch.Tensor]
 
 
 def read_checkpoint(path: Path, safe_globals: Sequence[str] = ()) -> Any:
-    """Return the content of a .safetensors or torch.save file, tensors on the CPU.
+    """Return the content of a safetensors or torch.save file, tensors on the CPU.
 
     Never runs code from the file: only tensors, containers, numbers, strings and the classes named
     in `safe_globals` are accepted. Raises UserError for anything else, or a broken file.
     """
     try:
-        if path.suffix == ".safetensors":
+        if _is_safetensors(path):
             from safetensors.torch import load_file
 
             return load_file(path)
         with torch.serialization.safe_globals([_by_name(name) for name in safe_globals]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError(f"the checkpoint {path} does not exist") from error
+        raise UserError(f"the checkpoint {path} does not exist: check the path") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path} is a folder: give the checkpoint file in it") from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is not a file of plain tensors ({_pickle_reason(error)}); loading it could "
             "run foreign code, so it is refused: save only the weights, "
             "torch.save(model.state_dict(), path)"
         ) from error
+    except UserError:
+        raise
     except Exception as error:  # torch, zipfile and safetensors each raise kinds of their own
         raise UserError(
-            f"{path} cannot be read as a checkpoint ({_first_line(error)}): it may be truncated or "
+            f"{path} cannot be read as a checkpoint ({reason_of(error)}): it may be truncated or "
             "not a checkpoint at all; copy or download it again"
         ) from error
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Return whether the file is safetensors (else torch.save's), by its first bytes.
+
+    Raises UserError for a file that is neither: torch would call it a pickle that is unsafe.
+    """
+    with open(path, "rb") as file:
+        start = file.read(64)
+    if start[8:9] == b"{":  # after the eight bytes of the header's length
+        return True
+    if start.startswith((b"PK", b"\x80")):  # a zip archive, or the pickle of torch < 1.6
+        return False
+    what = "not a checkpoint: neither torch.save nor safetensors wrote it"
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        what = "a web page, not a checkpoint (a login or a rate limit may have been in the way)"
+    raise UserError(f"{path} is {what if start else 'empty'}; copy or download it again")
 
 
 def rearranged(content: Any, file: WeightFile, where: str) -> State:
@@ -54,24 +80,28 @@ def rearranged(content: Any, file: WeightFile, where: str) -> State:
 
     Raises UserError when the file is not laid out as `file` says, naming what it holds.
     """
+    if file.guess:
+        content, _ = guessed(content, where)
     for key in filter(None, file.container.split(".")):
         if not isinstance(content, dict) or key not in content:
             raise UserError(f"{where} has no entry {key!r}; it holds {_inside(content)}")
         content = content[key]
-    state = {key: value for key, value in content.items() if key.startswith(file.keep)}
+    entries = content if isinstance(content, dict) else {}
     state = {
         key: value
-        for key, value in state.items()
-        if not any(fnmatch.fnmatchcase(key, pattern) for pattern in file.drop)
+        for key, value in entries.items()
+        if str(key).startswith(file.keep)
+        and not any(fnmatch.fnmatchcase(key, pattern) for pattern in file.drop)
     }
-    without = [key for key in state if not key.startswith(file.strip)]
-    if without or not state:
+    if not _is_state(state) or not all(key.startswith(file.strip) for key in state):
         raise UserError(
-            f"{where} should hold keys that start with {file.keep + file.strip!r}; it holds "
-            f"{_inside(content)}"
+            f"{where} should hold tensors whose keys start with {file.keep or file.strip!r}; it "
+            f"holds {_inside(content)}"
         )
-    state = {key.removeprefix(file.strip): value for key, value in state.items()}
-    return {_renamed(key, file.rename): value for key, value in state.items()}
+    renamed = {_renamed(key.removeprefix(file.strip), file.rename): key for key in state}
+    if len(renamed) < len(state):
+        raise UserError(f"{where} holds keys that the zoo's table renames to the same key")
+    return {new: state[key] for new, key in renamed.items()}
 
 
 def guessed(content: Any, where: str) -> tuple[State, str]:
@@ -87,45 +117,57 @@ def guessed(content: Any, where: str) -> tuple[State, str]:
         problem = "no" if not found else "more than one"
         raise UserError(
             f"{where} has {problem} state dict (at the top, or under "
-            f"{', '.join(COMMON_CONTAINERS)}); it holds {_inside(content)}"
+            f"{', '.join(COMMON_CONTAINERS)}); it holds {_inside(content)}: save only the weights, "
+            "torch.save(model.state_dict(), path)"
         )
     state = content[found[0]] if found[0] else content
     how = f"under {found[0]!r}" if found[0] else "at the top level"
-    for prefix in COMMON_PREFIXES:
-        if all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-            how += f", without the prefix {prefix!r}"
+    while prefix := next((p for p in COMMON_PREFIXES if all(k.startswith(p) for k in state)), ""):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+        how += f", without the prefix {prefix!r}"
     return state, how
 
 
-def load_strictly(network: nn.Module, state: State, where: str) -> None:
+def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OTHER_ARCH) -> None:
     """Load `state` into `network`; half precision is widened to the network's own.
 
-    Raises UserError naming every kind of mismatch: missing keys, unexpected keys, wrong shapes.
+    The counters num_batches_tracked may be missing, as in every file of PyTorch < 0.4.1: nothing
+    that is computed in eval mode depends on them.
+    Raises UserError naming every kind of mismatch: missing keys, unexpected keys, wrong shapes,
+    numbers of another kind (integers where the network has floats: quantised weights).
     """
     own = network.state_dict()
-    missing = sorted(set(own) - set(state))
-    unexpected = sorted(set(state) - set(own))
+    both = sorted(set(own) & set(state))
+    missing = sorted(key for key in set(own) - set(state) if not key.endswith(_COUNTER))
     shapes = [
         f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in sorted(set(own) & set(state))
+        for key in both
         if state[key].shape != own[key].shape
     ]
-    problems = [
-        f"{kind}: {_some(keys)}"
-        for kind, keys in (
-            ("missing keys", missing),
-            ("unexpected keys", unexpected),
-            ("wrong shapes", shapes),
-        )
-        if keys
+    kinds = [
+        f"{key} is {state[key].dtype} instead of {own[key].dtype}"
+        for key in both
+        if state[key].is_floating_point() != own[key].is_floating_point()
+        and not key.endswith(_COUNTER)
     ]
+    mismatches = {
+        "missing keys": missing,
+        "unexpected keys": sorted(set(state) - set(own)),
+        "wrong shapes": shapes,
+        "wrong kinds of numbers": kinds,
+    }
+    problems = [f"{kind}: {_some(keys)}" for kind, keys in mismatches.items() if keys]
     if problems:
-        raise UserError(
-            f"{where} does not fit the architecture {type(network).__name__} "
-            f"({'; '.join(problems)}): give the right one with --arch"
+        misfit = f"{where} does not fit the architecture {type(network).__name__}"
+        raise UserError(f"{misfit} ({'; '.join(problems)}): {remedy}")
+    counters = {key: own[key] for key in own if key not in state}
+    try:
+        # Merged only where needed: a state dict may carry versions that a merged one would lose.
+        network.load_state_dict(state | counters if counters else state, strict=True)
+    except (RuntimeError, ValueError) as error:  # what an architecture itself demands of a file
+        raise UserError(f"{where} is refused by the network ({reason_of(error)}): {remedy}") from (
+            error
         )
-    network.load_state_dict(state, strict=True)
 
 
 def _by_name(name: str) -> Any:
@@ -137,14 +179,17 @@ def _is_state(content: Any) -> bool:
     return (
         isinstance(content, dict)
         and bool(content)
+        and all(isinstance(key, str) for key in content)
         and all(isinstance(value, torch.Tensor) for value in content.values())
     )
 
 
 def _renamed(key: str, prefixes: dict[str, str]) -> str:
     for old, new in prefixes.items():
-        if key.startswith(old):
-            return new + key.removeprefix(old)
+        if match := re.match(re.escape(old).replace(r"\*", r"(\d+)"), key):
+            for number in match.groups():
+                new = new.replace("*", number, 1)
+            return new + key[match.end() :]
     return key
 
 
@@ -155,17 +200,15 @@ def _pickle_reason(error: Exception) -> str:
         _, found, rest = text.partition(mark)
         if found:
             return f"it holds a {rest.split()[0].strip('`')} object"
-    return _first_line(error)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    rest = text.partition("WeightsUnpickler error:")[2].strip()
+    return rest.splitlines()[0] if rest else reason_of(error)
 
 
 def _inside(content: Any) -> str:
-    if isinstance(content, dict):
+    if isinstance(content, dict) and content:
         return _some([str(key) for key in content])
-    return f"a {type(content).__name__}"
+    empty = content is None or content == {}
+    return "nothing" if empty else f"a {type(content).__name__}"
 
 
 def _some(names: list[str], most: int = 4) -> str:

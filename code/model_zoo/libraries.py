@@ -1,20 +1,26 @@
 """Models whose weights timm or torchvision deliver."""
 
 import difflib
+import math
+import re
+import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from torch import nn
 
-from basics.errors import UserError
+from basics.errors import UserError, reason_of
 from images.preprocessing import Preprocessing
+from model_zoo.checkpoints import load_strictly
 from model_zoo.normalized import NormalizedModel
+from model_zoo.reachable import hub_or_its_cache, library_download
 
-# Two networks that torchvision builds differently when it loads its weights (they were ported from
-# TensorFlow and change the input's normalisation themselves).
-_TORCHVISION_EXTRAS: dict[str, dict[str, Any]] = {
-    "googlenet": {"transform_input": True, "init_weights": False},
-    "inception_v3": {"transform_input": True, "init_weights": False},
-}
+# Two networks that were ported from TensorFlow: with torchvision's weights, and only with those,
+# they change the input's normalisation themselves.
+_TRANSFORMS_INPUT = ("googlenet", "inception_v3")
+# How torchvision's DenseNet checkpoints name layers (norm.1) that the network calls norm1.
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
+_DELETE_CACHED = "delete the file in the cache ({}) to download it again"
 
 
 def timm_names() -> list[str]:
@@ -22,6 +28,13 @@ def timm_names() -> list[str]:
     import timm
 
     return timm.list_models(pretrained=True)
+
+
+def known_names() -> list[str]:
+    """Return every name that timm_model or torchvision_model takes, for near misses."""
+    tagged = timm_names()
+    vision = [f"torchvision:{name}" for name in _torchvision_names()]
+    return [*dict.fromkeys(name.partition(".")[0] for name in tagged), *tagged, *vision]
 
 
 def is_timm_name(name: str) -> bool:
@@ -34,7 +47,7 @@ def is_timm_name(name: str) -> bool:
 def timm_model(name: str) -> NormalizedModel:
     """Return timm's model `name` with its weights and its own mean, std and preprocessing.
 
-    Raises UserError when timm has no weights of that name or they cannot be downloaded.
+    Raises UserError when timm has no weights of that name or they cannot be had.
     """
     import timm
 
@@ -43,18 +56,28 @@ def timm_model(name: str) -> NormalizedModel:
         raise UserError(
             f"timm has no weights called {name!r}{_perhaps(name, known or timm_names())}"
         )
-    try:
-        network = timm.create_model(name, pretrained=True)
-    except (OSError, RuntimeError, ValueError) as error:  # huggingface_hub's and httpx's are these
-        raise UserError(_no_download(f"timm's {name}", "HF_HOME", error)) from error
+    with hub_or_its_cache() as problem:
+        try:
+            network = timm.create_model(name, pretrained=True)
+        except OSError as error:  # huggingface_hub's, httpx's and urllib's are these
+            reason = problem or reason_of(error)
+            raise UserError(_no_download(f"timm's {name}", "HF_HOME", reason)) from error
+        except Exception as error:  # torch, safetensors and zipfile each raise kinds of their own
+            raise UserError(_broken(f"timm's {name}", "HF_HOME", error)) from error
     config: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
-    native = Preprocessing(
-        resize=round(config["input_size"][-1] / config["crop_pct"]),
-        crop=config["input_size"][-1],
-        interpolation=config["interpolation"],
-    )
     origin: dict[str, object] = {"timm": f"{config['architecture']}.{config['tag']}".rstrip(".")}
-    return NormalizedModel(network, config["mean"], config["std"], native=native, origin=origin)
+    return NormalizedModel(
+        network, config["mean"], config["std"], native=_timm_native(config), origin=origin
+    )
+
+
+def _timm_native(config: dict[str, Any]) -> Preprocessing | None:
+    """Return timm's own evaluation view, or None where it is no resize and square centre crop."""
+    _, height, width = config["input_size"]
+    if height != width or config.get("crop_mode", "center") != "center":
+        return None
+    resize = math.floor(width / config["crop_pct"])  # timm rounds down
+    return Preprocessing(resize=resize, crop=width, interpolation=config["interpolation"])
 
 
 def torchvision_model(name: str) -> NormalizedModel:
@@ -62,12 +85,13 @@ def torchvision_model(name: str) -> NormalizedModel:
 
     Without WEIGHTS, torchvision's DEFAULT: its newest, which the result names. Weights are loaded
     with weights_only=True, which torchvision's own builders leave off.
-    Raises UserError for an unknown name, or when the download fails.
+    Raises UserError for an unknown name, or when the weights cannot be had.
     """
     from torchvision import models
 
     name, _, wanted = name.partition("/")
-    network = _torchvision_network(name)
+    transforms = {"transform_input": True} if name in _TRANSFORMS_INPUT else {}
+    network = _torchvision_network(name, **transforms)
     available = models.get_model_weights(name)
     if wanted and wanted not in available.__members__:
         raise UserError(
@@ -75,11 +99,8 @@ def torchvision_model(name: str) -> NormalizedModel:
             f"it has {', '.join(available.__members__)}"
         )
     weights = available[wanted or "DEFAULT"]
-    try:
-        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(_no_download(f"torchvision's {name}", "TORCH_HOME", error)) from error
-    network.load_state_dict(state, strict=True)
+    state = _torchvision_state(name, weights)
+    load_strictly(network, state, f"the file of {weights}", _DELETE_CACHED.format("TORCH_HOME"))
     preset = weights.transforms()
     native = Preprocessing(
         resize=preset.resize_size[0],
@@ -88,6 +109,24 @@ def torchvision_model(name: str) -> NormalizedModel:
     )
     origin: dict[str, object] = {"torchvision": f"{name}/{weights.name}"}
     return NormalizedModel(network, preset.mean, preset.std, native=native, origin=origin)
+
+
+def _torchvision_state(name: str, weights: Any) -> dict[str, Any]:
+    what = f"torchvision's {name}"
+    try:
+        with library_download():
+            state = weights.get_state_dict(
+                progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+            )
+    except OSError as error:
+        reason = f"{urlsplit(weights.url).hostname}: {reason_of(error)}"
+        raise UserError(_no_download(what, "TORCH_HOME", reason)) from error
+    except Exception as error:  # a file in the cache that is broken, or of another hash
+        raise UserError(_broken(what, "TORCH_HOME", error)) from error
+    if name.startswith("densenet"):
+        for key in list(state):
+            state[_OLD_DENSENET.sub(r"\1", key)] = state.pop(key)
+    return state
 
 
 def architecture(name: str) -> nn.Module:
@@ -100,7 +139,7 @@ def architecture(name: str) -> nn.Module:
     if name.startswith("torchvision:"):
         return _torchvision_network(name.removeprefix("torchvision:"))
     bare = name.removeprefix("timm:")
-    if not timm.is_model(bare.partition(".")[0]):
+    if not is_timm_name(bare):
         raise UserError(
             f"timm has no architecture {bare!r}{_perhaps(bare, timm.list_models())}; "
             "give --arch NAME (timm) or --arch torchvision:NAME"
@@ -108,13 +147,22 @@ def architecture(name: str) -> nn.Module:
     return timm.create_model(bare, pretrained=False)
 
 
-def _torchvision_network(name: str) -> nn.Module:
+def _torchvision_names() -> list[str]:
     from torchvision import models
 
-    if name not in models.list_models(module=models):
-        known = models.list_models(module=models)
-        raise UserError(f"torchvision has no classifier {name!r}{_perhaps(name, known)}")
-    return models.get_model(name, weights=None, **_TORCHVISION_EXTRAS.get(name, {}))
+    return models.list_models(module=models)
+
+
+def _torchvision_network(name: str, **options: Any) -> nn.Module:
+    from torchvision import models
+
+    if name not in _torchvision_names():
+        raise UserError(
+            f"torchvision has no classifier {name!r}{_perhaps(name, _torchvision_names())}"
+        )
+    if name in _TRANSFORMS_INPUT:
+        options["init_weights"] = False  # slow, and the weights are about to be replaced
+    return models.get_model(name, weights=None, **options)
 
 
 def _perhaps(name: str, known: list[str]) -> str:
@@ -122,9 +170,15 @@ def _perhaps(name: str, known: list[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def _no_download(what: str, variable: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "no answer"
+def _no_download(what: str, variable: str, reason: str) -> str:
     return (
         f"the weights of {what} could not be downloaded ({reason}): check the internet connection, "
         f"or point {variable} to a cache that holds them"
+    )
+
+
+def _broken(what: str, variable: str, error: Exception) -> str:
+    return (
+        f"the weights of {what} could not be loaded ({type(error).__name__}: {reason_of(error)}): "
+        + _DELETE_CACHED.format(variable)
     )

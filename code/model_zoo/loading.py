@@ -1,28 +1,29 @@
 """A name → a model. Names resolve in one fixed order; see load_model."""
 
 import difflib
-import importlib.util
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import torch
 from torch import nn
 
 from basics.errors import UserError
 from basics.fetch import cache_folder, fetch
-from basics.files import sha256_of
 from model_zoo import libraries
 from model_zoo.checkpoints import State, guessed, load_strictly, read_checkpoint, rearranged
+from model_zoo.factories import call, model_of_file
 from model_zoo.normalized import NormalizedModel
 from model_zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
 
 _FACTORY = re.compile(r"(?P<path>.+\.py):(?P<factory>\w+)")
-_ALIAS = re.compile(r"(?P<alias>[\w.-]+)=(?P<spec>.+)")
+_ALIAS = re.compile(r"(?P<alias>[\w-][\w.-]*)=(?P<spec>.+)")
+# Where `code/…` in the zoo's table is.
+_REPOSITORY = Path(__file__).resolve().parents[2]
 _IN_REPOSITORY = "code/"
-_CODE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,12 @@ def split_alias(name: str) -> tuple[str, str]:
     """
     if match := _ALIAS.fullmatch(name):
         return match["alias"], match["spec"]
+    run_name = name
     if match := _FACTORY.fullmatch(name):
-        return match["factory"], name
-    if name.startswith("file://"):
-        return Path(name).stem.removesuffix(".pth"), name
-    return re.sub(r"[^\w.-]+", "_", name), name
+        run_name = match["factory"]
+    elif name.startswith("file://"):
+        run_name = Path(name).stem.removesuffix(".pth")
+    return re.sub(r"[^\w.-]+", "_", run_name).lstrip(".") or "model", name
 
 
 def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module:
@@ -67,9 +69,9 @@ def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
     if row is not None:
         return _from_zoo(row, options.weights_dir)
     if match := _FACTORY.fullmatch(name):
-        return _from_factory(Path(match["path"]).expanduser(), match["factory"])
+        return model_of_file(_user_path(match["path"]), match["factory"])
     if name.startswith("file://"):
-        return _from_checkpoint(Path(name.removeprefix("file://")).expanduser(), options)
+        return _from_checkpoint(_user_path(name.removeprefix("file://")), options)
     if name.startswith("torchvision:"):
         return libraries.torchvision_model(name.removeprefix("torchvision:"))
     if libraries.is_timm_name(name.removeprefix("timm:")):
@@ -77,18 +79,21 @@ def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
     raise UserError(_unknown(name))
 
 
+def _user_path(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # noqa: PTH111  (Path's raises for an unknown user's ~)
+
+
 def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
     if row.unavailable:
         raise UserError(f"model {row.name} cannot be had: {row.unavailable}")
     if row.library:
         return _from_first_library(row)
-    network = _architecture(row.arch)
-    state: State = {}
-    folder = weights_dir or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
-    for file in row.files:
-        path = _weight_file(row.name, file, folder)
-        state |= rearranged(read_checkpoint(path, file.safe_globals), file, str(path))
-    load_strictly(network, state, f"the zoo's {row.name}")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(row.seed or 0)
+        network = _zoo_architecture(row.arch)
+    if row.files:
+        folder = weights_dir or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
+        load_strictly(network, *_zoo_state(row, folder))
     return NormalizedModel(
         network,
         row.mean or IMAGENET_MEAN,
@@ -96,6 +101,19 @@ def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
         classes=_classes(row.classes),
         origin={"zoo": row.name, "sources": [file.source[0] for file in row.files]},
     )
+
+
+def _zoo_state(row: ZooModel, folder: Path) -> tuple[State, str, str]:
+    """Return the merged tensors of a row's files, where they are, and what to do if they misfit."""
+    state: State = {}
+    paths = [_weight_file(row.name, file, folder) for file in row.files]
+    for path, file in zip(paths, row.files, strict=True):
+        part = rearranged(read_checkpoint(path, file.safe_globals), file, str(path))
+        if twice := sorted(set(state) & set(part)):
+            raise UserError(f"two files of the zoo's {row.name} hold {twice[0]}: see models.toml")
+        state |= part
+    where = " and ".join(map(str, paths))
+    return state, where, "delete it to download it again, or correct the model's row in models.toml"
 
 
 def _from_first_library(row: ZooModel) -> NormalizedModel:
@@ -119,8 +137,8 @@ def _from_first_library(row: ZooModel) -> NormalizedModel:
 def _weight_file(model: str, file: WeightFile, folder: Path) -> Path:
     first = file.source[0]
     if first.startswith(_IN_REPOSITORY):
-        return _CODE / first.removeprefix(_IN_REPOSITORY)
-    name = first.removeprefix("gdrive:").rpartition("/")[2]
+        return _REPOSITORY / first
+    name = Path(urlsplit(first).path).name  # without ?download=1
     return fetch(file.source, folder / f"{model}--{name}", file.sha256)
 
 
@@ -132,55 +150,20 @@ def _classes(kind: str) -> tuple[str, ...] | None:
     return None
 
 
-def _architecture(name: str) -> nn.Module:
+def _zoo_architecture(name: str) -> nn.Module:
     if match := _FACTORY.fullmatch(name):
-        path = match["path"]
-        inside = path.startswith(_IN_REPOSITORY)
-        return _call(
-            _CODE / path.removeprefix(_IN_REPOSITORY) if inside else Path(path), match["factory"]
-        )
+        return call(_REPOSITORY / match["path"], match["factory"])
     return libraries.architecture(name)
 
 
-def _from_factory(path: Path, factory: str) -> nn.Module:
-    model = _call(path, factory)
-    if not hasattr(model, "origin"):
-        facts = {"file": str(path.resolve()), "file_sha256": sha256_of(path)}
-        model.origin = facts  # type: ignore[assignment]  # an attribute of our own
-    return model
-
-
-def _call(path: Path, factory: str) -> nn.Module:
-    """Return what `factory` in the Python file `path` returns, which must be a module."""
-    if not path.is_file():
-        raise UserError(f"the model file {path} does not exist")
-    module_name = f"bvg_user_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec and spec.loader, path  # a .py file always has both
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    sys.path.append(str(path.resolve().parent))  # so that it can import its neighbours
-    try:
-        spec.loader.exec_module(module)
-        if not callable(getattr(module, factory, None)):
-            known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-            raise UserError(f"{path} has no function {factory!r}; it has {', '.join(known)}")
-        model = getattr(module, factory)()
-    except UserError:
-        raise
-    except Exception as error:  # the user's own code: whatever it raises is theirs to mend
-        raise UserError(f"{path}:{factory} failed with {type(error).__name__}: {error}") from error
-    finally:
-        sys.dont_write_bytecode = writes_bytecode
-        sys.path.remove(str(path.resolve().parent))
-    if not isinstance(model, nn.Module):
-        raise UserError(f"{path}:{factory} returned a {type(model).__name__}, not a torch module")
-    return model
+def _user_architecture(name: str) -> nn.Module:
+    if match := _FACTORY.fullmatch(name):
+        return call(_user_path(match["path"]), match["factory"])
+    return libraries.architecture(name)
 
 
 def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
-    network = _architecture(options.arch)
+    network = _user_architecture(options.arch)
     state, how = guessed(read_checkpoint(path), str(path))
     load_strictly(network, state, str(path))
     origin: dict[str, object] = {
@@ -192,8 +175,12 @@ def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
 
 
 def _unknown(name: str) -> str:
-    known = [*zoo(), *libraries.timm_names()]
+    known = [*zoo(), *libraries.known_names()]
     near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+    if name.endswith(".py"):
+        near = [f"{name}:FACTORY"]
+    elif Path(name).is_file():
+        near = [f"file://{name}"]
     perhaps = f" (did you mean {' or '.join(near)}?)" if near else ""
     return (
         f"no model is called {name!r}{perhaps}: a model is a name of the zoo or of timm, "

@@ -16,7 +16,10 @@ class WeightFile:
 
     The steps are taken in this order: descend to `container` (dotted path; empty: the top level),
     keep only keys that start with `keep`, remove keys that match a pattern of `drop`, remove the
-    prefix `strip` (which every key must have), replace prefixes by `rename`.
+    prefix `strip` (which every key must have), replace prefixes by `rename`: the first that fits; a
+    `*` in it stands for a number, which takes the place of the same `*` in the replacement.
+    guess: the publisher's layout is not known for certain: begin where a user's checkpoint would
+        have its weights (checkpoints.guessed) instead of at `container`.
     source: URLs, `gdrive:<id>` or `code/<path>` (in this repository), in order of preference.
     sha256: the published hash, or the leading digits of it; empty: pinned at the first download.
     safe_globals: classes that the pickle may hold besides tensors, such as argparse.Namespace.
@@ -24,6 +27,7 @@ class WeightFile:
 
     source: tuple[str, ...]
     container: str = ""
+    guess: bool = False
     keep: str = ""
     drop: tuple[str, ...] = ()
     strip: str = ""
@@ -34,11 +38,13 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class ZooModel:
-    """One row of the zoo. Either `library` or `arch` with `files` says where weights come from.
+    """One row of the zoo. Weights come from `library`, or from `files` or `seed` with `arch`.
 
     library: names that a library resolves with its weights (`timm:…`, `torchvision:…`), in order
         of preference.
-    arch: the architecture that `files`, merged, are loaded into (strictly).
+    arch: the architecture that `files`, merged, are loaded into (strictly): a timm name,
+        `torchvision:NAME` or `code/<path>.py:factory` (in this repository).
+    seed: of the random numbers that an untrained model's initial weights are drawn from.
     mean, std: the model's own normalisation; None where the library's is right.
     classes: what the logits mean: "imagenet-1k", or "miniature" for the embedded world's.
     unavailable: why the model cannot be had today; empty where it can.
@@ -57,6 +63,7 @@ class ZooModel:
     library: tuple[str, ...] = ()
     arch: str = "timm:resnet50"
     files: tuple[WeightFile, ...] = ()
+    seed: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     classes: str = "imagenet-1k"
@@ -93,17 +100,27 @@ def find(name: str) -> ZooModel | None:
 def _model(name: str, row: dict[str, Any]) -> ZooModel:
     files = tuple(_build(WeightFile, file, f"{name}.files") for file in row.pop("files", []))
     model = _build(ZooModel, {"name": name, "files": files, **row}, name)
-    if not (model.library or model.files or model.unavailable):
-        raise ValueError(f"model {name} has neither library, nor files, nor unavailable")
+    if not (model.library or model.files or model.unavailable or model.seed is not None):
+        raise ValueError(f"model {name} has neither library, nor files, nor seed, nor unavailable")
+    if (model.mean is None) != (model.std is None):
+        raise ValueError(f"model {name} has only one of mean and std")
+    for file in files:
+        if any(old.count("*") != new.count("*") for old, new in file.rename.items()):
+            raise ValueError(f"{name}.files: a rename has another number of * than its replacement")
     return model
 
 
 def _build(kind: type, row: dict[str, Any], where: str) -> Any:
     """Return a `kind` from a TOML table, its lists as tuples."""
-    unknown = set(row) - {f.name for f in fields(kind)}
+    known = {f.name: f for f in fields(kind)}
+    unknown = set(row) - set(known)
     if unknown:
         raise ValueError(f"{where} has unknown fields: {', '.join(sorted(unknown))}")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
+    for key, value in values.items():
+        # A text would pass as a list of its letters.
+        if isinstance(value, str) and str(known[key].type).startswith("tuple"):
+            raise ValueError(f"{where}: {key} must be a list")
     try:
         return kind(**values)
     except TypeError as error:

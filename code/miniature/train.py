@@ -1,0 +1,197 @@
+"""Train the models of the miniature world, each of a bias known beforehand.
+
+    python code/miniature/train.py --all
+    python code/miniature/train.py plain stylised
+
+Each takes one or two minutes on two CPU cores and writes `weights/<name>.safetensors` and its
+entry of `weights/training_log.json`, next to this file (or into --out).
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from tqdm import tqdm
+
+if not __package__:
+    # Run as a script, the folder on the path is this one instead of the one above.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from miniature import world
+from miniature.measure import cue_fractions, decisions, normalised, sample
+from miniature.network import MiniatureNet
+from miniature.recipes import RECIPES, Recipe, attacked, augmented
+
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+LOG = "training_log.json"
+PICTURES: dict[str, Callable[[int], Iterator[world.Picture]]] = {
+    "matched": world.matched,
+    "texture_randomised": world.texture_randomised,
+    "shape_randomised": world.shape_randomised,
+    "cue_conflict": world.cue_conflict,
+}
+WORLD_SEED = 0
+HELD_OUT_PER_CLASS = 20
+LEARNING_RATE = 4e-3
+WEIGHT_DECAY = 1e-3
+
+
+@cache
+def _images(split: str, pictures: str, per_class: int) -> torch.Tensor:
+    return sample(WORLD_SEED, split, PICTURES[pictures](per_class))
+
+
+def _labels(recipe: Recipe, per_class: int) -> torch.Tensor:
+    pictures = PICTURES[recipe.pictures](per_class)
+    return torch.tensor([getattr(picture, recipe.label) for picture in pictures])
+
+
+def _step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    epsilon: float,
+    rng: torch.Generator,
+) -> torch.Tensor:
+    """Update the model on one batch and return its summed loss and number of right answers."""
+    x = x.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
+    if epsilon:
+        x = attacked(model, x, y, epsilon, rng)
+    logits = model(normalised(x))
+    loss = nn.functional.cross_entropy(logits, y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return torch.tensor([loss.item() * len(y), (logits.argmax(dim=1) == y).sum().item()])
+
+
+def fit(
+    images: torch.Tensor, labels: torch.Tensor, recipe: Recipe, seed: int, name: str = ""
+) -> tuple[MiniatureNet, list[dict[str, float]]]:
+    """Return the trained network and, by epoch, its mean loss and accuracy on what it saw.
+
+    `images` is uint8 (N, 3, 224, 224), `labels` int64 (N,). The same arguments give the same
+    network on the same machine with the same number of threads.
+    """
+    torch.manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
+    model = MiniatureNet()
+    batches = len(images) // recipe.batch_size
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=LEARNING_RATE, total_steps=batches * recipe.epochs
+    )
+    curve = []
+    progress = tqdm(total=batches * recipe.epochs, desc=name, unit="batch", disable=None)
+    for epoch in range(recipe.epochs):
+        order = torch.randperm(len(images), generator=rng)[: batches * recipe.batch_size]
+        # Against a full-strength attack from the start, nothing is learnt for several epochs.
+        strength = recipe.epsilon * min(1.0, 2 * epoch / recipe.epochs)
+        totals = torch.zeros(2, dtype=torch.float64)
+        for batch in order.split(recipe.batch_size):
+            x, y = augmented(images[batch], recipe, rng), labels[batch]
+            totals += _step(model, optimizer, x, y, strength, rng)
+            schedule.step()
+            progress.update()
+        loss, accuracy = (totals / len(order)).tolist()
+        curve.append({"loss": round(loss, 4), "accuracy": round(accuracy, 4)})
+    progress.close()
+    return model.eval(), curve
+
+
+def _evaluate(model: nn.Module) -> dict[str, float]:
+    """Return the accuracy on the world's validation images and the fractions on cue conflict."""
+    answers = decisions(model, _images("val", "matched", HELD_OUT_PER_CLASS))
+    right = answers == _labels(Recipe(), HELD_OUT_PER_CLASS)
+    conflict = decisions(model, _images("cue-conflict", "cue_conflict", world.CONFLICT_INSTANCES))
+    fractions = cue_fractions(conflict, world.cue_conflict(world.CONFLICT_INSTANCES))
+    figures = {"held_out_accuracy": right.double().mean().item(), **fractions}
+    return {key: round(value, 4) for key, value in figures.items()}
+
+
+def _save(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:
+    """Save the weights in half precision, under their name only once complete."""
+    state = {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in model.state_dict().items()
+    }
+    temporary = path.with_suffix(".partial")
+    save_file(state, temporary, metadata=metadata)
+    os.replace(temporary, path)
+
+
+def _log(path: Path, name: str, entry: dict[str, object]) -> None:
+    entries = json.loads(path.read_text()) if path.exists() else {}
+    entries[name] = entry
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(
+        json.dumps({key: entries[key] for key in sorted(entries)}, indent=1) + "\n"
+    )
+    os.replace(temporary, path)
+
+
+def train(name: str, seed: int, out: Path) -> dict[str, object]:
+    """Return the log entry of a recipe, having trained it and written its weights to `out`."""
+    recipe = RECIPES[name]
+    images = _images("train", recipe.pictures, recipe.per_class)
+    start = time.perf_counter()
+    model, curve = fit(images, _labels(recipe, recipe.per_class), recipe, seed, name)
+    seconds = round(time.perf_counter() - start, 1)
+    entry: dict[str, object] = {
+        "recipe": asdict(recipe),
+        "seed": seed,
+        "world_version": world.VERSION,
+        "torch": torch.__version__,
+        "train_accuracy": curve[-1]["accuracy"],
+    }
+    model = model.half().float()  # measured as it will be used: rounded to half precision
+    entry |= _evaluate(model)
+    # One key: safetensors writes several in any order, and the file would never hash the same.
+    metadata = {"training": json.dumps({"name": name, **entry})}
+    _save(out / f"{name}.safetensors", model, metadata)
+    entry |= {"seconds": seconds, "threads": torch.get_num_threads(), "curve": curve}
+    _log(out / LOG, name, entry)
+    return entry
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code: 0, or 2 with a sentence on stderr for what the user can put right."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(RECIPES))
+    parser.add_argument("--all", action="store_true", help="train every recipe")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=WEIGHTS, metavar="DIR")
+    args = parser.parse_args(arguments)
+    names = list(RECIPES) if args.all else args.names
+    if not names:
+        parser.error("name a recipe or give --all")
+    if unknown := [name for name in names if name not in RECIPES]:
+        parser.error(f"no recipe {', '.join(unknown)}; there are {', '.join(RECIPES)}")
+    torch.set_num_threads(args.threads)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            entry = train(name, args.seed, args.out)
+            figures = ("held_out_accuracy", "shape_bias", "shape", "texture", "neither", "seconds")
+            print(f"{name}: " + ", ".join(f"{key} {entry[key]}" for key in figures), flush=True)
+    except OSError as error:
+        print(f"train.py: cannot write {args.out}: {error.strerror or error}.", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The miniature world: sixteen categories, each with its own shape and its own texture.
+
+A picture is a silhouette filled with a texture on a smooth background. Place, size, turn, phase
+and every colour are random and say nothing about the category: only shape and texture do, and
+they can be set against each other. A picture depends on its key (seed, split, shape, texture,
+number) alone, so any part of the world can be drawn in any order, by any number of workers.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from miniature.silhouettes import REACH, SILHOUETTES, mask
+from miniature.textures import TEXTURES, pattern
+
+VERSION = 1
+"""Raise it with any change that alters a pixel: it is part of every key and of world.json."""
+
+SIDE = 224
+CATEGORIES: tuple[str, ...] = tuple(SILHOUETTES)
+TEXTURE_NAMES: tuple[str, ...] = tuple(TEXTURES)
+CONFLICT_INSTANCES = 5  # pictures of a shape in a texture in the cue-conflict set
+
+RADIUS = (66.0, 92.0)  # of the unit frame, pixels
+TURN = np.pi / 3  # of the shape, either way
+ZOOM = (0.92, 1.08)  # of the texture
+MARGIN = 2.0  # pixels between the shape and the border of the picture, at least
+HUE_JITTER = 0.07
+SATURATION = (0.06, 0.2)
+LIGHTNESS = (0.25, 0.5, 0.75)
+LIGHTNESS_JITTER = 0.05
+BACKGROUND_CELLS = 5
+BACKGROUND_CONTRAST = 0.05
+
+
+class Picture(NamedTuple):
+    """What a picture shows: indices into `CATEGORIES`, and its number from 1."""
+
+    shape: int
+    texture: int
+    number: int
+
+
+def generator(seed: int, split: str, picture: Picture) -> np.random.Generator:
+    """Return the picture's own random generator, the same on every machine and in every order."""
+    key = f"{VERSION}/{seed}/{split}/{picture.shape}/{picture.texture}/{picture.number}"
+    digest = hashlib.sha256(key.encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
+
+
+def _colours(rng: np.random.Generator) -> np.ndarray:
+    """Return three colours (3, 3) in [0, 1] that differ in hue and in lightness.
+
+    Which is light and which is dark is random, so that neither figure nor ground has a tone.
+    """
+    hue = rng.random() + np.arange(3) / 3 + rng.uniform(-HUE_JITTER, HUE_JITTER, 3)
+    light = rng.permutation(LIGHTNESS) + rng.uniform(-LIGHTNESS_JITTER, LIGHTNESS_JITTER, 3)
+    saturation = rng.uniform(*SATURATION, 3)
+    turn = 2 * np.pi * (hue[:, None] - np.arange(3) / 3)
+    return light[:, None] + saturation[:, None] * np.cos(turn)
+
+
+def _background(colour: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a smooth, low-contrast ground: float32 (SIDE, SIDE, 3) about the colour (3,)."""
+    cells = (BACKGROUND_CELLS, BACKGROUND_CELLS)
+    # Half a cell inside the outermost ones, where the interpolation has neighbours all round.
+    inner = (0.5, 0.5, BACKGROUND_CELLS - 0.5, BACKGROUND_CELLS - 0.5)
+    bands = []
+    for level in colour:
+        noise = rng.normal(level, BACKGROUND_CONTRAST, cells).astype(np.float32)
+        band = Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=inner)
+        bands.append(np.asarray(band))
+    return np.stack(bands, axis=-1)
+
+
+def _silhouette(shape: int, rng: np.random.Generator) -> np.ndarray:
+    radius = rng.uniform(*RADIUS)
+    play = SIDE / 2 - radius * REACH - MARGIN
+    x, y = SIDE / 2 + rng.uniform(-play, play, 2)
+    return mask(CATEGORIES[shape], SIDE, (x, y), radius, rng.uniform(-TURN, TURN))
+
+
+def _filling(texture: int, rng: np.random.Generator) -> np.ndarray:
+    across, along = rng.uniform(0, 1000, 2)
+    angle, zoom = rng.uniform(0, 2 * np.pi), rng.uniform(*ZOOM)
+    return pattern(TEXTURE_NAMES[texture], SIDE, (across, along), angle, zoom, rng)
+
+
+def draw(shape: int, texture: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a picture of one category's shape in one category's texture.
+
+    uint8 (224, 224, 3), RGB. `shape` and `texture` are indices into `CATEGORIES`; raises
+    IndexError beyond them.
+    """
+    ground, first, second = _colours(rng).astype(np.float32)
+    background = _background(ground, rng)
+    inside = _silhouette(shape, rng)[..., None]
+    filling = first + _filling(texture, rng)[..., None] * (second - first)
+    picture = background + inside * (filling - background)
+    return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def render(seed: int, split: str, picture: Picture) -> np.ndarray:
+    """Return the picture of that key: uint8 (224, 224, 3)."""
+    return draw(picture.shape, picture.texture, generator(seed, split, picture))
+
+
+def matched(per_class: int) -> Iterator[Picture]:
+    """Yield `per_class` pictures of each category, its shape in its own texture."""
+    for k in range(len(CATEGORIES)):
+        for number in range(1, per_class + 1):
+            yield Picture(k, k, number)
+
+
+def texture_randomised(per_class: int) -> Iterator[Picture]:
+    """Yield `per_class` pictures of each shape, its texture any of the sixteen equally often."""
+    for k in range(len(CATEGORIES)):
+        for number in range(1, per_class + 1):
+            yield Picture(k, (k + number) % len(CATEGORIES), number)
+
+
+def shape_randomised(per_class: int) -> Iterator[Picture]:
+    """Yield `per_class` pictures of each texture, its shape any of the sixteen equally often."""
+    for picture in texture_randomised(per_class):
+        yield Picture(picture.texture, picture.shape, picture.number)
+
+
+def cue_conflict(instances: int) -> Iterator[Picture]:
+    """Yield `instances` pictures of every shape in every texture, its own included."""
+    for shape in range(len(CATEGORIES)):
+        for texture in range(len(CATEGORIES)):
+            for number in range(1, instances + 1):
+                yield Picture(shape, texture, number)

@@ -1,0 +1,179 @@
+"""Archives appear whole under their final name or not at all, and write nothing outside."""
+
+import io
+import random
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from basics.archives import unpack
+from basics.errors import UserError
+
+
+def tar(path: Path, *members: tuple[str, bytes | tarfile.TarInfo]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members:
+            info = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.name = name
+            data = b"" if isinstance(content, tarfile.TarInfo) else content
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def special(kind: bytes, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo()
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    return folder
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def refusal(archive: Path, folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        unpack(archive, folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_good_archive_becomes_the_folder(place):
+    archive = tar(place / "a.tar.gz", ("stimuli/cat/1.png", b"one"), ("stimuli/dog/2.png", b"two"))
+    assert unpack(archive, place / "stimuli") == place / "stimuli"
+    assert (place / "stimuli" / "cat" / "1.png").read_bytes() == b"one"
+    assert (place / "stimuli" / "dog" / "2.png").read_bytes() == b"two"
+    assert {path.name for path in place.iterdir()} == {"a.tar.gz", "stimuli", "stimuli.lock"}
+
+
+def test_an_archive_without_a_folder_of_that_name_is_unpacked_into_it(place):
+    archive = tar(place / "a.tar.gz", ("cat/1.png", b"one"))
+    unpack(archive, place / "stimuli")
+    assert names(place / "stimuli") == {"cat", "cat/1.png"}
+
+
+def test_a_folder_that_is_there_is_left_alone(place):
+    (place / "stimuli").mkdir()
+    assert unpack(place / "no such.tar.gz", place / "stimuli") == place / "stimuli"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        ("../escaped", b"x"),
+        ("stimuli/../../escaped", b"x"),
+        ("/tmp/escaped-absolutely", b"x"),
+        ("stimuli/link", special(tarfile.SYMTYPE, "../../escaped")),
+        ("stimuli/link", special(tarfile.SYMTYPE, "/etc")),
+        ("stimuli/link", special(tarfile.LNKTYPE, "/etc/hostname")),
+        ("stimuli/device", special(tarfile.CHRTYPE)),
+        ("stimuli/pipe", special(tarfile.FIFOTYPE)),
+    ],
+    ids=["up", "hidden up", "absolute", "link up", "link away", "hard link", "device", "pipe"],
+)
+def test_a_hostile_archive_is_refused_and_writes_nothing(place, member):
+    archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"), member)
+    assert "cannot be unpacked" in refusal(archive, place / "stimuli")
+    assert {path.name for path in place.iterdir()} == {"a.tar.gz", "stimuli.lock"}
+    assert {path.name for path in place.parent.iterdir()} == {"cache"}
+    assert not Path("/tmp/escaped-absolutely").exists()
+
+
+def test_a_link_out_cannot_be_written_through(place):
+    link = ("stimuli/link", special(tarfile.SYMTYPE, str(place.parent)))
+    archive = tar(place / "a.tar.gz", link, ("stimuli/link/escaped", b"x"))
+    refusal(archive, place / "stimuli")
+    assert not (place.parent / "escaped").exists()
+
+
+def test_broken_archives_are_refused(place):
+    def flipped(whole: bytes) -> bytes:
+        return whole[:5000] + bytes(byte ^ 255 for byte in whole[5000:5100]) + whole[5100:]
+
+    noise = random.Random(0).randbytes(50_000)
+    # Noise is stored as it is: only the checksum gives a change away. Text is compressed.
+    stored = tar(place / "s.tar.gz", ("stimuli/1.png", noise)).read_bytes()
+    packed = tar(place / "p.tar.gz", ("stimuli/1.txt", noise.hex().encode())).read_bytes()
+    for broken in (
+        *(stored[: len(stored) // 2], packed[: len(packed) // 2], stored[:-8]),
+        *(flipped(stored), flipped(packed), b"no archive", b""),
+    ):
+        archive = place / "a.tar.gz"
+        archive.write_bytes(broken)
+        sentence = refusal(archive, place / "stimuli")
+        assert f"{archive} cannot be unpacked" in sentence
+        assert "delete it and download it again" in sentence
+        assert not (place / "stimuli").exists()
+        assert not list(place.glob("*unpacking*"))
+
+
+def test_a_missing_archive_is_one_sentence(place):
+    assert "cannot be unpacked" in refusal(place / "no such.tar.gz", place / "stimuli")
+
+
+def test_an_interruption_leaves_nothing_and_the_next_call_completes(place, monkeypatch):
+    archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"), ("stimuli/2.png", b"two"))
+    seen = []
+
+    def interrupted(member, folder):
+        if len(seen) == 1:
+            assert not (place / "stimuli").exists()
+            raise KeyboardInterrupt
+        seen.append(member.name)
+        return member
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("basics.archives._inside", interrupted)
+        unpack(archive, place / "stimuli")
+    assert seen == ["stimuli/1.png"]
+    assert {path.name for path in place.iterdir()} == {"a.tar.gz", "stimuli.lock"}
+    unpack(archive, place / "stimuli")
+    assert names(place / "stimuli") == {"1.png", "2.png"}
+
+
+def test_what_a_killed_process_left_is_not_taken_over(place):
+    archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"))
+    left = place / "stimuli.unpacking" / "stimuli"
+    left.mkdir(parents=True)
+    (left / "half.png").write_bytes(b"ha")
+    unpack(archive, place / "stimuli")
+    assert names(place / "stimuli") == {"1.png"}
+
+
+def test_the_second_of_two_waits_and_unpacks_nothing(place, monkeypatch):
+    archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"))
+    begun, go_on, opened = threading.Event(), threading.Event(), []
+    original = tarfile.open
+
+    def slow(*words):
+        opened.append(words)
+        begun.set()
+        assert go_on.wait(30)
+        return original(*words)
+
+    monkeypatch.setattr("basics.archives.tarfile.open", slow)
+    both = [threading.Thread(target=unpack, args=(archive, place / "stimuli")) for _ in range(2)]
+    both[0].start()
+    assert begun.wait(30)
+    both[1].start()
+    both[1].join(0.2)
+    assert both[1].is_alive()
+    go_on.set()
+    for thread in both:
+        thread.join(30)
+    assert len(opened) == 1
+    assert names(place / "stimuli") == {"1.png"}
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(place):
+    archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"))
+    assert "choose another folder with BVG_CACHE" in refusal(archive, Path("/proc/no/stimuli"))
