@@ -190,9 +190,9 @@ class _Pass:
         for index, reason in decoded.failures:
             if not self.settings.skip_bad_images:
                 raise UserError(
-                    f"the image {self.images.path(index)} cannot be used ({reason}): go on "
-                    "without such images with --skip_bad_images (they are counted and recorded, and "
-                    "what is done is kept), or repair it and begin again with --overwrite"
+                    f"the image {self.images.path(index)} cannot be used ({reason}): leave "
+                    "such images out with --skip_bad_images (counted and recorded; what is done is "
+                    "kept), or repair it and begin again with --overwrite"
                 )
             self.info["skipped"].append({"image": self.images.names[index], "reason": reason})
 

@@ -147,9 +147,12 @@ def _measure(
     facts = {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
     record = environment(settings.device)
     for result in missing:
-        metrics = _complete(benchmark, images, result, record, facts)
-        _mirror(trackers[result.entrant.name], metrics)
-    return [_finished(benchmark, result) for result in results]
+        _complete(benchmark, images, result, record, facts)
+    finished = [_finished(benchmark, result) for result in results]
+    for model in finished:  # after all of them are safe on disk: W&B may wait for a network
+        if model.name in trackers:
+            _mirror(trackers[model.name], model.metrics)
+    return finished
 
 
 def _announce(result: _Result, total: int) -> bool:
@@ -168,11 +171,8 @@ def _complete(
     result: _Result,
     record: dict[str, Any],
     facts: dict[str, Any],
-) -> dict[str, Metric]:
-    """Put the chunks together, write the summary, and return the metrics.
-
-    Raises UserError when every image was skipped.
-    """
+) -> None:
+    """Put the chunks together and write the summary; raises UserError if all were skipped."""
     skipped = result.store.skipped()
     if skipped:
         first = f"{skipped[0]['image']}: {skipped[0]['reason']}"
@@ -186,7 +186,6 @@ def _complete(
     summary = summarise(result.store, result.identity, images, metrics)
     summary |= {"model": result.entrant.origin, "settings": facts, "environment": record}
     result.store.finish(summary)
-    return metrics
 
 
 def _finished(benchmark: Benchmark, result: _Result) -> Finished:

@@ -42,8 +42,6 @@ SETTINGS: dict[str, Any] = {
     "host": "",
     "program": "",
     "x_disable_machine_info": True,
-    "x_disable_meta": True,
-    "x_disable_stats": True,
     "x_save_requirements": False,
     "init_timeout": START_SECONDS,
     "finish_timeout": FINISH_SECONDS,

@@ -68,7 +68,8 @@ def record(seed: int, per_class: int) -> dict[str, object]:
 
 def save(item: tuple[str, world.Picture], seed: int, folder: Path) -> None:
     """Draw one picture into the folder of its category, which must exist."""
-    image = Image.fromarray(world.render(seed, *item))
+    border = world.VAL_BORDER if item[0] == "val" else 0
+    image = Image.fromarray(world.render(seed, *item, border))
     # Each option is read by the one of the two formats that has it.
     image.save(folder / file_name(*item), quality=JPEG_QUALITY, compress_level=PNG_LEVEL)
 

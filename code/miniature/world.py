@@ -20,6 +20,9 @@ VERSION = 1
 """Raise it with any change that alters a pixel: it is part of every key and of world.json."""
 
 SIDE = 224
+VAL_BORDER = 16
+"""Around a validation picture, in pixels. The study's Resize(256) + CenterCrop(224) cuts it off the
+256-pixel file again and leaves a picture of the scale that the networks were trained on."""
 CATEGORIES: tuple[str, ...] = tuple(SILHOUETTES)
 TEXTURE_NAMES: tuple[str, ...] = tuple(TEXTURES)
 CONFLICT_INSTANCES = 5  # pictures of a shape in a texture in the cue-conflict set
@@ -63,49 +66,50 @@ def _colours(rng: np.random.Generator) -> np.ndarray:
     return light[:, None] + saturation[:, None] * np.cos(turn)
 
 
-def _background(colour: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a smooth, low-contrast ground: float32 (SIDE, SIDE, 3) about the colour (3,)."""
+def _background(colour: np.ndarray, rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
+    """Return a smooth, low-contrast ground: float32 (side, side, 3) about the colour (3,)."""
     cells = (BACKGROUND_CELLS, BACKGROUND_CELLS)
     # Half a cell inside the outermost ones, where the interpolation has neighbours all round.
     inner = (0.5, 0.5, BACKGROUND_CELLS - 0.5, BACKGROUND_CELLS - 0.5)
     bands = []
     for level in colour:
         noise = rng.normal(level, BACKGROUND_CONTRAST, cells).astype(np.float32)
-        band = Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=inner)
+        band = Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC, box=inner)
         bands.append(np.asarray(band))
     return np.stack(bands, axis=-1)
 
 
-def _silhouette(shape: int, rng: np.random.Generator) -> np.ndarray:
+def _silhouette(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
     radius = rng.uniform(*RADIUS)
     play = SIDE / 2 - radius * REACH - MARGIN
-    x, y = SIDE / 2 + rng.uniform(-play, play, 2)
-    return mask(CATEGORIES[shape], SIDE, (x, y), radius, rng.uniform(-TURN, TURN))
+    x, y = side / 2 + rng.uniform(-play, play, 2)
+    return mask(CATEGORIES[shape], side, (x, y), radius, rng.uniform(-TURN, TURN))
 
 
-def _filling(texture: int, rng: np.random.Generator) -> np.ndarray:
+def _filling(texture: int, rng: np.random.Generator, side: int) -> np.ndarray:
     across, along = rng.uniform(0, 1000, 2)
     angle, zoom = rng.uniform(0, 2 * np.pi), rng.uniform(*ZOOM)
-    return pattern(TEXTURE_NAMES[texture], SIDE, (across, along), angle, zoom, rng)
+    return pattern(TEXTURE_NAMES[texture], side, (across, along), angle, zoom, rng)
 
 
-def draw(shape: int, texture: int, rng: np.random.Generator) -> np.ndarray:
+def draw(shape: int, texture: int, rng: np.random.Generator, border: int = 0) -> np.ndarray:
     """Return a picture of one category's shape in one category's texture.
 
-    uint8 (224, 224, 3), RGB. `shape` and `texture` are indices into `CATEGORIES`; raises
-    IndexError beyond them.
+    uint8 (224, 224, 3), RGB, and `border` more pixels of ground and texture on each side. `shape`
+    and `texture` are indices into `CATEGORIES`; raises IndexError beyond them.
     """
+    side = SIDE + 2 * border
     ground, first, second = _colours(rng).astype(np.float32)
-    background = _background(ground, rng)
-    inside = _silhouette(shape, rng)[..., None]
-    filling = first + _filling(texture, rng)[..., None] * (second - first)
+    background = _background(ground, rng, side)
+    inside = _silhouette(shape, rng, side)[..., None]
+    filling = first + _filling(texture, rng, side)[..., None] * (second - first)
     picture = background + inside * (filling - background)
     return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def render(seed: int, split: str, picture: Picture) -> np.ndarray:
-    """Return the picture of that key: uint8 (224, 224, 3)."""
-    return draw(picture.shape, picture.texture, generator(seed, split, picture))
+def render(seed: int, split: str, picture: Picture, border: int = 0) -> np.ndarray:
+    """Return the picture of that key: uint8 (224 + 2 border, 224 + 2 border, 3)."""
+    return draw(picture.shape, picture.texture, generator(seed, split, picture), border)
 
 
 def matched(per_class: int) -> Iterator[Picture]:

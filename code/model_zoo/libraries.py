@@ -72,11 +72,16 @@ def timm_model(name: str) -> NormalizedModel:
 
 
 def _timm_native(config: dict[str, Any]) -> Preprocessing | None:
-    """Return timm's own evaluation view, or None where it is no resize and square centre crop."""
-    _, height, width = config["input_size"]
+    """Return timm's own evaluation view, or None where it is no resize and square centre crop.
+
+    That is the view of timm's published results: the test size and crop where the weights have
+    ones of their own (many were trained at 224 and are meant to be tested at 288).
+    """
+    _, height, width = config.get("test_input_size") or config["input_size"]
+    crop_fraction = config.get("test_crop_pct") or config["crop_pct"]
     if height != width or config.get("crop_mode", "center") != "center":
         return None
-    resize = math.floor(width / config["crop_pct"])  # timm rounds down
+    resize = math.floor(width / crop_fraction)  # timm rounds down
     return Preprocessing(resize=resize, crop=width, interpolation=config["interpolation"])
 
 

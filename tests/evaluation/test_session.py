@@ -192,4 +192,3 @@ def test_every_script_has_the_common_flags():
         "--results", "--wandb", "--seed", "--overwrite", "--weights_dir",
     ):  # fmt: skip
         assert flag in text
-

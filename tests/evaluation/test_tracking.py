@@ -25,8 +25,6 @@ import pytest
 from conftest import REPOSITORY
 from evaluation import tracking
 from evaluation.tracking import resolve_mode
-
-sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode does not
 from wandb_reader import BLOCK, read_log, read_run
 
 KEY = "0123456789abcdef" * 2 + "01234567"

@@ -50,8 +50,9 @@ def test_validation_folders_hold_jpegs_of_each_category(drawn):
     names = {f"{c}/{c}_{n:04d}.JPEG" for c in world.CATEGORIES for n in (1, 2)}
     assert set(files(drawn / "val")) == names
     with Image.open(drawn / "val" / "arrow" / "arrow_0002.JPEG") as image:
-        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (224, 224))
-        difference = np.asarray(image).astype(int) - world.render(0, "val", world.Picture(0, 0, 2))
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (256, 256))
+        drawn_as = world.render(0, "val", world.Picture(0, 0, 2), world.VAL_BORDER)
+        difference = np.asarray(image).astype(int) - drawn_as
     assert np.abs(difference).mean() < 6
 
 

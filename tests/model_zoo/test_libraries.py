@@ -111,13 +111,14 @@ def test_the_own_view_of_every_timm_model_is_timms_own():
     for name in timm_names():
         config = timm.get_pretrained_cfg(name).to_dict()
         keys = ("input_size", "crop_pct", "interpolation", "crop_mode")
+        keys += ("test_input_size", "test_crop_pct")
         kind = tuple(config.get(key) for key in keys)
         if kind in seen:
             continue
         seen.add(kind)
         native = _timm_native(config)
         resize, crop, *_ = timm.data.create_transform(
-            **timm.data.resolve_data_config(pretrained_cfg=config)
+            **timm.data.resolve_data_config(pretrained_cfg=config, use_test_size=True)
         ).transforms
         plain = (type(resize).__name__, type(crop).__name__) == ("Resize", "CenterCrop")
         if not plain or not isinstance(resize.size, int):  # squashed, padded, …

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import eval_imagenet
@@ -55,7 +56,11 @@ def test_top_five_of_every_photo_equal_the_straight_line(name, photos, fixtures,
     ):
         assert classes[label] == image.partition("/")[0]
         logits = straight_line.logits_of(networks[name], fixtures / "imagenet/val" / image, True)
-        assert list(answers) == straight_line.top_five(logits), image
+        expected = straight_line.top_five(logits)
+        assert answers[0] == expected[0], image
+        # Ranks 2 to 5 too, but for classes whose logits are equal to the rounding of single
+        # precision (one pair in these 1,200 lists, 5e-6 apart in double precision).
+        np.testing.assert_allclose(logits[answers], logits[expected], rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", FACTORIES)
