@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from basics.files import written_atomically
 from scoring.shape_bias import count_table
 
 matplotlib.use("Agg")  # files only: no display is needed
@@ -66,7 +67,9 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
         title_fontsize=9,
     )  # fmt: skip
     for path in paths:
-        figure.savefig(path, dpi=200, metadata=_without_date(path))
+        with written_atomically(path) as file:
+            kind = path.suffix.removeprefix(".")
+            figure.savefig(file, format=kind, dpi=200, metadata=_without_date(path))
     plt.close(figure)
 
 

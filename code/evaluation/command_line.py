@@ -145,6 +145,9 @@ def guarded(work: Callable[[], int]) -> int:
         sentence = error if isinstance(error, UserError) else _of_system(error)
         print(f"error: {sentence}", file=sys.stderr)
         return 2
+    except torch.OutOfMemoryError as error:
+        print(f"error: {str(error).splitlines()[0]} Use a smaller --batch_size", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
         return 130
@@ -155,4 +158,6 @@ def _as_interrupt(signum: int, frame: object) -> None:
 
 
 def _of_system(error: OSError) -> UserError:
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{error.filename} is no longer there: put it back, or begin anew")
     return storage_error(error, error.filename or "a file")

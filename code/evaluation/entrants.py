@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from basics.errors import UserError
+from basics.errors import UserError, reason_of
 from evaluation.loop import Settings, autocast
 from evaluation.provenance import weights_sha256
 from images.imagenet import VAL_CLASSES, imagenet_classes
@@ -104,10 +104,10 @@ def _classes(
     try:
         with autocast(settings):
             logits = model(grey.to(memory_format=torch.channels_last))
-    except RuntimeError as error:
+    except Exception as error:  # the model may be anyone's code
         raise UserError(
-            f"model {name} fails on an image of {view.crop} x {view.crop} pixels "
-            f"({str(error).splitlines()[0]})"
+            f"model {name} fails on an image of {view.crop} x {view.crop} pixels with "
+            f"{type(error).__name__}: {reason_of(error)}; mend it, or try --preprocess native"
         ) from error
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != 1:
         shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__

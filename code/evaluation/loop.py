@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from basics.errors import UserError
+from basics.errors import UserError, reason_of
 from evaluation.decisions import Decision
 from evaluation.rows import Answers, Columns, as_columns, joined
 from evaluation.stopwatch import Stopwatch
@@ -176,10 +176,10 @@ class _Pass:
                     f"the memory of {self.settings.device} is too small for model {member.name} "
                     f"and {len(x)} images at once: run it again with a smaller --batch_size"
                 ) from error
-            except RuntimeError as error:
-                reason = str(error).splitlines()[0]
+            except Exception as error:  # the model may be anyone's code
                 raise UserError(
-                    f"model {member.name} failed on images of shape {tuple(x.shape)}: {reason}"
+                    f"model {member.name} failed on images of shape {tuple(x.shape)} with "
+                    f"{type(error).__name__}: {reason_of(error)}; mend the model, or leave it out"
                 ) from error
             return member.decide(logits)
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from basics.errors import UserError, reason_of
 from images.image_set import ImageSet
 from images.preprocessing import Preprocessing
 
@@ -122,6 +123,7 @@ def decoded_batches(
     With workers, batches are decoded ahead, at most 2 per worker, whatever the size of the set.
     Without, each is decoded when it is asked for, by as many threads as there are cores: best
     where the model itself runs on these cores, which workers would take away from it.
+    Raises UserError when a worker dies (of too little memory, as a rule).
     """
     threads = 1 if num_workers else os.cpu_count() or 1
     loader = DataLoader(
@@ -133,7 +135,15 @@ def decoded_batches(
         pin_memory=pin_memory,
         prefetch_factor=2 if num_workers else None,
     )
-    yield from loader
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "worker" not in str(error):
+            raise
+        raise UserError(
+            f"a process that decodes images died ({reason_of(error)}): run it again with fewer "
+            "--num_workers, which need less memory"
+        ) from error
 
 
 def _as_is(batch: Any) -> Any:

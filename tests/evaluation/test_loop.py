@@ -119,6 +119,35 @@ def test_memory_is_bounded_by_the_chunk_not_by_the_set(evaluate, monkeypatch):
     assert max(held) <= 8 * 2
 
 
+def test_a_model_that_raises_midway_keeps_what_was_done(evaluate, model_file, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 8)
+    model_file.write_text(
+        model_file.read_text()
+        + "\nclass Odd(Tiny):\n    calls = 0\n    def forward(self, x):\n"
+        + "        self.calls += 1\n        assert self.calls < 8, 'I am tired'\n"
+        + "        return super().forward(x)\ndef odd(): return Odd(1)\n"
+    )
+    with pytest.raises(AssertionError):
+        evaluate("a", "--batch_size", "8", models=("odd",))
+    err = capsys.readouterr().err
+    assert "model odd failed on images of shape (8, 3, 24, 24) with AssertionError: I am" in err
+    evaluate("a", "--batch_size", "8", models=("odd",))  # 7 calls are enough for the rest
+    assert "odd: goes on after image 16 of 40" in capsys.readouterr().out
+
+
+def test_a_decoding_process_that_dies_is_no_traceback(evaluate, monkeypatch, capsys):
+    import os
+
+    from images import loading
+
+    monkeypatch.setattr(loading, "decode", lambda path: os._exit(1))
+    with pytest.raises(AssertionError):
+        evaluate("a", "--num_workers", "1")
+    err = capsys.readouterr().err
+    assert "a process that decodes images died" in err
+    assert "--num_workers" in err
+
+
 def test_bf16_runs_and_is_another_protocol(evaluate, capsys):
     folder = evaluate("a", "--precision", "bf16")
     summary = json.loads((folder / "one/summary.json").read_text())
