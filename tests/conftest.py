@@ -9,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from basics.errors import UserError
+
 torch.set_num_threads(1)  # tiny tensors: threads only cost
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -32,6 +34,15 @@ def own_home(tmp_path_factory, monkeypatch):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("BVG_CACHE", str(home / "cache"))
+
+
+def refusal(function: Callable, *arguments) -> str:
+    """Return the one sentence with which `function` refuses its arguments."""
+    with pytest.raises(UserError) as caught:
+        function(*arguments)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
 
 
 def draw(path: Path, seed: int, size: tuple[int, int] = (40, 32), **options) -> Path:

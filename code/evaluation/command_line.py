@@ -139,6 +139,9 @@ def guarded(work: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, _as_interrupt)  # what schedulers send before they kill
     try:
         return work()
+    except BrokenPipeError:  # whoever read the output has gone, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (UserError, OSError) as error:
         if os.environ.get("BVG_DEBUG"):
             traceback.print_exc()

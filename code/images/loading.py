@@ -70,7 +70,7 @@ class _Decoder(Dataset):
             for number in range(len(self.views))
         ]
         return Decoded(
-            indices=torch.tensor([index for index, image in pairs if not image.failure]),
+            indices=torch.tensor([i for i, image in pairs if not image.failure], dtype=torch.int64),
             views=stacked,
             failures=[(index, image.failure) for index, image in pairs if image.failure],
             resized=[index for index, image in pairs if image.resized],

@@ -199,7 +199,7 @@ def _pickle_reason(error: Exception) -> str:
     for mark in ("GLOBAL ", "Unsupported class "):
         _, found, rest = text.partition(mark)
         if found:
-            return f"it holds a {rest.split()[0].strip('`')} object"
+            return f"it holds an object of {rest.split()[0].strip('`')}"
     rest = text.partition("WeightsUnpickler error:")[2].strip()
     return rest.splitlines()[0] if rest else reason_of(error)
 

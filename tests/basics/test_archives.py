@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from basics.archives import unpack
-from basics.errors import UserError
+from conftest import refusal
 
 
 def tar(path: Path, *members: tuple[str, bytes | tarfile.TarInfo]) -> Path:
@@ -38,13 +38,6 @@ def place(tmp_path) -> Path:
 
 def names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
-
-def refusal(archive: Path, folder: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        unpack(archive, folder)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_good_archive_becomes_the_folder(place):
@@ -82,7 +75,7 @@ def test_a_folder_that_is_there_is_left_alone(place):
 )
 def test_a_hostile_archive_is_refused_and_writes_nothing(place, member):
     archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"), member)
-    assert "cannot be unpacked" in refusal(archive, place / "stimuli")
+    assert "cannot be unpacked" in refusal(unpack, archive, place / "stimuli")
     assert {path.name for path in place.iterdir()} == {"a.tar.gz", "stimuli.lock"}
     assert {path.name for path in place.parent.iterdir()} == {"cache"}
     assert not Path("/tmp/escaped-absolutely").exists()
@@ -91,7 +84,7 @@ def test_a_hostile_archive_is_refused_and_writes_nothing(place, member):
 def test_a_link_out_cannot_be_written_through(place):
     link = ("stimuli/link", special(tarfile.SYMTYPE, str(place.parent)))
     archive = tar(place / "a.tar.gz", link, ("stimuli/link/escaped", b"x"))
-    refusal(archive, place / "stimuli")
+    refusal(unpack, archive, place / "stimuli")
     assert not (place.parent / "escaped").exists()
 
 
@@ -109,7 +102,7 @@ def test_broken_archives_are_refused(place):
     ):
         archive = place / "a.tar.gz"
         archive.write_bytes(broken)
-        sentence = refusal(archive, place / "stimuli")
+        sentence = refusal(unpack, archive, place / "stimuli")
         assert f"{archive} cannot be unpacked" in sentence
         assert "delete it and download it again" in sentence
         assert not (place / "stimuli").exists()
@@ -117,7 +110,7 @@ def test_broken_archives_are_refused(place):
 
 
 def test_a_missing_archive_is_one_sentence(place):
-    assert "cannot be unpacked" in refusal(place / "no such.tar.gz", place / "stimuli")
+    assert "cannot be unpacked" in refusal(unpack, place / "no such.tar.gz", place / "stimuli")
 
 
 def test_an_interruption_leaves_nothing_and_the_next_call_completes(place, monkeypatch):
@@ -176,4 +169,6 @@ def test_the_second_of_two_waits_and_unpacks_nothing(place, monkeypatch):
 
 def test_a_place_that_cannot_be_written_is_one_sentence(place):
     archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"))
-    assert "choose another folder with BVG_CACHE" in refusal(archive, Path("/proc/no/stimuli"))
+    assert "choose another folder with BVG_CACHE" in refusal(
+        unpack, archive, Path("/proc/no/stimuli")
+    )

@@ -1,15 +1,12 @@
 """Small networks, temporary zoos, and checkpoints with a publisher's layout."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from local_server import serve
 from model_zoo.table import read_table
-
-sys.path.append(str(Path(__file__).parent))  # zoo_helpers
-sys.path.append(str(Path(__file__).parents[1] / "basics"))  # local_server
 
 # A network with everything that real ones have: convolution, batch normalisation, a linear head.
 NET_FILE = """
@@ -82,7 +79,5 @@ def use_table(tmp_path, use_rows):
 @pytest.fixture
 def site():
     """Yield a running web server."""
-    from local_server import serve  # found only once this module has set the path
-
     with serve() as site:
         yield site

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from basics.errors import UserError
+from conftest import refusal
 from model_zoo.checkpoints import load_strictly, read_checkpoint
+from zoo_helpers import assert_same
 
 STATE = {"a.weight": torch.ones(2, 3), "a.bias": torch.zeros(2)}
 
@@ -24,19 +25,6 @@ class Payload:
 
     def __reduce__(self):
         return Path.touch, (self.path,)
-
-
-def refusal(function, *arguments) -> str:
-    with pytest.raises(UserError) as caught:
-        function(*arguments)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
-
-
-def assert_same(found: dict, expected: dict) -> None:
-    assert set(found) == set(expected)
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
 @pytest.mark.parametrize("new", [True, False])
@@ -55,7 +43,7 @@ def test_a_class_is_refused_by_name_unless_the_table_allows_it(tmp_path):
     path = tmp_path / "x.pth"
     torch.save({"state_dict": STATE, "args": argparse.Namespace(lr=0.1)}, path)
     sentence = refusal(read_checkpoint, path)
-    assert "it holds a argparse.Namespace object" in sentence
+    assert "it holds an object of argparse.Namespace" in sentence
     assert "torch.save(model.state_dict(), path)" in sentence
     assert read_checkpoint(path, ["argparse.Namespace"])["args"].lr == 0.1
     assert "argparse.Namespace" in refusal(read_checkpoint, path)  # allowed once is not for ever

@@ -5,17 +5,9 @@ import sys
 import pytest
 import torch
 
-from basics.errors import UserError
 from basics.files import sha256_of
+from conftest import refusal
 from model_zoo.loading import load_model
-
-
-def refusal(name: str) -> str:
-    with pytest.raises(UserError) as caught:
-        load_model(name)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
 
 
 def write(path, text: str) -> str:
@@ -51,7 +43,7 @@ def test_a_normalized_model_keeps_its_own_origin_and_gets_the_files(tmp_path):
 
 def test_an_origin_of_another_kind_is_refused(tmp_path):
     text = NET.replace("return torch", "m = torch").rstrip() + "; m.origin = 'x'; return m\n"
-    assert "attribute `origin`" in refusal(write(tmp_path / "net.py", text))
+    assert "attribute `origin`" in refusal(load_model, write(tmp_path / "net.py", text))
 
 
 def test_relative_and_home_paths(tmp_path, monkeypatch):
@@ -79,13 +71,13 @@ def test_relative_and_home_paths(tmp_path, monkeypatch):
     ],
 )
 def test_what_goes_wrong_in_the_file_is_one_sentence(tmp_path, text, words):
-    assert words in refusal(write(tmp_path / "net.py", text))
+    assert words in refusal(load_model, write(tmp_path / "net.py", text))
 
 
 def test_a_missing_file_is_named(tmp_path):
-    assert f"{tmp_path}/no.py does not exist" in refusal(f"{tmp_path}/no.py:build")
+    assert f"{tmp_path}/no.py does not exist" in refusal(load_model, f"{tmp_path}/no.py:build")
     (tmp_path / "folder.py").mkdir()
-    assert "does not exist" in refusal(f"{tmp_path}/folder.py:build")
+    assert "does not exist" in refusal(load_model, f"{tmp_path}/folder.py:build")
 
 
 def test_an_interruption_is_not_the_files_mistake(tmp_path):

@@ -6,24 +6,12 @@ import pytest
 import timm
 import torch
 
-from basics.errors import UserError
+from conftest import refusal
 from model_zoo.checkpoints import guessed, rearranged
 from model_zoo.table import WeightFile, read_table
+from zoo_helpers import assert_same
 
 STATE = {"a.weight": torch.ones(2, 3), "a.bias": torch.zeros(2)}
-
-
-def refusal(function, *arguments) -> str:
-    with pytest.raises(UserError) as caught:
-        function(*arguments)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
-
-
-def assert_same(found: dict, expected: dict) -> None:
-    assert set(found) == set(expected)
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
 # The publisher's layout → the network's keys.

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torchvision import models
 
 from basics.errors import UserError
+from conftest import refusal
 from model_zoo.libraries import _timm_native, architecture, timm_names
 from model_zoo.loading import load_model
 
@@ -43,14 +44,6 @@ def torch_hub(monkeypatch):
     return hub
 
 
-def refusal(name: str) -> str:
-    with pytest.raises(UserError) as caught:
-        load_model(name)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
-
-
 def cached(hub, name: str):
     """Return the path of the cached weights of a timm model."""
     folder = hub / f"models--timm--{name}"
@@ -65,7 +58,7 @@ def cached(hub, name: str):
 
 def test_without_internet_timm_fails_in_seconds_with_one_sentence(no_hub, capfd):
     start = time.monotonic()
-    sentence = refusal(f"timm:{SMALL}")
+    sentence = refusal(load_model, f"timm:{SMALL}")
     assert time.monotonic() - start < 10
     assert sentence == (
         f"the weights of timm's {SMALL} could not be downloaded (127.0.0.1: Connection refused): "
@@ -91,19 +84,21 @@ def test_a_broken_file_in_the_hubs_cache_is_named_as_such(no_hub):
     path = cached(no_hub, SMALL)
     save_file({"a": torch.ones(9)}, path)
     path.write_bytes(path.read_bytes()[:-5])
-    sentence = refusal(SMALL)
+    sentence = refusal(load_model, SMALL)
     assert f"the weights of timm's {SMALL} could not be loaded (SafetensorError" in sentence
     assert "delete the file in the cache (HF_HOME)" in sentence
 
 
 def test_weights_of_another_network_in_the_cache_are_refused(no_hub):
     save_file({"a": torch.ones(9)}, cached(no_hub, SMALL))
-    assert f"the weights of timm's {SMALL} could not be loaded" in refusal(SMALL)
+    assert f"the weights of timm's {SMALL} could not be loaded" in refusal(load_model, SMALL)
 
 
 def test_unknown_weights_of_a_known_timm_architecture_have_near_names():
-    assert "timm has no weights called 'resnet50.tv_1k'; did you mean" in refusal("resnet50.tv_1k")
-    assert "resnet50.tv_in1k" in refusal("resnet50.tv_1k")
+    assert "timm has no weights called 'resnet50.tv_1k'; did you mean" in refusal(
+        load_model, "resnet50.tv_1k"
+    )
+    assert "resnet50.tv_in1k" in refusal(load_model, "resnet50.tv_1k")
 
 
 def test_the_own_view_of_every_timm_model_is_timms_own():
@@ -207,29 +202,29 @@ def test_without_weights_the_newest_are_taken_and_named(torch_hub):
 )
 def test_what_stops_torchvision_is_one_sentence(torch_hub, error, words):
     torch_hub.state = error
-    sentence = refusal("torchvision:resnet18")
+    sentence = refusal(load_model, "torchvision:resnet18")
     assert "the weights of torchvision's resnet18" in sentence
     assert words in sentence
 
 
 def test_a_cached_file_of_another_network_is_refused(torch_hub):
     torch_hub.state = {"a": torch.ones(1)}
-    sentence = refusal("torchvision:resnet18")
+    sentence = refusal(load_model, "torchvision:resnet18")
     assert "does not fit the architecture ResNet" in sentence
     assert "delete the file in the cache (TORCH_HOME)" in sentence
 
 
 def test_unknown_names_of_torchvision():
-    assert "did you mean resnet50" in refusal("torchvision:resnet5O")
+    assert "did you mean resnet50" in refusal(load_model, "torchvision:resnet5O")
     assert "has no weights 'V9'; it has IMAGENET1K_V1, IMAGENET1K_V2, DEFAULT" in refusal(
-        "torchvision:resnet50/V9"
+        load_model, "torchvision:resnet50/V9"
     )
 
 
 def test_a_zoo_model_of_two_libraries_names_both_reasons(no_hub, torch_hub, capfd):
     torch_hub.state = URLError("refused by the firewall")
     start = time.monotonic()
-    sentence = refusal("tv_resnet50")
+    sentence = refusal(load_model, "tv_resnet50")
     assert time.monotonic() - start < 15
     first, _, second = sentence.partition("; or else ")
     assert "timm's resnet50.tv_in1k could not be downloaded (127.0.0.1: Connection ref" in first

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from safetensors.torch import save_file
-from zoo_helpers import HEAD, assert_frozen, normalised, pixels, refusal
 
+from conftest import refusal
 from model_zoo import libraries, loading
 from model_zoo.loading import CheckpointOptions, load_model, split_alias
+from zoo_helpers import HEAD, assert_frozen, normalised, pixels
 
 # Names
 
@@ -72,7 +73,7 @@ def test_names_resolve_in_the_documented_order(net_file, use_table, monkeypatch,
     ],
 )
 def test_an_unknown_name_has_near_names(name, near):
-    sentence = refusal(name)
+    sentence = refusal(load_model, name)
     assert sentence.startswith(f"no model is called {name!r} (did you mean ")
     suggested = sentence.partition("(did you mean ")[2].partition("?)")[0].split(" or ")
     assert near in suggested
@@ -81,10 +82,10 @@ def test_an_unknown_name_has_near_names(name, near):
 
 def test_a_file_without_its_prefix_or_factory_is_recognised(tmp_path, net_file):
     (tmp_path / "w.pth").write_bytes(b"")
-    assert f"did you mean file://{tmp_path}/w.pth?" in refusal(f"{tmp_path}/w.pth")
-    assert f"did you mean {net_file}:FACTORY?" in refusal(str(net_file))
-    assert "no model is called 'zzzzqqqq': a model is" in refusal("zzzzqqqq")
-    assert "no model is called '':" in refusal("")
+    assert f"did you mean file://{tmp_path}/w.pth?" in refusal(load_model, f"{tmp_path}/w.pth")
+    assert f"did you mean {net_file}:FACTORY?" in refusal(load_model, str(net_file))
+    assert "no model is called 'zzzzqqqq': a model is" in refusal(load_model, "zzzzqqqq")
+    assert "no model is called '':" in refusal(load_model, "")
 
 
 # Local checkpoints
@@ -147,7 +148,7 @@ def test_what_does_not_fit_names_every_kind_and_the_option(tiny, options, tmp_pa
     state["head"] = torch.ones(1)
     state["bn.bias"] = torch.ones(4, dtype=torch.int8)
     torch.save(state, tmp_path / "w.pth")
-    sentence = refusal(f"file://{tmp_path}/w.pth", options)
+    sentence = refusal(load_model, f"file://{tmp_path}/w.pth", options)
     for words in ("missing keys: fc.bias", "unexpected keys: head", "fc.weight is (7, 4)", "int8"):
         assert words in sentence
     assert "--arch" in sentence
@@ -156,26 +157,28 @@ def test_what_does_not_fit_names_every_kind_and_the_option(tiny, options, tmp_pa
 def test_bad_files_and_architectures_are_one_sentence(options, net_file, tmp_path, tiny):
     path = tmp_path / "w.pth"
     name = f"file://{path}"
-    assert "does not exist" in refusal(name, options)
-    assert "does not exist" in refusal("file://~no-such-user/w.pth", options)
-    assert "is a folder" in refusal(f"file://{tmp_path}", options)
+    assert "does not exist" in refusal(load_model, name, options)
+    assert "does not exist" in refusal(load_model, "file://~no-such-user/w.pth", options)
+    assert "is a folder" in refusal(load_model, f"file://{tmp_path}", options)
     torch.save([torch.ones(1)], path)
-    assert "has no state dict" in refusal(name, options)
+    assert "has no state dict" in refusal(load_model, name, options)
     torch.save({"model": tiny.state_dict(), "args": argparse.Namespace(lr=1)}, path)
-    assert "argparse.Namespace" in refusal(name, options)
+    assert "argparse.Namespace" in refusal(load_model, name, options)
     torch.save(tiny.state_dict(), path)
-    assert "did you mean resnet50" in refusal(name, CheckpointOptions(arch="resnet5O"))
-    assert "has no function 'big'" in refusal(name, CheckpointOptions(arch=f"{net_file}:big"))
-    assert "does not exist" in refusal(name, CheckpointOptions(arch="~/no.py:tiny"))
+    assert "did you mean resnet50" in refusal(load_model, name, CheckpointOptions(arch="resnet5O"))
+    assert "has no function 'big'" in refusal(
+        load_model, name, CheckpointOptions(arch=f"{net_file}:big")
+    )
+    assert "does not exist" in refusal(load_model, name, CheckpointOptions(arch="~/no.py:tiny"))
 
 
 def test_the_default_architecture_is_timms_resnet50(tmp_path):
     torch.save({"a": torch.ones(1)}, tmp_path / "w.pth")
-    assert "does not fit the architecture ResNet" in refusal(f"file://{tmp_path}/w.pth")
+    assert "does not fit the architecture ResNet" in refusal(load_model, f"file://{tmp_path}/w.pth")
 
 
 def test_unknown_names_are_refused_quickly():
-    refusal("resnet5O")  # imports the libraries
+    refusal(load_model, "resnet5O")  # imports the libraries
     start = time.monotonic()
-    refusal("resnet5O")
+    refusal(load_model, "resnet5O")
     assert time.monotonic() - start < 5

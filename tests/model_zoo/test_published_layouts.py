@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
-from zoo_helpers import assert_frozen, normalised, pixels, prefixed, saved
 
 from model_zoo.loading import CheckpointOptions, load_model
 from model_zoo.table import zoo
+from zoo_helpers import assert_frozen, normalised, pixels, prefixed, saved
 
 
 def randomised_resnet50() -> torch.nn.Module:

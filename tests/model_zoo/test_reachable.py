@@ -6,8 +6,8 @@ import time
 
 import pytest
 from huggingface_hub import constants
-from local_server import serve
 
+from local_server import serve
 from model_zoo.reachable import STALL, hub_or_its_cache, library_download, unreachable
 
 

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from zoo_helpers import HEAD, IMAGENET, normalised, pixels, prefixed, refusal, saved
 
 from basics.errors import UserError
+from conftest import refusal
 from model_zoo import libraries, loading
 from model_zoo.loading import load_model
+from zoo_helpers import HEAD, IMAGENET, normalised, pixels, prefixed, saved
 
 # A small network in the robustness library's layout.
 
@@ -75,7 +76,7 @@ def without(state: dict, key: str) -> dict:
 )
 def test_a_published_file_that_does_not_fit_is_refused(damage, words, publish, tiny, weights_dir):
     publish(damage(tiny.state_dict()))
-    sentence = refusal("tiny_model")
+    sentence = refusal(load_model, "tiny_model")
     assert words in sentence
     assert str(weights_dir / "tiny_model--w.pth") in sentence
     assert "--arch" not in sentence  # which is no remedy for a row of the zoo
@@ -83,14 +84,14 @@ def test_a_published_file_that_does_not_fit_is_refused(damage, words, publish, t
 
 def test_a_download_of_another_hash_is_refused(publish, weights_dir):
     publish(more=', sha256 = "0123abcd"')
-    assert "but 0123abcd… was published" in refusal("tiny_model")
+    assert "but 0123abcd… was published" in refusal(load_model, "tiny_model")
     assert not (weights_dir / "tiny_model--w.pth").exists()
 
 
 def test_a_truncated_download_is_refused_and_resumed(publish, tiny, site, weights_dir):
     publish()
     site.break_after = 500
-    assert "the connection broke after 500 of" in refusal("tiny_model")
+    assert "the connection broke after 500 of" in refusal(load_model, "tiny_model")
     assert torch.equal(load_model("tiny_model")(pixels()), tiny(normalised(pixels())))
 
 
@@ -98,13 +99,13 @@ def test_a_truncated_download_is_refused_and_resumed(publish, tiny, site, weight
 def test_a_server_that_refuses_is_named(status, publish, site, weights_dir):
     publish()
     site.statuses["/w.pth"] = status
-    assert f"the server answered {status}" in refusal("tiny_model")
+    assert f"the server answered {status}" in refusal(load_model, "tiny_model")
 
 
 def test_a_web_page_instead_of_the_file_is_refused(publish, site, weights_dir):
     publish()
     site.files["/w.pth"] = b"<!doctype html><title>Quota exceeded</title>"
-    assert "a web page instead of the file" in refusal("tiny_model")
+    assert "a web page instead of the file" in refusal(load_model, "tiny_model")
 
 
 def test_a_file_that_changes_after_its_first_use_is_refused(publish, tiny, weights_dir):
@@ -113,7 +114,7 @@ def test_a_file_that_changes_after_its_first_use_is_refused(publish, tiny, weigh
     other = {key: value + 1 for key, value in tiny.state_dict().items()}
     changed = {"model": prefixed(other, "module.model.")}
     (weights_dir / "tiny_model--w.pth").write_bytes(saved(changed))
-    assert "is not the file that is expected" in refusal("tiny_model")
+    assert "is not the file that is expected" in refusal(load_model, "tiny_model")
 
 
 def test_a_class_in_a_published_file_is_refused_unless_the_row_allows_it(
@@ -122,7 +123,7 @@ def test_a_class_in_a_published_file_is_refused_unless_the_row_allows_it(
     content = {"model": prefixed(tiny.state_dict(), "module.model."), "args": argparse.Namespace()}
     publish()
     site.files["/w.pth"] = saved(content)
-    assert "argparse.Namespace" in refusal("tiny_model")
+    assert "argparse.Namespace" in refusal(load_model, "tiny_model")
     publish(more=', safe_globals = ["argparse.Namespace"]')
     site.files["/w.pth"] = saved(content)
     assert torch.equal(load_model("tiny_model")(pixels()), tiny(normalised(pixels())))
@@ -133,7 +134,7 @@ def test_two_files_that_hold_the_same_key_are_refused(site, use_table, net_file,
     site.files["/b.pth"] = saved({"fc.bias": torch.ones(5)})
     sources = ", ".join(f'{{ source = ["{site.url}/{name}.pth"] }}' for name in "ab")
     use_table(f'[tiny_model]\n{HEAD}arch = "{net_file}:tiny"\nfiles = [{sources}]\n')
-    assert "two files of the zoo's tiny_model hold fc.bias" in refusal("tiny_model")
+    assert "two files of the zoo's tiny_model hold fc.bias" in refusal(load_model, "tiny_model")
 
 
 def test_a_rows_own_statistics_are_used(publish, tiny, use_table, site, net_file, weights_dir):
@@ -181,11 +182,11 @@ def test_an_untrained_model_has_the_initial_weights_of_its_seed(use_table, net_f
 
 def test_an_unavailable_model_says_why(use_table):
     use_table(f'[a]\n{HEAD}unavailable = "its authors never published it"\n')
-    assert refusal("a") == "model a cannot be had: its authors never published it"
+    assert refusal(load_model, "a") == "model a cannot be had: its authors never published it"
 
 
 def test_a_missing_file_of_the_repository_is_one_sentence(use_table, net_file):
     use_table(
         f'[a]\n{HEAD}arch = "{net_file}:tiny"\nfiles = [{{ source = ["code/model_zoo/no.pth"] }}]\n'
     )
-    assert "code/model_zoo/no.pth does not exist" in refusal("a")
+    assert "code/model_zoo/no.pth does not exist" in refusal(load_model, "a")

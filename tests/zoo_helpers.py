@@ -2,22 +2,10 @@
 
 import io
 
-import pytest
 import torch
-
-from basics.errors import UserError
-from model_zoo.loading import CheckpointOptions, load_model
 
 HEAD = 'category = "c"\nmethod = "m"\npaper = "p"\nyear = 2020\nlicense = "l"\n'
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-def refusal(name: str, options: CheckpointOptions | None = None) -> str:
-    with pytest.raises(UserError) as caught:
-        load_model(name, options)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
 
 
 def pixels(size: int = 32) -> torch.Tensor:
@@ -41,3 +29,8 @@ def saved(content, *, legacy: bool = False) -> bytes:
 
 def prefixed(state: dict, prefix: str) -> dict:
     return {prefix + key: value for key, value in state.items()}
+
+
+def assert_same(found: dict, expected: dict) -> None:
+    assert set(found) == set(expected)
+    assert all(torch.equal(found[key], expected[key]) for key in expected)

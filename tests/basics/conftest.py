@@ -1,6 +1,0 @@
-"""Makes this folder's local_server importable."""
-
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parent))
