@@ -7,8 +7,8 @@ Data: 1,280 stimuli, <shape>/<shape><n>-<texture><m>.png; downloaded into the ca
 https://github.com/bethgelab/model-vs-human when neither --stimuli nor $BVG_STIMULI names a folder.
 Writes shape-bias, shape-bias/max (the category of the best class), fraction-correct-shape,
 fraction-correct-texture, fraction-neither (in [0, 1], also by /category/<name>),
-top1_acc/cue-conflict and …/congruent (percent); W&B project "imagenet_shape_bias"; a decision
-table per model in the published format; a figure of all models of the call.
+top1_acc/cue-conflict and …/congruent (percent), W&B project "imagenet_shape_bias"; decision
+tables in the published format; a figure of all models of the call.
 """
 
 import os
@@ -16,14 +16,13 @@ import sys
 from pathlib import Path
 
 from analysis.shape_bias_figure import HUMANS, shape_bias_figure
-from basics.files import write_text
 from evaluation.benchmark import Benchmark, Finished
 from evaluation.decisions import among_categories, categories_of
 from evaluation.session import main
 from images.cue_conflict import cue_conflict, download_cue_conflict
 from images.image_set import existing_folder
 from images.preprocessing import READY_224
-from scoring.decision_table import decision_table, read_folder
+from scoring.decision_table import decision_table, read_folder, write_decisions
 from scoring.shape_bias import shape_bias_metrics
 from stimuli.batch import unchanged
 
@@ -31,13 +30,14 @@ from stimuli.batch import unchanged
 def arguments(group):
     """Add the flags that say where the stimuli and human decisions are."""
     group.add_argument("--stimuli", metavar="DIR", help="else $BVG_STIMULI, else downloaded")
-    group.add_argument("--humans", metavar="DIR", help="human decision tables, for the figure")
+    group.add_argument("--humans", metavar="DIR", help="human decision tables for the figure "
+                       "(model-vs-human's raw-data/cue-conflict)")  # fmt: skip
 
 
 def locate(args) -> Path:
     """Return the folder of the stimuli, downloaded if none is given."""
     if args.humans:
-        existing_folder(args.humans, "the folder of human decisions", "--humans")
+        read_folder(existing_folder(args.humans, "the folder of human decisions", "--humans"))
     given = args.stimuli or os.environ.get("BVG_STIMULI")
     if not given:
         return download_cue_conflict()
@@ -46,17 +46,13 @@ def locate(args) -> Path:
 
 def files(finished: list[Finished], args) -> list[Path]:
     """Write each model's decision table, and the figure of all models of the call."""
-    observers, written = {}, []
-    for model in finished:
-        observers[model.name] = decision_table(model.predictions, model.name, "cue")
-        name = f"cue-conflict_{model.name.replace('_', '-')}_session-1.csv"
-        write_text(model.folder / name, observers[model.name].to_csv(index=False))
-        written.append(model.folder / name)
+    observers = {m.name: decision_table(m.predictions, m.name, "cue") for m in finished}
+    tables = [write_decisions(observers[m.name], m.folder, "cue-conflict") for m in finished]
     if args.humans:
         observers[HUMANS] = read_folder(Path(args.humans))
     figures = [args.results / SHAPE_BIAS.name / f"shape_bias.{kind}" for kind in ("png", "pdf")]
     shape_bias_figure(observers, figures)
-    return written + figures
+    return tables + figures
 
 
 SHAPE_BIAS = Benchmark(

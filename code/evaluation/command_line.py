@@ -43,11 +43,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     group = parser.add_argument_group("what is measured (recorded; changing it needs --overwrite)")
     group.add_argument("--limit", type=_positive, metavar="N", help="a class-balanced subset")
     group.add_argument("--seed", type=int, default=0, help="of subsets and noise (default 0)")
-    group.add_argument("--precision", choices=PRECISIONS, default="fp32")
     group.add_argument(
-        "--skip_bad_images",
-        action="store_true",
-        help="leave out images that cannot be decoded; they are counted and recorded",
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="of the model's arithmetic (default fp32: 32 bits also where GPUs would use TF32)",
     )
     _add_running(parser)
     _add_checkpoints(parser)
@@ -57,7 +57,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how it runs")
     group.add_argument("--device", default=None, help="cuda, cuda:1, mps, cpu (default: the best)")
-    group.add_argument("--batch_size", type=_positive, default=64, metavar="B")
+    group.add_argument("--batch_size", type=_positive, default=64, metavar="B", help="(default 64)")
     group.add_argument(
         "--num_workers",
         type=_count,
@@ -65,8 +65,19 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help="processes that decode images ahead (default: the cores, at most 8; on the CPU 0: "
         "threads decode between the batches, since processes would take cores from the model)",
     )
-    group.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    group.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where all results go (default results)",
+    )
     group.add_argument("--overwrite", action="store_true", help="measure anew what is there")
+    group.add_argument(
+        "--skip_bad_images",
+        action="store_true",
+        help="leave out images that cannot be decoded; they are counted and recorded",
+    )
     group.add_argument(
         "--wandb",
         choices=MODES,
@@ -84,8 +95,15 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
         help="of file:// checkpoints: a timm name, torchvision:NAME or file.py:factory "
         "(default resnet50)",
     )
-    group.add_argument("--mean", type=float, nargs=3, default=IMAGENET_MEAN, metavar="M")
-    group.add_argument("--std", type=float, nargs=3, default=IMAGENET_STD, metavar="S")
+    for name, default in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+        group.add_argument(
+            f"--{name}",
+            type=float,
+            nargs=3,
+            default=default,
+            metavar="X",
+            help=f"{name} of R, G, B in [0, 1] that a file:// checkpoint expects (ImageNet's)",
+        )
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:

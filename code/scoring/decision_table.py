@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from basics.errors import UserError
+from basics.files import write_text
 from predictions.table import Predictions
 
 COLUMNS = [
@@ -36,6 +37,14 @@ def read_folder(folder: Path) -> pd.DataFrame:
     if not paths:
         raise UserError(f"{folder} holds no decision tables (*.csv)")
     return pd.concat([read_decisions(path) for path in paths], ignore_index=True)
+
+
+def write_decisions(table: pd.DataFrame, folder: Path, experiment: str) -> Path:
+    """Return the CSV in `folder` that holds one subject's table, named as model-vs-human does."""
+    subject = str(table["subj"].iloc[0]).replace("_", "-")  # `_` separates the parts of the name
+    path = folder / f"{experiment}_{subject}_session-1.csv"
+    write_text(path, table.to_csv(index=False))
+    return path
 
 
 def decision_table(predictions: Predictions, subject: str, experiment: str) -> pd.DataFrame:

@@ -6,7 +6,13 @@ import pytest
 
 from basics.errors import UserError
 from predictions.table import Predictions
-from scoring.decision_table import COLUMNS, decision_table, read_decisions, read_folder
+from scoring.decision_table import (
+    COLUMNS,
+    decision_table,
+    read_decisions,
+    read_folder,
+    write_decisions,
+)
 from scoring.shape_bias import (
     CueDecisions,
     count_decisions,
@@ -98,8 +104,9 @@ def test_a_models_table_scores_like_its_predictions(tmp_path):
     rng = np.random.default_rng(2)
     predictions = _predictions(*rng.integers(0, 3, (3, 60)))
     table = decision_table(predictions, "net_1", "cue")
-    table.to_csv(tmp_path / "net.csv", index=False)
-    back = read_decisions(tmp_path / "net.csv")
+    path = write_decisions(table, tmp_path, "cue-conflict")
+    assert path.name == "cue-conflict_net-1_session-1.csv"
+    back = read_decisions(path)
     direct = count_decisions(
         predictions.answers[:, 0], predictions.labels, predictions.columns["texture"]
     )
