@@ -52,20 +52,26 @@ class Predictions:
 
 def read_predictions(path: Path) -> Predictions:
     """Return the predictions in a Parquet file written by this project."""
-    table = pq.read_table(path).combine_chunks()
+    table = pq.read_table(path, read_dictionary=["image", "condition"]).combine_chunks()
     metadata = json.loads(table.schema.metadata[b"bvg"])
     rows = len(table)
     answers = table["answers"].combine_chunks().values.to_numpy()
     own = [name for name in table.column_names if name not in dict(BASE_FIELDS)]
     return Predictions(
         classes=tuple(metadata["classes"]),
-        images=table["image"].to_numpy(),
-        conditions=table["condition"].to_numpy(),
+        images=_names(table["image"]),
+        conditions=_names(table["condition"]),
         labels=table["label"].to_numpy(),
         answers=answers.reshape(rows, -1),
         confidence=table["confidence"].to_numpy(),
         columns={name: table[name].to_numpy() for name in own},
     )
+
+
+def _names(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of names in which equal names are one string in memory."""
+    whole = column.unify_dictionaries().combine_chunks()
+    return whole.dictionary.to_numpy(zero_copy_only=False)[whole.indices.to_numpy()]
 
 
 def schema(benchmark: str, classes: tuple[str, ...], own_columns: list[str]) -> pa.Schema:
