@@ -66,6 +66,7 @@ def compare() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--imagenet", required=True, help="at most some hundred images")
     parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--num_workers", help="decoding processes (default: the script's own)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device")
     arguments = parser.parse_args()
@@ -77,6 +78,7 @@ def compare() -> None:
     words = ["--model", arguments.model, "--imagenet", arguments.imagenet, "--partial"]
     words += ["--batch_size", str(arguments.batch_size), "--device", str(device)]
     words += ["--wandb", "disabled"]
+    words += ["--num_workers", arguments.num_workers] if arguments.num_workers else []
     pure_forward(model, batches[:1])  # the first call allocates
     runs = []
     for _ in range(arguments.repeats):

@@ -14,7 +14,6 @@ from typing import BinaryIO, cast
 
 from tqdm import tqdm
 
-from basics.archives import unpack as unpack  # part of this module's interface
 from basics.errors import UserError, reason_of, storage_error
 from basics.files import ANOTHER_FOLDER, beside, locked_beside, sha256_of, write_text
 

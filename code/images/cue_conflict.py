@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from basics.archives import unpack
 from basics.errors import UserError
-from basics.fetch import cache_folder, fetch, unpack
+from basics.fetch import cache_folder, fetch
 from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
 
 URL = "https://github.com/bethgelab/model-vs-human/releases/download/v0.1/cue-conflict.tar.gz"
