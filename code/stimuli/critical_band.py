@@ -1,0 +1,130 @@
+"""Critical-band masking: low-contrast grey images under noise of one octave of spatial frequency.
+
+Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape bias, and
+adversarial robustness", NeurIPS 2023 (noise after Solomon & Pelli, Nature 1994), as Gavrikov &
+Keuper (CVPR 2024) use it. tests/oracles/critical_band.py is the definition, pixel by pixel.
+
+All 28 noisy conditions of an image come from one field of noise, drawn by (seed, image): its
+pyramid has the seven bands, and scaling gives the four strengths.
+"""
+
+from collections.abc import Iterator
+
+import torch
+
+from basics.errors import UserError
+from stimuli.batch import Batch
+from stimuli.laplacian import laplacian_levels
+from stimuli.randomness import keyed_generator, keyed_normal
+
+SIZE = 224  # pixels; band f is centred at 1.75 * 2**f cycles per image only at this size
+BANDS = (0, 1, 2, 3, 4, 5, 6)
+DEVIATIONS = (0.02, 0.04, 0.08, 0.16)  # SD of the noise; the images' greys span 0.2
+CONTRAST, GREY = 0.2, 0.449
+FURTHEST = 0.9  # noise beyond ±0.9 that leaves [0, 1] cannot be met by changing the image
+
+
+def condition_name(band: int, deviation: float) -> str:
+    """Return the study's name of a condition, as in top1_acc/<name>."""
+    return f"criticalband/f={band}/sd={deviation}"
+
+
+WITHOUT_NOISE = condition_name(0, 0)
+CONDITIONS = (WITHOUT_NOISE, *(condition_name(f, sd) for f in BANDS for sd in DEVIATIONS))
+
+
+def critical_band(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the grey images without noise, then under each of the 28 conditions.
+
+    Each is (B, 3, 224, 224) in [0, 1], its three channels one and the same memory.
+    Raises UserError for images of another size.
+    """
+    if batch.pixels.shape[2:] != (SIZE, SIZE):
+        height, width = batch.pixels.shape[2:]
+        raise UserError(
+            f"the critical band is defined for images of {SIZE} x {SIZE} pixels (in others, its "
+            f"bands would have other frequencies), not {height} x {width}: use --preprocess study"
+        )
+    grey = low_contrast_grey(batch.pixels)
+    yield WITHOUT_NOISE, _in_colour(grey)
+    field = keyed_normal(batch, "criticalband", (SIZE, SIZE))
+    for band, noise in octave_bands(field):
+        strongest = float(noise.abs().max())
+        for deviation in DEVIATIONS:
+            name = condition_name(band, deviation)
+            scaled = noise * deviation
+            masked, lost = within_bounds(grey, scaled, strongest * deviation > FURTHEST)
+            if lost is not None:
+                _redraw(masked, grey, lost, deviation, batch, name)
+            yield name, _in_colour(masked)
+
+
+def low_contrast_grey(pixels: torch.Tensor) -> torch.Tensor:
+    """Return (B, H, W) greys of low contrast around 0.449 from (B, 3, H, W) RGB in [0, 1].
+
+    The luma is Pillow's mode "L", bit for bit: with 8-bit channels every product and sum below is
+    a whole number under 2**24, which float32 holds exactly.
+    """
+    red, green, blue = (pixels * 255).round().unbind(1)
+    luma = ((19595 * red + 38470 * green + 7471 * blue + 32768) / 65536).floor()
+    # Summed as whole numbers, so that the mean does not depend on the order of the summands.
+    mean = luma.to(torch.int32).sum(dim=(1, 2), dtype=torch.int64) / luma[0].numel()
+    return (luma - mean.view(-1, 1, 1)) / 255 * CONTRAST + GREY
+
+
+def octave_bands(field: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield (f, that octave of the field) from f = 6 down, each as strong as the finest.
+
+    field: (B, 224, 224) unit noise. Strength is the root mean square per image, with the mean.
+    """
+    finest: torch.Tensor | None = None
+    for band, level in zip(reversed(BANDS), laplacian_levels(field, len(BANDS)), strict=True):
+        strength = torch.linalg.vector_norm(level, dim=(1, 2), keepdim=True)
+        finest = strength if finest is None else finest
+        yield band, level * (finest / strength)
+
+
+def within_bounds(
+    grey: torch.Tensor, noise: torch.Tensor, may_be_lost: bool = True
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return grey + noise with the pixels that leave [0, 1] at 0.1 or 0.9, and which ones are lost.
+
+    A pixel below 0 (above 1) becomes 0.1 (0.9), because the image is changed under the noise. Where
+    the noise is too strong for any image, the pixel is lost: its noise must be drawn anew.
+    may_be_lost: whether some |noise| exceeds 0.9; False spares the search (and returns None).
+    """
+    masked = grey + noise
+    dark, bright = masked < 0, masked > 1
+    lost = None
+    if may_be_lost:
+        lost = (dark & (0.1 - noise > 1)) | (bright & (0.9 - noise < 0))
+    masked.masked_fill_(dark, 0.1).masked_fill_(bright, 0.9)
+    return masked, lost
+
+
+def _redraw(
+    masked: torch.Tensor,
+    grey: torch.Tensor,
+    lost: torch.Tensor,
+    deviation: float,
+    batch: Batch,
+    condition: str,
+) -> None:
+    """Replace the noise of lost pixels, in place, by white noise that stays in [0, 1].
+
+    A pixel takes its noise from the image's first field of draws that suits it, so that it does
+    not depend on which other pixels, or images, are lost.
+    """
+    for number in lost.flatten(1).any(dim=1).nonzero().flatten().tolist():
+        generator = keyed_generator(batch.seed, condition, batch.names[number])
+        missing = lost[number].clone()
+        while missing.any():
+            draws = torch.randn(missing.shape, generator=generator).to(grey.device) * deviation
+            drawn = grey[number] + draws
+            fits = missing & (drawn >= 0) & (drawn <= 1)
+            masked[number] = torch.where(fits, drawn, masked[number])
+            missing &= ~fits
+
+
+def _in_colour(grey: torch.Tensor) -> torch.Tensor:
+    return grey.unsqueeze(1).expand(-1, 3, -1, -1)
