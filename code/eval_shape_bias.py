@@ -44,7 +44,7 @@ def locate(args) -> Path:
     return existing_folder(given, "the folder of cue-conflict stimuli", "--stimuli")
 
 
-def files(finished: list[Finished], args) -> list[Path]:
+def files(finished: list[Finished], args, example) -> list[Path]:
     """Write each model's decision table, and the figure of all models of the call."""
     observers = {m.name: decision_table(m.predictions, m.name, "cue") for m in finished}
     tables = [write_decisions(observers[m.name], m.folder, "cue-conflict") for m in finished]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluation.batches import Example
 from evaluation.decisions import Decision
 from images.image_set import ImageSet
 from images.preprocessing import STUDY, Preprocessing
@@ -24,7 +25,9 @@ class Finished:
     metrics: dict[str, Metric]
 
 
-def no_files(finished: list[Finished], arguments: argparse.Namespace) -> list[Path]:
+def no_files(
+    finished: list[Finished], arguments: argparse.Namespace, example: Callable[[], Example]
+) -> list[Path]:
     """Return no files: the benchmark writes none of its own."""
     return []
 
@@ -45,6 +48,7 @@ class Benchmark:
     protocol: what else must be the same for two runs to be one result.
     decision_columns: what the decision adds to the predictions.
     files: writes what belongs to the benchmark besides (decision tables, figures); returns them.
+        Its last argument makes one image's stimuli, for a figure that shows them.
     """
 
     name: str
@@ -58,4 +62,6 @@ class Benchmark:
     preprocessing: Preprocessing = STUDY
     protocol: dict[str, Any] = field(default_factory=dict)
     decision_columns: tuple[str, ...] = ()
-    files: Callable[[list[Finished], argparse.Namespace], list[Path]] = no_files
+    files: Callable[[list[Finished], argparse.Namespace, Callable[[], Example]], list[Path]] = (
+        no_files
+    )

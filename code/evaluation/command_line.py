@@ -35,7 +35,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         nargs="+",
-        required=True,
+        default=[],
         metavar="NAME",
         help="one or more: a zoo or timm name, torchvision:NAME[/WEIGHTS], file://checkpoint.pth, "
         "or path/to/file.py:factory; RUNNAME=MODEL names the results",
@@ -74,6 +74,13 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--overwrite", action="store_true", help="measure anew what is there")
     group.add_argument(
+        "--save_stimuli",
+        type=Path,
+        metavar="DIR",
+        help="write the stimuli of the --limit N images as DIR/<condition>/<image>.png; needs no "
+        "--model (with one, the models are measured as well)",
+    )
+    group.add_argument(
         "--skip_bad_images",
         action="store_true",
         help="leave out images that cannot be decoded; they are counted and recorded",
@@ -109,7 +116,13 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
 def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
     """Return the parsed arguments; `-` and `_` inside the name of a flag are the same."""
     words = sys.argv[1:] if argv is None else argv
-    return parser.parse_args([_underscored(word) for word in words])
+    arguments = parser.parse_args([_underscored(word) for word in words])
+    if not arguments.model and not arguments.save_stimuli:
+        parser.error("say which models to measure: --model NAME [NAME …]")
+    if arguments.save_stimuli and not arguments.limit:
+        parser.error("--save_stimuli writes a file per image and condition: say of how many images "
+                     "with --limit N")  # fmt: skip
+    return arguments
 
 
 def _underscored(word: str) -> str:

@@ -48,12 +48,31 @@ def among_categories(model_classes: tuple[str, ...]) -> Decision:
     category_of = torch.tensor([k for k, indices in enumerate(members) for _ in indices])
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        probabilities = _wide(logits).softmax(dim=1)
-        means = torch.stack([probabilities[:, indices].mean(dim=1) for indices in members], dim=1)
+        means = _category_means(_wide(logits).softmax(dim=1))
         answers = _ranked(means, means)
         best = logits[:, flat].float().argmax(dim=1)
         answers["answer_max"] = category_of.to(best.device)[best].to(torch.int16)
         return answers
+
+    return decide
+
+
+def among_all_and_categories(model_classes: tuple[str, ...]) -> Decision:
+    """Return the decision among all classes that also notes the best of the 16 categories.
+
+    Adds `category`, by mean probability as in `among_categories`; -1 for a model of other classes
+    than ImageNet's.
+    """
+    known = are_imagenet(model_classes)
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        probabilities = _wide(logits).softmax(dim=1)
+        answers = _ranked(logits.float(), probabilities)
+        if known:
+            category = _ranked(_category_means(probabilities), probabilities)["answers"][:, 0]
+        else:
+            category = torch.full((len(logits),), -1, dtype=torch.int16, device=logits.device)
+        return {**answers, "category": category}
 
     return decide
 
@@ -72,6 +91,11 @@ def _ranked(scores: torch.Tensor, probabilities: torch.Tensor) -> dict[str, torc
     order = scores.sort(dim=1, descending=True, stable=True).indices[:, :RANKS]
     confidence = probabilities.gather(1, order[:, :1])[:, 0]
     return {"answers": order.to(torch.int16), "confidence": confidence.float()}
+
+
+def _category_means(probabilities: torch.Tensor) -> torch.Tensor:
+    members = [list(indices) for indices in CATEGORY_INDICES.values()]
+    return torch.stack([probabilities[:, indices].mean(dim=1) for indices in members], dim=1)
 
 
 def _with_max(answers: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -17,14 +17,16 @@ import torch
 from torch import nn
 
 from basics.errors import UserError, reason_of
+from evaluation.batches import as_batch
 from evaluation.decisions import Decision
 from evaluation.rows import Answers, Columns, as_columns, joined
 from evaluation.stopwatch import Stopwatch
 from images.image_set import ImageSet
 from images.loading import Decoded, decoded_batches
 from images.preprocessing import Preprocessing
+from model_zoo.normalized import NormalizedModel
 from predictions.store import ResultFolder
-from stimuli.batch import Batch, Stimuli
+from stimuli.batch import Stimuli
 
 CHUNK_IMAGES = 256  # a chunk is written after so many images,
 CHUNK_SECONDS = 10.0  # or after so long
@@ -141,7 +143,8 @@ class _Pass:
             ]
             if not lacking:
                 continue
-            batch = self._batch(pixels, decoded.indices)
+            device, seed = self.settings.device, self.settings.seed
+            batch = as_batch(self.images, pixels, decoded.indices, device, seed)
             for condition, x in self._timed(self.stimuli(batch)):
                 self.counters["stimuli_made"] += len(x)
                 for number in lacking:
@@ -149,14 +152,6 @@ class _Pass:
                     answer = self._decide(self.members[number], x)
                     answers.setdefault(number, []).append((condition, answer))
         return answers
-
-    def _batch(self, pixels: torch.Tensor, indices: torch.Tensor) -> Batch:
-        device = self.settings.device
-        # The bytes of (B, H, W, 3) are those of (B, 3, H, W) in channels_last: nothing is moved.
-        on_device = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
-        names = tuple(self.images.names[i] for i in indices)
-        labels = torch.from_numpy(self.images.labels[indices.numpy()]).to(device)
-        return Batch(on_device.float() / 255, names, labels, self.settings.seed)
 
     def _timed(self, stimuli: Iterator[tuple[str, torch.Tensor]]):
         while True:
@@ -170,7 +165,7 @@ class _Pass:
         with self.watch.section("model"):
             try:
                 with autocast(self.settings):
-                    logits = member.model(x)
+                    logits = member.model(_own(member.model, x))
             except torch.OutOfMemoryError as error:
                 raise UserError(
                     f"the memory of {self.settings.device} is too small for model {member.name} "
@@ -231,6 +226,16 @@ class _Pass:
                 member.rows.clear()
         self.info = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
+
+
+def _own(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return x, as a copy where the model may change its input: others will see x as well.
+
+    NormalizedModel makes a new tensor of it before anything else.
+    """
+    if isinstance(model, NormalizedModel):
+        return x
+    return x.clone(memory_format=torch.channels_last)
 
 
 def autocast(settings: Settings):

@@ -39,7 +39,8 @@ class Progress:
             self.bar.initial = done
         self.bar.update(done - self.bar.n)
         now = time.monotonic()
-        if not self.terminal and now - self.said >= LINE_SECONDS:
+        known = done > self.begun[1]  # one batch has no rate yet
+        if known and not self.terminal and now - self.said >= LINE_SECONDS:
             self.said = now
             print(f"{self.what}: {self._line(now, done)}", file=sys.stderr, flush=True)
 

@@ -5,22 +5,26 @@ import json
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from basics.errors import UserError
 from basics.files import make_folder
+from basics.memory import keep_freed_memory
 from evaluation import command_line
+from evaluation.batches import check_stimuli, example_of, save_stimuli
 from evaluation.benchmark import Benchmark, Finished
 from evaluation.entrants import Entrant, load_entrants
 from evaluation.loop import Member, Settings, run
-from evaluation.memory import keep_freed_memory
 from evaluation.progress import Progress
 from evaluation.provenance import environment
 from evaluation.summary import metrics_table, summarise
 from evaluation.tracking import Tracker, resolve_mode
-from images.image_set import ImageSet, class_balanced
+from images.image_set import ImageSet, class_balanced, subfolders
+from images.imagenet import imagenet_classes
 from images.preprocessing import STUDY
 from predictions.store import ResultFolder
 from predictions.table import read_predictions, schema
@@ -56,21 +60,38 @@ class _Result:
 
 
 def _evaluate(benchmark: Benchmark, arguments: argparse.Namespace) -> int:
-    make_folder(arguments.results)
+    if arguments.model:
+        make_folder(arguments.results)
     settings = _settings(arguments)
     data = benchmark.locate(arguments)
     native = getattr(arguments, "preprocess", "study") == "native"
     entrants = load_entrants(arguments, settings, None if native else benchmark.preprocessing)
-    images = benchmark.images(data, entrants[0].classes, arguments)
+    views = [entrant.view for entrant in entrants] or [benchmark.preprocessing]
+    for view in set(views):
+        check_stimuli(benchmark.stimuli, view, settings.device)
+    classes = entrants[0].classes if entrants else _classes_of(data)
+    images = benchmark.images(data, classes, arguments)
     if arguments.limit:
         images = class_balanced(images, arguments.limit, arguments.seed)
+    making = (images, views[0], benchmark.stimuli, settings.device, settings.seed)
+    if arguments.save_stimuli:
+        count = save_stimuli(arguments.save_stimuli, *making)
+        print(f"wrote {count:,} stimuli of {len(images):,} images to {arguments.save_stimuli}")
+    if not entrants:
+        return 0
     with ExitStack() as held:
         results = [_open(benchmark, images, entrant, arguments, held) for entrant in entrants]
         finished = _measure(benchmark, arguments, settings, images, results)
-    for path in benchmark.files(finished, arguments):
+    for path in benchmark.files(finished, arguments, partial(example_of, *making)):
         print(f"wrote {path}")
     print(metrics_table({f.name: f.metrics for f in finished}, benchmark.headline))
     return 0
+
+
+def _classes_of(folder: Path) -> tuple[str, ...]:
+    """Return the classes that the folder's layout speaks of, where no model says what it knows."""
+    inside = subfolders(folder / "val" if (folder / "val").is_dir() else folder)
+    return imagenet_classes() if set(inside) <= set(imagenet_classes()) else tuple(inside)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -19,6 +19,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from basics.memory import keep_freed_memory
 from stimuli.batch import Batch
 
 # Gavrikov & Keuper 2024. int(c * 112) follows Python's double arithmetic on these literals.
@@ -27,7 +28,7 @@ CLEAN = "clean"
 LOWPASS = tuple(f"lowpass/{cutoff}" for cutoff in CUTOFFS)
 HIGHPASS = tuple(f"highpass/{cutoff}" for cutoff in CUTOFFS)
 CONDITIONS = (CLEAN, *LOWPASS, *HIGHPASS)
-_CPU_BLOCK = 4  # images whose transforms fit into a core's cache
+_CPU_BLOCK = 2  # images whose transforms fit into the cores' caches
 
 Square = tuple[int, int]  # half-widths of the square in the spectrum: rows, columns
 
@@ -37,6 +38,8 @@ def spectral(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
 
     Within 1e-5 of the definition in double precision. Images of any size, square or not.
     """
+    if batch.pixels.device.type == "cpu":
+        keep_freed_memory()  # page faults of fresh outputs would cost more than the filters
     yield CLEAN, batch.pixels
     pixels = batch.pixels.contiguous()
     spectrum = torch.fft.rfft2(pixels)
@@ -49,15 +52,21 @@ def _filtered(
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the conditions that one square of the spectrum is enough for."""
     outputs = {condition: torch.empty_like(pixels) for condition in conditions}
-    size = _CPU_BLOCK if pixels.device.type == "cpu" else len(pixels)
-    for start in range(0, len(pixels), size):
-        block = slice(start, start + size)
-        low = _low_pass(spectrum[block], square, pixels.shape[3])
+    count = min(len(pixels), _CPU_BLOCK if pixels.device.type == "cpu" else len(pixels))
+    height, width = pixels.shape[2:]
+    columns = square[1] + 1  # of the half-spectrum; the others are 0 and need no transform
+    weights = _even_part(height, width, square, pixels.device)
+    padded = spectrum.new_zeros(count, *spectrum.shape[1:])
+    for start in range(0, len(pixels), count):
+        block = slice(start, start + count)
+        kept = padded[: len(pixels[block])]
+        kept[..., :columns] = torch.fft.ifft(spectrum[block, ..., :columns] * weights, dim=-2)
+        low = torch.fft.irfft(kept, n=width, dim=-1)  # before clipping
         for condition, output in outputs.items():
             if condition in LOWPASS:
                 torch.clamp(low, 0, 1, out=output[block])
             else:
-                torch.clamp(pixels[block] - low, 0, 1, out=output[block])
+                torch.sub(pixels[block], low, out=output[block]).clamp_(0, 1)
     yield from outputs.items()
 
 
@@ -70,14 +79,6 @@ def _conditions_by_square(height: int, width: int) -> dict[Square, list[str]]:
         square = (int(share * (height // 2)), int(share * (width // 2)))
         squares.setdefault(square, []).append(name)
     return squares
-
-
-def _low_pass(spectrum: torch.Tensor, square: Square, width: int) -> torch.Tensor:
-    """Return the images that the square of the half-spectrum holds, before clipping."""
-    columns = square[1] + 1
-    weights = _even_part(spectrum.shape[2], width, square, spectrum.device)
-    kept = torch.fft.ifft(spectrum[..., :columns] * weights, dim=-2)
-    return torch.fft.irfft(kept, n=width, dim=-1)  # columns that are missing are 0
 
 
 @cache

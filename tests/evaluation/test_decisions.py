@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from basics.errors import UserError
-from evaluation.decisions import among_all_classes, among_categories, categories_of
+from evaluation.decisions import (
+    among_all_and_categories,
+    among_all_classes,
+    among_categories,
+    categories_of,
+)
 from images.categories import CATEGORIES, CATEGORY_INDICES
 from images.imagenet import imagenet_classes
 from oracles import straight_line
@@ -70,3 +75,14 @@ def test_a_model_of_the_categories_themselves_answers_directly():
     assert answers["answer_max"].tolist() == logits.argmax(1).tolist()
     with pytest.raises(UserError, match="10 classes cannot choose among 16 categories"):
         among_categories(tuple("abcdefghij"))
+
+
+def test_all_classes_and_the_best_category_beside_them():
+    answers = among_all_and_categories(imagenet_classes())(LOGITS)
+    alone = among_all_classes(imagenet_classes())(LOGITS)
+    assert torch.equal(answers["answers"], alone["answers"])
+    assert torch.equal(answers["confidence"], alone["confidence"])
+    categories = among_categories(imagenet_classes())(LOGITS)["answers"][:, 0]
+    assert torch.equal(answers["category"], categories)
+    other = among_all_and_categories(("a", "b", "c"))(torch.randn(4, 3))
+    assert other["category"].tolist() == [-1] * 4 and other["category"].dtype == torch.int16

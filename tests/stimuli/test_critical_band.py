@@ -121,7 +121,7 @@ def test_bands_sum_to_the_field_and_are_equally_strong():
 
 
 def test_bands_follow_each_other_by_an_octave():
-    field = torch.randn(8, 224, 224, generator=torch.Generator().manual_seed(2))
+    field = torch.randn(32, 224, 224, generator=torch.Generator().manual_seed(2))
     cycles = torch.fft.fftfreq(224, 1 / 224)
     radius = (cycles[:, None] ** 2 + cycles[None, :] ** 2).sqrt().clamp(min=0.5)
     middles = {}

@@ -31,8 +31,7 @@ def test_every_condition_is_the_definition(height, width):
     for number, image in enumerate(images):
         assert np.array_equal(stimuli["clean"][number], np.float32(image / 255))
         for condition in oracle.CONDITIONS:
-            band, cutoff = condition.split("/")
-            expected = oracle.filtered(image / 255, band, float(cutoff))
+            expected = oracle.of_condition(image / 255, condition)
             assert np.abs(stimuli[condition][number] - expected).max() < 5e-6, condition
 
 

@@ -2,11 +2,13 @@
 
 import ctypes
 import sys
+from functools import cache
 
 # mallopt's parameters, from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
+@cache
 def keep_freed_memory() -> bool:
     """Return whether the C library was told to reuse freed memory (only glibc can be).
 

@@ -1,0 +1,98 @@
+"""Decoded images as the batches that stimuli are made from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from basics.errors import UserError
+from basics.files import make_folder, written_atomically
+from evaluation.progress import Progress
+from images.image_set import ImageSet
+from images.loading import decoded_batches
+from images.preprocessing import Preprocessing
+from stimuli.batch import Batch, Stimuli
+
+Example = dict[str, np.ndarray]  # by condition, one image as (H, W, 3) float32 in [0, 1]
+
+
+def as_batch(
+    images: ImageSet, pixels: torch.Tensor, indices: torch.Tensor, device: torch.device, seed: int
+) -> Batch:
+    """Return (B, H, W, 3) uint8 pixels of the images at `indices` as a batch on the device."""
+    # The bytes of (B, H, W, 3) are those of (B, 3, H, W) in channels_last: nothing is moved.
+    on_device = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+    names = tuple(images.names[i] for i in indices)
+    labels = torch.from_numpy(images.labels[indices.numpy()]).to(device)
+    return Batch(on_device.float() / 255, names, labels, seed)
+
+
+def check_stimuli(stimuli: Stimuli, view: Preprocessing, device: torch.device) -> None:
+    """Begin with a grey image, so that stimuli refuse what they cannot be made from at once."""
+    grey = torch.full((1, 3, view.crop, view.crop), 0.5, device=device)
+    next(iter(stimuli(Batch(grey, ("grey",), torch.zeros(1, dtype=torch.int64), 0))))
+
+
+def example_of(
+    images: ImageSet, view: Preprocessing, stimuli: Stimuli, device: torch.device, seed: int
+) -> Example:
+    """Return the first image that can be decoded, under every condition."""
+    for _, example in _one_by_one(images, view, stimuli, device, seed):
+        return example
+    return {}
+
+
+def save_stimuli(
+    folder: Path,
+    images: ImageSet,
+    view: Preprocessing,
+    stimuli: Stimuli,
+    device: torch.device,
+    seed: int,
+) -> int:
+    """Write `folder`/<condition>/<image>.png for every image and condition; return how many.
+
+    PNG holds 8 bits per channel, so the files are rounded to 1/255; models see float32.
+    Raises UserError for an image that cannot be decoded.
+    """
+    suffixed = {name: str(Path(name).with_suffix(".png")) for name in images.names}
+    if len(set(suffixed.values())) < len(images):  # two images that differ in their suffix only
+        suffixed = {name: f"{name}.png" for name in images.names}
+    written = 0
+    with Progress(len(images), "saving stimuli") as progress:
+        for done, (name, example) in enumerate(
+            _one_by_one(images, view, stimuli, device, seed, refuse=True), start=1
+        ):
+            for condition, picture in example.items():
+                path = folder / condition / suffixed[name]
+                make_folder(path.parent)
+                with written_atomically(path) as file:
+                    Image.fromarray((picture * 255).round().astype(np.uint8)).save(file, "PNG")
+                written += 1
+            progress.update(done)
+    return written
+
+
+@torch.inference_mode()
+def _one_by_one(
+    images: ImageSet,
+    view: Preprocessing,
+    stimuli: Stimuli,
+    device: torch.device,
+    seed: int,
+    refuse: bool = False,
+) -> Iterator[tuple[str, Example]]:
+    for decoded in decoded_batches(images, (view,), 0, 1, 0, pin_memory=False):
+        for index, reason in decoded.failures if refuse else ():
+            raise UserError(f"the image {images.path(index)} cannot be used ({reason})")
+        if not len(decoded.indices):
+            continue
+        batch = as_batch(images, decoded.views[0], decoded.indices, device, seed)
+        example = {name: _picture(x[0]) for name, x in stimuli(batch)}
+        yield batch.names[0], example
+
+
+def _picture(x: torch.Tensor) -> np.ndarray:
+    return x.permute(1, 2, 0).float().cpu().numpy().copy()

@@ -1,0 +1,48 @@
+"""Accuracy under each condition of a benchmark."""
+
+import numpy as np
+
+from images.categories import CATEGORY_INDICES
+from images.imagenet import VAL_CLASSES
+from predictions.table import Predictions
+from scoring.metric import Metric, proportion
+
+
+def by_condition(predictions: Predictions, correct: np.ndarray) -> np.ndarray:
+    """Return (images, conditions) from (N,) row values, conditions as in `condition_names`.
+
+    Raises ValueError when some image lacks a condition.
+    """
+    count = len(predictions.condition_names)
+    rows = predictions.conditions.reshape(-1, count) if len(predictions) % count == 0 else None
+    if rows is None or not (rows == np.array(predictions.condition_names, object)).all():
+        raise ValueError("not every image was measured under every condition")
+    return correct.reshape(-1, count)
+
+
+def condition_accuracies(
+    conditions: tuple[str, ...], correct: np.ndarray, prefix: str = "top1_acc/"
+) -> dict[str, Metric]:
+    """Return the accuracy in percent under each condition, named `prefix` + condition.
+
+    correct: (images, conditions) bool.
+    """
+    hits = correct.sum(axis=0)
+    return {
+        prefix + condition: proportion(int(hit), len(correct), scale=100)
+        for condition, hit in zip(conditions, hits, strict=True)
+    }
+
+
+def category_correct(predictions: Predictions) -> np.ndarray:
+    """Return whether the column `category` is right, (images of the 16 categories, conditions).
+
+    Only images whose ImageNet class belongs to one of the 16 entry-level categories count (207 of
+    1000 classes; Geirhos et al. 2018): of the others no answer would be right.
+    """
+    category_of = np.full(VAL_CLASSES, -1)
+    for category, indices in enumerate(CATEGORY_INDICES.values()):
+        category_of[list(indices)] = category
+    wanted = category_of[predictions.labels]
+    right = by_condition(predictions, predictions.columns["category"] == wanted)
+    return right[by_condition(predictions, wanted >= 0)[:, 0]]
