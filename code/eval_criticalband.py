@@ -16,8 +16,9 @@ criticalband16 among 16 categories, of the images that belong to one; W&B projec
 import sys
 from pathlib import Path
 
-from analysis.critical_band import accuracy_matrix, channel_metrics, channels
-from analysis.critical_band_figure import ChannelPicture, critical_band_figure
+from analysis.critical_band import channel_metrics
+from analysis.critical_band_figure import channel_picture, critical_band_figure
+from analysis.drawing import png_and_pdf
 from analysis.stimulus_panel import critical_band_layout, stimulus_panel
 from evaluation.benchmark import Benchmark, Finished
 from evaluation.decisions import among_all_and_categories
@@ -25,38 +26,29 @@ from evaluation.imagenet_flags import imagenet_arguments, imagenet_folder, image
 from evaluation.session import main
 from images.imagenet import are_imagenet
 from predictions.table import Predictions
-from scoring.accuracy import correct_in_top
-from scoring.conditions import by_condition, category_correct, condition_accuracies
+from scoring.conditions import condition_accuracies, top1_by_condition
 from scoring.metric import Metric
 from stimuli.critical_band import BANDS, DEVIATIONS, WITHOUT_NOISE, critical_band
 
 
 def score(predictions: Predictions) -> dict[str, Metric]:
     """Return accuracies and channel parameters, among all classes and among 16 categories."""
-    names = predictions.condition_names
-    correct = by_condition(predictions, correct_in_top(predictions, 1))
+    names, correct = top1_by_condition(predictions)
     metrics = condition_accuracies(names, correct) | channel_metrics(names, correct)
-    if are_imagenet(predictions.classes) and len(right := category_correct(predictions)):
+    if are_imagenet(predictions.classes) and len(right := categorytop1_by_condition(predictions)):
         renamed = tuple(name.replace("criticalband", "criticalband16") for name in names)
         metrics |= condition_accuracies(renamed, right)
         metrics |= channel_metrics(names, right, "metric/criticalband16")
     return metrics
 
 
-def picture(model: Finished) -> ChannelPicture:
-    """Return the model's accuracies in percent and its channel at half of the noise-free one."""
-    names = model.predictions.condition_names
-    correct = by_condition(model.predictions, correct_in_top(model.predictions, 1))
-    accuracy = dict(zip(names, 100 * correct.mean(axis=0), strict=True))
-    return ChannelPicture(accuracy_matrix(accuracy), channels(names, correct)["_norm_interpolated"])
-
-
 def files(finished: list[Finished], args, example) -> list[Path]:
     """Draw the channels of all models of the call, and one image under all conditions."""
     folder = args.results / CRITICAL_BAND.name
-    maps, panel = ([folder / f"{name}.{kind}" for kind in ("png", "pdf")]
-                   for name in ("critical_band", "example_stimuli"))  # fmt: skip
-    critical_band_figure({model.name: picture(model) for model in finished}, maps)
+    maps, panel = png_and_pdf(folder, "critical_band"), png_and_pdf(folder, "example_stimuli")
+    tables = {model.name: model.predictions for model in finished}
+    pictures = {name: channel_picture(*top1_by_condition(table)) for name, table in tables.items()}
+    critical_band_figure(pictures, maps)
     stimulus_panel(example(), critical_band_layout(), panel)
     return maps + panel
 
@@ -70,9 +62,9 @@ CRITICAL_BAND = Benchmark(
     decision=among_all_and_categories,
     decision_columns=("category",),
     score=score,
-    headline=tuple(
-        [f"top1_acc/{WITHOUT_NOISE}"]
-        + [f"metric/criticalband/{parameter}_norm" for parameter in ("bw", "cf", "pns", "r2")]
+    headline=(
+        f"top1_acc/{WITHOUT_NOISE}",
+        *(f"metric/criticalband/{parameter}_norm" for parameter in ("bw", "cf", "pns", "r2")),
     ),
     protocol={"bands": list(BANDS), "deviations": list(DEVIATIONS), "noise": "one field per image"},
     files=files,

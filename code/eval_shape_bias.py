@@ -15,6 +15,7 @@ import os
 import sys
 from pathlib import Path
 
+from analysis.drawing import png_and_pdf
 from analysis.shape_bias_figure import HUMANS, shape_bias_figure
 from evaluation.benchmark import Benchmark, Finished
 from evaluation.decisions import among_categories, categories_of
@@ -50,7 +51,7 @@ def files(finished: list[Finished], args, example) -> list[Path]:
     tables = [write_decisions(observers[m.name], m.folder, "cue-conflict") for m in finished]
     if args.humans:
         observers[HUMANS] = read_folder(Path(args.humans))
-    figures = [args.results / SHAPE_BIAS.name / f"shape_bias.{kind}" for kind in ("png", "pdf")]
+    figures = png_and_pdf(args.results / SHAPE_BIAS.name, "shape_bias")
     shape_bias_figure(observers, figures)
     return tables + figures
 

@@ -14,6 +14,7 @@ of all models of the call and of one image under all conditions.
 import sys
 from pathlib import Path
 
+from analysis.drawing import png_and_pdf
 from analysis.spectral import spectral_metrics
 from analysis.spectral_figure import spectral_figure
 from analysis.stimulus_panel import spectral_layout, stimulus_panel
@@ -22,24 +23,21 @@ from evaluation.decisions import among_all_classes
 from evaluation.imagenet_flags import imagenet_arguments, imagenet_folder, imagenet_images
 from evaluation.session import main
 from predictions.table import Predictions
-from scoring.accuracy import correct_in_top
-from scoring.conditions import by_condition, condition_accuracies
+from scoring.conditions import condition_accuracies, top1_by_condition
 from scoring.metric import Metric
 from stimuli.spectral import CUTOFFS, spectral
 
 
 def score(predictions: Predictions) -> dict[str, Metric]:
     """Return the accuracy under each condition and what follows from them."""
-    conditions = predictions.condition_names
-    correct = by_condition(predictions, correct_in_top(predictions, 1))
+    conditions, correct = top1_by_condition(predictions)
     return condition_accuracies(conditions, correct) | spectral_metrics(conditions, correct)
 
 
 def files(finished: list[Finished], args, example) -> list[Path]:
     """Draw the accuracies of all models of the call, and one image under all conditions."""
     folder = args.results / SPECTRAL.name
-    curves, panel = ([folder / f"{name}.{kind}" for kind in ("png", "pdf")]
-                     for name in ("spectral", "example_stimuli"))  # fmt: skip
+    curves, panel = png_and_pdf(folder, "spectral"), png_and_pdf(folder, "example_stimuli")
     spectral_figure({model.name: model.metrics for model in finished}, curves)
     stimulus_panel(example(), spectral_layout(), panel)
     return curves + panel

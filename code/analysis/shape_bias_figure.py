@@ -6,22 +6,16 @@ right, of shape decisions to the left; a vertical line is an observer's shape bi
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
-
-from basics.files import written_atomically
-from scoring.shape_bias import count_table
-
-matplotlib.use("Agg")  # files only: no display is needed
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from analysis.drawing import colour, marker, save
+from scoring.shape_bias import count_table
+
 HUMANS = "humans"
 _HUMAN_COLOUR = "#a51e37"
-# Okabe & Ito's colours, which people with colour-vision deficiencies can tell apart.
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#666666", "#000000")
-_MARKERS = "osD^vP<>Xhp*"
 
 
 def by_category(table: pd.DataFrame) -> pd.Series:
@@ -45,20 +39,20 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
     rows = {category: row for row, category in enumerate(order.index)}
     figure, axes = plt.subplots(figsize=(7.2, 6.4), layout="constrained")
     for number, (name, table) in enumerate(observers.items()):
-        colour, marker = _style(name, number)
+        paint, symbol = _style(name, number)
         overall = count_table(table).bias().value
         if overall is not None:
             # Every other line is dashed and on top, so that two equal ones are both seen.
             dashed = number % 2 == 1 and name != HUMANS
             axes.axvline(
-                1 - overall, color=colour, linewidth=1.4, alpha=0.8,
+                1 - overall, color=paint, linewidth=1.4, alpha=0.8,
                 linestyle="--" if dashed else "-", zorder=1.5 if dashed else 1,
             )  # fmt: skip
         label = name if overall is None else f"{name} ({overall:.2f})"
         values = 1 - biases[name]
         heights = [rows[category] for category in values.index]
         axes.scatter(
-            values, heights, s=46, color=colour, marker=marker, label=label, zorder=3,
+            values, heights, s=46, color=paint, marker=symbol, label=label, zorder=3,
             edgecolors="white", linewidths=0.6, clip_on=False,
         )  # fmt: skip
     _dress(axes, list(order.index))
@@ -66,17 +60,13 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
         loc="outside lower center", ncols=3, frameon=False, fontsize=9, title="shape bias",
         title_fontsize=9,
     )  # fmt: skip
-    for path in paths:
-        with written_atomically(path) as file:
-            kind = path.suffix.removeprefix(".")
-            figure.savefig(file, format=kind, dpi=200, metadata=_without_date(path))
-    plt.close(figure)
+    save(figure, paths)
 
 
 def _style(name: str, number: int) -> tuple[str, str]:
     if name == HUMANS:
         return _HUMAN_COLOUR, "o"
-    return _COLOURS[number % len(_COLOURS)], _MARKERS[(number + 1) % len(_MARKERS)]
+    return colour(number), marker(number + 1)  # marker 0 is the humans'
 
 
 def _dress(axes: Axes, categories: list[str]) -> None:
@@ -99,8 +89,3 @@ def _dress(axes: Axes, categories: list[str]) -> None:
 
 def _opposite(fraction: np.ndarray) -> np.ndarray:
     return 1 - np.asarray(fraction)
-
-
-def _without_date(path: Path) -> dict[str, None]:
-    """Return metadata that keeps equal figures equal, byte for byte."""
-    return {"CreationDate": None} if path.suffix == ".pdf" else {}

@@ -5,6 +5,7 @@ import numpy as np
 from images.categories import CATEGORY_INDICES
 from images.imagenet import VAL_CLASSES
 from predictions.table import Predictions
+from scoring.accuracy import correct_in_top
 from scoring.metric import Metric, proportion
 
 
@@ -18,6 +19,12 @@ def by_condition(predictions: Predictions, correct: np.ndarray) -> np.ndarray:
     if rows is None or not (rows == np.array(predictions.condition_names, object)).all():
         raise ValueError("not every image was measured under every condition")
     return correct.reshape(-1, count)
+
+
+def top1_by_condition(predictions: Predictions) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the conditions, and which images are right under which, (images, conditions) bool."""
+    correct = by_condition(predictions, correct_in_top(predictions, 1))
+    return predictions.condition_names, correct
 
 
 def condition_accuracies(

@@ -1,0 +1,124 @@
+"""Accuracy when only the low, or only the high, spatial frequencies of an image remain."""
+
+from math import ceil, nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.drawing import PAGE_WIDTH, colour, letter_width, line_style, marker, save, wrapped
+from analysis.spectral import MEAN_CUTOFFS, PREFIX
+from scoring.metric import Metric
+from stimuli.spectral import CLEAN, CUTOFFS, HIGHPASS, LOWPASS
+
+_BIAS = f"{PREFIX}/spectral-bias"
+_PANELS = {
+    "low-pass: the lowest frequencies are kept": LOWPASS,
+    "high-pass: the highest frequencies are kept": HIGHPASS,
+}
+_FONT = 7.5  # points
+_LEGEND_FONT = 6.5
+_MANY = 8  # models; above, everything is drawn finer
+
+
+def spectral_figure(models: dict[str, dict[str, Metric]], paths: list[Path]) -> None:
+    """Draw accuracy by cutoff, a line per model, and write the figure to each of `paths`.
+
+    models: name -> metrics, in percent: top1_acc/clean, top1_acc/lowpass/<cutoff> and …/highpass/…;
+    and metric/bandpass/spectral-bias where it is known. What has no value is not drawn.
+    """
+    many = len(models) > _MANY
+    biased = any(_bias(metrics) is not None for metrics in models.values())
+    labels, columns = _legend_labels([_label(name, models[name]) for name in models])
+    lines = sum(label.count("\n") + 1 for label in labels)
+    height = (3.8 if many else 3.0) + ceil(lines / columns) * 1.5 * _LEGEND_FONT / 72
+    figure, panels = plt.subplots(
+        1, 2, figsize=(PAGE_WIDTH, height), sharey=True, layout="constrained"
+    )
+    for axes, (title, conditions) in zip(panels, _PANELS.items(), strict=True):
+        for number, metrics in enumerate(models.values()):
+            _draw(axes, number, metrics, conditions, many)
+        _dress(axes, title, biased)
+    panels[0].set_ylabel("top-1 accuracy (%)", fontsize=_FONT + 1)
+    _add_legend(figure, labels, columns, biased, many)
+    save(figure, paths)
+
+
+def _bias(metrics: dict[str, Metric]) -> float | None:
+    return metrics[_BIAS].value if _BIAS in metrics else None
+
+
+def _label(name: str, metrics: dict[str, Metric]) -> str:
+    """Return the model's name, with its spectral bias where it is known."""
+    bias = _bias(metrics)
+    return name if bias is None else f"{name} ({bias:.3f})"
+
+
+def _legend_labels(labels: list[str]) -> tuple[list[str], int]:
+    """Return the labels, in several lines where they must, and the legend's columns."""
+    letter, handle = letter_width(labels, _LEGEND_FONT), 0.47  # inches
+    room = {columns: int((PAGE_WIDTH / columns - handle) / letter) for columns in (4, 3, 2)}
+    longest = max(map(len, labels))
+    fitting = [columns for columns in room if room[columns] >= longest]
+    # Long names are wrapped rather than given a page each.
+    columns = fitting[0] if fitting else 2
+    if len(labels) > _MANY:
+        columns = max(columns, 3)
+    return [wrapped(label, room[columns]) for label in labels], min(columns, len(labels))
+
+
+def _draw(
+    axes: Axes, number: int, metrics: dict[str, Metric], conditions: tuple[str, ...], many: bool
+) -> None:
+    """Draw one model: its line, the band of its 95 % intervals, and its clean accuracy."""
+    points = [metrics[f"top1_acc/{condition}"] for condition in conditions]
+    value, low, high = (
+        np.array([nan if x is None else x for x in column])
+        for column in zip(*((p.value, p.low, p.high) for p in points), strict=True)
+    )
+    paint = colour(number)
+    axes.fill_between(CUTOFFS, low, high, color=paint, alpha=0.1 if many else 0.2, linewidth=0)
+    axes.plot(CUTOFFS, value, clip_on=False, **_style(number, many))  # markers at 0 in full
+    clean = metrics[f"top1_acc/{CLEAN}"].value
+    if clean is not None:
+        axes.axhline(clean, color=paint, linewidth=0.3 if many else 0.6, linestyle="--", zorder=1)
+
+
+def _style(number: int, many: bool) -> dict[str, Any]:
+    return {
+        "color": colour(number), "linestyle": line_style(number), "linewidth": 0.7 if many else 1.2,
+        "marker": marker(number), "markersize": 2.5 if many else 3.5,
+        "markeredgewidth": 0 if many else 0.4, "markeredgecolor": "white",
+    }  # fmt: skip
+
+
+def _dress(axes: Axes, title: str, biased: bool) -> None:
+    if biased:
+        axes.axvspan(MEAN_CUTOFFS[0], MEAN_CUTOFFS[-1], color="0.95", zorder=0)
+    axes.set_title(title, fontsize=_FONT + 1)
+    axes.set_xticks(CUTOFFS, [str(cutoff) for cutoff in CUTOFFS])
+    axes.set_xlabel("cutoff: share of the frequency range that is kept", fontsize=_FONT + 1)
+    axes.set_ylim(bottom=0)
+    axes.tick_params(labelsize=_FONT)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _add_legend(figure: Figure, labels: list[str], columns: int, biased: bool, many: bool) -> None:
+    handles = [Line2D([], [], **_style(number, many)) for number in range(len(labels))]
+    title = "light bands: 95 % intervals; dashed across: accuracy on unfiltered images"
+    if biased:
+        title = f"model (spectral bias, from the shaded cutoffs); {title}"
+    legend = figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False,
+        fontsize=_LEGEND_FONT, title=title, title_fontsize=_FONT, handlelength=3,
+        columnspacing=1.2,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a model's name may have dollars in it
