@@ -35,7 +35,7 @@ def score(predictions: Predictions) -> dict[str, Metric]:
     """Return accuracies and channel parameters, among all classes and among 16 categories."""
     names, correct = top1_by_condition(predictions)
     metrics = condition_accuracies(names, correct) | channel_metrics(names, correct)
-    if are_imagenet(predictions.classes) and len(right := categorytop1_by_condition(predictions)):
+    if are_imagenet(predictions.classes) and len(right := category_correct(predictions)):
         renamed = tuple(name.replace("criticalband", "criticalband16") for name in names)
         metrics |= condition_accuracies(renamed, right)
         metrics |= channel_metrics(names, right, "metric/criticalband16")
