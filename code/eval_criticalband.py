@@ -26,7 +26,7 @@ from evaluation.imagenet_flags import imagenet_arguments, imagenet_folder, image
 from evaluation.session import main
 from images.imagenet import are_imagenet
 from predictions.table import Predictions
-from scoring.conditions import condition_accuracies, top1_by_condition
+from scoring.conditions import category_correct, condition_accuracies, top1_by_condition
 from scoring.metric import Metric
 from stimuli.critical_band import BANDS, DEVIATIONS, WITHOUT_NOISE, critical_band
 
