@@ -26,7 +26,7 @@ from evaluation.session import main
 from predictions.table import Predictions, read_predictions
 from scoring.conditions import top1_by_condition
 from stimuli.batch import Batch
-from stimuli.critical_band import CONDITIONS, SIZE, low_contrast_grey, octave_bands, within_bounds
+from stimuli.critical_band import CONDITIONS, SIZE, bring_back, low_contrast_grey, octave_bands
 from stimuli.randomness import keyed_normal
 
 
@@ -37,9 +37,8 @@ def fresh(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
     for condition in CONDITIONS[1:]:
         band, deviation = (float(part.partition("=")[2]) for part in condition.split("/")[1:])
         field = keyed_normal(batch, f"fresh {condition}", (SIZE, SIZE))
-        noise = dict(octave_bands(field))[int(band)] * deviation
-        # The few pixels whose noise must be redrawn become 0.1 or 0.9 here: 1 in 10,000.
-        masked, _ = within_bounds(grey, noise, may_be_lost=False)
+        masked = grey + dict(octave_bands(field))[int(band)] * deviation
+        bring_back(masked, None)  # the few lost pixels become 0.1 or 0.9 here
         yield condition, masked.unsqueeze(1).expand(-1, 3, -1, -1)
 
 

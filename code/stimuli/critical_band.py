@@ -11,6 +11,7 @@ pyramid has the seven bands, and scaling gives the four strengths.
 from collections.abc import Iterator
 
 import torch
+from torch.nn.functional import threshold
 
 from basics.errors import UserError
 from basics.memory import keep_freed_memory
@@ -23,6 +24,8 @@ BANDS = (0, 1, 2, 3, 4, 5, 6)
 DEVIATIONS = (0.02, 0.04, 0.08, 0.16)  # SD of the noise; the images' greys span 0.2
 CONTRAST, GREY = 0.2, 0.449
 FURTHEST = 0.9  # noise beyond ±0.9 that leaves [0, 1] cannot be met by changing the image
+_NEXT_TO_0, _NEXT_TO_1 = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).eps
+_MARGIN = 1e-6  # for rounding, where bounds on a sum decide what need not be looked at
 
 
 def condition_name(band: int, deviation: float) -> str:
@@ -50,15 +53,19 @@ def critical_band(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
         keep_freed_memory()  # page faults of fresh outputs would cost more than the noise
     grey = low_contrast_grey(batch.pixels)
     yield WITHOUT_NOISE, _in_colour(grey)
+    darkest, brightest = _extremes(grey)
     field = keyed_normal(batch, "criticalband", (SIZE, SIZE))
     for band, noise in octave_bands(field):
-        strongest = float(noise.abs().max())
+        lowest, highest = _extremes(noise)
         for deviation in DEVIATIONS:
             name = condition_name(band, deviation)
-            scaled = noise * deviation
-            masked, lost = within_bounds(grey, scaled, strongest * deviation > FURTHEST)
-            if lost is not None:
-                _redraw(masked, grey, lost, deviation, batch, name)
+            masked = torch.add(grey, noise, alpha=deviation)
+            low, high = lowest * deviation, highest * deviation
+            if darkest + low < _MARGIN or brightest + high > 1 - _MARGIN:
+                far = max(-low, high) > FURTHEST - _MARGIN
+                lost = bring_back(masked, noise * deviation if far else None)
+                if lost is not None:
+                    _redraw(masked, grey, lost, deviation, batch, name)
             yield name, _in_colour(masked)
 
 
@@ -87,22 +94,25 @@ def octave_bands(field: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
         yield band, level * (finest / strength)
 
 
-def within_bounds(
-    grey: torch.Tensor, noise: torch.Tensor, may_be_lost: bool = True
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return grey + noise with the pixels that leave [0, 1] at 0.1 or 0.9, and which ones are lost.
+def bring_back(masked: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor | None:
+    """Set pixels that leave [0, 1] to 0.1 or 0.9, in place, and return which ones are lost.
 
     A pixel below 0 (above 1) becomes 0.1 (0.9), because the image is changed under the noise. Where
     the noise is too strong for any image, the pixel is lost: its noise must be drawn anew.
-    may_be_lost: whether some |noise| exceeds 0.9; False spares the search (and returns None).
+    masked: grey + noise, float32; noise: None if it is nowhere beyond ±0.9: nothing can be lost.
     """
-    masked = grey + noise
-    dark, bright = masked < 0, masked > 1
     lost = None
-    if may_be_lost:
-        lost = (dark & (0.1 - noise > 1)) | (bright & (0.9 - noise < 0))
-    masked.masked_fill_(dark, 0.1).masked_fill_(bright, 0.9)
-    return masked, lost
+    if noise is not None:
+        lost = ((masked < 0) & (0.1 - noise > 1)) | ((masked > 1) & (0.9 - noise < 0))
+    # threshold(x, t, v) keeps x > t and makes the rest v in one pass; comparing first takes four.
+    threshold(masked, -_NEXT_TO_0, 0.1, inplace=True)
+    threshold(masked.neg_(), -1 - _NEXT_TO_1, -0.9, inplace=True).neg_()
+    return lost
+
+
+def _extremes(x: torch.Tensor) -> tuple[float, float]:
+    low, high = torch.stack(x.aminmax()).tolist()
+    return low, high
 
 
 def _redraw(
