@@ -2,12 +2,12 @@
 
     python benchmarks/conditions.py --model path/to/file.py:factory --imagenet DIR
 
-Both sides see the same images, model, batch size and cores, and take turns in one process.
-"stimuli" are made from crops that are in memory already. "runs" go from files to answers: ours is
-the script's main() with everything that it does, the other one a bare loop over conditions, images
-and batches (benchmarks/straightforward.py). "share" is the part of our run that is neither model
-nor stimuli. "memory" is the peak of a process of its own. Ratios hold between machines better than
-seconds do.
+Both sides see the same images, model, batch size and cores, and take turns. "stimuli" are made from
+crops that are in memory already. "runs" go from files to answers: ours is the script's main() with
+everything that it does, the other one a bare loop over conditions, images and batches in a process
+of its own (benchmarks/straightforward.py), so that it has nothing of ours, not even the settings of
+the memory allocator. "share" is the part of our run that is neither model nor stimuli. "memory" is
+the peak of a process of its own. Ratios hold between machines better than seconds do.
 """
 
 import argparse
@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -35,14 +34,13 @@ from images.image_set import ImageSet, class_balanced
 from images.imagenet import imagenet_classes, imagenet_val
 from images.loading import decoded_batches
 from images.preprocessing import STUDY
-from model_zoo.loading import load_model
 from overhead import whole_run
-from straightforward import critical_band_conditions, crop_of, run, spectral_conditions
+from straightforward import critical_band_conditions, crop_of, spectral_conditions
 
-CODE = Path(__file__).resolve().parents[1] / "code"
+HERE = Path(__file__).resolve().parent
 PAIRS = {
     "spectral": (eval_spectral.SPECTRAL, spectral_conditions),
-    "critical band": (eval_criticalband.CRITICAL_BAND, critical_band_conditions),
+    "criticalband": (eval_criticalband.CRITICAL_BAND, critical_band_conditions),
 }
 
 
@@ -83,16 +81,17 @@ def compare_stimuli(images: ImageSet, batch_size: int, turns: int) -> None:
 
 def compare_runs(images: ImageSet, arguments: argparse.Namespace, words: list[str]) -> None:
     """Print how long whole runs take, ours and the straightforward ones, and where ours goes."""
-    model = load_model(arguments.model).eval()
-    files = [images.path(index) for index in range(len(images))]
-    for what, (benchmark, conditions) in PAIRS.items():
+    plain = ["--model", arguments.model, "--batch_size", str(arguments.batch_size), "--images"]
+    plain += [str(images.path(index)) for index in range(len(images))]
+    for what, (benchmark, _) in PAIRS.items():
         pairs = []
         for _ in range(arguments.repeats):
             with tempfile.TemporaryDirectory() as results:
                 fast = whole_run(benchmark, [*words, "--results", results])
                 spent = spent_in(Path(results))
-            slow = seconds(partial(run, files, conditions(), model, arguments.batch_size))
-            pairs.append((fast, slow))
+            command = [sys.executable, str(HERE / "straightforward.py"), "--what", what, *plain]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            pairs.append((fast, float(done.stdout)))
         fast, slow = (statistics.median(column) for column in zip(*pairs, strict=True))
         rest = 1 - (spent["model"] + spent["stimuli"]) / pairs[-1][0]
         print(f"{what} runs of {len(images)} images: ours {fast:.1f} s, straightforward "
@@ -122,7 +121,7 @@ def memory(words: list[str], limits: tuple[int, ...]) -> None:
     for script in ("eval_imagenet.py", "eval_spectral.py", "eval_criticalband.py"):
         for limit in limits:
             with tempfile.TemporaryDirectory() as results:
-                command = [sys.executable, str(CODE / script), *words]
+                command = [sys.executable, str(HERE.parent / "code" / script), *words]
                 command += ["--limit", str(limit), "--results", results]
                 process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
                 _, status, usage = os.wait4(process.pid, 0)

@@ -1,10 +1,16 @@
 """The benchmarks as one would write them first: one condition, one image, one pass at a time.
 
-What benchmarks/conditions.py measures the project against. Nothing here is shared between
-conditions, and nothing is needlessly slow either: filters and pyramids are whole-array operations
-of PyTorch and SciPy; only pixels that leave [0, 1] are looked at one by one.
+    python benchmarks/straightforward.py --what spectral --model FILE.py:factory --images FILE …
+
+prints the seconds of such a run, without the imports. It is what benchmarks/conditions.py measures
+the project against. Nothing here is shared between conditions, and nothing is needlessly slow
+either: filters and pyramids are whole-array operations of PyTorch and SciPy; only pixels that leave
+[0, 1] are looked at one by one.
 """
 
+import argparse
+import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +20,10 @@ import torch
 from PIL import Image
 from scipy.ndimage import correlate1d
 from torchvision import transforms
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+
+from model_zoo.loading import load_model
 
 CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 DEVIATIONS = (0.02, 0.04, 0.08, 0.16)
@@ -126,3 +136,23 @@ def _smooth(field: np.ndarray) -> np.ndarray:
     return correlate1d(
         correlate1d(field, _TAPS, axis=0, mode="mirror"), _TAPS, axis=1, mode="mirror"
     )
+
+
+def main() -> None:
+    """Print the seconds of one run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--what", choices=CONDITIONS, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--images", nargs="+", type=Path, required=True)
+    parser.add_argument("--batch_size", type=int, default=64)
+    arguments = parser.parse_args()
+    begin = time.perf_counter()
+    model = load_model(arguments.model).eval()
+    run(arguments.images, CONDITIONS[arguments.what](), model, arguments.batch_size)
+    print(time.perf_counter() - begin)
+
+
+CONDITIONS = {"spectral": spectral_conditions, "criticalband": critical_band_conditions}
+
+if __name__ == "__main__":
+    main()
