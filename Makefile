@@ -13,7 +13,10 @@ demo: $(VENV)/installed
 	$(RUN) code/miniature/draw.py --out $(MINIATURE)
 	$(RUN) code/eval_imagenet.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
 	$(RUN) code/eval_shape_bias.py --model $(MODELS) --stimuli $(MINIATURE)/cue-conflict --results $(RESULTS)
-	@echo "The figure is $(RESULTS)/imagenet_shape_bias/shape_bias.png"
+	$(RUN) code/eval_spectral.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
+	$(RUN) code/eval_criticalband.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
+	@echo "The figures are $(RESULTS)/imagenet_shape_bias/shape_bias.png, imagenet_spectral/spectral.png"
+	@echo "and imagenet_criticalband/critical_band.png, the stimuli example_stimuli.png beside the last two"
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest
