@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--imagenet", required=True)
     parser.add_argument("--limit", type=int, default=128, help="images (default 128)")
-    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)
     parts = ("stimuli", "runs", "share", "memory")
     parser.add_argument("--parts", nargs="+", choices=parts, default=["stimuli", "runs"])

@@ -66,7 +66,7 @@ def compare() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
     parser.add_argument("--imagenet", required=True, help="at most some hundred images")
-    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--num_workers", help="decoding processes (default: the script's own)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device")

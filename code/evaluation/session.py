@@ -106,7 +106,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(
         device,
         arguments.precision,
-        arguments.batch_size,
+        arguments.batch_size or (16 if device.type == "cpu" else 64),
         workers,
         arguments.seed,
         arguments.skip_bad_images,
