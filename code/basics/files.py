@@ -15,7 +15,7 @@ ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir, for weights)"
 
 
 @contextmanager
-def written_atomically(path: Path) -> Iterator[BinaryIO]:
+def written_atomically(path: Path, option: str = "--results") -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an error.
 
     A killed process leaves at most a `.tmp` file behind, which the next attempt replaces.
@@ -30,7 +30,7 @@ def written_atomically(path: Path) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise storage_error(error, path) from error
+        raise storage_error(error, path, option) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -42,12 +42,12 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def make_folder(path: Path) -> Path:
+def make_folder(path: Path, option: str = "--results") -> Path:
     """Return `path`, created with its parents; raises UserError when that is impossible."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise storage_error(error, path) from error
+        raise storage_error(error, path, option) from error
     return path
 
 

@@ -67,8 +67,8 @@ def save_stimuli(
         ):
             for condition, picture in example.items():
                 path = folder / condition / suffixed[name]
-                make_folder(path.parent)
-                with written_atomically(path) as file:
+                make_folder(path.parent, "--save_stimuli")
+                with written_atomically(path, "--save_stimuli") as file:
                     Image.fromarray((picture * 255).round().astype(np.uint8)).save(file, "PNG")
                 written += 1
             progress.update(done)

@@ -26,16 +26,6 @@ def _accuracy(seed: int, top: float = 68) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, top, (5, 7))
 
 
-@pytest.fixture
-def kept(monkeypatch):
-    """Return the list of figures that are saved, and close them afterwards."""
-    figures, close = [], plt.close
-    monkeypatch.setattr(plt, "close", figures.append)
-    yield figures
-    for figure in figures:
-        close(figure)
-
-
 def _panels(figure):
     return [axes for axes in figure.axes if axes.images]
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
@@ -21,16 +20,6 @@ def _metrics(seed: int, bias: float | None = 0.1234) -> dict[str, Metric]:
         value = random.uniform(5, 65)
         metrics[f"top1_acc/{name}"] = Metric(value, value - 3, value + 4, 100)
     return metrics
-
-
-@pytest.fixture
-def kept(monkeypatch):
-    """Return the list of figures that are saved, and close them afterwards."""
-    figures, close = [], plt.close
-    monkeypatch.setattr(plt, "close", figures.append)
-    yield figures
-    for figure in figures:
-        close(figure)
 
 
 def _curves(axes):

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from PIL import Image
 
 from analysis.stimulus_panel import (
@@ -69,16 +68,6 @@ def test_every_picture_is_at_its_place_unchanged(tmp_path, height, width, times)
     assert abs(y["clean"] - (y["a"] + y["d"]) / 2) <= 1
     empty = page[y["d"] : y["d"] + height * times, x["b"] : x["b"] + width * times]
     assert (empty == 255).all()
-
-
-@pytest.fixture
-def kept(monkeypatch):
-    """Return the list of figures that are saved, and close them afterwards."""
-    figures, close = [], plt.close
-    monkeypatch.setattr(plt, "close", figures.append)
-    yield figures
-    for figure in figures:
-        close(figure)
 
 
 def test_labels_are_beside_what_they_name(tmp_path, kept):

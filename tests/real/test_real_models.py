@@ -1,6 +1,5 @@
 """Real photographs and stimuli through real models: every decision equals the straight line's."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,6 @@ from oracles import straight_line
 from predictions.table import read_predictions
 
 FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
-
-
-@pytest.fixture(scope="module")
-def networks(fixtures):
-    path = fixtures / "models" / "mobilenet_tf.py"
-    spec = importlib.util.spec_from_file_location("oracle_models", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return {name: getattr(module, name)() for name in FACTORIES}
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 BVG_EVERY=1 looks at all 400 photographs instead of every sixteenth (minutes instead of seconds).
 """
 
-import importlib.util
 import os
 
 import numpy as np
@@ -20,8 +19,6 @@ from stimuli.randomness import keyed_generator, keyed_normal
 from stimuli.spectral import spectral
 from stimulus_helpers import batch_of
 
-FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
-
 
 @pytest.fixture(scope="module")
 def crops(fixtures) -> dict[str, np.ndarray]:
@@ -31,15 +28,6 @@ def crops(fixtures) -> dict[str, np.ndarray]:
         images.names[k]: STUDY(Image.open(images.path(k)).convert("RGB"))
         for k in range(0, len(images), every)
     }
-
-
-@pytest.fixture(scope="module")
-def networks(fixtures):
-    path = fixtures / "models" / "mobilenet_tf.py"
-    spec = importlib.util.spec_from_file_location("oracle_models", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return {name: getattr(module, name)().eval() for name in FACTORIES}
 
 
 @torch.inference_mode()
