@@ -19,10 +19,10 @@ from stimuli.randomness import keyed_normal
 
 
 def stimuli(batch):
+    yield "clean", batch.pixels
     time.sleep(float(os.environ.get("NOISE_SLEEP", "0")))
     while "NOISE_GATE" in os.environ and not Path(os.environ["NOISE_GATE"]).exists():
         time.sleep(0.02)
-    yield "clean", batch.pixels
     yield "noise", batch.pixels + 0.5 * keyed_normal(batch, "noise", (3, *batch.pixels.shape[2:]))
 
 

@@ -1,4 +1,4 @@
-"""Keeps freed memory for the next batch instead of giving it back to the system each time."""
+"""Keeps freed memory for the next batch, and gives it back between longer stretches of work."""
 
 import ctypes
 import sys
@@ -24,3 +24,13 @@ def keep_freed_memory() -> bool:
     largest = 2**31 - 1  # mallopt takes an int
     thresholds = (mallopt(_M_MMAP_THRESHOLD, largest), mallopt(_M_TRIM_THRESHOLD, largest))
     return all((*thresholds, mallopt(_M_TOP_PAD, 256 << 20)))
+
+
+def give_back_freed_memory() -> None:
+    """Return all freed memory to the system (with glibc; elsewhere nothing happens).
+
+    What is kept for reuse slowly gets gaps that nothing fits into; giving it back now and then
+    keeps the peak from growing with the length of a run. The next batch pays for fresh pages.
+    """
+    if keep_freed_memory():
+        ctypes.CDLL(None).malloc_trim(0)

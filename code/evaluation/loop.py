@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from basics.errors import UserError, reason_of
+from basics.memory import give_back_freed_memory
 from evaluation.batches import as_batch
 from evaluation.decisions import Decision
 from evaluation.rows import Answers, Columns, as_columns, joined
@@ -81,6 +82,7 @@ def run(
             progress(done)
     finally:
         work.write_chunks()
+        give_back_freed_memory()
     return counters
 
 
@@ -214,6 +216,8 @@ class _Pass:
         late = time.monotonic() - self.written_at >= CHUNK_SECONDS
         if late or self.done - self.written_images >= CHUNK_IMAGES:
             self.write_chunks()
+        if late:
+            give_back_freed_memory()
         return self.done
 
     def write_chunks(self) -> None:

@@ -53,7 +53,7 @@ def _chunks(results: Path) -> list[str]:
 
 
 def _wait_for(condition, process) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
