@@ -48,7 +48,10 @@ def _seconds(infos: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def metrics_table(metrics: dict[str, dict[str, Metric]], shown: tuple[str, ...]) -> str:
-    """Return the metrics named in `shown` as text, a line per model and metric."""
+    """Return the metrics named in `shown` as text, a line per model and metric.
+
+    Below the table, a line for each undefined value says why it is.
+    """
     rows = [("model", "metric", "value", "95 % interval", "images")]
     for model, values in metrics.items():
         for name in shown:
@@ -60,12 +63,15 @@ def metrics_table(metrics: dict[str, dict[str, Metric]], shown: tuple[str, ...])
         left = (cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True))
         right = (cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True))
         lines.append("  ".join([*left, *right]))
+    for model, values in metrics.items():
+        absent = [name for name in shown if name in values and values[name].value is None]
+        lines += [f"{model}, {name}: {values[name].note}" for name in absent]
     return "\n".join(lines)
 
 
 def _cells(metric: Metric) -> tuple[str, str, str]:
     if metric.value is None:
-        return "undefined", metric.note, str(metric.n)
+        return "undefined", "", f"{metric.n:,}"
     digits = 4 if abs(metric.value) <= 1 and (metric.high or 0) <= 1 else 2
     interval = (
         f"{metric.low:.{digits}f} – {metric.high:.{digits}f}"

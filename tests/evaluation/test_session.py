@@ -12,7 +12,9 @@ import eval_shape_bias
 from conftest import REPOSITORY, draw
 from evaluation.command_line import parser
 from evaluation.session import main
+from evaluation.summary import metrics_table
 from predictions.table import read_predictions
+from scoring.metric import Metric
 
 SIXTEEN = tuple(f"kind{letter}" for letter in "abcdefghijklmnop")
 
@@ -192,3 +194,11 @@ def test_every_script_has_the_common_flags():
         "--results", "--wandb", "--seed", "--overwrite", "--weights_dir",
     ):  # fmt: skip
         assert flag in text
+
+
+def test_why_a_value_is_undefined_stands_below_the_table():
+    metrics = {"net": {"a": Metric(None, n=5, note="nothing was right"), "b": Metric(1.5, 1, 2, 5)}}
+    lines = metrics_table(metrics, ("a", "b")).splitlines()
+    assert lines[1].split() == ["net", "a", "undefined", "5"]
+    assert lines[2].split() == ["net", "b", "1.50", "1.00", "–", "2.00", "5"]
+    assert lines[3:] == ["net, a: nothing was right"]
