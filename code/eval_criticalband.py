@@ -34,11 +34,12 @@ from stimuli.critical_band import BANDS, DEVIATIONS, WITHOUT_NOISE, critical_ban
 def score(predictions: Predictions) -> dict[str, Metric]:
     """Return accuracies and channel parameters, among all classes and among 16 categories."""
     names, correct = top1_by_condition(predictions)
-    metrics = condition_accuracies(names, correct) | channel_metrics(names, correct)
+    metrics = condition_accuracies(names, correct)
+    metrics |= channel_metrics(names, correct, chance=1 / len(predictions.classes))
     if are_imagenet(predictions.classes) and len(right := category_correct(predictions)):
         renamed = tuple(name.replace("criticalband", "criticalband16") for name in names)
         metrics |= condition_accuracies(renamed, right)
-        metrics |= channel_metrics(names, right, "metric/criticalband16")
+        metrics |= channel_metrics(names, right, "metric/criticalband16", chance=1 / 16)
     return metrics
 
 
@@ -46,8 +47,9 @@ def files(finished: list[Finished], args, example) -> list[Path]:
     """Draw the channels of all models of the call, and one image under all conditions."""
     folder = args.results / CRITICAL_BAND.name
     maps, panel = png_and_pdf(folder, "critical_band"), png_and_pdf(folder, "example_stimuli")
-    tables = {model.name: model.predictions for model in finished}
-    pictures = {name: channel_picture(*top1_by_condition(table)) for name, table in tables.items()}
+    chance = 1 / len(finished[0].predictions.classes)
+    answers = {model.name: top1_by_condition(model.predictions) for model in finished}
+    pictures = {name: channel_picture(*answer, chance) for name, answer in answers.items()}
     critical_band_figure(pictures, maps)
     stimulus_panel(example(), critical_band_layout(), panel)
     return maps + panel

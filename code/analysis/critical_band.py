@@ -76,17 +76,20 @@ def interpolated_thresholds(matrix: np.ndarray, level: float | np.ndarray) -> np
     return np.where(crosses, step - 1 + (level - below) / rise, step)
 
 
-def channels(conditions: tuple[str, ...], correct: np.ndarray) -> dict[str, Channel]:
+def channels(
+    conditions: tuple[str, ...], correct: np.ndarray, chance: float = 0.0
+) -> dict[str, Channel]:
     """Return the channel under each reading, by suffix: "", "_interpolated", "_norm", ….
 
     conditions: the names of the columns of `correct` (N, C), bool: which images are right under
-    which condition. Raises KeyError when a condition is missing.
+    which condition. chance: accuracy of a model that guesses, in [0, 1]. Raises KeyError when a
+    condition is missing.
     """
     accuracy = dict(zip(conditions, correct.mean(axis=0), strict=True))
     matrix = accuracy_matrix(accuracy)
     right = int(correct[:, conditions.index(WITHOUT_NOISE)].sum())
     spoiled = {
-        suffix: _spoiled(bool(nothing_passes(matrix, level)), right)
+        suffix: _spoiled(bool(nothing_passes(matrix, level)), right, float(level), chance)
         for suffix, level in _levels(matrix).items()
     }
     return {
@@ -95,12 +98,14 @@ def channels(conditions: tuple[str, ...], correct: np.ndarray) -> dict[str, Chan
     }
 
 
-def _spoiled(nothing_passes: bool, right: int) -> str:
+def _spoiled(nothing_passes: bool, right: int, level: float, chance: float) -> str:
     """Return why no threshold can mean anything, or nothing."""
     if nothing_passes:
         return "the accuracy without noise does not exceed the level"
     if right < FEWEST_RIGHT:
         return f"only {right} image(s) are right without noise, {FEWEST_RIGHT} are needed"
+    if level < 2 * chance:
+        return f"the level, {level:.1%} of the images, is hardly above chance"
     return ""
 
 
@@ -109,6 +114,7 @@ def channel_metrics(
     correct: np.ndarray,
     prefix: str = "metric/criticalband",
     replicates: int = REPLICATES,
+    chance: float = 0.0,
 ) -> dict[str, Metric]:
     """Return bandwidth, centre frequency and peak sensitivity under each reading, with intervals.
 
@@ -122,7 +128,7 @@ def channel_metrics(
     numbers = accuracy_matrix({name: number for number, name in enumerate(CONDITIONS)})
     resampled = _thresholds(accuracies[:, numbers])
     metrics = {}
-    for suffix, channel in channels(CONDITIONS, correct).items():
+    for suffix, channel in channels(CONDITIONS, correct, chance).items():
         for name, metric in _parameters(channel, resampled[suffix], len(correct)).items():
             metrics[f"{prefix}/{name}{suffix}"] = metric
     return metrics

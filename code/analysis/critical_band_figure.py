@@ -52,13 +52,15 @@ class ChannelPicture:
     channel: Channel | None
 
 
-def channel_picture(conditions: tuple[str, ...], correct: np.ndarray) -> ChannelPicture:
+def channel_picture(
+    conditions: tuple[str, ...], correct: np.ndarray, chance: float = 0.0
+) -> ChannelPicture:
     """Return a model's picture with the channel at half of the noise-free accuracy, interpolated.
 
-    conditions: the names of the columns of `correct` (N, C), bool.
+    conditions: the names of the columns of `correct` (N, C), bool. chance: of guessing, in [0, 1].
     """
     accuracy = dict(zip(conditions, 100 * correct.mean(axis=0), strict=True))
-    channel = channels(conditions, correct)["_norm_interpolated"]
+    channel = channels(conditions, correct, chance)["_norm_interpolated"]
     return ChannelPicture(accuracy_matrix(accuracy), channel)
 
 

@@ -209,6 +209,16 @@ def test_a_handful_of_images_has_no_channel(right, sound):
         assert "only 19 image(s) are right without noise, 20 are needed" in metric.note
 
 
+@pytest.mark.parametrize(("chance", "sound"), [(1 / 1000, True), (1 / 10, True), (1 / 5, False)])
+def test_a_level_near_chance_has_no_channel(chance, sound):
+    correct = drawn(planted(0.6, 3, 3, 1.5), 400, 0)
+    metrics = channel_metrics(NAMES, correct, replicates=3, chance=chance)
+    metric = metrics["metric/criticalband/bw_norm"]
+    assert (metric.value is not None) == sound
+    assert ("is hardly above chance" in metric.note) != sound
+    assert metrics["metric/criticalband/bw"].value is not None  # half of the images is far above
+
+
 def test_all_keys_of_the_study_and_ours():
     metrics = channel_metrics(NAMES, drawn(planted(0.8, 3, 3, 1.5), 500, 0), replicates=3)
     assert metrics.keys() == {
