@@ -51,11 +51,12 @@ def save_stimuli(
     stimuli: Stimuli,
     device: torch.device,
     seed: int,
+    skip_bad_images: bool = False,
 ) -> int:
     """Write `folder`/<condition>/<image>.png for every image and condition; return how many.
 
     PNG holds 8 bits per channel, so the files are rounded to 1/255; models see float32.
-    Raises UserError for an image that cannot be decoded.
+    Raises UserError for an image that cannot be decoded, unless such images are to be skipped.
     """
     suffixed = {name: str(Path(name).with_suffix(".png")) for name in images.names}
     if len(set(suffixed.values())) < len(images):  # two images that differ in their suffix only
@@ -63,7 +64,7 @@ def save_stimuli(
     written = 0
     with Progress(len(images), "saving stimuli") as progress:
         for done, (name, example) in enumerate(
-            _one_by_one(images, view, stimuli, device, seed, refuse=True), start=1
+            _one_by_one(images, view, stimuli, device, seed, not skip_bad_images), start=1
         ):
             for condition, picture in example.items():
                 path = folder / condition / suffixed[name]

@@ -75,7 +75,7 @@ def _evaluate(benchmark: Benchmark, arguments: argparse.Namespace) -> int:
         images = class_balanced(images, arguments.limit, arguments.seed)
     making = (images, views[0], benchmark.stimuli, settings.device, settings.seed)
     if arguments.save_stimuli:
-        count = save_stimuli(arguments.save_stimuli, *making)
+        count = save_stimuli(arguments.save_stimuli, *making, settings.skip_bad_images)
         print(f"wrote {count:,} stimuli of {len(images):,} images to {arguments.save_stimuli}")
     if not entrants:
         return 0

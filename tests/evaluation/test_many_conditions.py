@@ -140,6 +140,15 @@ def test_saving_stimuli_asks_of_how_many_images(evaluate, tmp_path, capsys):
     assert "--limit N" in capsys.readouterr().err
 
 
+def test_an_image_that_is_broken_is_refused_or_skipped(evaluate, val_folder, tmp_path, capsys):
+    sorted((val_folder(5) / "val" / CLASSES[0]).iterdir())[0].write_bytes(b"no image")
+    words = ("--save_stimuli", str(tmp_path / "stimuli"), "--limit", "20")
+    evaluate("a", *words, models=(), code=2)
+    assert "cannot be used (it is not an image)" in capsys.readouterr().err
+    evaluate("a", *words, "--skip_bad_images", models=())
+    assert f"wrote {19 * evaluate.count} stimuli" in capsys.readouterr().out
+
+
 def test_with_a_model_stimuli_are_saved_and_measured(evaluate, tmp_path):
     words = ("--save_stimuli", str(tmp_path / "stimuli"), "--limit", "4")
     folder = evaluate("a", *words)
