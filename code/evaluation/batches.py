@@ -87,7 +87,10 @@ def _one_by_one(
 ) -> Iterator[tuple[str, Example]]:
     for decoded in decoded_batches(images, (view,), 0, 1, 0, pin_memory=False):
         for index, reason in decoded.failures if refuse else ():
-            raise UserError(f"the image {images.path(index)} cannot be used ({reason})")
+            raise UserError(
+                f"the image {images.path(index)} cannot be used ({reason}): repair it, or leave "
+                "such images out with --skip_bad_images"
+            )
         if not len(decoded.indices):
             continue
         batch = as_batch(images, decoded.views[0], decoded.indices, device, seed)

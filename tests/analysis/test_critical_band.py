@@ -139,6 +139,10 @@ def test_a_planted_channel_is_recovered_and_covered():
     fit = fit_channel(interpolated_thresholds(accuracy_matrix(probability), 0.5))
     assert (fit.amplitude, fit.mu, fit.sigma) == pytest.approx((a, mu, sigma), rel=1e-4)
 
+    # Whole steps read the width of 3.30 octaves as 4.22, however many images there are.
+    coarse = fit_channel(integer_thresholds(accuracy_matrix(probability), 0.5))
+    assert (fit.bandwidth, coarse.bandwidth) == pytest.approx((3.297, 4.22), abs=0.005)
+
     correct = drawn(probability, 4000, seed=0)
     metrics = channel_metrics(NAMES, correct, replicates=300)
     truth = {"bw": 2 * np.sqrt(np.log(4)) * sigma, "cf": 1.75 * 2**mu, "pns": 2 ** (a - 4)}
