@@ -10,6 +10,7 @@ from PIL import Image
 from basics.errors import UserError
 from basics.files import make_folder, written_atomically
 from evaluation.progress import Progress
+from evaluation.rows import condition_of
 from images.image_set import ImageSet
 from images.loading import decoded_batches
 from images.preprocessing import Preprocessing
@@ -21,7 +22,10 @@ Example = dict[str, np.ndarray]  # by condition, one image as (H, W, 3) float32 
 def as_batch(
     images: ImageSet, pixels: torch.Tensor, indices: torch.Tensor, device: torch.device, seed: int
 ) -> Batch:
-    """Return (B, H, W, 3) uint8 pixels of the images at `indices` as a batch on the device."""
+    """Return (B, H, W, 3) uint8 pixels as a batch on the device.
+
+    indices: (B,) the image set's position of each; frames of one file have the same.
+    """
     # The bytes of (B, H, W, 3) are those of (B, 3, H, W) in channels_last: nothing is moved.
     on_device = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
     names = tuple(images.names[i] for i in indices)
@@ -39,8 +43,8 @@ def example_of(
     images: ImageSet, view: Preprocessing, stimuli: Stimuli, device: torch.device, seed: int
 ) -> Example:
     """Return the first image that can be decoded, under every condition."""
-    for _, example in _one_by_one(images, view, stimuli, device, seed):
-        return example
+    for _, frames in _one_by_one(images, view, stimuli, device, seed):
+        return frames[0]
     return {}
 
 
@@ -58,22 +62,27 @@ def save_stimuli(
     PNG holds 8 bits per channel, so the files are rounded to 1/255; models see float32.
     Raises UserError for an image that cannot be decoded, unless such images are to be skipped.
     """
-    suffixed = {name: str(Path(name).with_suffix(".png")) for name in images.names}
-    if len(set(suffixed.values())) < len(images):  # two images that differ in their suffix only
-        suffixed = {name: f"{name}.png" for name in images.names}
+    suffixed = {name: Path(name).with_suffix("").as_posix() for name in images.names}
+    if len(set(suffixed.values())) < len(suffixed):  # two images that differ in their suffix only
+        suffixed = {name: name for name in suffixed}
     written = 0
     with Progress(len(images), "saving stimuli") as progress:
-        for done, (name, example) in enumerate(
+        for done, (name, frames) in enumerate(
             _one_by_one(images, view, stimuli, device, seed, not skip_bad_images), start=1
         ):
-            for condition, picture in example.items():
-                path = folder / condition / suffixed[name]
-                make_folder(path.parent, "--save_stimuli")
-                with written_atomically(path, "--save_stimuli") as file:
-                    Image.fromarray((picture * 255).round().astype(np.uint8)).save(file, "PNG")
-                written += 1
+            for number, example in enumerate(frames):
+                frame = f"/{number:03d}" if images.reader else ""
+                for condition, picture in example.items():
+                    _save(folder / condition / f"{suffixed[name]}{frame}.png", picture)
+                    written += 1
             progress.update(done)
     return written
+
+
+def _save(path: Path, picture: np.ndarray) -> None:
+    make_folder(path.parent, "--save_stimuli")
+    with written_atomically(path, "--save_stimuli") as file:
+        Image.fromarray((picture * 255).round().astype(np.uint8)).save(file, "PNG")
 
 
 @torch.inference_mode()
@@ -84,7 +93,8 @@ def _one_by_one(
     device: torch.device,
     seed: int,
     refuse: bool = False,
-) -> Iterator[tuple[str, Example]]:
+) -> Iterator[tuple[str, list[Example]]]:
+    """Yield each image's name and its stimuli, an Example per frame."""
     for decoded in decoded_batches(images, (view,), 0, 1, 0, pin_memory=False):
         for index, reason in decoded.failures if refuse else ():
             raise UserError(
@@ -93,9 +103,14 @@ def _one_by_one(
             )
         if not len(decoded.indices):
             continue
-        batch = as_batch(images, decoded.views[0], decoded.indices, device, seed)
-        example = {name: _picture(x[0]) for name, x in stimuli(batch)}
-        yield batch.names[0], example
+        index = int(decoded.indices[0])
+        positions = decoded.indices.repeat_interleave(decoded.frames)
+        batch = as_batch(images, decoded.views[0], positions, device, seed)
+        frames: list[Example] = [{} for _ in positions]
+        for made, x in stimuli(batch):
+            for example, stimulus in zip(frames, x, strict=True):
+                example[condition_of(images, index, made)] = _picture(stimulus)
+        yield batch.names[0], frames
 
 
 def _picture(x: torch.Tensor) -> np.ndarray:

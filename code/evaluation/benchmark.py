@@ -1,7 +1,7 @@
 """What an evaluation script declares: which images, stimuli, decision and scores."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,11 @@ def no_files(
     return []
 
 
+def as_declared(benchmark: "Benchmark", arguments: argparse.Namespace) -> Sequence["Benchmark"]:
+    """Return the benchmark alone, as the script declares it."""
+    return (benchmark,)
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """One benchmark.
@@ -41,7 +46,7 @@ class Benchmark:
     locate: the data's folder, from the arguments; called before any model is loaded.
     images: folder, the models' classes and the arguments → the image set.
     stimuli: a batch → (condition, model inputs), one after the other.
-    decision: the models' classes → the decision.
+    decision: the models' classes and the image set → the decision.
     score: predictions → metrics.
     headline: the metrics that the printed table shows.
     preprocessing: what makes the crops; STUDY lets the user choose each model's own instead.
@@ -49,6 +54,9 @@ class Benchmark:
     decision_columns: what the decision adds to the predictions.
     files: writes what belongs to the benchmark besides (decision tables, figures); returns them.
         Its last argument makes one image's stimuli, for a figure that shows them.
+    configure: the benchmarks that the arguments ask for, made from this one: each has a result
+        folder of its own, and all are measured with the same models.
+    frames: how many frames a file holds as a rule (1: files are images).
     """
 
     name: str
@@ -56,7 +64,7 @@ class Benchmark:
     locate: Callable[[argparse.Namespace], Path]
     images: Callable[[Path, tuple[str, ...], argparse.Namespace], ImageSet]
     stimuli: Stimuli
-    decision: Callable[[tuple[str, ...]], Decision]
+    decision: Callable[[tuple[str, ...], ImageSet], Decision]
     score: Callable[[Predictions], dict[str, Metric]]
     headline: tuple[str, ...]
     preprocessing: Preprocessing = STUDY
@@ -65,3 +73,5 @@ class Benchmark:
     files: Callable[[list[Finished], argparse.Namespace, Callable[[], Example]], list[Path]] = (
         no_files
     )
+    configure: Callable[["Benchmark", argparse.Namespace], Sequence["Benchmark"]] = as_declared
+    frames: int = 1

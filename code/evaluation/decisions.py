@@ -11,13 +11,14 @@ import torch
 
 from basics.errors import UserError
 from images.categories import CATEGORIES, CATEGORY_INDICES
+from images.image_set import ImageSet
 from images.imagenet import are_imagenet
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image
 
 
-def among_all_classes(model_classes: tuple[str, ...]) -> Decision:
+def among_all_classes(model_classes: tuple[str, ...], images: ImageSet | None = None) -> Decision:
     """Return the decision that ranks all of the model's classes and keeps the best five."""
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -27,7 +28,7 @@ def among_all_classes(model_classes: tuple[str, ...]) -> Decision:
     return decide
 
 
-def among_categories(model_classes: tuple[str, ...]) -> Decision:
+def among_categories(model_classes: tuple[str, ...], images: ImageSet | None = None) -> Decision:
     """Return the decision among 16 entry-level categories (Geirhos et al. 2018).
 
     For an ImageNet model: the mean probability over the classes of each category, ranked. Adds
@@ -57,7 +58,9 @@ def among_categories(model_classes: tuple[str, ...]) -> Decision:
     return decide
 
 
-def among_all_and_categories(model_classes: tuple[str, ...]) -> Decision:
+def among_all_and_categories(
+    model_classes: tuple[str, ...], images: ImageSet | None = None
+) -> Decision:
     """Return the decision among all classes that also notes the best of the 16 categories.
 
     Adds `category`, by mean probability as in `among_categories`; -1 for a model of other classes

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from basics.errors import UserError, reason_of
-from evaluation.loop import Settings, autocast
 from evaluation.provenance import weights_sha256
+from evaluation.settings import Settings, autocast
 from images.imagenet import VAL_CLASSES, imagenet_classes
 from images.preprocessing import Preprocessing
 from model_zoo.loading import CheckpointOptions, load_model, split_alias

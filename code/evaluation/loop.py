@@ -8,7 +8,6 @@ and condition) since the last chunk; never by the data set.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +20,7 @@ from basics.memory import give_back_freed_memory
 from evaluation.batches import as_batch
 from evaluation.decisions import Decision
 from evaluation.rows import Answers, Columns, as_columns, joined
+from evaluation.settings import Settings, autocast
 from evaluation.stopwatch import Stopwatch
 from images.image_set import ImageSet
 from images.loading import Decoded, decoded_batches
@@ -31,19 +31,6 @@ from stimuli.batch import Stimuli
 
 CHUNK_IMAGES = 256  # a chunk is written after so many images,
 CHUNK_SECONDS = 10.0  # or after so long
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run, as opposed to what to measure (only precision and seed can change a result)."""
-
-    device: torch.device
-    precision: str = "fp32"
-    batch_size: int = 64
-    num_workers: int = 2
-    seed: int = 0
-    skip_bad_images: bool = False
 
 
 @dataclass
@@ -137,6 +124,7 @@ class _Pass:
             return answers
         self.counters["images_decoded"] += len(decoded.indices)
         last = int(decoded.indices[-1])
+        positions = decoded.indices.repeat_interleave(decoded.frames)
         for view, pixels in zip(self.views, decoded.views, strict=True):
             lacking = [
                 number
@@ -146,7 +134,7 @@ class _Pass:
             if not lacking:
                 continue
             device, seed = self.settings.device, self.settings.seed
-            batch = as_batch(self.images, pixels, decoded.indices, device, seed)
+            batch = as_batch(self.images, pixels, positions, device, seed)
             for condition, x in self._timed(self.stimuli(batch)):
                 self.counters["stimuli_made"] += len(x)
                 for number in lacking:
@@ -196,11 +184,11 @@ class _Pass:
     def _collect(self, decoded: Decoded, answers: dict[int, Answers]) -> int:
         """Fetch a batch's answers from the device, and write a chunk if it is time to."""
         self._check(decoded)
-        indices = decoded.indices.numpy()
+        indices, frames = decoded.indices.numpy(), decoded.frames.numpy()
         fetched = []
         for number, by_condition in answers.items():
             member = self.members[number]
-            columns = as_columns(self.images, indices, by_condition)
+            columns = as_columns(self.images, indices, frames, by_condition)
             if not np.isfinite(columns["confidence"]).all():
                 raise UserError(
                     f"model {member.name} gave logits that are not finite numbers in precision "
@@ -240,10 +228,3 @@ def _own(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     if isinstance(model, NormalizedModel):
         return x
     return x.clone(memory_format=torch.channels_last)
-
-
-def autocast(settings: Settings):
-    """Return the context in which a model is called for the precision asked for."""
-    if settings.precision in AUTOCAST:
-        return torch.autocast(settings.device.type, dtype=AUTOCAST[settings.precision])
-    return nullcontext()

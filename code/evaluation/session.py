@@ -2,25 +2,22 @@
 
 import argparse
 import json
-import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from basics.errors import UserError
 from basics.files import make_folder
-from basics.memory import keep_freed_memory
 from evaluation import command_line
 from evaluation.batches import check_stimuli, example_of, save_stimuli
 from evaluation.benchmark import Benchmark, Finished
 from evaluation.entrants import Entrant, load_entrants
-from evaluation.loop import Member, Settings, run
+from evaluation.loop import Member, run
 from evaluation.progress import Progress
 from evaluation.provenance import environment
+from evaluation.settings import Settings, settings_of
 from evaluation.summary import metrics_table, summarise
 from evaluation.tracking import Tracker, resolve_mode
 from images.image_set import ImageSet, class_balanced, subfolders
@@ -59,58 +56,55 @@ class _Result:
     identity: dict[str, Any]
 
 
-def _evaluate(benchmark: Benchmark, arguments: argparse.Namespace) -> int:
+def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
     if arguments.model:
         make_folder(arguments.results)
-    settings = _settings(arguments)
-    data = benchmark.locate(arguments)
+    settings = settings_of(arguments)
+    benchmarks = declared.configure(declared, arguments)
+    folders = [benchmark.locate(arguments) for benchmark in benchmarks]
     native = getattr(arguments, "preprocess", "study") == "native"
-    entrants = load_entrants(arguments, settings, None if native else benchmark.preprocessing)
-    views = [entrant.view for entrant in entrants] or [benchmark.preprocessing]
-    for view in set(views):
-        check_stimuli(benchmark.stimuli, view, settings.device)
-    classes = entrants[0].classes if entrants else _classes_of(data)
-    images = benchmark.images(data, classes, arguments)
-    if arguments.limit:
-        images = class_balanced(images, arguments.limit, arguments.seed)
-    making = (images, views[0], benchmark.stimuli, settings.device, settings.seed)
+    view = None if native else benchmarks[0].preprocessing
+    entrants = load_entrants(arguments, settings, view)
+    pairs = zip(benchmarks, folders, strict=True)
+    sets = [_images(benchmark, folder, arguments, entrants) for benchmark, folder in pairs]
+    making = []
+    for benchmark, images in zip(benchmarks, sets, strict=True):
+        views = [entrant.view for entrant in entrants] or [benchmark.preprocessing]
+        for view in set(views):
+            check_stimuli(benchmark.stimuli, view, settings.device)
+        making.append((images, views[0], benchmark.stimuli, settings.device, settings.seed))
     if arguments.save_stimuli:
-        count = save_stimuli(arguments.save_stimuli, *making, settings.skip_bad_images)
-        print(f"wrote {count:,} stimuli of {len(images):,} images to {arguments.save_stimuli}")
+        for benchmark, recipe in zip(benchmarks, making, strict=True):
+            own = arguments.save_stimuli / (benchmark.name if len(benchmarks) > 1 else "")
+            count = save_stimuli(own, *recipe, settings.skip_bad_images)
+            print(f"wrote {count:,} stimuli of {len(recipe[0]):,} images to {own}")
     if not entrants:
         return 0
     with ExitStack() as held:
-        results = [_open(benchmark, images, entrant, arguments, held) for entrant in entrants]
-        finished = _measure(benchmark, arguments, settings, images, results)
-    for path in benchmark.files(finished, arguments, partial(example_of, *making)):
-        print(f"wrote {path}")
-    print(metrics_table({f.name: f.metrics for f in finished}, benchmark.headline))
+        opened = [  # all of them before the first is measured: what cannot be, is said at once
+            [_open(benchmark, images, entrant, arguments, held) for entrant in entrants]
+            for benchmark, images in zip(benchmarks, sets, strict=True)
+        ]
+        for benchmark, recipe, results in zip(benchmarks, making, opened, strict=True):
+            finished = _measure(benchmark, arguments, settings, recipe[0], results)
+            for path in benchmark.files(finished, arguments, partial(example_of, *recipe)):
+                print(f"wrote {path}")
+            print(metrics_table({f.name: f.metrics for f in finished}, benchmark.headline))
     return 0
+
+
+def _images(
+    benchmark: Benchmark, folder: Path, arguments: argparse.Namespace, entrants: list[Entrant]
+) -> ImageSet:
+    classes = entrants[0].classes if entrants else _classes_of(folder)
+    images = benchmark.images(folder, classes, arguments)
+    return class_balanced(images, arguments.limit, arguments.seed) if arguments.limit else images
 
 
 def _classes_of(folder: Path) -> tuple[str, ...]:
     """Return the classes that the folder's layout speaks of, where no model says what it knows."""
     inside = subfolders(folder / "val" if (folder / "val").is_dir() else folder)
     return imagenet_classes() if set(inside) <= set(imagenet_classes()) else tuple(inside)
-
-
-def _settings(arguments: argparse.Namespace) -> Settings:
-    device = command_line.best_device(arguments.device)
-    keep_freed_memory()
-    # cuDNN would use TF32 for "fp32" convolutions by default: 10 bits of mantissa instead of 23.
-    torch.backends.cudnn.allow_tf32 = arguments.precision == "tf32"
-    torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
-    workers = arguments.num_workers
-    if workers is None:
-        workers = 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
-    return Settings(
-        device,
-        arguments.precision,
-        arguments.batch_size or (16 if device.type == "cpu" else 64),
-        workers,
-        arguments.seed,
-        arguments.skip_bad_images,
-    )
 
 
 def _open(
@@ -122,6 +116,8 @@ def _open(
 ) -> _Result:
     """Return the entrant's result folder, locked until `held` is closed."""
     columns = [*images.columns, *benchmark.decision_columns]
+    if images.reader:
+        columns.append("frames")
     layout = schema(benchmark.name, images.classes, columns)
     store = ResultFolder(arguments.results / benchmark.name / entrant.name, layout)
     held.callback(store.close)
@@ -154,7 +150,9 @@ def _measure(
     trackers = {result.entrant.name: Tracker(mode, arguments.results) for result in missing}
     for result in missing:
         trackers[result.entrant.name].start(benchmark.name, result.entrant.name, result.identity)
-    decide = benchmark.decision(results[0].entrant.classes)
+    decide = benchmark.decision(results[0].entrant.classes, images)
+    # About as many frames at a time as it would be images.
+    settings = replace(settings, batch_size=max(1, settings.batch_size // benchmark.frames))
     members = [
         Member(r.entrant.name, r.entrant.model, decide, r.entrant.view, r.store) for r in missing
     ]

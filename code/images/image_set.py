@@ -2,14 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from basics.errors import UserError
+
+Reader = Callable[[Path], list[Image.Image]]
+MOST_SIZES = 100_000  # files whose size a fingerprint asks for: on a network drive 100 s
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 
@@ -25,15 +29,20 @@ class ImageSet:
     classes: the names that labels, and the models' answers, refer to.
     columns: what else the benchmark knows of each image, (N,) integers by name.
     notes: what the result must say about the set (for example that it is partial).
+    conditions: the condition that each file shows; empty where the stimuli make the conditions.
+        Two files may be one image (have one name) under two conditions.
+    reader: returns the frames of a file that holds several; None for one image per file.
     """
 
     root: Path
-    files: tuple[str, ...]
-    names: tuple[str, ...]
+    files: Sequence[str]
+    names: Sequence[str]
     labels: np.ndarray
     classes: tuple[str, ...]
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     notes: dict[str, object] = field(default_factory=dict)
+    conditions: Sequence[str] = ()
+    reader: Reader | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -51,38 +60,63 @@ class ImageSet:
             names=tuple(self.names[i] for i in indices),
             labels=self.labels[indices],
             columns={name: column[indices] for name, column in self.columns.items()},
+            conditions=tuple(self.conditions[i] for i in indices) if self.conditions else (),
         )
 
     @cached_property
     def fingerprint(self) -> str:
         """Return a hash of every image's name, size in bytes, label and columns, in order.
 
-        The bytes themselves are not read: hashing 7 GB would take longer than some runs.
+        The bytes themselves are not read: hashing 7 GB would take longer than some runs. Of a set
+        of more than MOST_SIZES files, the sizes of evenly spaced ones are asked for.
         """
         digest = hashlib.sha256("\0".join(self.classes).encode())
         columns = [self.labels, *self.columns.values()]
+        step = -(-len(self) // MOST_SIZES)
         for index, name in enumerate(self.names):
             values = [int(column[index]) for column in columns]
-            digest.update(f"{name}\0{os.stat(self.path(index)).st_size}\0{values}\n".encode())
+            size = _size(self.path(index)) if index % step == 0 else ""
+            condition = f"{self.conditions[index]}\0" if self.conditions else ""
+            digest.update(f"{condition}{name}\0{size}\0{values}\n".encode())
         return digest.hexdigest()
 
 
-def class_balanced(images: ImageSet, limit: int, seed: int) -> ImageSet:
-    """Return `limit` images, the classes as equally often as they allow, in the original order.
+def _size(path: Path) -> int:
+    """Return a file's size in bytes, or how many files a folder (of frames) holds."""
+    return len(image_files(path)) if path.is_dir() else os.stat(path).st_size
 
-    The choice is a pure function of (seed, image names), so it is the same in every condition and
-    on every machine, and a larger limit contains a smaller one.
+
+def class_balanced(images: ImageSet, limit: int, seed: int) -> ImageSet:
+    """Return `limit` images per condition, the classes as equally often as they allow.
+
+    They stay in the original order. The choice is a pure function of (seed, image names), so it is
+    the same on every machine, a larger limit contains a smaller one, and conditions that hold the
+    same images keep the same ones.
     """
-    if limit >= len(images):
+    of_condition: dict[str, list[int]] = {}
+    for index in range(len(images)):
+        of_condition.setdefault(images.conditions[index] if images.conditions else "", []).append(
+            index
+        )
+    if limit >= max(map(len, of_condition.values()), default=0):
         return images
+    order = {name: _order(seed, name) for name in {*images.names, *images.classes}}
+    chosen: list[int] = []
+    for candidates in of_condition.values():
+        chosen += _balanced(images, candidates, limit, order)
+    return images.select(np.array(sorted(chosen)))
+
+
+def _balanced(
+    images: ImageSet, candidates: list[int], limit: int, order: dict[str, bytes]
+) -> list[int]:
     rank_in_class: dict[int, int] = {}
     keys = {}
-    for index in sorted(range(len(images)), key=lambda i: _order(seed, images.names[i])):
+    for index in sorted(candidates, key=lambda i: order[images.names[i]]):
         label = int(images.labels[index])
         rank = rank_in_class[label] = rank_in_class.get(label, -1) + 1
-        keys[index] = (rank, _order(seed, images.classes[label]))
-    chosen = sorted(keys, key=lambda index: keys[index])[:limit]
-    return images.select(np.array(sorted(chosen)))
+        keys[index] = (rank, order[images.classes[label]])
+    return sorted(keys, key=lambda index: keys[index])[:limit]
 
 
 def _order(seed: int, name: str) -> bytes:

@@ -27,13 +27,15 @@ class Decoded(NamedTuple):
     """A batch of decoded images.
 
     indices: (B,) positions in the image set.
-    views: for each preprocessing, (B, H, W, 3) uint8.
+    frames: (B,) how many frames each file holds; 1 for an image.
+    views: for each preprocessing, (frames of all files, H, W, 3) uint8.
     failures: (position, reason) of each image that could not be decoded; not in the batch.
     resized: positions of images that were resized although the stimuli should be ready to use.
     seconds: time spent reading, decoding and cropping, summed over the images.
     """
 
     indices: torch.Tensor
+    frames: torch.Tensor
     views: list[torch.Tensor]
     failures: list[tuple[int, str]]
     resized: list[int]
@@ -41,7 +43,7 @@ class Decoded(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """What became of one image: a crop per view, or the reason why there is none."""
+    """What became of one file: per view, its frames' crops (F, H, W, 3), or why there are none."""
 
     crops: list[np.ndarray]
     failure: str
@@ -64,13 +66,14 @@ class _Decoder(Dataset):
         pairs = list(zip(indices, done, strict=True))
         good = [image.crops for image in done if not image.failure]
         stacked = [
-            torch.from_numpy(np.stack([crops[number] for crops in good]))
+            torch.from_numpy(np.concatenate([crops[number] for crops in good]))
             if good
             else torch.empty(0, dtype=torch.uint8)
             for number in range(len(self.views))
         ]
         return Decoded(
             indices=torch.tensor([i for i, image in pairs if not image.failure], dtype=torch.int64),
+            frames=torch.tensor([len(crops[0]) for crops in good], dtype=torch.int64),
             views=stacked,
             failures=[(index, image.failure) for index, image in pairs if image.failure],
             resized=[index for index, image in pairs if image.resized],
@@ -80,12 +83,19 @@ class _Decoder(Dataset):
     def _one(self, index: int) -> _Image:
         begin = time.perf_counter()
         try:
-            image = decode(self.images.path(index))
+            read = self.images.reader or _single
+            frames = read(self.images.path(index))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return _Image([], _reason(error), False, time.perf_counter() - begin)
-        crops = [view(image) for view in self.views]
-        resized = any(view.keep_ready and not view.is_ready(image) for view in self.views)
+        crops = [np.stack([view(frame) for frame in frames]) for view in self.views]
+        resized = any(
+            view.keep_ready and not view.is_ready(frame) for view in self.views for frame in frames
+        )
         return _Image(crops, "", resized, time.perf_counter() - begin)
+
+
+def _single(path: Path) -> list[Image.Image]:
+    return [decode(path)]
 
 
 def decode(path: Path) -> Image.Image:

@@ -27,7 +27,8 @@ class Predictions:
     classes: what labels and answers index.
     images, conditions: (N,) names.
     labels: (N,) int16.
-    answers: (N, K) int16, best first.
+    answers: (N, K) int16, best first. Where an image has several frames, (N, F * K): the answers
+        to each frame one after the other, with -1 behind those of the last; `frames` is a column.
     confidence: (N,) float32, the model's probability of its best answer.
     columns: what the benchmark adds, (N,) int16 by name.
     """
@@ -54,18 +55,28 @@ def read_predictions(path: Path) -> Predictions:
     """Return the predictions in a Parquet file written by this project."""
     table = pq.read_table(path, read_dictionary=["image", "condition"]).combine_chunks()
     metadata = json.loads(table.schema.metadata[b"bvg"])
-    rows = len(table)
-    answers = table["answers"].combine_chunks().values.to_numpy()
     own = [name for name in table.column_names if name not in dict(BASE_FIELDS)]
     return Predictions(
         classes=tuple(metadata["classes"]),
         images=_names(table["image"]),
         conditions=_names(table["condition"]),
         labels=table["label"].to_numpy(),
-        answers=answers.reshape(rows, -1),
+        answers=_rectangle(table["answers"].combine_chunks()),
         confidence=table["confidence"].to_numpy(),
         columns={name: table[name].to_numpy() for name in own},
     )
+
+
+def _rectangle(lists: pa.ListArray) -> np.ndarray:
+    """Return lists of whole numbers as an array, with -1 behind those that are shorter."""
+    lengths = lists.value_lengths().to_numpy()
+    values = lists.flatten().to_numpy()
+    widest = lengths.max(initial=0)
+    if (lengths == widest).all():
+        return values.reshape(len(lists), widest)
+    padded = np.full((len(lists), widest), -1, values.dtype)
+    padded[np.arange(widest) < lengths[:, None]] = values
+    return padded
 
 
 def _names(column: pa.ChunkedArray) -> np.ndarray:
@@ -87,9 +98,9 @@ def arrow_table(layout: pa.Schema, columns: dict[str, np.ndarray]) -> pa.Table:
     for field in layout:
         values = columns[field.name]
         if field.name == "answers":
-            count, width = values.shape
-            offsets = np.arange(count + 1, dtype=np.int32) * width
-            flat = pa.array(values.astype(np.int16).reshape(-1))
+            given = values >= 0
+            offsets = np.concatenate([[0], given.sum(axis=1).cumsum()]).astype(np.int32)
+            flat = pa.array(values.astype(np.int16)[given])
             arrays.append(pa.ListArray.from_arrays(pa.array(offsets), flat))
         else:
             arrays.append(pa.array(values).cast(field.type))

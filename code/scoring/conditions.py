@@ -1,6 +1,7 @@
 """Accuracy under each condition of a benchmark."""
 
 import numpy as np
+import pandas as pd
 
 from images.categories import CATEGORY_INDICES
 from images.imagenet import VAL_CLASSES
@@ -9,16 +10,20 @@ from scoring.accuracy import correct_in_top
 from scoring.metric import Metric, proportion
 
 
-def by_condition(predictions: Predictions, correct: np.ndarray) -> np.ndarray:
+def by_condition(predictions: Predictions, values: np.ndarray) -> np.ndarray:
     """Return (images, conditions) from (N,) row values, conditions as in `condition_names`.
 
-    Raises ValueError when some image lacks a condition.
+    Images are in the order in which they were first measured. Raises ValueError when some image
+    lacks a condition.
     """
-    count = len(predictions.condition_names)
-    rows = predictions.conditions.reshape(-1, count) if len(predictions) % count == 0 else None
-    if rows is None or not (rows == np.array(predictions.condition_names, object)).all():
+    image_of, images = pd.factorize(predictions.images)
+    condition_of, conditions = pd.factorize(predictions.conditions)
+    place = image_of * len(conditions) + condition_of
+    if len(values) != len(images) * len(conditions) or len(np.unique(place)) != len(place):
         raise ValueError("not every image was measured under every condition")
-    return correct.reshape(-1, count)
+    table = np.empty(len(place), values.dtype)
+    table[place] = values
+    return table.reshape(len(images), len(conditions))
 
 
 def top1_by_condition(predictions: Predictions) -> tuple[tuple[str, ...], np.ndarray]:

@@ -22,9 +22,10 @@ class Batch:
     seed: int
 
 
+CLEAN = "clean"  # the condition of an image as it is
 Stimuli = Callable[[Batch], Iterator[tuple[str, torch.Tensor]]]
 
 
 def unchanged(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the images as they are, as the one condition `clean`."""
-    yield "clean", batch.pixels
+    yield CLEAN, batch.pixels

@@ -20,11 +20,10 @@ import numpy as np
 import torch
 
 from basics.memory import keep_freed_memory
-from stimuli.batch import Batch
+from stimuli.batch import CLEAN, Batch
 
 # Gavrikov & Keuper 2024. int(c * 112) follows Python's double arithmetic on these literals.
 CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
-CLEAN = "clean"
 LOWPASS = tuple(f"lowpass/{cutoff}" for cutoff in CUTOFFS)
 HIGHPASS = tuple(f"highpass/{cutoff}" for cutoff in CUTOFFS)
 CONDITIONS = (CLEAN, *LOWPASS, *HIGHPASS)

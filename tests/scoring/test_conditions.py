@@ -20,7 +20,7 @@ def table(images, conditions, labels, answers, category=None) -> Predictions:
 
 
 def test_each_condition_is_counted_by_itself():
-    predictions = table("aabbcc", ["x", "y"] * 3, [1, 1, 2, 2, 3, 3], [1, 0, 2, 2, 0, 0])
+    predictions = table(list("aabbcc"), ["x", "y"] * 3, [1, 1, 2, 2, 3, 3], [1, 0, 2, 2, 0, 0])
     correct = by_condition(predictions, correct_in_top(predictions, 1))
     assert correct.tolist() == [[True, False], [True, True], [False, False]]
     metrics = condition_accuracies(predictions.condition_names, correct)
@@ -30,19 +30,25 @@ def test_each_condition_is_counted_by_itself():
 
 
 def test_a_missing_condition_is_noticed():
-    predictions = table("aab", ["x", "y", "x"], [1, 1, 2], [1, 0, 2])
+    predictions = table(list("aab"), ["x", "y", "x"], [1, 1, 2], [1, 0, 2])
     with pytest.raises(ValueError, match="not every image"):
         by_condition(predictions, correct_in_top(predictions, 1))
-    swapped = table("aabb", ["x", "y", "y", "x"], [1, 1, 2, 2], [1, 0, 2, 2])
+    twice = table(list("aabb"), ["x", "y", "x", "x"], [1, 1, 2, 2], [1, 0, 2, 2])
     with pytest.raises(ValueError, match="not every image"):
-        by_condition(swapped, correct_in_top(swapped, 1))
+        by_condition(twice, correct_in_top(twice, 1))
+
+
+def test_rows_may_come_condition_by_condition():
+    predictions = table(list("abcabc"), ["x"] * 3 + ["y"] * 3, [1, 2, 3] * 2, [1, 2, 0, 0, 2, 0])
+    correct = by_condition(predictions, correct_in_top(predictions, 1))
+    assert correct.tolist() == [[True, False], [True, True], [False, False]]
 
 
 def test_only_images_of_the_16_categories_count_among_them():
     dog, cat, tench = CATEGORY_INDICES["dog"][3], CATEGORY_INDICES["cat"][0], 0
     k_dog, k_cat = CATEGORIES.index("dog"), CATEGORIES.index("cat")
     predictions = table(
-        "aabbcc", ["x", "y"] * 3, [dog, dog, tench, tench, cat, cat], [0] * 6,
+        list("aabbcc"), ["x", "y"] * 3, [dog, dog, tench, tench, cat, cat], [0] * 6,
         [k_dog, k_cat, k_dog, 0, k_cat, k_cat],
     )  # fmt: skip
     assert category_correct(predictions).tolist() == [[True, False], [True, True]]
