@@ -8,6 +8,7 @@ protobuf.
 
 import json
 import struct
+import time
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,11 +34,29 @@ class Recorded:
     everything: str = ""  # all records as text: for what must not be in there
 
 
-def read_run(folder: Path) -> Recorded:
-    """Return the content of the one .wandb file in a run's folder."""
+def read_run(folder: Path, patience: float = 10.0) -> Recorded:
+    """Return the content of the one .wandb file in a run's folder.
+
+    The file is written by wandb's service, a process of its own: for some seconds, wait for the
+    record with which a run ends.
+    """
     (path,) = folder.glob("*.wandb")
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            result = _recorded(path.read_bytes())
+        except ValueError:  # the service is in the middle of a record
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if result.ended or time.monotonic() > deadline:
+                return result
+        time.sleep(0.1)
+
+
+def _recorded(content: bytes) -> Recorded:
     result = Recorded()
-    for data in read_log(path.read_bytes()):
+    for data in read_log(content):
         record = Record.FromString(data)
         result.everything += str(record)
         if record.HasField("run"):

@@ -56,6 +56,15 @@ class _Result:
     identity: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Task:
+    """A benchmark on its images."""
+
+    benchmark: Benchmark
+    images: ImageSet
+    recipe: tuple  # of its stimuli: what example_of and save_stimuli are given
+
+
 def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
     if arguments.model:
         make_folder(arguments.results)
@@ -65,40 +74,47 @@ def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
     native = getattr(arguments, "preprocess", "study") == "native"
     view = None if native else benchmarks[0].preprocessing
     entrants = load_entrants(arguments, settings, view)
-    pairs = zip(benchmarks, folders, strict=True)
-    sets = [_images(benchmark, folder, arguments, entrants) for benchmark, folder in pairs]
-    making = []
-    for benchmark, images in zip(benchmarks, sets, strict=True):
-        views = [entrant.view for entrant in entrants] or [benchmark.preprocessing]
-        for view in set(views):
-            check_stimuli(benchmark.stimuli, view, settings.device)
-        making.append((images, views[0], benchmark.stimuli, settings.device, settings.seed))
-    if arguments.save_stimuli:
-        for benchmark, recipe in zip(benchmarks, making, strict=True):
-            own = arguments.save_stimuli / (benchmark.name if len(benchmarks) > 1 else "")
-            count = save_stimuli(own, *recipe, settings.skip_bad_images)
-            print(f"wrote {count:,} stimuli of {len(recipe[0]):,} images to {own}")
+    tasks = [
+        _task(benchmark, folder, arguments, settings, entrants)
+        for benchmark, folder in zip(benchmarks, folders, strict=True)
+    ]
+    for task in tasks if arguments.save_stimuli else ():
+        own = arguments.save_stimuli / (task.benchmark.name if len(tasks) > 1 else "")
+        count = save_stimuli(own, *task.recipe, settings.skip_bad_images)
+        print(f"wrote {count:,} stimuli of {len(task.images):,} images to {own}")
     if not entrants:
         return 0
     with ExitStack() as held:
         opened = [  # all of them before the first is measured: what cannot be, is said at once
-            [_open(benchmark, images, entrant, arguments, held) for entrant in entrants]
-            for benchmark, images in zip(benchmarks, sets, strict=True)
+            [_open(task.benchmark, task.images, entrant, arguments, held) for entrant in entrants]
+            for task in tasks
         ]
-        for benchmark, recipe, results in zip(benchmarks, making, opened, strict=True):
-            finished = _measure(benchmark, arguments, settings, recipe[0], results)
-            for path in benchmark.files(finished, arguments, partial(example_of, *recipe)):
+        for task, results in zip(tasks, opened, strict=True):
+            finished = _measure(task.benchmark, arguments, settings, task.images, results)
+            example = partial(example_of, *task.recipe)
+            for path in task.benchmark.files(finished, arguments, example):
                 print(f"wrote {path}")
-            print(metrics_table({f.name: f.metrics for f in finished}, benchmark.headline))
+            print(metrics_table({f.name: f.metrics for f in finished}, task.benchmark.headline))
     return 0
 
 
-def _images(
-    benchmark: Benchmark, folder: Path, arguments: argparse.Namespace, entrants: list[Entrant]
-) -> ImageSet:
+def _task(
+    benchmark: Benchmark,
+    folder: Path,
+    arguments: argparse.Namespace,
+    settings: Settings,
+    entrants: list[Entrant],
+) -> _Task:
+    """Return the benchmark with its images; raises UserError where they or the views do not fit."""
+    views = [entrant.view for entrant in entrants] or [benchmark.preprocessing]
+    for view in set(views):
+        check_stimuli(benchmark.stimuli, view, settings.device)
     classes = entrants[0].classes if entrants else _classes_of(folder)
     images = benchmark.images(folder, classes, arguments)
-    return class_balanced(images, arguments.limit, arguments.seed) if arguments.limit else images
+    if arguments.limit:
+        images = class_balanced(images, arguments.limit, arguments.seed)
+    recipe = (images, views[0], benchmark.stimuli, settings.device, settings.seed)
+    return _Task(benchmark, images, recipe)
 
 
 def _classes_of(folder: Path) -> tuple[str, ...]:
