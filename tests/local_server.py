@@ -14,7 +14,9 @@ class Site:
 
     statuses: an HTTP status by path, instead of a file.
     ranges: whether it honours Range; range_offset: how far beside the asked byte it resumes.
-    break_after: how many bytes it sends before it hangs up, once.
+    break_after: how many bytes it sends before it hangs up, once. cut_at: the same, always.
+    answers: by path, what it answers first, in order: a status and headers.
+    length: whether it says how long a file is.
     etag: what it calls the present version of every file.
     piece, pause: bytes per write, and the seconds before each.
     """
@@ -25,6 +27,9 @@ class Site:
     ranges: bool = True
     range_offset: int = 0
     break_after: int | None = None
+    cut_at: int | None = None
+    answers: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
+    length: bool = True
     etag: str = ""
     piece: int = 1 << 20
     pause: float = 0.0
@@ -48,6 +53,9 @@ class _Handler(BaseHTTPRequestHandler):
         site, asked = self.site, self.headers.get("Range")
         site.requests.append((self.path, asked))
         data = site.files.get(self.path.partition("?")[0])
+        if site.answers.get(self.path):
+            self._answer(*site.answers[self.path].pop(0))
+            return
         status = site.statuses.get(self.path, 200 if data is not None else 404)
         if status != 200:
             self.send_error(status)
@@ -67,14 +75,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(200)
         if site.etag:
             self.send_header("ETag", site.etag)
-        self.send_header("Content-Length", str(len(data) - start))
+        if site.length:
+            self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
         self._send(data[start:])
+
+    def _answer(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def _send(self, data: bytes) -> None:
         site, sent = self.site, 0
         limit, site.break_after = site.break_after, None
-        data = data[:limit]
+        data = data[: site.cut_at if limit is None else limit]
         try:
             while sent < len(data):
                 time.sleep(site.pause)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from basics.errors import storage_error
 
 # What chooses another folder for downloads.
-ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir, for weights)"
+ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir for weights, --to for data sets)"
 
 
 @contextmanager

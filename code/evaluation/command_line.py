@@ -1,16 +1,14 @@
 """The command line that all scripts share, and the guard that turns mishaps into sentences."""
 
 import argparse
-import os
-import signal
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from basics.errors import UserError, storage_error
+from basics import guard
+from basics.errors import UserError
 from evaluation.tracking import MODES
 from model_zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
@@ -168,35 +166,13 @@ def best_device(wanted: str | None) -> torch.device:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Return work()'s exit code; whatever a user can mend becomes one sentence and exit code 2.
+    """Return work()'s exit code; whatever a user can mend becomes one sentence and exit code 2."""
 
-    BVG_DEBUG=1 shows the traceback as well.
-    """
-    signal.signal(signal.SIGTERM, _as_interrupt)  # what schedulers send before they kill
-    try:
-        return work()
-    except BrokenPipeError:  # whoever read the output has gone, as in `… | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except (UserError, OSError) as error:
-        if os.environ.get("BVG_DEBUG"):
-            traceback.print_exc()
-        sentence = error if isinstance(error, UserError) else _of_system(error)
-        print(f"error: {sentence}", file=sys.stderr)
-        return 2
-    except torch.OutOfMemoryError as error:
-        print(f"error: {str(error).splitlines()[0]} Use a smaller --batch_size", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
-        return 130
+    def within_memory() -> int:
+        try:
+            return work()
+        except torch.OutOfMemoryError as error:
+            first = str(error).splitlines()[0]
+            raise UserError(f"{first} Use a smaller --batch_size") from error
 
-
-def _as_interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _of_system(error: OSError) -> UserError:
-    if isinstance(error, FileNotFoundError):
-        return UserError(f"{error.filename} is no longer there: put it back, or begin anew")
-    return storage_error(error, error.filename or "a file")
+    return guard.guarded(within_memory)

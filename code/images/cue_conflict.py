@@ -9,20 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from basics.archives import unpack
 from basics.errors import UserError
-from basics.fetch import cache_folder, fetch
+from images.downloads import data_folder, get, read_catalogue
 from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
 
-URL = "https://github.com/bethgelab/model-vs-human/releases/download/v0.1/cue-conflict.tar.gz"
 IMAGES = 1_280
 _NAME = re.compile(r"(?P<shape>.+?)\d+-(?P<texture>.+?)\d+")
 
 
 def download_cue_conflict() -> Path:
     """Return the folder of the published stimuli, downloaded into the cache the first time."""
-    archive = fetch((URL,), cache_folder() / "stimuli" / "cue-conflict.tar.gz")
-    return unpack(archive, archive.with_name("cue-conflict"))
+    return get(read_catalogue()["model-vs-human/cue-conflict"], data_folder())
 
 
 def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:

@@ -139,7 +139,7 @@ def _weight_file(model: str, file: WeightFile, folder: Path) -> Path:
     if first.startswith(_IN_REPOSITORY):
         return _REPOSITORY / first
     name = Path(urlsplit(first).path).name  # without ?download=1
-    return fetch(file.source, folder / f"{model}--{name}", file.sha256)
+    return fetch(file.source, folder / f"{model}--{name}", file.sha256, tries=5)
 
 
 def _classes(kind: str) -> tuple[str, ...] | None:

@@ -2,8 +2,10 @@
 
 import io
 import random
+import stat
 import tarfile
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,128 @@ def test_a_place_that_cannot_be_written_is_one_sentence(place):
     assert "choose another folder with BVG_CACHE" in refusal(
         unpack, archive, Path("/proc/no/stimuli")
     )
+
+
+def zipped(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+def zip_link(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_tars_are_recognised_whatever_their_compression_or_name(place, mode):
+    with tarfile.open(place / "a.tar.gz", mode) as archive:
+        info = tarfile.TarInfo("other/cat/1.png")
+        info.size = 3
+        archive.addfile(info, io.BytesIO(b"one"))
+    unpack(place / "a.tar.gz", place / "stimuli", "*")
+    assert names(place / "stimuli") == {"cat", "cat/1.png"}
+
+
+def test_a_zip_becomes_the_folder(place):
+    archive = zipped(
+        place / "a.zip",
+        ("sketch/", b""),
+        ("sketch/cat/1.png", b"one"),
+        ("sketch/dog/2.png", b"two" * 1000),
+        ("__MACOSX/sketch/._cat", b"rubbish"),
+    )
+    unpack(archive, place / "stimuli", "*")
+    assert names(place / "stimuli") == {"cat", "cat/1.png", "dog", "dog/2.png"}
+    assert (place / "stimuli" / "dog" / "2.png").read_bytes() == b"two" * 1000
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        ("../escaped", b"x"),
+        ("stimuli/../../escaped", b"x"),
+        ("/tmp/escaped-absolutely", b"x"),
+        ("..\\escaped", b"x"),
+        (zip_link("stimuli/link"), b"1.png"),
+    ],
+    ids=["up", "hidden up", "absolute", "backslash", "link"],
+)
+def test_a_hostile_zip_is_refused_and_writes_nothing(place, member):
+    archive = zipped(place / "a.zip", ("stimuli/1.png", b"one"), member)
+    assert "cannot be unpacked" in refusal(unpack, archive, place / "stimuli")
+    assert {path.name for path in place.iterdir()} == {"a.zip", "stimuli.lock"}
+    assert {path.name for path in place.parent.iterdir()} == {"cache"}
+    assert not Path("/tmp/escaped-absolutely").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE], ids=["symbolic", "hard"])
+def test_a_link_that_stays_inside_is_refused_as_well(place, kind):
+    link = ("stimuli/2.png", special(kind, "1.png"))
+    archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"), link)
+    assert "'stimuli/2.png' is a link or a device" in refusal(unpack, archive, place / "stimuli")
+
+
+def test_broken_zips_are_refused(place):
+    whole = zipped(place / "w.zip", ("stimuli/1.txt", b"text" * 5000)).read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:40] + b"\0\0\0" + whole[43:]):
+        archive = place / "a.zip"
+        archive.write_bytes(broken)
+        assert "cannot be unpacked" in refusal(unpack, archive, place / "stimuli")
+        assert not (place / "stimuli").exists()
+
+
+def test_an_uncompressed_tar_that_was_cut_between_two_files_is_refused(place):
+    with tarfile.open(place / "w.tar", "w") as archive:
+        for name in ("stimuli/1.png", "stimuli/2.png"):
+            info = tarfile.TarInfo(name)
+            info.size = 512
+            archive.addfile(info, io.BytesIO(b"x" * 512))
+    (place / "a.tar").write_bytes((place / "w.tar").read_bytes()[:1024])
+    assert "it ends too early" in refusal(unpack, place / "a.tar", place / "stimuli")
+    assert not (place / "stimuli").exists()
+
+
+def test_only_the_asked_folder_and_files_are_taken(place):
+    archive = tar(
+        place / "a.tar.gz",
+        ("repository-1234/README.md", b"x"),
+        ("repository-1234/link", special(tarfile.SYMTYPE, "/etc")),  # not taken: does no harm
+        ("repository-1234/raw-data/edge/edge_subject-01.csv", b"human"),
+        ("repository-1234/raw-data/edge/edge_resnet50.csv", b"model"),
+        ("repository-1234/code/raw-data/edge/edge_subject-02.csv", b"elsewhere"),
+    )
+    unpack(archive, place / "humans", "*/raw-data", "*_subject-*.csv", "note")
+    assert names(place / "humans") == {".complete", "edge", "edge/edge_subject-01.csv"}
+    assert (place / "humans" / ".complete").read_text() == "note"
+    assert "it holds no */data/*.csv" in refusal(
+        unpack, archive, place / "other", "*/data", "*.csv"
+    )
+
+
+def test_two_folders_where_one_is_expected_are_refused(place):
+    archive = tar(place / "a.tar.gz", ("one/data/1.csv", b"1"), ("two/data/2.csv", b"2"))
+    assert "it holds one/data and two/data, where one" in refusal(
+        unpack, archive, place / "stimuli", "*/data"
+    )
+
+
+def test_everything_is_taken_where_there_is_no_single_top_folder(place):
+    archive = tar(place / "a.tar.gz", ("cat/1.png", b"1"), ("dog/2.png", b"2"))
+    unpack(archive, place / "stimuli", "*")
+    assert names(place / "stimuli") == {"cat", "cat/1.png", "dog", "dog/2.png"}
+
+
+def test_a_bomb_is_refused(place, monkeypatch):
+    monkeypatch.setattr("basics.archives.ALWAYS_ALLOWED", 1000)
+    content = b"\0" * 1_000_000  # packs to about 1 kB
+    archives = (
+        tar(place / "a.tar.gz", ("stimuli/1", content)),
+        zipped(place / "a.zip", ("stimuli/1", content)),
+    )
+    for archive in archives:
+        sentence = refusal(unpack, archive, place / "stimuli")
+        assert "more than a hundred times its size" in sentence
+        assert not (place / "stimuli").exists()

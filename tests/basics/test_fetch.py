@@ -1,9 +1,11 @@
 """Downloads: resumed, checked, and never half a file under the final name."""
 
 import contextlib
+import email.utils
 import errno
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -129,7 +131,7 @@ def test_a_server_that_resumes_elsewhere_is_refused_and_the_part_dropped(site, t
 
 
 def test_a_slow_server_may_take_longer_than_the_time_limit_between_bytes(site, target, monkeypatch):
-    monkeypatch.setattr("basics.fetch.TIMEOUT", 0.5)
+    monkeypatch.setattr("basics.transfer.TIMEOUT", 0.5)
     site.piece, site.pause = len(DATA) // 8, 0.1
     start = time.monotonic()
     fetch((f"{site.url}/w.pth",), target)
@@ -138,7 +140,7 @@ def test_a_slow_server_may_take_longer_than_the_time_limit_between_bytes(site, t
 
 
 def test_a_server_that_falls_silent_is_given_up_and_what_arrived_is_kept(site, target, monkeypatch):
-    monkeypatch.setattr("basics.fetch.TIMEOUT", 0.3)
+    monkeypatch.setattr("basics.transfer.TIMEOUT", 0.3)
     site.piece, site.pause = 30_000, 0.0
     send = site.files["/w.pth"]
     fetching = (f"{site.url}/w.pth",)
@@ -277,7 +279,7 @@ def test_a_read_only_folder_that_holds_the_file_is_good_enough():
 
 
 def test_a_full_disk_is_one_sentence_and_the_next_call_resumes(site, target, monkeypatch):
-    opened = basics.fetch._opened
+    opened = basics.transfer._opened
 
     @contextlib.contextmanager
     def full(path, mode):
@@ -290,7 +292,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_call_resumes(site, target, mon
             yield SimpleNamespace(write=write)
 
     with monkeypatch.context() as patch:
-        patch.setattr("basics.fetch._opened", full)
+        patch.setattr("basics.transfer._opened", full)
         assert "no space is left on the disk" in refusal(fetch, (f"{site.url}/w.pth",), target)
     assert not target.exists()
     fetch((f"{site.url}/w.pth",), target)
@@ -333,3 +335,115 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("BVG_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     assert cache_folder() == tmp_path / "me" / ".cache" / "bvg"
+
+
+@pytest.fixture
+def waits(monkeypatch) -> list[float]:
+    """Return the seconds that transfers have waited, without waiting."""
+    seconds: list[float] = []
+    monkeypatch.setattr("basics.transfer.sleep", seconds.append)
+    return seconds
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again_when_it_says(site, target, waits, capsys, status):
+    site.answers["/w.pth"] = [(status, {"Retry-After": "7"}), (status, {})]
+    fetch((f"{site.url}/w.pth",), target, tries=3)
+    assert target.read_bytes() == DATA
+    assert waits == [7, 2]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"m--w.pth: the server answered {status} ")
+    assert lines[0].endswith(" and asks to wait 7 s; trying again in 7 s (try 2 of 3)")
+    assert lines[1].endswith("; trying again in 2 s (try 3 of 3)")
+
+
+def test_a_time_to_come_back_may_be_a_date(site, target, waits):
+    date = email.utils.formatdate(time.time() + 40, usegmt=True)
+    site.answers["/w.pth"] = [(429, {"Retry-After": date}), (429, {"Retry-After": "soon"})]
+    fetch((f"{site.url}/w.pth",), target, tries=3)
+    assert 35 < waits[0] <= 40
+    assert waits[1] == 2
+
+
+def test_tries_are_bounded_and_waits_grow(site, target, waits):
+    site.statuses["/w.pth"] = 503
+    assert "the server answered 503" in refusal(
+        lambda: fetch((f"{site.url}/w.pth",), target, tries=5)
+    )
+    assert waits == [1, 2, 4, 8]
+    assert len(site.requests) == 5
+
+
+def test_a_server_that_asks_for_hours_is_left_for_the_next_mirror(site, target, waits):
+    site.answers["/w.pth"] = [(429, {"Retry-After": "3600"})]
+    site.files["/mirror"] = OTHER
+    fetch((f"{site.url}/w.pth", f"{site.url}/mirror"), target, tries=5)
+    assert target.read_bytes() == OTHER
+    assert waits == []
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_refusal_is_not_asked_for_again(site, target, waits, status):
+    site.statuses["/w.pth"] = status
+    refusal(lambda: fetch((f"{site.url}/w.pth",), target, tries=5))
+    assert (waits, len(site.requests)) == ([], 1)
+
+
+def test_a_server_that_is_not_there_is_not_waited_for(target, waits):
+    sentence = refusal(lambda: fetch(("http://127.0.0.1:9/w.pth",), target, tries=5))
+    assert "Connection refused" in sentence
+    assert waits == []
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(site, target, waits):
+    site.break_after = 40_000
+    fetch((f"{site.url}/w.pth",), target, tries=2)
+    assert target.read_bytes() == DATA
+    assert site.ranges_asked() == [None, "bytes=40000-"]
+    assert waits == [1]
+
+
+def test_a_connection_that_breaks_often_but_gets_on_is_not_given_up(
+    site, target, waits, monkeypatch
+):
+    monkeypatch.setattr("basics.transfer.BLOCK", 20_000)
+    site.cut_at = 25_000  # the file has 102,400 bytes: five connections
+    fetch((f"{site.url}/w.pth",), target, tries=2)
+    assert target.read_bytes() == DATA
+    assert waits == [1, 1, 1, 1]
+
+
+def test_a_connection_that_always_breaks_at_the_same_byte_is_given_up(site, target, waits):
+    site.cut_at, site.ranges = 40_000, False
+    refusal(lambda: fetch((f"{site.url}/w.pth",), target, tries=3))
+    assert len(site.requests) == 3
+
+
+def test_a_403_says_what_to_do(site, target):
+    site.statuses["/w.pth"] = 403
+    sentence = refusal(
+        lambda: fetch((f"{site.url}/w.pth",), target, about="https://example.org/data")
+    )
+    assert "limits downloads or asks for a login: try again in some hours, or download" in sentence
+    assert f"put the file (see https://example.org/data) at {target}" in sentence
+
+
+def test_a_disk_that_is_too_full_is_seen_before_the_first_byte(site, target, monkeypatch):
+    free = SimpleNamespace(free=2 * len(DATA))
+    monkeypatch.setattr("basics.transfer.shutil.disk_usage", lambda _: free)
+    sentence = refusal(lambda: fetch((f"{site.url}/w.pth",), target, room=2.2))
+    assert "needs 225 kB of free disk space, but" in sentence
+    assert "has 205 kB" in sentence
+    assert not parts(target)
+    fetch((f"{site.url}/w.pth",), target, room=1.9)
+    assert target.read_bytes() == DATA
+
+
+def test_a_log_gets_plain_lines(site, target, monkeypatch, capsys):
+    monkeypatch.setattr("basics.progress.LINE_SECONDS", 0.0)
+    site.piece = 30_000
+    fetch((f"{site.url}/w.pth",), target)
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"m--w\.pth: \d+ kB of 102 kB, .*/s, \d+ s left", lines[0])
+    assert lines[-1].startswith("m--w.pth: 102 kB of 102 kB, ")

@@ -9,6 +9,7 @@ from basics.errors import UserError
 from conftest import CLASSES, draw
 from images import cue_conflict as module
 from images.cue_conflict import cue_conflict
+from images.downloads import read_catalogue
 
 
 @pytest.fixture
@@ -75,4 +76,4 @@ def test_the_published_archive_is_downloaded_once_and_unpacked(monkeypatch, tmp_
     for _ in range(2):
         folder = module.download_cue_conflict()
         assert len(cue_conflict(folder, CLASSES)) == 3
-    assert asked == [module.URL]
+    assert asked == list(read_catalogue()["model-vs-human/cue-conflict"].sources)

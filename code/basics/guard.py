@@ -1,0 +1,43 @@
+"""What a script does with errors: a sentence and an exit code instead of a traceback."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+from basics.errors import UserError, storage_error
+
+
+def guarded(work: Callable[[], int], option: str = "--results") -> int:
+    """Return work()'s exit code; 2 after a sentence about what the user can mend, 130 interrupted.
+
+    option: what chooses another folder to write to. BVG_DEBUG=1 shows the traceback as well.
+    """
+    signal.signal(signal.SIGTERM, _as_interrupt)  # what schedulers send before they kill
+    try:
+        return work()
+    except BrokenPipeError:  # whoever read the output has gone, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (UserError, OSError) as error:
+        say(error, option)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+
+
+def say(error: UserError | OSError, option: str = "--results") -> None:
+    """Print the error as one sentence."""
+    if os.environ.get("BVG_DEBUG"):
+        traceback.print_exception(error)
+    if isinstance(error, FileNotFoundError):
+        error = UserError(f"{error.filename} is no longer there: put it back, or begin anew")
+    elif isinstance(error, OSError):
+        error = storage_error(error, error.filename or "a file", option)
+    print(f"error: {error}", file=sys.stderr, flush=True)
+
+
+def _as_interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
