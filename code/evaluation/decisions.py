@@ -13,9 +13,11 @@ from basics.errors import UserError
 from images.categories import CATEGORIES, CATEGORY_INDICES
 from images.image_set import ImageSet
 from images.imagenet import are_imagenet
+from images.variants import RESTRICTED
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image
+UNRESTRICTED = tuple(f"unrestricted_{rank}" for rank in range(1, RANKS + 1))
 
 
 def among_all_classes(model_classes: tuple[str, ...], images: ImageSet | None = None) -> Decision:
@@ -24,6 +26,30 @@ def among_all_classes(model_classes: tuple[str, ...], images: ImageSet | None = 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
         probabilities = _wide(logits).softmax(dim=1)
         return _ranked(logits.float(), probabilities)
+
+    return decide
+
+
+def among_own_classes(model_classes: tuple[str, ...], images: ImageSet) -> Decision:
+    """Return the decision among the classes that the data set has, by its note `restricted_to`.
+
+    So ImageNet-A and -R, which have 200 of the 1000 classes, are meant to be scored (Hendrycks et
+    al. 2021). Adds `unrestricted_1` to `unrestricted_5`: the best five of all the model's classes,
+    -1 where it has fewer.
+    """
+    names = images.notes[RESTRICTED]
+    assert isinstance(names, list)
+    own = torch.tensor(sorted(map(model_classes.index, names)))
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        whole = _ranked(logits.float(), logits)["answers"]
+        missing = whole.new_full((len(whole), RANKS - whole.shape[1]), -1)
+        classes = own.to(logits.device)
+        among = logits[:, classes]
+        ranked = _ranked(among.float(), _wide(among).softmax(dim=1))
+        ranked["answers"] = classes[ranked["answers"].long()].to(torch.int16)
+        unrestricted = torch.cat([whole, missing], dim=1)
+        return ranked | dict(zip(UNRESTRICTED, unrestricted.unbind(dim=1), strict=True))
 
     return decide
 

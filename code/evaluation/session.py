@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from basics.errors import UserError
 from basics.files import make_folder
 from evaluation import command_line
@@ -22,10 +24,12 @@ from evaluation.summary import metrics_table, summarise
 from evaluation.tracking import Tracker, resolve_mode
 from images.image_set import ImageSet, class_balanced, subfolders
 from images.imagenet import imagenet_classes
-from images.preprocessing import STUDY
+from images.preprocessing import STUDY, Preprocessing
+from images.variants import RESTRICTED
 from predictions.store import ResultFolder
 from predictions.table import read_predictions, schema
 from scoring.metric import Metric
+from stimuli.batch import Stimuli
 
 
 def main(benchmark: Benchmark, description: str | None, argv: list[str] | None = None) -> int:
@@ -56,13 +60,17 @@ class _Result:
     identity: dict[str, Any]
 
 
+# What example_of and save_stimuli are given.
+Recipe = tuple[ImageSet, Preprocessing, Stimuli, torch.device, int]
+
+
 @dataclass(frozen=True)
 class _Task:
     """A benchmark on its images."""
 
     benchmark: Benchmark
     images: ImageSet
-    recipe: tuple  # of its stimuli: what example_of and save_stimuli are given
+    recipe: Recipe  # of its stimuli
 
 
 def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
@@ -137,10 +145,13 @@ def _open(
     layout = schema(benchmark.name, images.classes, columns)
     store = ResultFolder(arguments.results / benchmark.name / entrant.name, layout)
     held.callback(store.close)
+    shown = {"count": len(images), "fingerprint": images.fingerprint}
+    if RESTRICTED in images.notes:
+        shown[RESTRICTED] = images.notes[RESTRICTED]
     identity = {
         "benchmark": benchmark.name,
         "model": entrant.identity,
-        "images": {"count": len(images), "fingerprint": images.fingerprint},
+        "images": shown,
         "protocol": {
             **benchmark.protocol,
             "preprocessing": entrant.view.describe(),

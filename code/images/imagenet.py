@@ -9,6 +9,7 @@ import numpy as np
 from basics.errors import UserError
 from images.flat_val import wnids_of_flat_val
 from images.image_set import ImageSet, existing_folder, image_files, in_class_folders, subfolders
+from images.layouts import check_answerable, check_counts, check_known, contents, one_class
 
 VAL_IMAGES, VAL_CLASSES = 50_000, 1_000
 WHERE = "https://image-net.org/download (ILSVRC2012, validation images; a login is needed)"
@@ -49,38 +50,13 @@ def imagenet_val(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
             raise UserError(_wrong_layout(given, folder, classes))
         unknown = []
         wnids = wnids_of_flat_val(folder, files)
+        check_answerable(folder, wnids, classes)
         labels = np.array([classes.index(wnid) for wnid in wnids], dtype=np.int64)
         names = [f"{wnid}/{file}" for wnid, file in zip(wnids, files, strict=True)]
-    if unknown:
-        raise UserError(
-            f"{folder} has folders that are not classes of the model: {_some(unknown)}; remove "
-            "them, or evaluate a model that knows these classes"
-        )
+    check_known(folder, unknown)
     images = ImageSet(folder, tuple(files), tuple(names), labels, classes)
-    return _checked(images, partial)
-
-
-def _checked(images: ImageSet, partial: bool) -> ImageSet:
-    found = (len(images), len(np.unique(images.labels)))
-    if not len(images):
-        raise UserError(f"{images.root} has class folders but no image in them")
-    whole_classes = len(images.classes)
-    known = are_imagenet(images.classes)
-    expected = (VAL_IMAGES, VAL_CLASSES) if known else (found[0], whole_classes)
-    if found == expected:
-        return images
-    if not partial:
-        raise UserError(
-            f"{images.root} holds {found[0]:,} images of {found[1]:,} classes, not "
-            f"{expected[0]:,} of {expected[1]:,}: give the whole set, or allow a subset with "
-            "--partial (recorded in the result)"
-        )
-    images.notes["partial"] = {
-        "images": found[0],
-        "classes": found[1],
-        "expected_images": expected[0],
-        "expected_classes": expected[1],
-    }
+    whole = (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (len(files), len(classes))
+    check_counts(images, whole, partial)
     return images
 
 
@@ -88,19 +64,12 @@ def _wrong_layout(given: Path, folder: Path, classes: tuple[str, ...]) -> str:
     """Return the sentence for a folder that is not a validation set, with the right one if seen."""
     layout = f"class folders (such as {classes[0]}/) with images in them"
     if folder.name in classes or _WNID.fullmatch(folder.name):
-        return f"{given} is one class's folder: give the folder above it, {folder.parent}"
+        return one_class(given)
     for inner in subfolders(folder):
         for candidate in (folder / inner, folder / inner / "val"):
             if candidate.is_dir() and set(subfolders(candidate)) & set(classes):
                 return f"{given} holds no {layout}, but {candidate} does: give that with --imagenet"
-    inside = subfolders(folder)
-    found = f"the folders {_some(inside)}" if inside else "nothing of use"
     return (
-        f"{folder} holds {found}, but ImageNet val is {layout}; give its folder with --imagenet; "
-        f"it can be had from {WHERE}"
+        f"{folder} holds {contents(folder)}, but ImageNet val is {layout}; give its folder with "
+        f"--imagenet; it can be had from {WHERE}"
     )
-
-
-def _some(names: list[str], most: int = 3) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -89,7 +89,7 @@ def test_a_download_of_another_hash_is_refused(publish, weights_dir):
 
 
 def test_a_truncated_download_is_resumed(publish, tiny, site, weights_dir, capsys, monkeypatch):
-    monkeypatch.setattr("basics.transfer.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("basics.transfer.sleep", lambda seconds: None)
     publish()
     site.break_after = 500
     assert torch.equal(load_model("tiny_model")(pixels()), tiny(normalised(pixels())))

@@ -1,0 +1,104 @@
+"""ReaL: several labels for each ImageNet validation image, or none where nothing fits.
+
+Source: Beyer et al., "Are we done with ImageNet?", 2020; real.json in
+https://github.com/google-research/reassessed-imagenet. Entry k of its list belongs to
+ILSVRC2012_val_<k + 1>.JPEG; 3,163 of the 50,000 lists are empty.
+"""
+
+import json
+import re
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from basics.errors import UserError, reason_of
+from images.image_set import ImageSet
+from images.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes
+from images.layouts import check_answerable
+
+WHERE = "https://github.com/google-research/reassessed-imagenet"
+_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(_n\d{8})?")  # the suffix is Hugging Face's
+
+
+def packaged_real() -> Path | None:
+    """Return the copy of real.json that the installed timm has, if it has one."""
+    spec = find_spec("timm")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(place) / "data" / "_info" / "imagenet_real_labels.json"
+        if path.is_file():
+            return path
+    return None
+
+
+def read_real(path: Path) -> np.ndarray:
+    """Return the labels in a real.json, (50,000, most labels of an image) int16, -1 for none.
+
+    Row k is image number k + 1. Raises UserError for a file of any other shape.
+    """
+    lists = _json(path)
+    if not isinstance(lists, list) or not all(isinstance(labels, list) for labels in lists):
+        raise _not_real(path, "it is not a list of lists")
+    if len(lists) != VAL_IMAGES:
+        raise _not_real(path, f"it has {len(lists):,} lists, not {VAL_IMAGES:,}")
+    for number, labels in enumerate(lists, start=1):
+        if not all(type(label) is int and 0 <= label < VAL_CLASSES for label in labels):
+            raise _not_real(path, f"list {number:,} is {labels!r:.60}, not classes from 0 to 999")
+    table = np.full((VAL_IMAGES, max(1, *map(len, lists))), -1, dtype=np.int16)
+    for row, labels in zip(table, lists, strict=True):
+        row[: len(labels)] = labels
+    return table
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"cannot read the ReaL labels {path}: {reason_of(error)}; give the right file with "
+            "--real"
+        ) from error
+    except ValueError as error:  # not JSON, or not text at all
+        raise _not_real(path, "it is not JSON; a web page in its place?") from error
+
+
+def _not_real(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"{path} is not the file of ReaL labels ({reason}): download real.json anew from {WHERE}, "
+        "and give it with --real"
+    )
+
+
+def with_real_labels(images: ImageSet, table: np.ndarray) -> ImageSet:
+    """Return the images that have ReaL labels, with these in the columns real_1 to real_<most>.
+
+    table: as `read_real` returns it. -1 stands after an image's last label. The labels are
+    positions in `images.classes`, like the others. Images without a label are left out, and
+    counted in the notes. Raises UserError when an image's number cannot be told from its name, or
+    the model lacks some of ImageNet's classes.
+    """
+    check_answerable(images.root, imagenet_classes(), images.classes)
+    position = {name: label for label, name in enumerate(images.classes)}
+    own = np.array([*(position[name] for name in imagenet_classes()), -1])  # own[-1] is -1
+    labels = own[table[[_number(images, index) - 1 for index in range(len(images))]]]
+    scored = np.flatnonzero(labels[:, 0] >= 0)
+    if not len(scored):
+        raise UserError(
+            f"none of the {len(images):,} images in {images.root} has a ReaL label: give more of "
+            "ImageNet's validation images"
+        )
+    columns = {f"real_{k}": labels[scored, k - 1] for k in range(1, labels.shape[1] + 1)}
+    counts = {"scored": len(scored), "without_label": len(images) - len(scored)}
+    return replace(images.select(scored), columns=columns, notes={**images.notes, "real": counts})
+
+
+def _number(images: ImageSet, index: int) -> int:
+    """Return an image's number in the validation set, from 1."""
+    match = _NAME.fullmatch(Path(images.names[index]).stem)
+    if not match or not 1 <= int(match[1]) <= VAL_IMAGES:
+        raise UserError(
+            f"{images.path(index)} is not named like ILSVRC2012_val_00000001.JPEG, so its ReaL "
+            "labels cannot be found: keep the archive's names"
+        )
+    return int(match[1])
