@@ -1,16 +1,13 @@
 """The main program of every evaluation script: one call, some models, one benchmark."""
 
 import argparse
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from basics.errors import UserError
 from basics.files import make_folder
 from evaluation import command_line
 from evaluation.batches import check_stimuli, example_of, save_stimuli
@@ -19,16 +16,13 @@ from evaluation.entrants import Entrant, load_entrants
 from evaluation.loop import Member, run
 from evaluation.progress import Progress
 from evaluation.provenance import environment
+from evaluation.results import Result, announce, complete, finished_result, mirror, open_result
 from evaluation.settings import Settings, settings_of
-from evaluation.summary import metrics_table, summarise
+from evaluation.summary import metrics_table
 from evaluation.tracking import Tracker, resolve_mode
 from images.image_set import ImageSet, class_balanced, subfolders
 from images.imagenet import imagenet_classes
 from images.preprocessing import STUDY, Preprocessing
-from images.variants import RESTRICTED
-from predictions.store import ResultFolder
-from predictions.table import read_predictions, schema
-from scoring.metric import Metric
 from stimuli.batch import Stimuli
 
 
@@ -49,15 +43,6 @@ def main(benchmark: Benchmark, description: str | None, argv: list[str] | None =
         )
     arguments = command_line.parse(parser, argv)
     return command_line.guarded(lambda: _evaluate(benchmark, arguments))
-
-
-@dataclass(frozen=True)
-class _Result:
-    """A model, its result folder, and what both must be to belong together."""
-
-    entrant: Entrant
-    store: ResultFolder
-    identity: dict[str, Any]
 
 
 # What example_of and save_stimuli are given.
@@ -94,7 +79,10 @@ def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
         return 0
     with ExitStack() as held:
         opened = [  # all of them before the first is measured: what cannot be, is said at once
-            [_open(task.benchmark, task.images, entrant, arguments, held) for entrant in entrants]
+            [
+                open_result(task.benchmark, task.images, entrant, arguments, held)
+                for entrant in entrants
+            ]
             for task in tasks
         ]
         for task, results in zip(tasks, opened, strict=True):
@@ -131,48 +119,15 @@ def _classes_of(folder: Path) -> tuple[str, ...]:
     return imagenet_classes() if set(inside) <= set(imagenet_classes()) else tuple(inside)
 
 
-def _open(
-    benchmark: Benchmark,
-    images: ImageSet,
-    entrant: Entrant,
-    arguments: argparse.Namespace,
-    held: ExitStack,
-) -> _Result:
-    """Return the entrant's result folder, locked until `held` is closed."""
-    columns = [*images.columns, *benchmark.decision_columns]
-    if images.reader:
-        columns.append("frames")
-    layout = schema(benchmark.name, images.classes, columns)
-    store = ResultFolder(arguments.results / benchmark.name / entrant.name, layout)
-    held.callback(store.close)
-    shown = {"count": len(images), "fingerprint": images.fingerprint}
-    if RESTRICTED in images.notes:
-        shown[RESTRICTED] = images.notes[RESTRICTED]
-    identity = {
-        "benchmark": benchmark.name,
-        "model": entrant.identity,
-        "images": shown,
-        "protocol": {
-            **benchmark.protocol,
-            "preprocessing": entrant.view.describe(),
-            "precision": arguments.precision,
-            "limit": arguments.limit,
-            "seed": arguments.seed,
-        },
-    }
-    store.open(identity, arguments.overwrite)
-    return _Result(entrant, store, identity)
-
-
 def _measure(
     benchmark: Benchmark,
     arguments: argparse.Namespace,
     settings: Settings,
     images: ImageSet,
-    results: list[_Result],
+    results: list[Result],
 ) -> list[Finished]:
     """Do what is missing, and return every model's result."""
-    missing = [result for result in results if not _announce(result, len(images))]
+    missing = [result for result in results if not announce(result, len(images))]
     mode = resolve_mode(arguments.wandb) if missing else "disabled"
     trackers = {result.entrant.name: Tracker(mode, arguments.results) for result in missing}
     for result in missing:
@@ -193,59 +148,9 @@ def _measure(
     facts = {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
     record = environment(settings.device)
     for result in missing:
-        _complete(benchmark, images, result, record, facts)
-    finished = [_finished(benchmark, result) for result in results]
+        complete(benchmark, images, result, record, facts)
+    finished = [finished_result(benchmark, result) for result in results]
     for model in finished:  # after all of them are safe on disk: W&B may wait for a network
         if model.name in trackers:
-            _mirror(trackers[model.name], model.metrics)
+            mirror(trackers[model.name], model.metrics)
     return finished
-
-
-def _announce(result: _Result, total: int) -> bool:
-    """Say where the result stands, and return whether it is complete."""
-    store, name = result.store, result.entrant.name
-    if store.is_complete():
-        print(f"{name}: already complete in {store.folder} (--overwrite measures it anew)")
-    elif store.done:
-        print(f"{name}: goes on after image {store.done:,} of {total:,}")
-    return store.is_complete()
-
-
-def _complete(
-    benchmark: Benchmark,
-    images: ImageSet,
-    result: _Result,
-    record: dict[str, Any],
-    facts: dict[str, Any],
-) -> None:
-    """Put the chunks together and write the summary; raises UserError if all were skipped."""
-    skipped = result.store.skipped()
-    if skipped:
-        first = f"{skipped[0]['image']}: {skipped[0]['reason']}"
-        if len(skipped) == len(images):
-            raise UserError(
-                f"none of the {len(images):,} images can be used ({first}): check the data set"
-            )
-        print(f"{result.entrant.name}: {len(skipped):,} image(s) left out (the first is {first})")
-    result.store.consolidate()
-    metrics = benchmark.score(read_predictions(result.store.predictions))
-    summary = summarise(result.store, result.identity, images, metrics)
-    summary |= {"model": result.entrant.origin, "settings": facts, "environment": record}
-    result.store.finish(summary)
-
-
-def _finished(benchmark: Benchmark, result: _Result) -> Finished:
-    predictions = read_predictions(result.store.predictions)
-    metrics = json.loads(result.store.summary.read_text())["metrics"]
-    as_metrics = {name: Metric(**values) for name, values in metrics.items()}
-    return Finished(result.entrant.name, result.store.folder, predictions, as_metrics)
-
-
-def _mirror(tracker: Tracker, metrics: dict[str, Metric]) -> None:
-    """Log every metric under its own name, and its interval beside it."""
-    values = {name: metric.value for name, metric in metrics.items()}
-    values |= {f"interval/{name}/low": metric.low for name, metric in metrics.items()}
-    values |= {f"interval/{name}/high": metric.high for name, metric in metrics.items()}
-    values = {name: value for name, value in values.items() if value is not None}
-    tracker.log(values)
-    tracker.finish()
