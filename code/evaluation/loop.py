@@ -171,7 +171,7 @@ class _Pass:
     def _check(self, decoded: Decoded) -> None:
         """Note what the batch could not deliver, or refuse to go on without it."""
         self.watch.seconds["decode"] += decoded.seconds
-        self.info["resized"] += [self.images.names[i] for i in decoded.resized]
+        self.info["resized"] += [self.images.described(i) for i in decoded.resized]
         for index, reason in decoded.failures:
             if not self.settings.skip_bad_images:
                 raise UserError(
@@ -179,7 +179,8 @@ class _Pass:
                     "such images out with --skip_bad_images (counted and recorded; what is done is "
                     "kept), or repair it and begin again with --overwrite"
                 )
-            self.info["skipped"].append({"image": self.images.names[index], "reason": reason})
+            entry = {"image": self.images.described(index), "reason": reason}
+            self.info["skipped"].append(entry)
 
     def _collect(self, decoded: Decoded, answers: dict[int, Answers]) -> int:
         """Fetch a batch's answers from the device, and write a chunk if it is time to."""

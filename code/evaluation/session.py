@@ -20,8 +20,8 @@ from evaluation.results import Result, announce, complete, finished_result, mirr
 from evaluation.settings import Settings, settings_of
 from evaluation.summary import metrics_table
 from evaluation.tracking import Tracker, resolve_mode
-from images.image_set import ImageSet, class_balanced, subfolders
-from images.imagenet import imagenet_classes
+from images.image_set import ImageSet, class_balanced
+from images.imagenet import classes_in
 from images.preprocessing import STUDY, Preprocessing
 from stimuli.batch import Stimuli
 
@@ -105,18 +105,12 @@ def _task(
     views = [entrant.view for entrant in entrants] or [benchmark.preprocessing]
     for view in set(views):
         check_stimuli(benchmark.stimuli, view, settings.device)
-    classes = entrants[0].classes if entrants else _classes_of(folder)
+    classes = entrants[0].classes if entrants else classes_in(folder)
     images = benchmark.images(folder, classes, arguments)
     if arguments.limit:
         images = class_balanced(images, arguments.limit, arguments.seed)
     recipe = (images, views[0], benchmark.stimuli, settings.device, settings.seed)
     return _Task(benchmark, images, recipe)
-
-
-def _classes_of(folder: Path) -> tuple[str, ...]:
-    """Return the classes that the folder's layout speaks of, where no model says what it knows."""
-    inside = subfolders(folder / "val" if (folder / "val").is_dir() else folder)
-    return imagenet_classes() if set(inside) <= set(imagenet_classes()) else tuple(inside)
 
 
 def _measure(

@@ -52,6 +52,11 @@ class ImageSet:
         """Return the file of one image."""
         return self.root / self.files[index]
 
+    def described(self, index: int) -> str:
+        """Return an image's name, with the condition where its file shows one."""
+        own = f"{self.conditions[index]}/" if self.conditions else ""
+        return own + self.names[index]
+
     def select(self, indices: np.ndarray) -> "ImageSet":
         """Return the images at `indices`, in that order."""
         return replace(

@@ -13,6 +13,7 @@ from images.layouts import check_answerable, check_counts, check_known, contents
 
 VAL_IMAGES, VAL_CLASSES = 50_000, 1_000
 WHERE = "https://image-net.org/download (ILSVRC2012, validation images; a login is needed)"
+_MOST_LEVELS = 4  # <group>/<corruption>/<severity>/<wnid>
 _WNID = re.compile(r"n\d{8}")
 
 
@@ -22,6 +23,24 @@ def imagenet_classes() -> tuple[str, ...]:
     from timm.data import ImageNetInfo  # here, because importing timm takes seconds
 
     return tuple(ImageNetInfo("imagenet-1k").label_names())
+
+
+def classes_in(folder: Path) -> tuple[str, ...]:
+    """Return the classes that a data set's folders speak of, where no model says what it knows.
+
+    ImageNet's where their wnids are found: in the folder, in its `val`, or below folders of groups,
+    conditions and severities; else the names of the folders.
+    """
+    top = folder / "val" if (folder / "val").is_dir() else folder
+    level = top
+    for _ in range(_MOST_LEVELS):
+        inside = subfolders(level)
+        if not inside:
+            break
+        if set(inside) <= set(imagenet_classes()):
+            return imagenet_classes()
+        level = level / inside[0]
+    return tuple(subfolders(top)) or imagenet_classes()
 
 
 def are_imagenet(classes: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ from scipy.io import savemat
 
 from basics.errors import UserError
 from conftest import CLASSES, draw
-from images.imagenet import VAL_CLASSES, are_imagenet, imagenet_classes, imagenet_val
+from images.imagenet import VAL_CLASSES, are_imagenet, classes_in, imagenet_classes, imagenet_val
 
 WNIDS = ("n00000001", "n00000002", "n00000003")
 TRUTH = [3, 1, 2, 1, 3]  # class numbers (from 1, in wnid order) of val images 1 to 5
@@ -148,3 +148,15 @@ def test_imagenet_itself_expects_fifty_thousand(tmp_path):
     draw(tmp_path / "val" / classes[0] / "a.JPEG", 0)
     with pytest.raises(UserError, match=r"1 images of 1 classes, not 50,000 of 1,000"):
         imagenet_val(tmp_path, classes)
+
+
+def test_classes_are_found_below_conditions(tmp_path):
+    wnid = imagenet_classes()[7]
+    (tmp_path / "a" / "noise" / "gaussian_noise" / "1" / wnid).mkdir(parents=True)
+    (tmp_path / "b" / "val" / wnid).mkdir(parents=True)
+    (tmp_path / "c" / "val" / "bear").mkdir(parents=True)
+    (tmp_path / "c" / "val" / "cat").mkdir(parents=True)
+    (tmp_path / "d").mkdir()
+    assert classes_in(tmp_path / "a") == classes_in(tmp_path / "b") == imagenet_classes()
+    assert classes_in(tmp_path / "c") == ("bear", "cat")
+    assert classes_in(tmp_path / "d") == imagenet_classes()  # empty: said later, by its layout
