@@ -1,0 +1,132 @@
+"""Spatter of water and of mud, as ImageNet-C has it.
+
+Source: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019. tests/oracles/corruptions_weather_digital.py has the definition.
+
+What is spattered depends on the draws alone. It is made on the CPU on every device, so that a GPU
+gets the very same drops.
+"""
+
+import numpy as np
+import torch
+
+from stimuli.batch import Batch
+from stimuli.corruptions.edges import UNIT, canny, distances
+from stimuli.corruptions.filters import gaussian_blurred
+from stimuli.randomness import keyed_generator
+
+# Hendrycks & Dietterich 2019, severities 1 … 5: mean, SD and smoothing of the liquid, threshold,
+# strength (of mud: its smoothing), and whether it is mud.
+SPATTER = (
+    (0.65, 0.3, 4, 0.69, 0.6, False),
+    (0.65, 0.3, 3, 0.68, 0.6, False),
+    (0.65, 0.3, 2, 0.68, 0.5, False),
+    (0.65, 0.3, 1, 0.65, 1.5, True),
+    (0.67, 0.4, 1, 0.65, 1.5, True),
+)
+WATER, MUD = (175 / 255, 238 / 255, 238 / 255), (63 / 255, 42 / 255, 20 / 255)  # RGB
+CANNY = (50, 150)  # thresholds
+FARTHEST = 20  # pixels from an edge; further inside, drops look the same
+EMBOSS = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
+MUD_THRESHOLD = 0.8
+
+
+def spatter(batch: Batch, severity: int) -> torch.Tensor:
+    """Return the images with drops of water (severities 1 to 3) or stains of mud, (B, 3, H, W).
+
+    Not clipped: water is added.
+    """
+    *_, threshold, strength, is_mud = SPATTER[severity - 1]
+    liquid = _liquid(batch, severity)
+    device = batch.pixels.device
+    if is_mud:
+        stains = gaussian_blurred((liquid > threshold).float(), strength, 4, "nearest")
+        stains = (stains * (stains >= MUD_THRESHOLD)).to(device)
+        return (batch.pixels * (1 - stains)).add_(stains * _colour(MUD, device))
+    liquid.mul_(liquid >= threshold)
+    levels = (liquid[:, 0] * 255).to(torch.uint8).numpy()
+    drops = torch.from_numpy(water(levels)).mul_(strength).to(device)
+    return batch.pixels + drops[:, None] * _colour(WATER, device)
+
+
+def _liquid(batch: Batch, severity: int) -> torch.Tensor:
+    """Return smooth random fields, (B, 1, H, W) on the CPU."""
+    mean, deviation, sigma = SPATTER[severity - 1][:3]
+    shape = (1, *batch.pixels.shape[2:])
+    draws = [
+        torch.randn(shape, generator=keyed_generator(batch.seed, f"spatter_{severity}", name))
+        for name in batch.names
+    ]
+    return gaussian_blurred(torch.stack(draws) * deviation + mean, sigma, 4, "nearest")
+
+
+def _colour(rgb: tuple[float, float, float], device: torch.device) -> torch.Tensor:
+    return torch.tensor(rgb, device=device).view(3, 1, 1)
+
+
+def water(liquid: np.ndarray) -> np.ndarray:
+    """Return how bright the drops are, (B, H, W) float32 in [0, 1], the brightest of each image 1.
+
+    liquid: (B, H, W) uint8, 0 where there is none. The distance from the liquid's edges, up to 20
+    pixels, is smoothed, equalised, embossed as if lit from one side, smoothed, and multiplied with
+    the liquid. Whole numbers throughout, in the roundings of OpenCV's 8-bit images.
+    """
+    far = np.minimum(distances(canny(liquid, *CANNY)), FARTHEST * UNIT)
+    levels = _equalised(_sum_of_neighbours(far) // (9 * UNIT))
+    shaded = _smoothed(_embossed(levels))
+    drops = (liquid * shaded).astype(np.float32)
+    brightest = drops.max(axis=(1, 2), keepdims=True)
+    return np.divide(drops, brightest, out=drops, where=brightest > 0)
+
+
+def _neighbours(x: np.ndarray) -> list[list[np.ndarray]]:
+    """Return views of each pixel's 3 x 3 neighbours, by row and column, mirrored at the border."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    height, width = x.shape[1:]
+    return [
+        [padded[:, down : down + height, right : right + width] for right in range(3)]
+        for down in range(3)
+    ]
+
+
+def _sum_of_neighbours(x: np.ndarray) -> np.ndarray:
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    return rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
+
+
+def _smoothed(levels: np.ndarray) -> np.ndarray:
+    """Return means of 3 x 3 neighbours, rounded (a ninth is never a half)."""
+    return (_sum_of_neighbours(levels) + 4) // 9
+
+
+def _embossed(levels: np.ndarray) -> np.ndarray:
+    """Return levels (int32) filtered by EMBOSS, clipped to 0 … 255."""
+    neighbours = _neighbours(levels)
+    total = sum(
+        weight * neighbours[down][right]
+        for down, weights in enumerate(EMBOSS)
+        for right, weight in enumerate(weights)
+        if weight
+    )
+    return np.clip(total, 0, 255)
+
+
+def _equalised(levels: np.ndarray) -> np.ndarray:
+    """Return 8-bit levels spread over 0 … 255 so that equally many pixels have each: int32.
+
+    The darkest level becomes 0; an image of one level stays as it is (OpenCV's equalizeHist).
+    """
+    equalised = np.empty(levels.shape, np.int32)
+    for image, output in zip(levels, equalised, strict=True):
+        counts = np.bincount(image.ravel(), minlength=256)
+        darkest = int(np.flatnonzero(counts)[0])
+        rest = image.size - counts[darkest]
+        if rest == 0:
+            output[:] = image
+            continue
+        counts[darkest] = 0
+        scale = np.float32(255) / np.float32(rest)
+        table = np.rint(counts.cumsum().astype(np.float32) * scale).astype(np.int32)
+        output[:] = table[image]
+    return equalised
