@@ -7,11 +7,12 @@ from the definition of one step; tests/oracles/critical_band.py takes the steps 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
 import torch
+
+from stimuli.precision import all_bits
 
 # Burt & Adelson's binomial filter; sqrt(2) per direction, as pyrtools' "binom5" has it.
 _TAPS = np.sqrt(2) * np.array([1, 4, 6, 4, 1]) / 16
@@ -25,7 +26,7 @@ def laplacian_levels(field: torch.Tensor, levels: int) -> Iterator[torch.Tensor]
     small, blurred = field, field
     for level in range(1, levels):
         rows, columns = (_matrices(size, level, field.device) for size in field.shape[1:])
-        with _all_bits():
+        with all_bits():
             small = rows[0] @ small @ columns[0].T
             coarser = rows[1] @ small @ columns[1].T
         yield blurred - coarser
@@ -59,14 +60,3 @@ def _mirrored(index: int, size: int) -> int:
     period = max(1, 2 * (size - 1))
     index = abs(index) % period
     return min(index, period - index)
-
-
-@contextmanager
-def _all_bits() -> Iterator[None]:
-    """Keep --precision tf32, which is meant for the model, out of the stimuli."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before

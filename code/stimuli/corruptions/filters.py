@@ -1,11 +1,11 @@
 """What several corruptions share: Gaussian blur, and the 8 bits that images are stored in."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
 import torch
+
+from stimuli.precision import all_bits
 
 _HAIR = 2**-10  # of one of the 255 steps; see quantised
 
@@ -45,17 +45,6 @@ def quantised(x: torch.Tensor) -> torch.Tensor:
     step below k counts as k: what should be k / 255 in a flat region may be a rounding error below.
     """
     return x.clamp(0, 1).mul_(255).add_(_HAIR).floor_().div_(255)
-
-
-@contextmanager
-def all_bits() -> Iterator[None]:
-    """Keep --precision tf32, which is meant for the model, out of matrix products."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 @cache
