@@ -23,7 +23,8 @@ from evaluation.session import main
 from images.cue_conflict import cue_conflict, download_cue_conflict
 from images.image_set import existing_folder
 from images.preprocessing import READY_224
-from scoring.decision_table import decision_table, read_folder, write_decisions
+from scoring.decision_table import decision_table, write_decisions
+from scoring.humans import humans_of_one_set
 from scoring.shape_bias import shape_bias_metrics
 from stimuli.batch import unchanged
 
@@ -38,7 +39,7 @@ def arguments(group):
 def locate(args) -> Path:
     """Return the folder of the stimuli, downloaded if none is given."""
     if args.humans:
-        read_folder(existing_folder(args.humans, "the folder of human decisions", "--humans"))
+        humans_of_one_set(args.humans)
     given = args.stimuli or os.environ.get("BVG_STIMULI")
     if not given:
         return download_cue_conflict()
@@ -50,7 +51,7 @@ def files(finished: list[Finished], args, example) -> list[Path]:
     observers = {m.name: decision_table(m.predictions, m.name, "cue") for m in finished}
     tables = [write_decisions(observers[m.name], m.folder, "cue-conflict") for m in finished]
     if args.humans:
-        observers[HUMANS] = read_folder(Path(args.humans))
+        observers[HUMANS] = humans_of_one_set(args.humans)
     figures = png_and_pdf(args.results / SHAPE_BIAS.name, "shape_bias")
     shape_bias_figure(observers, figures)
     return tables + figures

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from analysis.drawing import colour, marker, save
+from analysis.drawing import PAGE_WIDTH, colour, marker, save
+from analysis.legend import legend_below, legend_height
 from scoring.shape_bias import count_table
 
 HUMANS = "humans"
@@ -37,7 +38,10 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
     means = pd.DataFrame(biases).mean(axis=1)
     order = biases.get(HUMANS, means).reindex(means.index).fillna(means).sort_values()
     rows = {category: row for row, category in enumerate(order.index)}
-    figure, axes = plt.subplots(figsize=(7.2, 6.4), layout="constrained")
+    labels = [_label(name, table) for name, table in observers.items()]
+    height = 5.6 + legend_height(labels)
+    figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
+    handles = []
     for number, (name, table) in enumerate(observers.items()):
         paint, symbol = _style(name, number)
         overall = count_table(table).bias().value
@@ -48,19 +52,21 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
                 1 - overall, color=paint, linewidth=1.4, alpha=0.8,
                 linestyle="--" if dashed else "-", zorder=1.5 if dashed else 1,
             )  # fmt: skip
-        label = name if overall is None else f"{name} ({overall:.2f})"
         values = 1 - biases[name]
         heights = [rows[category] for category in values.index]
-        axes.scatter(
-            values, heights, s=46, color=paint, marker=symbol, label=label, zorder=3,
+        points = axes.scatter(
+            values, heights, s=46, color=paint, marker=symbol, label=labels[number], zorder=3,
             edgecolors="white", linewidths=0.6, clip_on=False,
         )  # fmt: skip
+        handles.append(points)
     _dress(axes, list(order.index))
-    figure.legend(
-        loc="outside lower center", ncols=3, frameon=False, fontsize=9, title="shape bias",
-        title_fontsize=9,
-    )  # fmt: skip
+    legend_below(figure, handles, labels, "in brackets: shape bias")
     save(figure, paths)
+
+
+def _label(name: str, table: pd.DataFrame) -> str:
+    overall = count_table(table).bias().value
+    return name if overall is None else f"{name} ({overall:.2f})"
 
 
 def _style(name: str, number: int) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis.channel import LOWEST_CENTRE
 from analysis.drawing import DPI, PAGE_WIDTH, save
+from images.corruption_folders import corruption_condition
 from stimuli.critical_band import BANDS, DEVIATIONS, WITHOUT_NOISE, condition_name
 from stimuli.spectral import CLEAN, CUTOFFS, HIGHPASS, LOWPASS
 
@@ -59,6 +60,20 @@ def critical_band_layout() -> Layout:
         row_labels=tuple(f"SD {sd}" for sd in DEVIATIONS),
         column_labels=tuple(f"{LOWEST_CENTRE * 2**f:g}" for f in BANDS),
         columns="centre frequency of the noise (cycles/image)",
+    )
+
+
+def corruption_layout(corruptions: tuple[str, ...], severities: tuple[int, ...]) -> Layout:
+    """Return a row per corruption and a column per severity."""
+    return Layout(
+        original=CLEAN,
+        original_label="clean",
+        grid=tuple(
+            tuple(corruption_condition(name, s) for s in severities) for name in corruptions
+        ),
+        row_labels=tuple(name.replace("_", " ") for name in corruptions),
+        column_labels=tuple(str(severity) for severity in severities),
+        columns="severity",
     )
 
 

@@ -10,7 +10,8 @@ from evaluation.batches import Example
 from evaluation.decisions import Decision
 from images.image_set import ImageSet
 from images.preprocessing import STUDY, Preprocessing
-from predictions.table import Predictions
+from predictions.store import PREDICTIONS
+from predictions.table import Predictions, read_predictions
 from scoring.metric import Metric
 from stimuli.batch import Stimuli
 
@@ -21,8 +22,12 @@ class Finished:
 
     name: str
     folder: Path
-    predictions: Predictions
     metrics: dict[str, Metric]
+
+    @property
+    def predictions(self) -> Predictions:
+        """Return the predictions, read anew: those of many models need not fit into memory."""
+        return read_predictions(self.folder / PREDICTIONS)
 
 
 def no_files(

@@ -14,8 +14,14 @@ import torch
 from basics.errors import UserError
 from basics.fetch import cache_folder
 from evaluation.benchmark import Benchmark
-from images.corruption_folders import SEVERITIES, CorruptionSet, corruption_folders
+from images.corruption_folders import (
+    SEVERITIES,
+    CorruptionSet,
+    corruption_condition,
+    corruption_folders,
+)
 from images.image_set import ImageSet, existing_folder
+from scoring.corruptions import corruption_errors, corruption_means
 from stimuli.batch import CLEAN, Batch, Stimuli
 from stimuli.corruptions.frost_textures import load_frost
 from stimuli.imagenet_c import CORRUPTIONS, GROUPS, STANDARD, imagenet_c
@@ -105,7 +111,20 @@ def of_files(
         )
     corruptions, severities = chosen(arguments, data)
     protocol = {"corruptions": list(corruptions), "severities": list(severities)}
-    return (replace(benchmark, protocol=protocol),)
+    shown = headline(benchmark, arguments, data)
+    return (replace(benchmark, protocol=protocol, headline=shown),)
+
+
+def headline(
+    benchmark: Benchmark, arguments: argparse.Namespace, data: CorruptionSet
+) -> tuple[str, ...]:
+    """Return the metrics to print: of the benchmark's, those that the choice leaves defined."""
+    corruptions, severities = chosen(arguments, data)
+    there = {corruption_condition(name, s) for name in corruptions for s in severities} | {CLEAN}
+    measures = corruption_means(data) | corruption_errors()
+    return tuple(
+        key for key in benchmark.headline if key not in measures or set(measures[key][0]) <= there
+    )
 
 
 def generate_arguments(group: argparse._ArgumentGroup) -> None:
@@ -158,8 +177,11 @@ def generated(arguments: argparse.Namespace) -> tuple[Stimuli | None, dict[str, 
 
 def clean_first(corrupted: Stimuli, batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the images as they are, then corrupted."""
+    made = corrupted(batch)
+    first = next(made)  # before anything is yielded, so that what it refuses is refused at once
     yield CLEAN, batch.pixels
-    yield from corrupted(batch)
+    yield first
+    yield from made
 
 
 def frost_source(

@@ -93,12 +93,11 @@ def complete(
     result.store.finish(summary)
 
 
-def finished_result(benchmark: Benchmark, result: Result) -> Finished:
-    """Return a complete result, read back from its files."""
-    predictions = read_predictions(result.store.predictions)
+def finished_result(result: Result) -> Finished:
+    """Return a complete result, as its files have it."""
     metrics = json.loads(result.store.summary.read_text())["metrics"]
     as_metrics = {name: Metric(**values) for name, values in metrics.items()}
-    return Finished(result.entrant.name, result.store.folder, predictions, as_metrics)
+    return Finished(result.entrant.name, result.store.folder, as_metrics)
 
 
 def mirror(tracker: Tracker, metrics: dict[str, Metric]) -> None:

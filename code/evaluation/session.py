@@ -143,7 +143,7 @@ def _measure(
     record = environment(settings.device)
     for result in missing:
         complete(benchmark, images, result, record, facts)
-    finished = [finished_result(benchmark, result) for result in results]
+    finished = [finished_result(result) for result in results]
     for model in finished:  # after all of them are safe on disk: W&B may wait for a network
         if model.name in trackers:
             mirror(trackers[model.name], model.metrics)

@@ -31,6 +31,7 @@ from basics.files import locked, make_folder, write_text, written_atomically
 from predictions.identity import differences
 from predictions.table import ROW_GROUP, arrow_table
 
+PREDICTIONS = "predictions.parquet"
 _CHUNK = re.compile(r"chunk-(\d{8})-(\d{8})\.parquet")
 
 
@@ -54,7 +55,7 @@ class ResultFolder:
     def __init__(self, folder: Path, layout: pa.Schema) -> None:
         self.folder = folder
         self.partial = folder / "partial"
-        self.predictions = folder / "predictions.parquet"
+        self.predictions = folder / PREDICTIONS
         self.summary = folder / "summary.json"
         self.layout = layout
         self.done = 0

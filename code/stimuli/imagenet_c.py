@@ -82,12 +82,14 @@ def imagenet_c(
     severities: Iterable[int] = SEVERITIES,
     as_published: bool = False,
     frost_photographs: Sequence[torch.Tensor] | None = None,
+    before_jpeg: bool = False,
 ) -> Stimuli:
     """Return a generator of the images under each corruption and severity, corruption-major.
 
     It yields (B, 3, 224, 224) in [0, 1] whose values are k / 255: clipped and truncated, as 8 bits
     hold them. as_published: as in the published files, which are JPEG (quality 85, 4:2:0), and in
     which the blurs that take `published` were made otherwise than defined.
+    before_jpeg: leave the last step of as_published out, to whoever writes the files.
     frost_photographs: (3, h, w) uint8 RGB each; None for a procedural stand-in.
     Raises UserError for an unknown corruption or severity; the generator, for crops of another
     size, before it does anything.
@@ -110,7 +112,8 @@ def imagenet_c(
         batch = replace(batch, pixels=batch.pixels.contiguous())
         for name, severity in chosen:
             x = quantised(functions[name](batch, severity))
-            x = jpeg(x, PUBLISHED_QUALITY, optimize=True) if as_published else x
+            if as_published and not before_jpeg:
+                x = jpeg(x, PUBLISHED_QUALITY, optimize=True)
             yield condition_name(name, severity), x
 
     return stimuli

@@ -68,7 +68,8 @@ def drawn(batch: Batch, condition: str, draw: Callable[..., torch.Tensor]) -> to
 
     def fill(number: int) -> None:
         generator = keyed_generator(batch.seed, condition, batch.names[number])
-        draw(draws.shape[1:], generator=generator, out=draws[number])
+        with torch.inference_mode():  # which belongs to a thread, as the caller's to its own
+            draw(draws.shape[1:], generator=generator, out=draws[number])
 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(fill, range(len(draws))))

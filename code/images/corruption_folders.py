@@ -1,0 +1,187 @@
+"""Corrupted images in folders, `<corruption>/<severity>/<class>/<image>`, as in ImageNet-C."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from basics.errors import UserError
+from basics.progress import Meter
+from images.crossed import crossed
+from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
+from images.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet
+from images.layouts import check_counts, check_known, some
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class CorruptionSet:
+    """A data set of corrupted images, and how it is called.
+
+    name: for sentences. key: in metrics, top1_acc/<key>. flag: gives its folder. where: to get it.
+    corruptions: in the order in which they are reported.
+    subsets: the corruptions whose mean is reported as top1_acc/<key>/<subset>.
+    groups: folders that may lie between the root and the corruptions, as in the published archives.
+    levels: other names of the folders of severities 1 to 5, by corruption.
+    """
+
+    name: str
+    key: str
+    flag: str
+    where: str
+    corruptions: tuple[str, ...]
+    subsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def corruption_condition(corruption: str, severity: int) -> str:
+    """Return what predictions and metrics call the condition."""
+    return f"{corruption}_{severity}"
+
+
+# The program that makes ImageNet-C-bar (Mintun, Kirillov & Xie, NeurIPS 2021; imagenet_c_bar.csv in
+# their repository) names a severity's folder after its parameter; their archive has 1 to 5.
+_CBAR_LEVELS: dict[str, tuple[str, ...]] = {
+    "blue_noise_sample": ("0.80", "1.60", "2.40", "4.00", "5.60"),
+    "brownish_noise": ("1.00", "2.00", "3.00", "4.00", "5.00"),
+    "caustic_refraction": ("2.35", "3.20", "4.90", "6.60", "9.15"),
+    "checkerboard_cutout": ("2.00", "3.00", "4.00", "5.00", "6.00"),
+    "cocentric_sine_waves": ("3.00", "5.00", "8.00", "9.00", "10.00"),
+    "inverse_sparkles": ("1.00", "2.00", "4.00", "9.00", "10.00"),
+    "perlin_noise": ("4.60", "5.20", "5.80", "7.60", "8.80"),
+    "plasma_noise": ("4.75", "7.00", "8.50", "9.25", "10.00"),
+    "single_frequency_greyscale": ("1.00", "1.50", "2.00", "4.50", "5.00"),
+    "sparkles": ("1.00", "2.00", "3.00", "5.00", "6.00"),
+}
+IMAGENET_CBAR = CorruptionSet(
+    name="ImageNet-C-bar",
+    key="imagenet-cbar",
+    flag="--imagenet_cbar",
+    where="https://dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz",
+    corruptions=tuple(_CBAR_LEVELS),
+    levels=_CBAR_LEVELS,
+)
+
+
+def corruption_folders(
+    root: str | Path,
+    data: CorruptionSet,
+    classes: tuple[str, ...],
+    corruptions: tuple[str, ...],
+    severities: tuple[int, ...],
+    partial: bool = False,
+) -> ImageSet:
+    """Return the same images under each corruption and severity, condition after condition.
+
+    An image is called `<class>/<file>` in every condition. Raises UserError when a folder is
+    missing, when conditions hold different images (accuracies would not be comparable), and, unless
+    `partial`, when they are not all of ImageNet's validation images.
+    """
+    given = existing_folder(root, f"the {data.name} folder", data.flag)
+    places = _places(given, data, corruptions)
+    folders: dict[str, str] = {}
+    missing = [name for name in corruptions if name not in places]
+    for name, place in places.items():
+        for severity in severities:
+            found = _severity_folder(given / place, data.levels.get(name, ()), severity)
+            if found is None:
+                missing.append(f"{name}/{severity}")
+            else:
+                folders[corruption_condition(name, severity)] = f"{place}/{found}"
+    if missing:
+        raise UserError(_lacking(given, data, missing, list(places)))
+    base = _first(given, next(iter(folders.values())), classes, partial)
+    _check_same(given, base, list(folders.values()))
+    return crossed(base, folders)
+
+
+def _places(given: Path, data: CorruptionSet, wanted: tuple[str, ...]) -> dict[str, str]:
+    """Return where each corruption's folder is below `given`; raises UserError if none is there."""
+    found = _found(given, data)
+    if set(found) & set(wanted):
+        return {name: found[name] for name in wanted if name in found}
+    layout = f"the folders of {data.name} (such as {wanted[0]}/1/<class>/)"
+    for above in given.resolve().parents:
+        if _found(above, data):
+            raise UserError(
+                f"{given} is inside {data.name}: give the whole of it, {above}, with {data.flag}"
+            )
+    for inner in subfolders(given):
+        if _found(given / inner, data):
+            raise UserError(
+                f"{given} does not hold {layout}, but {given / inner} does: give that with "
+                f"{data.flag}"
+            )
+    raise UserError(
+        f"{given} does not hold {layout}{_packed(given)}: give the right folder with {data.flag}; "
+        f"the data set can be had from {data.where}"
+    )
+
+
+def _found(folder: Path, data: CorruptionSet) -> dict[str, str]:
+    """Return the corruptions' folders in `folder` or in a group's folder in it."""
+    try:
+        inside = subfolders(folder)
+    except PermissionError:  # a folder above that is not ours to read
+        return {}
+    found: dict[str, str] = {}
+    for group in data.groups:
+        if group in inside:
+            found |= {name: f"{group}/{name}" for name in subfolders(folder / group)}
+    found |= {name: name for name in inside}
+    return {name: found[name] for name in data.corruptions if name in found}
+
+
+def _severity_folder(folder: Path, levels: tuple[str, ...], severity: int) -> str | None:
+    names = [str(severity), *levels[severity - 1 : severity]]
+    return next((name for name in names if (folder / name).is_dir()), None)
+
+
+def _packed(folder: Path) -> str:
+    archives = sorted(path.name for path in folder.glob("*.tar*") if path.is_file())
+    return f" ({some(archives)}: to be unpacked first)" if archives else ""
+
+
+def _lacking(given: Path, data: CorruptionSet, missing: list[str], there: list[str]) -> str:
+    whole = f"{given} lacks {some(missing)} of {data.name}{_packed(given)}"
+    if given.name in data.groups:
+        return f"{whole}: give the folder above it, {given.parent}, with {data.flag}"
+    if all("/" in name for name in missing):
+        return (
+            f"{whole}: add what is missing ({data.where}), or choose others with --severities "
+            "or --corruptions"
+        )
+    return (
+        f"{whole}: add what is missing ({data.where}), or measure what is there with "
+        f"--corruptions {' '.join(there)}"
+    )
+
+
+def _first(root: Path, folder: str, classes: tuple[str, ...], partial: bool) -> ImageSet:
+    """Return the images of one condition, which all the others must hold."""
+    check_known(root / folder, sorted(set(subfolders(root / folder)) - set(classes)))
+    files, labels = in_class_folders(root / folder, classes)
+    base = ImageSet(root, tuple(files), tuple(files), labels, classes)
+    whole = (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (len(files), len(classes))
+    check_counts(replace(base, root=root / folder), whole, partial)  # shares the notes
+    return base
+
+
+def _check_same(root: Path, base: ImageSet, folders: list[str]) -> None:
+    """Raise UserError unless every folder holds the files of the first."""
+    wanted = set(base.files)
+    with Meter("reading folders", "folders", len(folders)) as meter:
+        for folder in folders:
+            found = set(in_class_folders(root / folder, base.classes)[0])
+            _compare(root, folders[0], wanted, folder, found)
+            meter.add(1)
+
+
+def _compare(root: Path, first: str, wanted: set[str], folder: str, found: set[str]) -> None:
+    for more, less, lost in ((first, folder, wanted - found), (folder, first, found - wanted)):
+        if lost:
+            raise UserError(
+                f"{less} lacks {len(lost):,} image(s) that {more} has, the first {min(lost)}: "
+                f"every condition in {root} must hold the same images, so copy or unpack it "
+                "again, or leave the condition out with --corruptions or --severities"
+            )

@@ -1,0 +1,214 @@
+"""Make ImageNet-C's files from clean ImageNet images, in the published layout.
+
+    python code/make_imagenet_c.py --imagenet /data/imagenet --out /data/imagenet-c
+
+Paper: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019.
+Data: the 50,000 validation images (https://image-net.org/download, ILSVRC2012; a login is needed).
+Writes <out>/<corruption>/<severity>/<class>/<image>.JPEG, 224 pixels, quality 85, 4:2:0, optimised:
+75 GB for all 19 corruptions × 5 severities of 50,000 images. Each image is decoded once for all of
+them. A file appears when it is complete, and the same command goes on where a run stopped; more
+corruptions and severities may be added later. eval_imagenet_c.py --imagenet_c <out> measures on
+these files what --generate --as_published measures without them.
+exit codes: 0 done; 2 something the user can mend (one sentence says what); 130 interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import PIL
+import torch
+
+from basics.errors import UserError, storage_error
+from basics.files import locked, make_folder, written_atomically
+from evaluation.batches import as_batch
+from evaluation.command_line import best_device, guarded
+from evaluation.corruption_flags import (
+    FROST_HELP,
+    IMAGENET_C,
+    choice_arguments,
+    chosen,
+    frost_source,
+)
+from evaluation.imagenet_flags import imagenet_arguments, imagenet_folder, imagenet_images
+from evaluation.progress import Progress
+from images.corruption_writing import Missing, check_space, missing_files, save_jpeg
+from images.image_set import ImageSet, class_balanced, subfolders
+from images.imagenet import classes_in
+from images.loading import decoded_batches
+from images.preprocessing import STUDY
+from predictions.identity import differences
+from stimuli.batch import Stimuli
+from stimuli.imagenet_c import PUBLISHED_QUALITY, imagenet_c
+
+RECORD = "made_by.json"
+MOST_WAITING = 512  # images in memory that wait to be written
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make the files; return the exit code."""
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: _make(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    imagenet_arguments(parser.add_argument_group("data"))
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    choice_arguments(parser.add_argument_group("which of them"), IMAGENET_C)
+    add("--limit", type=_positive, metavar="N", help="a class-balanced subset of the images")
+    add("--seed", type=int, default=0, help="of subsets and corruptions (default 0)")
+    add("--frost", metavar="DIR", help=FROST_HELP)
+    add(
+        "--quality",
+        type=_quality,
+        default=PUBLISHED_QUALITY,
+        help="of the JPEG files (default 85, as published)",
+    )
+    add("--device", help="where corruptions are made: cuda, cpu (default: the best)")
+    add("--batch_size", "--batch-size", type=_positive, default=16, help="images (default 16)")
+    add("--num_workers", "--num-workers", type=int, default=0, metavar="W",
+        help="processes that decode ahead (default 0: threads do)")  # fmt: skip
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _quality(text: str) -> int:
+    if _positive(text) > 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a JPEG quality of 1 to 100")
+    return int(text)
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    corruptions, severities = chosen(arguments, IMAGENET_C)
+    photographs, source = frost_source(arguments.frost, corruptions)
+    device = best_device(arguments.device)
+    folder = imagenet_folder(arguments)
+    images = imagenet_images(folder, classes_in(folder), arguments)
+    if arguments.limit:
+        images = class_balanced(images, arguments.limit, arguments.seed)
+    out = make_folder(arguments.out, "--out")
+    with _alone(out):
+        _keep_record(out, images, arguments, source)
+        work = missing_files(out, images, corruptions, severities)
+        count = int(work.missing.sum())
+        if count:
+            check_space(out, count)
+            # A corruption that is there for all images need not be made again.
+            needed = [rows.any() for rows in work.missing.reshape(len(corruptions), -1)]
+            lacking = tuple(c for c, some in zip(corruptions, needed, strict=True) if some)
+            stimuli = imagenet_c(lacking, severities, True, photographs, before_jpeg=True)
+            _write(work, stimuli, device, arguments)
+    total = len(images) * len(work.folders)
+    print(f"wrote {count:,} files to {out} ({total - count:,} were there)")
+    return 0
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(out / ".lock"))
+        except BlockingIOError as error:
+            raise UserError(
+                f"another process is writing into {out}: wait for it, or choose another --out"
+            ) from error
+        except OSError as error:
+            raise storage_error(error, out, "--out") from error
+        yield
+
+
+def _keep_record(
+    out: Path, images: ImageSet, arguments: argparse.Namespace, frost: str | None
+) -> None:
+    """Write down what the files are made from; raises UserError where others were begun."""
+    now: dict[str, Any] = {
+        "images": {"count": len(images), "fingerprint": images.fingerprint},
+        "seed": arguments.seed,
+        "quality": arguments.quality,
+        "frost": frost,
+        "pillow": PIL.__version__,
+    }
+    path = out / RECORD
+    if path.exists():
+        before = _read(path)
+        now["frost"] = frost or before["frost"]  # no frost is made this time
+        before["frost"] = before["frost"] or frost  # none had been made so far
+        changed = differences(before, now)
+        if changed:
+            raise UserError(
+                f"{out} holds files that were made otherwise ({'; '.join(changed)}): choose "
+                "another folder with --out, or delete this one"
+            )
+    elif subfolders(out):
+        raise UserError(
+            f"{out} holds folders that this program did not make (there is no {RECORD}): choose "
+            "another folder with --out"
+        )
+    with written_atomically(path, "--out") as file:
+        file.write((json.dumps(now, indent=2) + "\n").encode())
+
+
+def _read(record: Path) -> dict[str, Any]:
+    try:
+        return json.loads(record.read_text())
+    except ValueError as error:
+        raise UserError(
+            f"{record} cannot be read, so nobody knows what the files beside it are: choose "
+            "another folder with --out"
+        ) from error
+
+
+@torch.inference_mode()
+def _write(
+    work: Missing, stimuli: Stimuli, device: torch.device, arguments: argparse.Namespace
+) -> None:
+    """Make and write the missing files, each image decoded once."""
+    rows = {condition: row for row, condition in enumerate(work.folders)}
+    waiting: deque[Future] = deque()
+    decoded = decoded_batches(
+        work.images, (STUDY,), 0, arguments.batch_size, arguments.num_workers, pin_memory=False
+    )
+    with (
+        Progress(len(work.images), "making ImageNet-C") as progress,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for part in decoded:
+            for index, reason in part.failures:
+                raise UserError(
+                    f"the image {work.images.path(index)} cannot be used ({reason}): repair it"
+                )
+            batch = as_batch(work.images, part.views[0], part.indices, device, arguments.seed)
+            for condition, x in stimuli(batch):
+                pixels = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+                for index, picture in zip(part.indices.tolist(), pixels, strict=True):
+                    if work.missing[rows[condition], index]:
+                        path = work.folders[condition] / work.files[index]
+                        waiting.append(pool.submit(save_jpeg, path, picture, arguments.quality))
+                while len(waiting) > MOST_WAITING:
+                    waiting.popleft().result()
+            progress.update(int(part.indices[-1]) + 1)
+        while waiting:
+            waiting.popleft().result()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
