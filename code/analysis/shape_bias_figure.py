@@ -16,6 +16,7 @@ from analysis.legend import legend_below, legend_height
 from scoring.shape_bias import count_table
 
 HUMANS = "humans"
+LEGEND = 8.5  # points
 _HUMAN_COLOUR = "#a51e37"
 
 
@@ -39,7 +40,7 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
     order = biases.get(HUMANS, means).reindex(means.index).fillna(means).sort_values()
     rows = {category: row for row, category in enumerate(order.index)}
     labels = [_label(name, table) for name, table in observers.items()]
-    height = 5.6 + legend_height(labels)
+    height = 5.6 + legend_height(labels, LEGEND)
     figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
     handles = []
     for number, (name, table) in enumerate(observers.items()):
@@ -60,7 +61,7 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
         )  # fmt: skip
         handles.append(points)
     _dress(axes, list(order.index))
-    legend_below(figure, handles, labels, "in brackets: shape bias")
+    legend_below(figure, handles, labels, "in brackets: shape bias", LEGEND)
     save(figure, paths)
 
 

@@ -20,6 +20,7 @@ from stimuli.spectral import CLEAN, CUTOFFS, HIGHPASS, LOWPASS
 
 _SIDE = 224  # pixels; pictures much smaller than this are enlarged
 _GAP = 10  # pixels between pictures
+_MOST_ROWS = 10  # of corruptions in one block
 _FONT_ON_PAPER = 6.5  # points, where the figure is as wide as a page
 
 
@@ -28,7 +29,8 @@ class Layout:
     """Where each condition is, and what the rows and columns are called.
 
     original: the condition shown once, at the left, halfway up. grid: rows of conditions from the
-    top; None leaves a cell empty. columns: what the column labels are values of.
+    top; None leaves a cell empty. columns: what the column labels are values of. inner_labels: row,
+    column and text of labels at the right of empty cells, for what stands to the right of them.
     """
 
     original: str
@@ -37,6 +39,7 @@ class Layout:
     row_labels: tuple[str, ...]
     column_labels: tuple[str, ...]
     columns: str
+    inner_labels: tuple[tuple[int, int, str], ...] = ()
 
 
 def spectral_layout() -> Layout:
@@ -64,16 +67,27 @@ def critical_band_layout() -> Layout:
 
 
 def corruption_layout(corruptions: tuple[str, ...], severities: tuple[int, ...]) -> Layout:
-    """Return a row per corruption and a column per severity."""
+    """Return a row per corruption and a column per severity; of many corruptions, two blocks."""
+    rows = len(corruptions) if len(corruptions) <= _MOST_ROWS else -(-len(corruptions) // 2)
+    blocks = [corruptions[:rows], corruptions[rows:]] if rows < len(corruptions) else [corruptions]
+    grid: list[list[str | None]] = [[] for _ in range(rows)]
+    for number, block in enumerate(blocks):
+        for row, cells in enumerate(grid):
+            name = block[row] if row < len(block) else None
+            cells += [None] * bool(number)
+            cells += [name and corruption_condition(name, s) for s in severities]
+    labels = [[name.replace("_", "\n") for name in block] for block in blocks]
+    values = tuple(map(str, severities))
     return Layout(
         original=CLEAN,
         original_label="clean",
-        grid=tuple(
-            tuple(corruption_condition(name, s) for s in severities) for name in corruptions
-        ),
-        row_labels=tuple(name.replace("_", " ") for name in corruptions),
-        column_labels=tuple(str(severity) for severity in severities),
+        grid=tuple(map(tuple, grid)),
+        row_labels=tuple(labels[0]),
+        column_labels=values if len(blocks) == 1 else (*values, "", *values),
         columns="severity",
+        inner_labels=tuple(
+            (row, len(severities), name) for block in labels[1:] for row, name in enumerate(block)
+        ),
     )
 
 
@@ -122,7 +136,8 @@ def _planned(layout: Layout, height: int, width: int) -> _Plan:
     step = (width * times + _GAP, height * times + _GAP)
     # As the figure is scaled down to the page, so are the letters: here, they are that much larger.
     line = _FONT_ON_PAPER / 72 * (columns + 1) * step[0] / PAGE_WIDTH
-    left = _GAP + step[0] + round(1.7 * line)
+    lines = 1 + max(label.count("\n") for label in layout.row_labels)
+    left = _GAP + step[0] + round((0.5 + 1.2 * lines) * line)
     top = _GAP + round(2.8 * line)
     size = (left + columns * step[0], top + rows * step[1])
     return _Plan(times, step, line, left, top, size)
@@ -154,6 +169,9 @@ def _label(figure: Figure, plan: _Plan, layout: Layout, middle: tuple[int, int])
     for row, label in enumerate(layout.row_labels):
         y = plan.corner(row, 0)[1] + height / 2
         _write(figure, plan, plan.left - 0.5 * plan.line, y, label, rotation=90)
+    for row, column, label in layout.inner_labels:
+        x, y = plan.corner(row, column + 1)
+        _write(figure, plan, x - 0.5 * plan.line, y + height / 2, label, rotation=90)
 
 
 def _write(figure: Figure, plan: _Plan, x: float, y: float, text: str, rotation: float = 0) -> None:
@@ -162,4 +180,5 @@ def _write(figure: Figure, plan: _Plan, x: float, y: float, text: str, rotation:
     figure.text(
         x / plan.size[0], 1 - y / plan.size[1], text, fontsize=plan.line * 72 / DPI,
         rotation=rotation, horizontalalignment=ends[0], verticalalignment=ends[1],
+        multialignment="center",
     )  # fmt: skip

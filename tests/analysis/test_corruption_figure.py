@@ -115,5 +115,17 @@ def test_any_number_of_models_fits_on_the_page(tmp_path, kept, count):
 def test_the_layout_of_the_panel_has_a_row_per_corruption():
     layout = corruption_layout(("fog", "gaussian_noise"), (1, 5))
     assert layout.grid == (("fog_1", "fog_5"), ("gaussian_noise_1", "gaussian_noise_5"))
-    assert layout.row_labels == ("fog", "gaussian noise") and layout.column_labels == ("1", "5")
+    assert layout.row_labels == ("fog", "gaussian\nnoise") and layout.column_labels == ("1", "5")
     assert layout.original == "clean"
+
+
+def test_many_corruptions_stand_in_two_blocks_each_condition_once():
+    names = tuple(f"corruption_{letter}" for letter in "abcdefghijklm")
+    layout = corruption_layout(names, (1, 3))
+    assert len(layout.grid) == len(layout.row_labels) == 7
+    assert all(len(row) == len(layout.column_labels) == 5 for row in layout.grid)
+    shown = [cell for row in layout.grid for cell in row if cell]
+    assert sorted(shown) == sorted(f"{name}_{severity}" for name in names for severity in (1, 3))
+    for row, column, label in layout.inner_labels:
+        assert layout.grid[row][column] is None
+        assert layout.grid[row][column + 1] == f"{label}_1".replace("\n", "_")
