@@ -15,8 +15,11 @@ demo: $(VENV)/installed
 	$(RUN) code/eval_shape_bias.py --model $(MODELS) --stimuli $(MINIATURE)/cue-conflict --results $(RESULTS)
 	$(RUN) code/eval_spectral.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
 	$(RUN) code/eval_criticalband.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
-	@echo "The figures are $(RESULTS)/imagenet_shape_bias/shape_bias.png, imagenet_spectral/spectral.png"
-	@echo "and imagenet_criticalband/critical_band.png, the stimuli example_stimuli.png beside the last two"
+	$(RUN) code/eval_imagenet_c.py --model $(MODELS) --generate --imagenet $(MINIATURE) \
+		--severities 1 3 5 --limit 48 --results $(RESULTS)
+	@echo "The figures are $(RESULTS)/imagenet_shape_bias/shape_bias.png, imagenet_spectral/spectral.png,"
+	@echo "imagenet_criticalband/critical_band.png and imagenet_c_generated/severities.png; the stimuli are"
+	@echo "in example_stimuli.png beside the last three"
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest

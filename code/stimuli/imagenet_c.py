@@ -66,7 +66,6 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 # Where the published files were made otherwise than their definition says.
 PUBLISHED_OTHERWISE: dict[str, Corruption] = {
-    "glass_blur": partial(glass_blur, published=True),
     "motion_blur": partial(motion_blur, published=True),
     "zoom_blur": partial(zoom_blur, published=True),
 }

@@ -24,7 +24,7 @@ from stimuli.corruptions.frost_textures import load_frost
 from stimuli.imagenet_c import imagenet_c
 
 FEW = ("--corruptions", "gaussian_noise", "contrast", "frost", "--severities", "1", "5")
-BLURS = ("glass_blur", "motion_blur", "zoom_blur")  # were published otherwise than defined
+BLURS = ("glass_blur", "motion_blur", "zoom_blur")  # the last two were published otherwise
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""Glass blur of ImageNet-C: neighbouring pixels exchanged at random between two Gaussian blurs.
+"""Glass blur of ImageNet-C: pixels replaced by neighbours at random, between two Gaussian blurs.
 
-Source: Hendrycks & Dietterich, ICLR 2019, and its published code. The exchanges are a scan: each
-one sees the pixels where the ones before have left them. Here they are done exactly so, many at a
-time. An exchange at a pixel touches no other pixel than those from Δ before to Δ - 1 behind it, in
-rows and columns; so the exchanges at (row r, column c), (r + 1, c - 2Δ), (r + 2, c - 4Δ), … of the
+Source: Hendrycks & Dietterich, ICLR 2019, and its published code. The replacements are a scan:
+each one sees the pixels as the ones before have left them. Here they are done exactly so, many at a
+time. One at a pixel touches no other pixel than those from Δ before to Δ - 1 behind it, in
+rows and columns; so those at (row r, column c), (r + 1, c - 2Δ), (r + 2, c - 4Δ), … of the
 scan are independent of each other, and the wave that goes through all of these, one column further
-at a time, meets every two exchanges that do depend on each other in the scan's order. The next
+at a time, meets every two that do depend on each other in the scan's order. The next
 iteration follows in the same wave, a few rows behind.
 """
 
@@ -23,14 +23,16 @@ GLASS_BLUR = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))
 _TOGETHER = 16  # images whose index maps go through the waves at a time
 
 
-def glass_blur(batch: Batch, severity: int, published: bool = False) -> torch.Tensor:
+def glass_blur(batch: Batch, severity: int, exchange: bool = False) -> torch.Tensor:
     """Return the images as through frosted glass, (B, 3, H, W) float32 in [0, 1].
 
     A Gaussian blur, cut to 8 bits; then, in each iteration, the pixels of rows and columns from
-    size - Δ down to Δ + 1 change places with the pixel at an offset drawn uniformly from
-    {-Δ … Δ - 1}², in scan order; then the same blur again (truncated at 4σ, nearest border).
-    published: as in the published files. The published code means to exchange two pixels, but
-    its NumPy assignment copies the neighbour and loses the pixel itself.
+    size - Δ down to Δ + 1 are replaced by the one at an offset drawn uniformly from {-Δ … Δ - 1}²,
+    in scan order; then the same blur again (truncated at 4σ, nearest border).
+    exchange: let the two pixels change places. That is what the published code means to do; but its
+    NumPy assignment copies the neighbour and loses the pixel itself, so that the published images
+    are copies. Exchanged pixels travel along with the scan: a much stronger corruption at severity
+    1 (of 400 photographs a MobileNetV2 knows 30 % instead of 56 %, and at severity 2 more again).
     """
     sigma, reach, iterations = GLASS_BLUR[severity - 1]
     blurred = quantised(gaussian_blurred(batch.pixels.contiguous(), sigma, 4, "nearest"))
@@ -46,7 +48,7 @@ def glass_blur(batch: Batch, severity: int, published: bool = False) -> torch.Te
             )
             for name in batch.names[start : start + _TOGETHER]
         ]
-        places.append(scattered((height, width), reach, np.stack(offsets), not published))
+        places.append(scattered((height, width), reach, np.stack(offsets), exchange))
     sources = torch.from_numpy(np.concatenate(places)).to(blurred.device)
     moved = blurred.flatten(2).gather(2, sources.unsqueeze(1).expand(-1, 3, -1))
     return gaussian_blurred(moved.view(blurred.shape), sigma, 4, "nearest")
@@ -66,12 +68,12 @@ def drawn_offsets(
 
 
 def scattered(
-    size: tuple[int, int], reach: int, offsets: np.ndarray, exchange: bool = True
+    size: tuple[int, int], reach: int, offsets: np.ndarray, exchange: bool = False
 ) -> np.ndarray:
     """Return where the pixels of each place come from, (B, H * W) int64 places in scan lines.
 
-    offsets: (B, iterations, rows, columns) of drawn_offsets. exchange: False copies the neighbour
-    instead of exchanging the two. Exactly what the scan gives.
+    offsets: (B, iterations, rows, columns) of drawn_offsets. exchange: see glass_blur. Exactly what
+    the scan gives.
     """
     count, pixels = len(offsets), size[0] * size[1]
     order, here, ends = _waves(size, reach, offsets.shape[1:])
