@@ -112,7 +112,7 @@ def imagenet_c(
         for name, severity in chosen:
             x = quantised(functions[name](batch, severity))
             if as_published and not before_jpeg:
-                x = jpeg(x, PUBLISHED_QUALITY, optimize=True)
+                x = jpeg(x, PUBLISHED_QUALITY)
             yield condition_name(name, severity), x
 
     return stimuli
