@@ -1,6 +1,6 @@
 """Accuracy when only the low, or only the high, spatial frequencies of an image remain."""
 
-from math import ceil, nan
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.drawing import PAGE_WIDTH, colour, letter_width, line_style, marker, save, wrapped
+from analysis.drawing import PAGE_WIDTH, colour, line_style, marker, save
+from analysis.legend import legend_below, legend_height
 from analysis.spectral import MEAN_CUTOFFS, PREFIX
 from scoring.metric import Metric
 from stimuli.spectral import CLEAN, CUTOFFS, HIGHPASS, LOWPASS
@@ -21,7 +22,6 @@ _PANELS = {
     "high-pass: the highest frequencies are kept": HIGHPASS,
 }
 _FONT = 7.5  # points
-_LEGEND_FONT = 6.5
 _MANY = 8  # models; above, everything is drawn finer
 
 
@@ -33,9 +33,8 @@ def spectral_figure(models: dict[str, dict[str, Metric]], paths: list[Path]) -> 
     """
     many = len(models) > _MANY
     biased = any(_bias(metrics) is not None for metrics in models.values())
-    labels, columns = _legend_labels([_label(name, models[name]) for name in models])
-    lines = sum(label.count("\n") + 1 for label in labels)
-    height = (3.8 if many else 3.0) + ceil(lines / columns) * 1.5 * _LEGEND_FONT / 72
+    labels = [_label(name, models[name]) for name in models]
+    height = (3.6 if many else 2.8) + legend_height(labels)
     figure, panels = plt.subplots(
         1, 2, figsize=(PAGE_WIDTH, height), sharey=True, layout="constrained"
     )
@@ -44,7 +43,7 @@ def spectral_figure(models: dict[str, dict[str, Metric]], paths: list[Path]) -> 
             _draw(axes, number, metrics, conditions, many)
         _dress(axes, title, biased)
     panels[0].set_ylabel("top-1 accuracy (%)", fontsize=_FONT + 1)
-    _add_legend(figure, labels, columns, biased, many)
+    _add_legend(figure, labels, biased, many)
     save(figure, paths)
 
 
@@ -56,19 +55,6 @@ def _label(name: str, metrics: dict[str, Metric]) -> str:
     """Return the model's name, with its spectral bias where it is known."""
     bias = _bias(metrics)
     return name if bias is None else f"{name} ({bias:.3f})"
-
-
-def _legend_labels(labels: list[str]) -> tuple[list[str], int]:
-    """Return the labels, in several lines where they must, and the legend's columns."""
-    letter, handle = letter_width(labels, _LEGEND_FONT), 0.47  # inches
-    room = {columns: int((PAGE_WIDTH / columns - handle) / letter) for columns in (4, 3, 2)}
-    longest = max(map(len, labels))
-    fitting = [columns for columns in room if room[columns] >= longest]
-    # Long names are wrapped rather than given a page each.
-    columns = fitting[0] if fitting else 2
-    if len(labels) > _MANY:
-        columns = max(columns, 3)
-    return [wrapped(label, room[columns]) for label in labels], min(columns, len(labels))
 
 
 def _draw(
@@ -110,15 +96,9 @@ def _dress(axes: Axes, title: str, biased: bool) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _add_legend(figure: Figure, labels: list[str], columns: int, biased: bool, many: bool) -> None:
+def _add_legend(figure: Figure, labels: list[str], biased: bool, many: bool) -> None:
     handles = [Line2D([], [], **_style(number, many)) for number in range(len(labels))]
     title = "light bands: 95 % intervals; dashed across: accuracy on unfiltered images"
     if biased:
         title = f"model (spectral bias, from the shaded cutoffs); {title}"
-    legend = figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, frameon=False,
-        fontsize=_LEGEND_FONT, title=title, title_fontsize=_FONT, handlelength=3,
-        columnspacing=1.2,
-    )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a model's name may have dollars in it
+    legend_below(figure, handles, labels, title)

@@ -1,8 +1,9 @@
-"""Progress of transfers: a bar on a terminal, plain lines in a log."""
+"""Progress on long work: a bar on a terminal, plain lines in a log."""
 
 import sys
 import time
 from types import TracebackType
+from typing import Self
 
 from tqdm import tqdm
 
@@ -26,7 +27,7 @@ class Meter:
         self.done = done
         self.begun = self.said = time.monotonic()
 
-    def __enter__(self) -> "Meter":
+    def __enter__(self) -> Self:
         """Return self."""
         return self
 
@@ -54,9 +55,13 @@ class Meter:
             return f"{self.done:,} {self.unit}"
         if not self.total:
             return f"{size(self.done)}, {size(rate)}/s"
-        seconds = (self.total - self.done) / rate if rate else 0
-        left = f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s"
-        return f"{size(self.done)} of {size(self.total)}, {size(rate)}/s, {left} left"
+        remaining = left((self.total - self.done) / rate if rate else 0)
+        return f"{size(self.done)} of {size(self.total)}, {size(rate)}/s, {remaining}"
+
+
+def left(seconds: float) -> str:
+    """Return a remaining time as people read it: "28 s left", "5 min left"."""
+    return (f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s") + " left"
 
 
 def size(count: float) -> str:

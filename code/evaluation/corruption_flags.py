@@ -30,7 +30,8 @@ IMAGENET_C = CorruptionSet(
     name="ImageNet-C",
     key="imagenet-c",
     flag="--imagenet_c",
-    where="https://zenodo.org/records/2235448 (blur, digital, extra, noise and weather.tar)",
+    where="https://zenodo.org/records/2235448 (blur, digital, extra, noise and weather.tar), or "
+    "made from ImageNet's images with --generate",
     corruptions=tuple(CORRUPTIONS),
     subsets={"15": tuple(STANDARD), **{name: tuple(GROUPS[name]) for name in GROUPS}},
     groups=tuple(GROUPS),

@@ -57,7 +57,8 @@ IMAGENET_CBAR = CorruptionSet(
     name="ImageNet-C-bar",
     key="imagenet-cbar",
     flag="--imagenet_cbar",
-    where="https://dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz",
+    where="https://dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz, or with: "
+    "python code/download.py imagenet-c-bar",
     corruptions=tuple(_CBAR_LEVELS),
     levels=_CBAR_LEVELS,
 )
