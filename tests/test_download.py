@@ -342,7 +342,9 @@ def test_a_process_killed_while_unpacking_leaves_no_data_set_and_the_next_comple
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_process_says_that_the_same_command_goes_on(run, catalogue, to, site, how):
     site.piece, site.pause = 2_000, 0.05
-    process = in_process(catalogue, to, "set-a")
+    # A shell's background job, as which these tests may run, begins with SIGINT ignored.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    process = in_process(catalogue, to, "set-a", before=heeding)
     until(lambda: list(to.glob("archives/a.tar.*.part")))
     process.send_signal(how)
     _, err = process.communicate(timeout=60)

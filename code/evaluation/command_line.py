@@ -39,7 +39,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         "or path/to/file.py:factory; RUNNAME=MODEL names the results",
     )
     group = parser.add_argument_group("what is measured (recorded; changing it needs --overwrite)")
-    group.add_argument("--limit", type=_positive, metavar="N", help="a class-balanced subset")
+    group.add_argument(
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help="a class-balanced subset of N images; where the files show conditions, N of each, the "
+        "same ones if they are there in all",
+    )
     group.add_argument("--seed", type=int, default=0, help="of subsets and noise (default 0)")
     group.add_argument(
         "--precision",
