@@ -75,8 +75,12 @@ def imagenet_p(
     that lacks one of the ten, is refused unless `partial`. Raises UserError for any other layout.
     """
     folder = existing_folder(root, "the ImageNet-P folder", "--imagenet_p")
-    found = {p: place for p in perturbations or PERTURBATIONS if (place := _place(folder, p))}
-    missing = [name for name in perturbations or PERTURBATIONS if name not in found]
+    # In one order, whatever the order of asking: it is a part of what the result is.
+    asked = {*(perturbations or PERTURBATIONS)}
+    wanted = [name for name in PERTURBATIONS if name in asked]
+    wanted += sorted(asked - {*PERTURBATIONS})
+    found = {name: place for name in wanted if (place := _place(folder, name))}
+    missing = [name for name in wanted if name not in found]
     if not found:
         raise UserError(_wrong_layout(folder, missing))
     if missing and (perturbations or not partial):
