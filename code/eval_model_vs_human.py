@@ -20,7 +20,7 @@ from pathlib import Path
 
 from analysis.model_vs_human_files import model_vs_human_files
 from evaluation.benchmark import Benchmark, Finished
-from evaluation.decisions import among_categories, categories_of
+from evaluation.decisions import among_categories
 from evaluation.session import main
 from images.model_vs_human import DATA_SETS, locate_stimuli, model_vs_human
 from images.preprocessing import READY_224
@@ -34,6 +34,7 @@ def arguments(group):
     group.add_argument("--stimuli", metavar="DIR", help="else $BVG_MODEL_VS_HUMAN, else downloaded")
     group.add_argument("--datasets", nargs="+", choices=[*DATA_SETS], default=[*DATA_SETS],
                        metavar="NAME", help=f"default: {', '.join(DATA_SETS)}")  # fmt: skip
+    group.add_argument("--partial", action="store_true", help="measure those that are there")
     group.add_argument("--humans", metavar="DIR", help="<data set>/*.csv; else downloaded, or none")
 
 
@@ -57,8 +58,8 @@ def files(finished: list[Finished], args, example) -> list[Path]:
 MODEL_VS_HUMAN = Benchmark(
     name="imagenet_model_vs_human",
     arguments=arguments,
-    locate=lambda args: locate_stimuli(args.stimuli, args.datasets),
-    images=lambda root, classes, args: model_vs_human(root, categories_of(classes), args.datasets),
+    locate=lambda args: locate_stimuli(args.stimuli, args.datasets, args.partial),
+    images=lambda root, classes, args: model_vs_human(root, classes, args.datasets),
     stimuli=unchanged,
     decision=among_categories,
     decision_columns=("answer_max",),

@@ -12,6 +12,7 @@ from basics.files import make_folder
 from evaluation import command_line
 from evaluation.batches import check_stimuli, example_of, save_stimuli
 from evaluation.benchmark import Benchmark, Finished
+from evaluation.decisions import Decision, among_all_classes
 from evaluation.entrants import Entrant, load_entrants
 from evaluation.loop import Member, run
 from evaluation.progress import Progress
@@ -55,6 +56,7 @@ class _Task:
 
     benchmark: Benchmark
     images: ImageSet
+    decide: Decision
     recipe: Recipe  # of its stimuli
 
 
@@ -86,7 +88,7 @@ def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
             for task in tasks
         ]
         for task, results in zip(tasks, opened, strict=True):
-            finished = _measure(task.benchmark, arguments, settings, task.images, results)
+            finished = _measure(task, arguments, settings, results)
             example = partial(example_of, *task.recipe)
             for path in task.benchmark.files(finished, arguments, example):
                 print(f"wrote {path}")
@@ -110,27 +112,25 @@ def _task(
     if arguments.limit:
         images = class_balanced(images, arguments.limit, arguments.seed)
     recipe = (images, views[0], benchmark.stimuli, settings.device, settings.seed)
-    return _Task(benchmark, images, recipe)
+    decision = benchmark.decision if entrants else among_all_classes  # which nobody will ask
+    return _Task(benchmark, images, decision(classes, images), recipe)
 
 
 def _measure(
-    benchmark: Benchmark,
-    arguments: argparse.Namespace,
-    settings: Settings,
-    images: ImageSet,
-    results: list[Result],
+    task: _Task, arguments: argparse.Namespace, settings: Settings, results: list[Result]
 ) -> list[Finished]:
     """Do what is missing, and return every model's result."""
+    benchmark, images = task.benchmark, task.images
     missing = [result for result in results if not announce(result, len(images))]
     mode = resolve_mode(arguments.wandb) if missing else "disabled"
     trackers = {result.entrant.name: Tracker(mode, arguments.results) for result in missing}
     for result in missing:
         trackers[result.entrant.name].start(benchmark.name, result.entrant.name, result.identity)
-    decide = benchmark.decision(results[0].entrant.classes, images)
     # About as many frames at a time as it would be images.
     settings = replace(settings, batch_size=max(1, settings.batch_size // benchmark.frames))
     members = [
-        Member(r.entrant.name, r.entrant.model, decide, r.entrant.view, r.store) for r in missing
+        Member(r.entrant.name, r.entrant.model, task.decide, r.entrant.view, r.store)
+        for r in missing
     ]
     with Progress(len(images), benchmark.name) as progress:
         counters = run(images, members, benchmark.stimuli, settings, progress.update)

@@ -14,6 +14,7 @@ import numpy as np
 
 from basics.errors import UserError
 from basics.fetch import cache_folder
+from images.categories import CATEGORIES
 from images.cue_conflict import cue_conflict
 from images.image_set import ImageSet, existing_folder, image_files, in_class_folders, subfolders
 
@@ -102,10 +103,10 @@ def _key(condition: str) -> str | float:
         return condition.casefold()
 
 
-def locate_stimuli(given: str | None, names: Sequence[str]) -> Path:
+def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = False) -> Path:
     """Return the folder with the data sets: `given`, $BVG_MODEL_VS_HUMAN or the downloaded one.
 
-    Raises UserError when it is none, or lacks one of the data sets in `names`.
+    Raises UserError when it is none, or lacks one (if `partial`, all) of the data sets in `names`.
     """
     chosen = given or os.environ.get("BVG_MODEL_VS_HUMAN")
     downloaded = cache_folder() / "data" / "model-vs-human"
@@ -117,10 +118,10 @@ def locate_stimuli(given: str | None, names: Sequence[str]) -> Path:
     if not here:
         raise UserError(_wrong_folder(folder))
     missing = [name for name in names if name not in here]
-    if missing:
+    if len(missing) == len(names) or (missing and not partial):
         raise UserError(
             f"{folder} lacks the data set(s) {', '.join(missing)}: {_REMEDY}, or measure those "
-            f"that are there with --datasets {' '.join(here)}"
+            f"that are there with --partial (or --datasets {' '.join(here)})"
         )
     return folder
 
@@ -141,15 +142,18 @@ def _wrong_folder(folder: Path) -> str:
 
 
 def model_vs_human(root: Path, classes: tuple[str, ...], names: Iterable[str]) -> ImageSet:
-    """Return the images of the data sets in `names`, data set after data set.
+    """Return the images of those data sets in `names` that are there, data set after data set.
 
-    root: the folder that holds them. classes: the 16 categories. Conditions are named
+    root: the folder that holds them. classes: those of the models; if there are 16 they are the
+    categories, else the entry-level ones are. Conditions are named
     `<data set>/<condition>`, images `<data set>/<path inside>`; labels are categories, as indices
     into `classes`, and so is the column `texture` (-1 but for cue-conflict stimuli). Another number
     of images than published is noted in the result, not refused.
     Raises UserError when folders or names are not of the published layout.
     """
-    parts = {name: _data_set(root, name, classes) for name in DATA_SETS if name in {*names}}
+    classes = classes if len(classes) == len(CATEGORIES) else CATEGORIES
+    parts = {name: _data_set(root, name, classes) for name in DATA_SETS
+             if name in {*names} and (root / name).is_dir()}  # fmt: skip
     counts = {name: len(part.files) for name, part in parts.items()}
     partial = {
         name: {"images": count, "expected_images": DATA_SETS[name].images}

@@ -89,8 +89,14 @@ def test_missing_data_sets_are_named_with_both_remedies(tmp_path):
     sentence = refusal(locate_stimuli, str(tmp_path), ["edge", "colour", "rotation"])
     assert "lacks the data set(s) colour, rotation:" in sentence
     assert "python code/download.py model-vs-human" in sentence
-    assert sentence.endswith("--datasets edge sketch")
+    assert sentence.endswith("with --partial (or --datasets edge sketch)")
     assert locate_stimuli(str(tmp_path), ["sketch", "edge"]) == tmp_path
+    assert locate_stimuli(str(tmp_path), ["edge", "colour"], partial=True) == tmp_path
+    assert "lacks the data set(s) colour" in refusal(
+        locate_stimuli, str(tmp_path), ["colour"], True
+    )
+    images = model_vs_human(tmp_path, CATEGORIES, ["edge", "colour"])
+    assert {condition.partition("/")[0] for condition in images.conditions} == {"edge"}
 
 
 def test_the_folder_comes_from_the_flag_the_variable_or_the_cache(tmp_path, monkeypatch):
