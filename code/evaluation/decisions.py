@@ -11,9 +11,8 @@ import torch
 
 from basics.errors import UserError
 from images.categories import CATEGORIES, CATEGORY_INDICES
-from images.image_set import ImageSet
+from images.image_set import RESTRICTED, ImageSet
 from images.imagenet import are_imagenet
-from images.variants import RESTRICTED
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image

@@ -11,8 +11,7 @@ from evaluation.benchmark import Benchmark, Finished
 from evaluation.entrants import Entrant
 from evaluation.summary import summarise
 from evaluation.tracking import Tracker
-from images.image_set import ImageSet
-from images.variants import RESTRICTED
+from images.image_set import RESTRICTED, ImageSet
 from predictions.store import ResultFolder
 from predictions.table import read_predictions, schema
 from scoring.metric import Metric

@@ -13,6 +13,7 @@ from PIL import Image
 from basics.errors import UserError
 
 Reader = Callable[[Path], list[Image.Image]]
+RESTRICTED = "restricted_to"  # the note that lists the classes among which a model is to answer
 MOST_SIZES = 100_000  # files whose size a fingerprint asks for: on a network drive 100 s
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from basics.errors import UserError
-from images.image_set import ImageSet, existing_folder, image_files, subfolders
+from images.image_set import RESTRICTED, ImageSet, existing_folder, image_files, subfolders
 from images.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes
 from images.layouts import (
     check_answerable,
@@ -22,7 +22,6 @@ from images.variant_table import VARIANTS, Variant
 
 _WNID = re.compile(r"n\d{8}")
 _NUMBER = re.compile(r"[0-9]{1,4}")
-RESTRICTED = "restricted_to"  # the note that lists the classes among which a model is to answer
 _OTHER_V2 = ("threshold", "top-images")  # the two further sets of Recht et al.
 
 
