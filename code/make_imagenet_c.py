@@ -197,7 +197,7 @@ def _write(
                     f"the image {work.images.path(index)} cannot be used ({reason}): repair it"
                 )
             batch = as_batch(work.images, part.views[0], part.indices, device, arguments.seed)
-            for condition, x in stimuli(batch):
+            for condition, x, *_ in stimuli(batch):
                 pixels = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
                 for index, picture in zip(part.indices.tolist(), pixels, strict=True):
                     if work.missing[rows[condition], index]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 
@@ -19,12 +20,11 @@ COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.2  # inches; one and two columns of a paper
 # Okabe & Ito's colours, which people with colour-vision deficiencies can tell apart.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#666666", "#000000")
 _MARKERS = "osD^vP<>Xhp*"
-_LINES = (
+LineStyle = Literal["-"] | tuple[int, tuple[float, ...]]
+_LINES: tuple[LineStyle, ...] = (
     "-", (0, (6, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (3, 3)), (0, (5, 1, 1, 1, 1, 1)),
     (0, (1, 3)),
 )  # fmt: skip
-
-LineStyle = str | tuple[int, tuple[float, ...]]
 
 
 def colour(number: int) -> str:

@@ -85,7 +85,7 @@ def _save(path: Path, picture: np.ndarray) -> None:
         Image.fromarray((picture * 255).round().astype(np.uint8)).save(file, "PNG")
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _one_by_one(
     images: ImageSet,
     view: Preprocessing,
@@ -107,7 +107,7 @@ def _one_by_one(
         positions = decoded.indices.repeat_interleave(decoded.frames)
         batch = as_batch(images, decoded.views[0], positions, device, seed)
         frames: list[Example] = [{} for _ in positions]
-        for made, x in stimuli(batch):
+        for made, x, *_ in stimuli(batch):
             for example, stimulus in zip(frames, x, strict=True):
                 example[condition_of(images, index, made)] = _picture(stimulus)
         yield batch.names[0], frames

@@ -8,6 +8,8 @@ from typing import Any
 
 from evaluation.batches import Example
 from evaluation.decisions import Decision
+from evaluation.entrants import Entrant
+from evaluation.settings import Settings
 from images.image_set import ImageSet
 from images.preprocessing import STUDY, Preprocessing
 from predictions.store import PREDICTIONS
@@ -37,6 +39,11 @@ def no_files(
     return []
 
 
+def no_remarks(metrics: dict[str, Metric]) -> list[str]:
+    """Return no sentence: there is nothing in the metrics that a reader should be warned of."""
+    return []
+
+
 def as_declared(benchmark: "Benchmark", arguments: argparse.Namespace) -> Sequence["Benchmark"]:
     """Return the benchmark alone, as the script declares it."""
     return (benchmark,)
@@ -56,12 +63,17 @@ class Benchmark:
     headline: the metrics that the printed table shows.
     preprocessing: what makes the crops; STUDY lets the user choose each model's own instead.
     protocol: what else must be the same for two runs to be one result.
-    decision_columns: what the decision adds to the predictions.
+    decision_columns: what the decision, or the stimuli, add to the predictions.
+    float_columns: those that are not whole numbers.
     files: writes what belongs to the benchmark besides (decision tables, figures); returns them.
         Its last argument makes one image's stimuli, for a figure that shows them.
     configure: the benchmarks that the arguments ask for, made from this one: each has a result
         folder of its own, and all are measured with the same models.
     frames: how many frames a file holds as a rule (1: files are images).
+    against: entrant, images, settings, arguments → stimuli made against that model, instead of
+        `stimuli`, which all models share.
+    pool: how many batches the stimuli are given at once.
+    remarks: a model's metrics → sentences about them that are printed below the table.
     """
 
     name: str
@@ -75,8 +87,12 @@ class Benchmark:
     preprocessing: Preprocessing = STUDY
     protocol: dict[str, Any] = field(default_factory=dict)
     decision_columns: tuple[str, ...] = ()
+    float_columns: tuple[str, ...] = ()
     files: Callable[[list[Finished], argparse.Namespace, Callable[[], Example]], list[Path]] = (
         no_files
     )
     configure: Callable[["Benchmark", argparse.Namespace], Sequence["Benchmark"]] = as_declared
     frames: int = 1
+    against: Callable[[Entrant, ImageSet, Settings, argparse.Namespace], Stimuli] | None = None
+    pool: int = 1
+    remarks: Callable[[dict[str, Metric]], list[str]] = no_remarks

@@ -22,7 +22,7 @@ from images.corruption_folders import (
 )
 from images.image_set import ImageSet, existing_folder
 from scoring.corruptions import corruption_errors, corruption_means
-from stimuli.batch import CLEAN, Batch, Stimuli
+from stimuli.batch import CLEAN, Batch, Stimuli, Stimulus
 from stimuli.corruptions.frost_textures import load_frost
 from stimuli.imagenet_c import CORRUPTIONS, GROUPS, STANDARD, imagenet_c
 
@@ -176,7 +176,7 @@ def generated(arguments: argparse.Namespace) -> tuple[Stimuli | None, dict[str, 
     return partial(clean_first, corrupted), protocol
 
 
-def clean_first(corrupted: Stimuli, batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
+def clean_first(corrupted: Stimuli, batch: Batch) -> Iterator[Stimulus]:
     """Yield the images as they are, then corrupted."""
     made = corrupted(batch)
     first = next(made)  # before anything is yielded, so that what it refuses is refused at once

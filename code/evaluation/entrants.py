@@ -50,10 +50,8 @@ def load_entrants(
             raise UserError(
                 f"two models are called {name!r}: name the results apart with RUNNAME=MODEL"
             )
-    options = CheckpointOptions(
-        arguments.arch, arguments.mean, arguments.std, arguments.weights_dir
-    )
-    entrants = [_entrant(name, spec, options, settings, view) for name, spec in named]
+    options = checkpoint_options(arguments)
+    entrants = [load_entrant(name, spec, options, settings, view) for name, spec in named]
     for entrant in entrants[1:]:
         if entrant.classes != entrants[0].classes:
             raise UserError(
@@ -63,13 +61,19 @@ def load_entrants(
     return entrants
 
 
-def _entrant(
+def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
+    """Return what the flags say of checkpoints."""
+    return CheckpointOptions(arguments.arch, arguments.mean, arguments.std, arguments.weights_dir)
+
+
+def load_entrant(
     name: str,
     spec: str,
     options: CheckpointOptions,
     settings: Settings,
     view: Preprocessing | None,
 ) -> Entrant:
+    """Return the model `spec` on the device, under `name`; see load_entrants."""
     model = load_model(spec, options)
     origin = {"spec": spec, **getattr(model, "origin", {})}
     identity = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
@@ -95,7 +99,7 @@ def _portable(spec: str) -> str:
     return spec
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _classes(
     name: str, model: nn.Module, view: Preprocessing, settings: Settings
 ) -> tuple[str, ...]:

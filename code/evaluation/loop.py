@@ -2,8 +2,9 @@
 
     for batch: for (condition, x) in stimuli(batch): for model: decide(model(x))
 
-Memory is bounded by one batch under all of its conditions, and by the answers (some bytes per image
-and condition) since the last chunk; never by the data set.
+Where stimuli are made against a model (adversarial images), each model has its own. Memory is
+bounded by one batch under all of its conditions, and by the answers (some bytes per image and
+condition) since the last chunk; never by the data set.
 """
 
 import time
@@ -27,7 +28,7 @@ from images.loading import Decoded, decoded_batches
 from images.preprocessing import Preprocessing
 from model_zoo.normalized import NormalizedModel
 from predictions.store import ResultFolder
-from stimuli.batch import Stimuli
+from stimuli.batch import Stimuli, Stimulus
 
 CHUNK_IMAGES = 256  # a chunk is written after so many images,
 CHUNK_SECONDS = 10.0  # or after so long
@@ -42,6 +43,7 @@ class Member:
     decide: Decision
     view: Preprocessing
     store: ResultFolder
+    stimuli: Stimuli | None = None  # made for this model alone; None: those of the pass
     rows: list[Columns] = field(default_factory=list)
 
 
@@ -116,7 +118,7 @@ class _Pass:
                 return
             queued = (batch, answers)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: gradient attacks are among the stimuli
     def _answers(self, decoded: Decoded) -> dict[int, Answers]:
         """Return, for each member that lacks some of the batch, its answers by condition."""
         answers: dict[int, Answers] = {}
@@ -135,15 +137,23 @@ class _Pass:
                 continue
             device, seed = self.settings.device, self.settings.seed
             batch = as_batch(self.images, pixels, positions, device, seed)
-            for condition, x in self._timed(self.stimuli(batch)):
-                self.counters["stimuli_made"] += len(x)
-                for number in lacking:
-                    self.counters["model_inputs"] += len(x)
-                    answer = self._decide(self.members[number], x)
-                    answers.setdefault(number, []).append((condition, answer))
+            for stimuli, numbers in self._by_stimuli(lacking).items():
+                for condition, x, *own in self._timed(stimuli(batch)):
+                    self.counters["stimuli_made"] += len(x)
+                    for number in numbers:
+                        self.counters["model_inputs"] += len(x)
+                        answer = self._decide(self.members[number], x) | (own[0] if own else {})
+                        answers.setdefault(number, []).append((condition, answer))
         return answers
 
-    def _timed(self, stimuli: Iterator[tuple[str, torch.Tensor]]):
+    def _by_stimuli(self, numbers: list[int]) -> dict[Stimuli, list[int]]:
+        """Return which members see which stimuli: those of the pass, or ones of their own."""
+        groups: dict[Stimuli, list[int]] = {}
+        for number in numbers:
+            groups.setdefault(self.members[number].stimuli or self.stimuli, []).append(number)
+        return groups
+
+    def _timed(self, stimuli: Iterator[Stimulus]):
         while True:
             with self.watch.section("stimuli"):
                 stimulus = next(stimuli, None)

@@ -37,7 +37,7 @@ def open_result(
     columns = [*images.columns, *benchmark.decision_columns]
     if images.reader:
         columns.append("frames")
-    layout = schema(benchmark.name, images.classes, columns)
+    layout = schema(benchmark.name, images.classes, columns, benchmark.float_columns)
     store = ResultFolder(arguments.results / benchmark.name / entrant.name, layout)
     held.callback(store.close)
     shown = {"count": len(images), "fingerprint": images.fingerprint}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from basics.errors import UserError
 from basics.files import make_folder
 from evaluation import command_line
 from evaluation.batches import check_stimuli, example_of, save_stimuli
@@ -58,6 +59,7 @@ class _Task:
     images: ImageSet
     decide: Decision
     recipe: Recipe  # of its stimuli
+    own: dict[str, Stimuli]  # by model, where they are made against each one
 
 
 def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
@@ -93,6 +95,9 @@ def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
             for path in task.benchmark.files(finished, arguments, example):
                 print(f"wrote {path}")
             print(metrics_table({f.name: f.metrics for f in finished}, task.benchmark.headline))
+            for model in finished:
+                for remark in task.benchmark.remarks(model.metrics):
+                    print(f"{model.name}: {remark}")
     return 0
 
 
@@ -111,9 +116,33 @@ def _task(
     images = benchmark.images(folder, classes, arguments)
     if arguments.limit:
         images = class_balanced(images, arguments.limit, arguments.seed)
-    recipe = (images, views[0], benchmark.stimuli, settings.device, settings.seed)
+    own = _own_stimuli(benchmark, images, arguments, settings, entrants)
+    shown = next(iter(own.values()), benchmark.stimuli)
+    recipe = (images, views[0], shown, settings.device, settings.seed)
     decision = benchmark.decision if entrants else among_all_classes  # which nobody will ask
-    return _Task(benchmark, images, decision(classes, images), recipe)
+    return _Task(benchmark, images, decision(classes, images), recipe, own)
+
+
+def _own_stimuli(
+    benchmark: Benchmark,
+    images: ImageSet,
+    arguments: argparse.Namespace,
+    settings: Settings,
+    entrants: list[Entrant],
+) -> dict[str, Stimuli]:
+    """Return the stimuli that are made against each model, by its name; none for most benchmarks.
+
+    Raises UserError when stimuli are to be saved and it is not clear which.
+    """
+    if not benchmark.against:
+        return {}
+    own = {e.name: benchmark.against(e, images, settings, arguments) for e in entrants}
+    if arguments.save_stimuli and len(set(own.values())) != 1:
+        raise UserError(
+            "these stimuli are made against a model, so --save_stimuli needs one model to make "
+            "them against: give one --model"
+        )
+    return own
 
 
 def _measure(
@@ -127,11 +156,9 @@ def _measure(
     for result in missing:
         trackers[result.entrant.name].start(benchmark.name, result.entrant.name, result.identity)
     # About as many frames at a time as it would be images.
-    settings = replace(settings, batch_size=max(1, settings.batch_size // benchmark.frames))
-    members = [
-        Member(r.entrant.name, r.entrant.model, task.decide, r.entrant.view, r.store)
-        for r in missing
-    ]
+    at_once = max(1, settings.batch_size // benchmark.frames) * benchmark.pool
+    settings = replace(settings, batch_size=at_once)
+    members = [_member(task, result) for result in missing]
     with Progress(len(images), benchmark.name) as progress:
         counters = run(images, members, benchmark.stimuli, settings, progress.update)
     if counters["images_decoded"]:
@@ -148,3 +175,9 @@ def _measure(
         if model.name in trackers:
             mirror(trackers[model.name], model.metrics)
     return finished
+
+
+def _member(task: _Task, result: Result) -> Member:
+    model = result.entrant
+    own = task.own.get(model.name)
+    return Member(model.name, model.model, task.decide, model.view, result.store, own)

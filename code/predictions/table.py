@@ -1,6 +1,7 @@
 """The predictions file: one row per image and condition; everything else is computed from it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# The columns of every benchmark; a benchmark's own (integers) come after them.
+# The columns of every benchmark; a benchmark's own (whole numbers, or else float32) come after.
 BASE_FIELDS = (
     ("image", pa.string()),
     ("condition", pa.string()),
@@ -30,7 +31,7 @@ class Predictions:
     answers: (N, K) int16, best first. Where an image has several frames, (N, F * K): the answers
         to each frame one after the other, with -1 behind those of the last; `frames` is a column.
     confidence: (N,) float32, the model's probability of its best answer.
-    columns: what the benchmark adds, (N,) int16 by name.
+    columns: what the benchmark adds, (N,) int16 or float32 by name.
     """
 
     classes: tuple[str, ...]
@@ -85,9 +86,15 @@ def _names(column: pa.ChunkedArray) -> np.ndarray:
     return whole.dictionary.to_numpy(zero_copy_only=False)[whole.indices.to_numpy()]
 
 
-def schema(benchmark: str, classes: tuple[str, ...], own_columns: list[str]) -> pa.Schema:
+def schema(
+    benchmark: str,
+    classes: tuple[str, ...],
+    own_columns: Sequence[str],
+    own_floats: Sequence[str] = (),
+) -> pa.Schema:
     """Return the Arrow schema; its metadata holds nothing that differs between equal runs."""
     fields = [*BASE_FIELDS, *((name, pa.int16()) for name in own_columns)]
+    fields += [(name, pa.float32()) for name in own_floats]
     metadata = json.dumps({"benchmark": benchmark, "classes": list(classes)})
     return pa.schema(fields, metadata={b"bvg": metadata.encode()})
 

@@ -23,7 +23,11 @@ class Batch:
 
 
 CLEAN = "clean"  # the condition of an image as it is
-Stimuli = Callable[[Batch], Iterator[tuple[str, torch.Tensor]]]
+# What else is to be recorded of each image of a stimulus: (B,) by name.
+Columns = dict[str, torch.Tensor]
+# A condition, its images, and its columns if it has any.
+Stimulus = tuple[str, torch.Tensor] | tuple[str, torch.Tensor, Columns]
+Stimuli = Callable[[Batch], Iterator[Stimulus]]
 
 
 def unchanged(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:

@@ -5,6 +5,8 @@ size, the number of workers, the order of the images, the device, or a restart.
 """
 
 import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -28,3 +30,21 @@ def keyed_normal(batch: Batch, condition: str, shape: tuple[int, ...]) -> torch.
         for name in batch.names
     ]
     return torch.stack(draws).to(batch.pixels.device, non_blocking=True)
+
+
+def drawn(batch: Batch, condition: str, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
+    """Return draws like the batch's pixels, (B, C, H, W) on its device.
+
+    draw: torch.randn or torch.rand. Each image's are drawn on the CPU by its own generator, so
+    that they depend on nothing but (seed, condition, name); the threads only share the work.
+    """
+    draws = torch.empty(batch.pixels.shape)
+
+    def fill(number: int) -> None:
+        generator = keyed_generator(batch.seed, condition, batch.names[number])
+        with torch.inference_mode():  # which belongs to a thread, as the caller's to its own
+            draw(draws.shape[1:], generator=generator, out=draws[number])
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        list(threads.map(fill, range(len(draws))))
+    return draws.to(batch.pixels.device, non_blocking=True)

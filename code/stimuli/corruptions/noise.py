@@ -6,8 +6,6 @@ Every function takes 8-bit images in [0, 1], (B, 3, H, W), and a severity from 1
 float32 images that are not clipped yet.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -15,7 +13,7 @@ import torch
 
 from stimuli.batch import Batch
 from stimuli.corruptions.filters import cached_parts
-from stimuli.randomness import keyed_generator
+from stimuli.randomness import drawn
 
 # Severities 1 … 5 (Hendrycks & Dietterich 2019, published code).
 GAUSSIAN_NOISE = (0.08, 0.12, 0.18, 0.26, 0.38)  # SD
@@ -56,24 +54,6 @@ def speckle_noise(batch: Batch, severity: int) -> torch.Tensor:
     """Return x + x * N(0, σ²)."""
     noise = drawn(batch, f"speckle_noise_{severity}", torch.randn)
     return noise.mul_(SPECKLE_NOISE[severity - 1]).add_(1).mul_(batch.pixels.contiguous())
-
-
-def drawn(batch: Batch, condition: str, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
-    """Return draws like the batch's pixels, (B, C, H, W) on its device.
-
-    draw: torch.randn or torch.rand. Each image's are drawn on the CPU by its own generator, so
-    that they depend on nothing but (seed, condition, name); the threads only share the work.
-    """
-    draws = torch.empty(batch.pixels.shape)
-
-    def fill(number: int) -> None:
-        generator = keyed_generator(batch.seed, condition, batch.names[number])
-        with torch.inference_mode():  # which belongs to a thread, as the caller's to its own
-            draw(draws.shape[1:], generator=generator, out=draws[number])
-
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        list(threads.map(fill, range(len(draws))))
-    return draws.to(batch.pixels.device, non_blocking=True)
 
 
 def poisson_quantiles(draws: torch.Tensor, levels: torch.Tensor, photons: int) -> torch.Tensor:
