@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from safetensors import safe_open
 
 from analysis.drawing import PAGE_WIDTH, LineStyle, colour, line_style, marker, save, wrapped
 from analysis.legend import legend_below, legend_height
-from scoring.adversarial import Series, attack_series
+from scoring.adversarial import Series, attack_series, condition_order
 from scoring.metric import Metric
 from stimuli.adversarial import amplified
 from stimuli.attacks import NEVER
@@ -89,9 +90,10 @@ def _dress(panels: np.ndarray, attacks: list[str], survival: Survival) -> None:
                  for n in range(len(attacks))]  # fmt: skip
         panels[0].legend(lines, attacks, fontsize=_FONT - 1, frameon=False, handlelength=3)
     if survival:
-        condition = next(iter(survival.values()))[0].replace("eps=", "ε = ").replace("_", "/")
-        panels[1].set_title(f"never broken so far: {condition}", fontsize=_FONT + 1)
-        panels[1].set_xlabel("steps (0: the random start)", fontsize=_FONT + 1)
+        condition = _title(next(iter(survival.values()))[0])
+        panels[1].set_title(f"not broken so far: {condition}", fontsize=_FONT + 1)
+        panels[1].set_xlabel("steps (0: the start)", fontsize=_FONT + 1)
+        panels[1].xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in panels:
         axes.set_ylim(0, 100)
         axes.tick_params(labelsize=_FONT)
@@ -112,7 +114,7 @@ def adversarial_pictures(folder: Path, paths: list[Path]) -> None:
     for path in found:
         original, made, about = _kept(path)
         rows.setdefault(path.stem, {})[about["condition"]] = (original, made, about)
-    conditions = list(dict.fromkeys(name for row in rows.values() for name in row))
+    conditions = sorted({name for row in rows.values() for name in row}, key=condition_order)
     shown = list(rows.items())[:_MOST_ROWS]
     columns = 1 + 2 * len(conditions)
     figure, axes = plt.subplots(
@@ -127,7 +129,7 @@ def adversarial_pictures(folder: Path, paths: list[Path]) -> None:
                 _show(line[1 + 2 * number], amplified(made - original), _size(about))
                 _show(line[2 + 2 * number], made, _fate(about))
     for number, condition in enumerate(conditions):
-        title = wrapped(condition.replace("/eps=", " ε = "), 20)
+        title = wrapped(_title(condition), 20)
         axes[0, 2 + 2 * number].set_title(title, fontsize=_FONT)
         axes[0, 1 + 2 * number].set_title("added, amplified", fontsize=_FONT)
     axes[0, 0].set_title("original", fontsize=_FONT)
@@ -136,6 +138,12 @@ def adversarial_pictures(folder: Path, paths: list[Path]) -> None:
         one.set_yticks([])
         one.set_frame_on(False)
     save(figure, paths)
+
+
+def _title(condition: str) -> str:
+    attack, _, epsilon = condition.partition("/eps=")
+    epsilon, _, source = epsilon.partition("/from=")
+    return f"{attack}, ε = {epsilon.replace('_', '/')}" + (f" from {source}" if source else "")
 
 
 def _kept(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:

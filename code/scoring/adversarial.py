@@ -173,3 +173,9 @@ def epsilon_value(name: str) -> float:
     """Return the ε that a condition's name says: 0.5_255 is 0.5 / 255."""
     numerator, _, denominator = name.partition("_")
     return float(numerator) / float(denominator or 1)
+
+
+def condition_order(condition: str) -> tuple[str, float]:
+    """Return what attacked conditions are sorted by: the attack, then ε."""
+    parts = _ATTACK.fullmatch(condition)
+    return (parts["attack"], epsilon_value(parts["epsilon"])) if parts else (condition, 0.0)

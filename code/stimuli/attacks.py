@@ -71,7 +71,7 @@ class Victim:
         """Return the best class of each image, (B,) int64."""
         with self.answering():
             logits = self.model(x.clone())  # the model may be one that changes its input
-        return logits.float().argmax(dim=1)
+        return logits.argmax(dim=1)
 
     def gradient(self, x: torch.Tensor, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the gradient of the cross-entropy with `classes` at x, and the answers there.
@@ -83,7 +83,8 @@ class Victim:
         try:
             with torch.enable_grad(), context():
                 logits = self.model(leaf.clone())
-                loss = cross_entropy(logits.float(), classes, reduction="sum")
+                wide = torch.promote_types(logits.dtype, torch.float32)
+                loss = cross_entropy(logits.to(wide), classes, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, leaf)
         except torch.OutOfMemoryError:
             raise
@@ -93,7 +94,7 @@ class Victim:
                 f"({type(error).__name__}: {reason_of(error)}), so it cannot be attacked with "
                 "gradients: leave it out, or attack another one and show it the images (--source)"
             ) from error
-        return gradient, logits.detach().float().argmax(dim=1)
+        return gradient, logits.detach().argmax(dim=1)
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,8 @@ def distances(x: torch.Tensor, clean: torch.Tensor, norm: str) -> torch.Tensor:
 
 
 def _lengths(x: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
+    # Flat, because the order of the summands decides the last bit.
+    return x.flatten(1).square().sum(1).sqrt_().view(-1, 1, 1, 1)
 
 
 def _reached(answers: torch.Tensor, classes: torch.Tensor, attack: Attack) -> torch.Tensor:

@@ -71,7 +71,7 @@ def _broken(
         if not len(left):
             break
         with torch.random.fork_rng(devices=cuda), torch.enable_grad():
-            made = attack.perturb(clean[left], labels[left]).detach()
+            made = attack.perturb(clean[left].contiguous(), labels[left]).detach()
         made = made.to(memory_format=torch.channels_last)
         success = victim.answers(made) != labels[left]
         images[left[success]] = made[success]
@@ -86,6 +86,8 @@ def _attacks(
     from pyautoattack import AutoAttack
 
     def logits(x: torch.Tensor) -> torch.Tensor:
+        if x.requires_grad:  # the package takes gradients in the plain memory layout only
+            x.register_hook(torch.Tensor.contiguous)
         with victim.answering():
             return victim.model(x.to(memory_format=torch.channels_last)).float()
 

@@ -43,10 +43,13 @@ def towards(model, image, target, start, epsilon, step, steps):
 
 
 def linear_robust(weights, bias, image, label, epsilon):
-    """Return whether a linear two-class model f = w·x + b stays right within ε (L∞), in [0, 1].
+    """Return whether a linear model f = w·x + b stays right within ε (L∞) and [0, 1].
 
-    weights: (2, 3, H, W). The worst perturbation moves every pixel against the margin's weight.
+    weights: (K, 3, H, W). Against each rival, the worst is every pixel moved against the margin.
     """
-    difference = weights[label] - weights[1 - label]
-    worst = (image - epsilon * difference.sign()).clamp(0, 1)
-    return bool((difference * worst).sum() + bias[label] - bias[1 - label] > 0)
+    for rival in range(len(weights)):
+        difference = weights[label] - weights[rival]
+        worst = (image - epsilon * difference.sign()).clamp(0, 1)
+        if rival != label and (difference * worst).sum() + bias[label] - bias[rival] <= 0:
+            return False
+    return True
