@@ -37,7 +37,9 @@ def test_epsilons_are_numbers_or_fractions(text, name, value):
     assert epsilon_of(text) == Epsilon(name, value)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "x", "1/0", "1/2/3", "nan", "inf", "", "/255", "-1/-2"])
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "x", "1/0", "1/2/3", "nan", "inf", "", "/255", "-1/-2"]
+)
 def test_what_is_no_epsilon_is_refused(text):
     with pytest.raises(ValueError):
         epsilon_of(text)
@@ -49,7 +51,9 @@ def test_starts_are_within_epsilon_and_the_images_own(model, norm):
     start = starts(batch, 0.3, norm)
     assert distances(start, batch.pixels, norm).max() <= 0.3 + 1e-6
     assert start.min() >= 0 and start.max() <= 1
-    part = replace(batch, pixels=batch.pixels[2:4], names=batch.names[2:4], labels=batch.labels[2:4])
+    part = replace(
+        batch, pixels=batch.pixels[2:4], names=batch.names[2:4], labels=batch.labels[2:4]
+    )
     assert torch.equal(starts(part, 0.3, norm), start[2:4])
     assert not torch.equal(starts(replace(batch, seed=1), 0.3, norm), start)
 
@@ -65,7 +69,9 @@ def test_linf_starts_fill_the_cube(model):
 
 def test_l2_starts_fill_the_ball(model):
     batch = batch_for(model, 1)
-    few = replace(batch, pixels=torch.full((4000, 3, 1, 1), 0.5), names=tuple(map(str, range(4000))))
+    few = replace(
+        batch, pixels=torch.full((4000, 3, 1, 1), 0.5), names=tuple(map(str, range(4000)))
+    )
     radii = distances(starts(few, 0.4, L2), few.pixels, L2) / 0.4
     assert radii.max() <= 1 + 1e-6
     assert (radii**3).mean() == pytest.approx(0.5, abs=0.02)  # uniform for a point of the ball

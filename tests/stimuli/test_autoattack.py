@@ -67,7 +67,10 @@ def test_the_standard_version_as_published():
     assert (fab.n_iter, fab.n_restarts, fab.targeted, fab.n_target_classes) == (100, 1, True, 3)
     assert (square.n_queries, square.p_init, square.n_restarts) == (5000, 0.8, 1)
     many = replace(victim(model), classes=1000)
-    assert autoattack._attacks(many, torch.device("cpu"), epsilon_of("4/255"), 0)[1].n_target_classes == 9
+    assert (
+        autoattack._attacks(many, torch.device("cpu"), epsilon_of("4/255"), 0)[1].n_target_classes
+        == 9
+    )
 
 
 def test_refusals(monkeypatch):
