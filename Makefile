@@ -17,9 +17,11 @@ demo: $(VENV)/installed
 	$(RUN) code/eval_criticalband.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
 	$(RUN) code/eval_imagenet_c.py --model $(MODELS) --generate --imagenet $(MINIATURE) \
 		--severities 1 3 5 --limit 48 --results $(RESULTS)
+	$(RUN) code/eval_imagenet_adv.py --model $(MODELS) --imagenet $(MINIATURE) \
+		--eps 1/255 2/255 4/255 8/255 --steps 10 --limit 32 --results $(RESULTS)
 	@echo "The figures are $(RESULTS)/imagenet_shape_bias/shape_bias.png, imagenet_spectral/spectral.png,"
-	@echo "imagenet_criticalband/critical_band.png and imagenet_c_generated/severities.png; the stimuli are"
-	@echo "in example_stimuli.png beside the last three"
+	@echo "imagenet_criticalband/critical_band.png, imagenet_c_generated/severities.png (each of these three"
+	@echo "with its stimuli beside it, example_stimuli.png) and imagenet_adv_pgd/robustness.png"
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest

@@ -118,7 +118,8 @@ def spent_in(results: Path) -> dict[str, float]:
 
 def memory(words: list[str], limits: tuple[int, ...]) -> None:
     """Print the peak memory of runs of one and of many conditions, on few and on many images."""
-    for script in ("eval_imagenet.py", "eval_spectral.py", "eval_criticalband.py"):
+    scripts = ("eval_imagenet", "eval_spectral", "eval_criticalband", "eval_imagenet_adv")
+    for script in (f"{name}.py" for name in scripts):
         for limit in limits:
             with tempfile.TemporaryDirectory() as results:
                 command = [sys.executable, str(HERE.parent / "code" / script), *words]

@@ -66,6 +66,7 @@ def run(
     if not members:
         return counters
     work = _Pass(images, members, stimuli, settings, counters)
+    progress(work.done)  # before the work, so that its rate counts all of it
     try:
         for done in work.batches():
             progress(done)

@@ -93,3 +93,12 @@ def test_several_views_are_cut_from_one_decode(tmp_path, monkeypatch):
     (batch,) = _batches(tmp_path, ["a.png"], views=(STUDY, small))
     assert [view.shape[1] for view in batch.views] == [224, 48]
     assert len(calls) == 1
+
+
+def test_the_central_square_first_then_its_resize():
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 150, 3), dtype=np.uint8)
+    square = Preprocessing(resize=60, crop=60, interpolation="bicubic", square_first=True)
+    expected = Image.fromarray(pixels[:, 30:120]).resize((60, 60), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(square(Image.fromarray(pixels)), np.asarray(expected))
+    assert square.describe()["square_first"] is True
+    assert "square_first" not in STUDY.describe()  # as in results from before there was a choice

@@ -195,3 +195,21 @@ def test_a_disk_that_is_really_read_only(small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(UserError, match=r"read-only; choose another folder with --results"):
         _opened(small_disk / "result")
+
+
+def test_columns_that_are_not_whole_numbers(tmp_path):
+    layout = schema("bench", ("a", "b"), ["first"], ["size"])
+    store = ResultFolder(tmp_path / "m", layout)
+    store.open({"benchmark": "bench"}, False)
+    columns = {
+        **_columns(0, 2),
+        "first": np.array([3, -1], np.int16),
+        "size": np.array([0.25, 0.1], np.float32),
+    }
+    store.append(2, columns, {"skipped": [], "resized": [], "seconds": {}})
+    store.consolidate()
+    read = read_predictions(store.predictions)
+    assert read.columns["size"].dtype == np.float32
+    assert read.columns["size"].tolist() == columns["size"].tolist()
+    assert read.columns["first"].tolist() == [3, -1]
+    store.close()

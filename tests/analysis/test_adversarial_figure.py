@@ -1,0 +1,83 @@
+import json
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from analysis.adversarial_figure import adversarial_figure, adversarial_pictures
+from scoring.metric import proportion
+
+
+def _metrics(clean: int, by_epsilon: dict[str, int], attack: str = "PGD-40") -> dict:
+    hits = {"clean": clean, **{f"{attack}/eps={name}": hit for name, hit in by_epsilon.items()}}
+    return {f"top1_acc/{name}": proportion(hit, 100, scale=100) for name, hit in hits.items()}
+
+
+MODELS = {
+    "plain": _metrics(76, {"0.5_255": 20, "1_255": 4, "10_255": 0}),
+    "robust $x_1$": _metrics(55, {"0.5_255": 52, "1_255": 50, "10_255": 9}),
+}
+SURVIVAL = {name: ("PGD-40/eps=10_255", np.linspace(50, 0, 41)) for name in MODELS}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return the figures as they are when they are saved."""
+    figures = []
+    close = matplotlib.pyplot.close
+    monkeypatch.setattr("analysis.drawing.plt.close", lambda f: (figures.append(f), close(f)))
+    return figures
+
+
+def test_curves_begin_at_the_clean_accuracy(tmp_path, drawn):
+    paths = [tmp_path / "a.png", tmp_path / "a.pdf"]
+    adversarial_figure(MODELS, SURVIVAL, paths)
+    assert all(path.stat().st_size > 5_000 for path in paths)
+    left, right = drawn[0].axes
+    np.testing.assert_allclose(left.lines[0].get_xdata(), [0, 0.5, 1, 10])
+    assert left.lines[0].get_ydata().tolist() == [76, 20, 4, 0]
+    assert left.lines[1].get_ydata().tolist() == [55, 52, 50, 9]
+    assert len(right.lines[0].get_xdata()) == 41
+    assert right.get_title() == "not broken so far: PGD-40, ε = 10/255"
+
+
+def test_without_counted_steps_there_is_one_panel(tmp_path, drawn):
+    models = {"m": _metrics(76, {"4_255": 3}, "AutoAttack")}
+    adversarial_figure(models, {}, [tmp_path / "a.png"])
+    assert len(drawn[0].axes) == 1
+    norms = {"m": _metrics(76, {"0.5": 40, "3": 3}, "PGD-40-l2")}
+    adversarial_figure(norms, {}, [tmp_path / "b.png"])
+    assert drawn[1].axes[0].lines[0].get_xdata().tolist() == [0, 0.5, 3]
+    assert "L2" in drawn[1].axes[0].get_xlabel()
+
+
+def test_fifty_models_are_drawn(tmp_path):
+    models = {f"resnet50.model_{k}": MODELS["plain"] for k in range(50)}
+    adversarial_figure(models, {}, [tmp_path / "a.png"])
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+def test_kept_images_are_rows_and_conditions_columns(tmp_path, drawn):
+    for condition, first in (("P/eps=10_255", 3), ("P/eps=2_255", -1)):
+        for number, name in enumerate(("ant", "bee")):
+            original = torch.full((3, 8, 8), 0.25)
+            tensors = {"original": original, "adversarial": original + 0.01 * number}
+            about = {"label": name, "condition": condition, "perturbation": 0.01,
+                     "first_success": first if number else -2}  # fmt: skip
+            folder = tmp_path / "kept" / condition / name
+            folder.mkdir(parents=True)
+            save_file(tensors, folder / f"{name}.safetensors", {"about": json.dumps(about)})
+    adversarial_pictures(tmp_path / "kept", [tmp_path / "p.png"])
+    with Image.open(tmp_path / "p.png") as picture:
+        assert picture.size[0] > picture.size[1]
+    axes = np.array(drawn[0].axes).reshape(2, 5)
+    titles = [one.get_title() for one in axes[0]]
+    assert titles[2] == "P, ε = 2/255" and titles[4] == "P, ε = 10/255"
+    texts = [[one.get_xlabel() for one in row] for row in axes]
+    assert texts[0] == ["ant", "norm 0.01", "wrong without attack"] + texts[0][3:]
+    assert texts[1][2] == "not broken" and texts[1][4] == "broken after 3 steps"
+    assert axes[0, 1].images[0].get_array().max() == pytest.approx(0.5)
+    assert axes[1, 1].images[0].get_array().max() == pytest.approx(1)
