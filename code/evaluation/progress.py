@@ -22,7 +22,7 @@ class Progress(Meter):
             self.bar.initial = done
         self.bar.update(done - self.bar.n)
         now = time.monotonic()
-        known = done > self.first  # nothing has no rate
+        known = done > self.first  # before that there is no rate
         if known and not self.terminal and now - self.said >= LINE_SECONDS:
             self.said = now
             rate = (done - self.first) / max(now - self.begun, 1e-9)
