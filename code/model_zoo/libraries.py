@@ -134,22 +134,23 @@ def _torchvision_state(name: str, weights: Any) -> dict[str, Any]:
     return state
 
 
-def architecture(name: str) -> nn.Module:
+def architecture(name: str, **options: Any) -> nn.Module:
     """Return a network without trained weights: a timm name, `timm:NAME` or `torchvision:NAME`.
 
+    options: what the library's constructor is given besides.
     Raises UserError for an unknown one.
     """
     import timm
 
     if name.startswith("torchvision:"):
-        return _torchvision_network(name.removeprefix("torchvision:"))
+        return _torchvision_network(name.removeprefix("torchvision:"), **options)
     bare = name.removeprefix("timm:")
     if not is_timm_name(bare):
         raise UserError(
             f"timm has no architecture {bare!r}{_perhaps(bare, timm.list_models())}; "
             "give --arch NAME (timm) or --arch torchvision:NAME"
         )
-    return timm.create_model(bare, pretrained=False)
+    return timm.create_model(bare, pretrained=False, **options)
 
 
 def _torchvision_names() -> list[str]:
