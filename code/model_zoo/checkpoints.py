@@ -96,7 +96,7 @@ def not_a_checkpoint(path: Path) -> str:
 
 
 def rearranged(content: Any, file: WeightFile, where: str) -> tuple[State, str]:
-    """Return the tensors of a checkpoint under the architecture's own keys, and how they were found.
+    """Return the tensors of a checkpoint under the architecture's own keys, and how it found them.
 
     The latter is "" where the table says where they are, and a phrase where it only guesses.
     Raises UserError when the file is not laid out as `file` says, naming what it holds.

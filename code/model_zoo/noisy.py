@@ -64,8 +64,8 @@ class VOneNet(nn.Module):
 class DiffusionNoise(nn.Module):
     """A network that sees each image as a diffusion model's training would: (B, 3, H, W) → logits.
 
-    x → α x + σ n with α = √u, u uniform in [0, 1], and σ = √(1 - α^α), as published: √(1 - α²) would
-    keep the variance. After Jaini, Clark & Geirhos (arXiv 2309.16779, section 2).
+    x → α x + σ n with α = √u, u uniform in [0, 1], and σ = √(1 - α^α) as published, where √(1 - α²)
+    would keep the variance. After Jaini, Clark & Geirhos (arXiv 2309.16779, section 2).
     """
 
     def __init__(self, module: nn.Module) -> None:
