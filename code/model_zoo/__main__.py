@@ -18,15 +18,15 @@ import difflib
 import sys
 from pathlib import Path
 
-# Run as a folder, Python looks for modules in it; they are one level up.
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+if not __package__:  # run as a folder, in which Python looks for modules; they are one level up
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from basics.errors import UserError  # noqa: E402
-from basics.files import write_text  # noqa: E402
-from basics.guard import guarded  # noqa: E402
-from model_zoo.listing import ORDERS, entry_text, list_text  # noqa: E402
-from model_zoo.page import models_page  # noqa: E402
-from model_zoo.table import IMAGENET_ONLY, ZooModel, find, zoo  # noqa: E402
+from basics.errors import UserError
+from basics.files import write_text
+from basics.guard import guarded
+from model_zoo.listing import ORDERS, entry_text, list_text
+from model_zoo.page import models_page
+from model_zoo.table import IMAGENET_ONLY, ZooModel, find, zoo
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 _EXITS = """

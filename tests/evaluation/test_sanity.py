@@ -1,4 +1,4 @@
-"""--check_top1: the right model passes, the commonest mistakes are noticed, chance is allowed for."""
+"""--check_top1: the right model passes, the commonest mistakes are noticed."""
 
 import re
 

@@ -239,3 +239,21 @@ def test_architectures_come_untrained_and_unknown_ones_have_near_names():
     for name, near in [("resnet5O", "resnet50"), ("torchvision:vgg61", "vgg16")]:
         with pytest.raises(UserError, match=near):
             architecture(name)
+
+
+def test_a_vision_transformer_has_the_size_of_its_weights(torch_hub):
+    with torch.device("meta"):
+        network = models.vit_b_16(image_size=384)
+    state = {key: torch.zeros(1).expand(value.shape) for key, value in network.state_dict().items()}
+    torch_hub.state = state
+    model = load_model("swag_vit_b16_in1k")
+    assert model.network.image_size == 384
+    assert model.native.crop == 384
+    assert model.origin["zoo"] == "swag_vit_b16_in1k"
+
+
+def test_options_reach_the_librarys_constructor():
+    with torch.device("meta"):
+        averaged = architecture("vit_tiny_patch16_224", global_pool="avg").state_dict()
+        assert "fc_norm.weight" in averaged
+        assert architecture("torchvision:vit_b_16", image_size=384).image_size == 384
