@@ -190,6 +190,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         for eps in ("0.5", "1.0", "2.0", "4.0", "8.0")
     },
     "resnext101_32x48d_wsl": (bare,),
+    **{f"resnet50_clip_{kind}_labels": (pytorch_examples,) for kind in ("hard", "soft")},
     "vonenet_resnet50": (vonenet,),
     "resnet50_frozen_random": (with_arguments, bare),
     "vit_base_patch16_224.mae_in1k": (mae,),
@@ -205,7 +206,7 @@ def publish(row: ZooModel, site: Site, contents: list[bytes], hashed: bool = Tru
         site.files[f"/{number}.pth"] = content
         source = (f"{site.url}/{number}.pth?download=1",)
         sha256 = hashlib.sha256(content).hexdigest() if hashed else ""
-        files.append(replace(file, source=source, sha256=sha256))
+        files.append(replace(file, source=source, sha256=sha256, md5=""))
     return replace(row, files=tuple(files))
 
 

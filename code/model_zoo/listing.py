@@ -107,6 +107,7 @@ def _file_lines(file: WeightFile) -> list[tuple[str, str]]:
     return [
         ("file", first),
         *(("  or", source) for source in others),
+        ("  md5", file.md5),
         ("  sha256", file.sha256 or "not published: pinned at the first download"),
         ("  weights", ", ".join(steps) or "at the top level"),
         ("  may also hold", ", ".join(file.safe_globals)),

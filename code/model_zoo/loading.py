@@ -1,11 +1,13 @@
 """A name → a model. Names resolve in one fixed order; see load_model."""
 
 import difflib
+import hashlib
 import os
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -175,7 +177,15 @@ def _weight_file(model: str, file: WeightFile, folder: Path) -> Path:
     sharing = (row.name for row in zoo().values() if first in {f.source[0] for f in row.files})
     stored = folder / f"{next(sharing, model)}--{name}"  # rows of the same file share it
     path = folder / name if not stored.exists() and (folder / name).is_file() else stored
-    return fetch(file.source, path, file.sha256, tries=5, refuse=not_a_checkpoint)
+    return fetch(file.source, path, file.sha256, tries=5, refuse=partial(_not_the_file, file))
+
+
+def _not_the_file(file: WeightFile, path: Path) -> str:
+    if what := not_a_checkpoint(path):
+        return what
+    with open(path, "rb") as content:
+        md5 = hashlib.file_digest(content, "md5").hexdigest() if file.md5 else ""
+    return "" if md5.startswith(file.md5) else f"not the published file, whose MD5 is {file.md5}…"
 
 
 def _classes(kind: str) -> tuple[str, ...] | None:

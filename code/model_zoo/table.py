@@ -19,6 +19,7 @@ TRAINING_DATA = {
     "IG-1B": "a billion images from Instagram, with their hashtags",
     "IG-3.6B": "3.6 billion images from Instagram, with their hashtags",
     "YFCC-100M": "a hundred million images from Flickr",
+    "WIT-400M": "OpenAI's 400 million image and text pairs, through CLIP",
     "LAION": "image and text pairs from web pages",
     "miniature": "the embedded world (docs/miniature.md)",
     "none": "nothing: initial weights",
@@ -38,6 +39,7 @@ class WeightFile:
         where a user's checkpoint would have them (checkpoints.guessed), and say where they were.
     source: URLs, `gdrive:<id>` or `code/<path>` (in this repository), in order of preference.
     sha256: the published hash, or the leading digits of it; empty: pinned at the first download.
+    md5: its leading digits where only that was published; a download without them is refused.
     safe_globals: classes that the pickle may hold besides tensors, such as argparse.Namespace.
     """
 
@@ -49,6 +51,7 @@ class WeightFile:
     strip: str = ""
     rename: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
+    md5: str = ""
     safe_globals: tuple[str, ...] = ()
 
 

@@ -1,6 +1,7 @@
 """The zoo's rows: files downloaded, checked and merged; libraries in order; seeds."""
 
 import argparse
+import hashlib
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -209,6 +210,14 @@ def test_what_is_no_checkpoint_is_not_kept(content, words, publish, site, weight
     site.files["/w.pth"] = content
     assert words in refusal(load_model, "tiny_model")
     assert [path.name for path in weights_dir.iterdir()] == ["tiny_model--w.pth.lock"]
+
+
+def test_where_only_an_md5_was_published_it_must_fit(publish, tiny, site, weights_dir):
+    content = publish(more=', md5 = "0123ab"')
+    assert "not the published file, whose MD5 is 0123ab…" in refusal(load_model, "tiny_model")
+    assert not (weights_dir / "tiny_model--w.pth").exists()
+    publish(more=f', md5 = "{hashlib.md5(content).hexdigest()[:6]}"')
+    assert torch.equal(load_model("tiny_model")(pixels()), tiny(normalised(pixels())))
 
 
 @pytest.mark.parametrize("name", ["w.pth", "tiny_model--w.pth"])

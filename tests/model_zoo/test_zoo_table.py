@@ -11,6 +11,7 @@ import timm
 import torch
 from torchvision import models
 
+from images.preprocessing import Preprocessing
 from model_zoo.loading import architecture_of
 from model_zoo.table import (
     IMAGENET_MEAN,
@@ -64,6 +65,7 @@ def test_every_published_hash_and_source_is_well_formed():
     for model in zoo().values():
         for file in model.files:
             assert re.fullmatch(r"[0-9a-f]{0,64}", file.sha256), model.name
+            assert re.fullmatch(r"[0-9a-f]{0,32}", file.md5), model.name
             for source in file.source:
                 assert source.startswith(("https://", "gdrive:", "code/")), source
 
@@ -126,6 +128,11 @@ def test_who_saw_more_than_imagenet_is_known():
     assert {"swsl_resnet50", "tf_efficientnet_b0_ns", "resnetv2_50x1_bit_distilled"} <= more
     assert not {"tv_resnet50", "resnet50_trained_on_SIN", "resnet50_deepaugment"} & more
     assert zoo()["resnext101_32x48d_wsl"].trained_on == ("IG-1B", "IN-1k")
+
+
+def test_every_rows_own_view_is_a_preprocessing():
+    for row in zoo().values():
+        assert Preprocessing(**row.native).crop == 224
 
 
 def test_a_full_row_becomes_the_dataclass_of_its_values(tmp_path):
