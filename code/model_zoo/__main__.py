@@ -17,6 +17,7 @@ import argparse
 import difflib
 import sys
 from pathlib import Path
+from typing import Any
 
 if not __package__:  # run as a folder, in which Python looks for modules; they are one level up
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -45,30 +46,33 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="a line per model", allow_abbrev=False)
+    listing = _command(commands, "list", "a line per model")
     listing.add_argument("--by", choices=ORDERS, default="category", help="the order of the lines")
     categories = sorted({row.category for row in zoo().values()})
     listing.add_argument("--category", choices=categories, help="only this one")
     listing.add_argument("--imagenet_only", "--imagenet-only", action="store_true",
                          help="without models that saw more than ImageNet-1k's images")  # fmt: skip
-    show = commands.add_parser(
-        "show", help="all that the table says of a model", allow_abbrev=False
-    )
-    show.add_argument("name", metavar="NAME")
-    check = commands.add_parser(
-        "check", help="download, verify and load models", allow_abbrev=False
-    )
-    check.add_argument("names", nargs="*", metavar="NAME")
+    show = _command(commands, "show", "all that the table says of a model")
+    show.add_argument("name", metavar="NAME", help="or an alias")
+    check = _command(commands, "check", "download models, verify and load them strictly, run them")
+    check.add_argument("names", nargs="*", metavar="NAME", help="or an alias")
     check.add_argument("--all", action="store_true", help="every model of the zoo")
     check.add_argument("--again", action="store_true", help="those that were fine, too")
     check.add_argument("--report", type=Path, default=Path("results/model_zoo.json"),
-                       metavar="FILE", help="(default results/model_zoo.json)")  # fmt: skip
+                       metavar="FILE", help="what came of each model, as JSON; a later check goes "
+                       "on from it (default results/model_zoo.json)")  # fmt: skip
     check.add_argument("--weights_dir", "--weights-dir", type=Path, metavar="DIR",
                        help="of downloaded weights (default $BVG_WEIGHTS, else "
                        "$BVG_CACHE/weights)")  # fmt: skip
-    docs = commands.add_parser("docs", help="write the page of all models", allow_abbrev=False)
+    docs = _command(commands, "docs", "write the page of all models")
     docs.add_argument("--to", type=Path, default=_PAGE, help="(default docs/models.md)")
     return parser
+
+
+def _command(commands: Any, name: str, does: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=does, description=f"{does}.", epilog=_EXITS, allow_abbrev=False
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

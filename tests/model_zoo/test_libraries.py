@@ -14,8 +14,10 @@ from torchvision import models
 
 from basics.errors import UserError
 from conftest import refusal
+from images.preprocessing import Preprocessing
 from model_zoo.libraries import _timm_native, architecture, timm_names
 from model_zoo.loading import load_model
+from zoo_helpers import normalised, pixels
 
 SMALL = "test_resnet.r160_in1k"  # timm's own test model: 0.5 M parameters
 
@@ -257,3 +259,12 @@ def test_options_reach_the_librarys_constructor():
         averaged = architecture("vit_tiny_patch16_224", global_pool="avg").state_dict()
         assert "fc_norm.weight" in averaged
         assert architecture("torchvision:vit_b_16", image_size=384).image_size == 384
+
+
+def test_a_row_of_a_library_is_loaded_under_its_published_name(no_hub):
+    network = timm.create_model("resnet18", pretrained=False).eval()
+    save_file(network.state_dict(), cached(no_hub, "resnet18.a1_in1k"))
+    model = load_model("resnet18")
+    assert model.origin == {"timm": "resnet18.a1_in1k", "zoo": "resnet18"}
+    assert torch.equal(model(pixels()), network(normalised(pixels())))
+    assert model.native == Preprocessing(288, 288, "bicubic")
