@@ -107,8 +107,8 @@ def torchvision_model(name: str) -> NormalizedModel:
     options: dict[str, Any] = {"transform_input": True} if name in _TRANSFORMS_INPUT else {}
     if name.startswith("vit_"):  # its size is part of its weights
         options["image_size"] = weights.meta["min_size"][0]
-    network = _torchvision_network(name, **options)
     state = _torchvision_state(name, weights)
+    network = _torchvision_network(name, **options)
     load_strictly(network, state, f"the file of {weights}", _DELETE_CACHED.format("TORCH_HOME"))
     preset = weights.transforms()
     native = Preprocessing(

@@ -103,15 +103,16 @@ def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
         _say(row, f"unconfirmed: {row.guess}")
     if row.library:
         return _from_first_library(row)
+    origin: dict[str, object] = {"zoo": row.name}
+    if row.files:  # before the network is built, which may take seconds
+        folder = weights_dir or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
+        state, where, found = _zoo_state(row, folder)
+        origin |= {"sources": [file.source[0] for file in row.files]} | found
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(row.seed or 0)
         network = architecture_of(row)
-    origin: dict[str, object] = {"zoo": row.name}
     if row.files:
-        folder = weights_dir or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
-        state, where, found = _zoo_state(row, folder)
         load_strictly(network, state, where, OTHER_ROW)
-        origin |= {"sources": [file.source[0] for file in row.files]} | found
     return NormalizedModel(
         network,
         row.mean or IMAGENET_MEAN,
