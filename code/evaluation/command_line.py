@@ -41,7 +41,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     group = parser.add_argument_group("what is measured (recorded; changing it needs --overwrite)")
     group.add_argument(
         "--limit",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="a class-balanced subset of N images; where the files show conditions, N of each, the "
         "same ones if they are there in all",
@@ -63,7 +63,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default=None, help="cuda, cuda:1, mps, cpu (default: the best)")
     group.add_argument(
         "--batch_size",
-        type=_positive,
+        type=positive,
         metavar="B",
         help="images at once (default 64; on the CPU 16, as fast there and with less memory)",
     )
@@ -107,7 +107,7 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--weights_dir", type=Path, metavar="DIR", help="of downloaded weights")
     group.add_argument(
         "--check_top1",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="first compare each model's accuracy on N clean validation images of ImageNet "
         "(--imagenet or $BVG_IMAGENET) with the zoo's table, or with chance, and warn where it is "
@@ -149,7 +149,8 @@ def _underscored(word: str) -> str:
     return "--" + flag.replace("-", "_") + equals + value
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Return a whole number of at least 1, for argparse."""
     number = _count(text)
     if number == 0:
         raise argparse.ArgumentTypeError("must be at least 1")
