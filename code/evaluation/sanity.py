@@ -89,7 +89,7 @@ def verdict(correct: int, count: int, expected: float | None, classes: int) -> t
     ), False
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: what a model caches may be used in attacks
 def _correct(
     model: nn.Module, view: Preprocessing, images: ImageSet, settings: Settings
 ) -> tuple[int, int]:
