@@ -23,7 +23,8 @@ POOR_FIT = 0.5
 class EffectiveRobustness:
     """Residuals in logits (models, targets), and of each target's line slope, intercept, r2 and n.
 
-    lines has a `note` where there is no line, or one that explains little.
+    lines has a `note` where there is no line, or one that explains little; `outside` is the number of
+    models whose ImageNet accuracy is outside that of all reference models.
     """
 
     residuals: pd.DataFrame
@@ -51,10 +52,10 @@ def effective_robustness(
             continue
         y = logit(targets[name].to_numpy())
         used = reference & np.isfinite(x) & np.isfinite(y)
-        line = {"target": name, **_line(x[used], y[used])}
+        line = {"target": name, **_line(x[used], y[used]), "outside": _outside(x, x[used])}
         residuals[name] = y - (line["intercept"] + line["slope"] * x)
         lines.append(line)
-    columns = ["target", "slope", "intercept", "r2", "n", "note"]
+    columns = ["target", "slope", "intercept", "r2", "n", "outside", "note"]
     return EffectiveRobustness(
         pd.DataFrame(residuals, index=targets.index), pd.DataFrame(lines, columns=columns)
     )
@@ -73,3 +74,9 @@ def _line(x: np.ndarray, y: np.ndarray) -> dict[str, float | str]:
     r2 = float(1 - left / total) if total > 0 else np.nan
     note = "" if r2 >= POOR_FIT else f"the line explains only {max(r2, 0):.0%} of the variance"
     return {"slope": slope, "intercept": intercept, "r2": r2, "n": len(x), "note": note}
+
+
+def _outside(x: np.ndarray, reference: np.ndarray) -> int:
+    if not len(reference):
+        return 0
+    return int(((x < reference.min()) | (x > reference.max())).sum())
