@@ -57,7 +57,9 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"--reference: no model is of {unknown[0]!r}; there are {', '.join(sorted(present))}"
             )
     if arguments.results and not arguments.results.is_dir():
-        raise UserError(f"there is no folder {arguments.results}: leave --results out, or correct it")
+        raise UserError(
+            f"there is no folder {arguments.results}: leave --results out, or correct it"
+        )
     make_folder(arguments.out.parent, "--out")
     text = page_of(analyse(table, tuple(arguments.reference)), arguments.results)
     with written_atomically(arguments.out, "--out") as file:

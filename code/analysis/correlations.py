@@ -50,7 +50,8 @@ class Group:
         for name in names:
             if (key, name) not in self._ranked:
                 column = self.values[name].to_numpy()[rows]
-                self._ranked[key, name] = ranks.unit_ranks(column[self._drawn[key]])
+                ranked = ranks.unit_ranks(column[self._drawn[key]])
+                self._ranked[key, name] = ranked.astype(np.float32)  # enough for an interval's ends
         return [self._ranked[key, name] for name in names]
 
 
@@ -87,7 +88,7 @@ def undefined(x: np.ndarray, y: np.ndarray) -> str:
 
 
 def _permutation_p(x: np.ndarray, y: np.ndarray) -> float:
-    order, every = ranks.shuffles(len(x))
+    order, every = ranks.shuffles(len(x), ranks.PERMUTATIONS if len(x) <= ranks.MANY else 1999)
     a, b = ranks.unit_ranks(x), ranks.unit_ranks(y)
     return ranks.permutation_p(abs(float(a @ b)), np.abs(a[order] @ b), every)
 

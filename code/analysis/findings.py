@@ -17,6 +17,7 @@ from analysis.study import FAMILY, Study
 
 FEW = 10  # models, below which the reader is warned
 _ID = next(iter(AGGREGATES))
+_SHOWN = 4  # of a long list
 _NOTICEABLE = 0.1  # of a reliability's distance from 1, and of differences of r
 
 
@@ -94,7 +95,9 @@ def _listed(items: Iterable[str]) -> str:
 def _extent(study: Study) -> Iterator[str]:
     n, tests = len(study.table.values), _tests(study)
     of_category = study.table.categories.value_counts()
-    kinds = ", ".join(f"{count} {str(name).replace('_', ' ')}" for name, count in of_category.items())
+    kinds = ", ".join(
+        f"{count} {str(name).replace('_', ' ')}" for name, count in of_category.items()
+    )
     yield f"{n} model{'s' * (n != 1)}: {kinds}."
     yield from (note for note in (*study.measures.notes, *study.table.notes))
     if not len(tests):
@@ -119,7 +122,9 @@ def _survivors(study: Study) -> Iterator[str]:
     groups = _listed([name for name in FAMILY if (tests["group"] == name).any()])
     rates = "."
     if tests["n"].max() >= FEW:  # they are of the t approximation, which needs some models
-        rates = f", {_below(tests['bh'])} Benjamini & Hochberg's, {_below(tests['by'])} Benjamini & "
+        rates = (
+            f", {_below(tests['bh'])} Benjamini & Hochberg's, {_below(tests['by'])} Benjamini & "
+        )
         rates += "Yekutieli's."
     yield (
         f"{len(tests)} correlations were tested ({groups}). {len(nominal)} have p < {LEVEL} on their "
@@ -130,8 +135,8 @@ def _survivors(study: Study) -> Iterator[str]:
         for target in rows["target"].unique():
             of = rows[rows["target"] == target].sort_values("r", key=abs, ascending=False)
             parts = (
-                f"{short(row['bias'])} (r = {number(row['r'])}, 95 % interval {number(row['low'])} to "
-                f"{number(row['high'])})"
+                f"{short(row['bias'])} (r\u00a0=\u00a0{number(row['r'])} [{number(row['low'])}, "
+                f"{number(row['high'])}])"
                 for _, row in of.iterrows()
             )
             yield f"{group}, {short(target)}: {_listed(parts)}."
@@ -152,6 +157,9 @@ def _without_robust(study: Study) -> Iterator[str]:
     both = total.merge(other, on=["bias", "target"], suffixes=("", "_other"))
     turned = both[both["r"] * both["r_other"] < 0]
     strong = turned[survives(turned)]
+    if not len(turned):
+        yield f"Yes: without the adversarially trained, none of {len(both)} changes its sign."
+        return
     yield (
         f"Without the {robust} adversarially trained model{'s' * (robust > 1)}, {len(turned)} of "
         f"{len(both)} correlations change their sign; {len(strong)} of these survive{'s' * (len(strong) == 1)} "
@@ -217,10 +225,12 @@ def _effective(study: Study) -> Iterator[str]:
     rows = study.effective
     if "r" in rows and len(rows := rows[(rows["group"] == TOTAL) & rows["r"].notna()]):
         strong = rows[survives(rows)]
-        names = _listed(f"{_pair(row)} (r = {number(row['r'])})" for _, row in strong.iterrows())
+        largest = strong.sort_values("r", key=abs, ascending=False).head(_SHOWN)
+        names = _listed(f"{_pair(row)} ({number(row['r'])})" for _, row in largest.iterrows())
+        most = ", the largest of them " if len(strong) > _SHOWN else ": " * bool(names)
         yield (
-            f"With effective robustness, the distance above the line that ordinary models follow, "
-            f"{len(strong)} of {len(rows)} biases' correlations survive Holm{': ' * bool(names)}{names}."
+            "With effective robustness, the distance above the line that ordinary models follow, "
+            f"{len(strong)} of {len(rows)} correlations survive Holm{most}{names}."
         )
     for _, line in study.robustness.lines.iterrows():
         if line["note"]:
@@ -299,14 +309,15 @@ def _prediction(study: Study) -> Iterator[str]:
         best = single[single["folds"] == "random"].sort_values("r2").iloc[-1]
         yield (
             f"{short(target)}: {_listed(parts)}. The best of {single['biases'].nunique()} single biases "
-            f"is {short(best['biases'])} (R² = {number(best['r2'])}, known kinds)."
+            f"is {short(best['biases'])} (R² {number(best['r2'])} for known kinds)."
         )
 
 
 def _scores(rows: pd.DataFrame) -> str:
     """Return the R² of each predictor, and where it is no better than chance."""
-    return "R² = " + _listed(
-        f"{number(row['r2'])} ({row['predictor']}{'' if row['p'] < LEVEL else ', as by chance'})"
+    return "R² " + _listed(
+        f"{number(row['r2']) if row['r2'] >= 0 else '< 0'} ({row['predictor']}"
+        f"{'' if row['p'] < LEVEL else ', as by chance'})"
         for _, row in rows.iterrows()
     )
 

@@ -60,7 +60,9 @@ def standard_errors(
         guessed = _of_sizes(values, name)
         errors[name] = known.where(known.notna(), guessed)
     for name, parts in measures.components.items():
-        errors[name] = pd.concat([errors[part] for part in parts], axis=1).mean(axis=1, skipna=False)
+        errors[name] = pd.concat([errors[part] for part in parts], axis=1).mean(
+            axis=1, skipna=False
+        )
     return pd.DataFrame(errors, index=values.index)
 
 
@@ -130,7 +132,10 @@ def attenuation(group: Group, bias: str, target: str, errors: pd.DataFrame) -> d
     both = row["reliability_bias"] * row["reliability_target"]
     r = float(ranks.rank_correlation(x, y))
     if not both > 0:
-        return row | {"r": r, "note": "the error of one of the two is not known, or is all there is"}
+        return row | {
+            "r": r,
+            "note": "the error of one of the two is not known, or is all there is",
+        }
     row |= {"r": r, "r_corrected": float(np.clip(r / sqrt(both), -1, 1)), "note": ""}
     generator = np.random.default_rng(0)
     noisy = [

@@ -35,7 +35,7 @@ BENCHMARKS = {
     "top1_acc/imagenet-sketch": "Sketch",
     "top1_acc/imagenet-r": "R",
     "top1_acc/stylized": "Stylized",
-    ADVERSARIAL: "PGD-40, ε = 0.5/255",
+    ADVERSARIAL: "PGD-40",
 }
 # Shown as single benchmarks where they are there; no part of the study's aggregates.
 STAND_INS = {

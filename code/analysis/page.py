@@ -42,11 +42,10 @@ def page_of(study: Study, results: Path | None = None) -> str:
     categories = study.table.categories.nunique()
     table = study.table.values
     return environment.get_template("page.html").render(
-        title=f"{n} model{'s' * (n != 1)}, {len(study.measures.biases)} biases, "
-        f"{len(study.measures.benchmarks)} benchmarks",
-        lead="Do the biases of ImageNet models (shape or texture, spatial frequencies, critical band) "
-        f"explain how they generalise? From {source.name}: {n} models of {categories} kinds of "
-        "training.",
+        title="Do biases explain generalisation?",
+        lead=f"{n} model{'s' * (n != 1)} of {categories} kind{'s' * (categories != 1)} of training, "
+        f"{len(study.measures.biases.columns)} biases (shape or texture, spatial frequencies, critical "
+        f"band), {len(study.measures.benchmarks.columns)} benchmarks. From {source.name}.",
         sections=_SECTIONS.items(),
         findings=findings(study),
         faults=study.faults,

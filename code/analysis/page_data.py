@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.measures import (
-    BENCHMARKS,
-    BIASES,
+    LABELS,
     OUTCOMES,
     SHAPE_BIAS,
-    STAND_INS,
     short,
     with_spectral,
 )
@@ -48,12 +46,14 @@ def _columns(study: Study) -> pd.DataFrame:
         for name in table
         if not name.startswith(NOT_OF_THE_STUDY) and table[name].notna().any()
     ]
-    return pd.concat([study.measures.targets, table[kept]], axis=1)
+    first = [name for name in LABELS if name in kept]
+    rest = [name for name in kept if name not in LABELS]
+    return pd.concat([study.measures.targets, table[first + rest]], axis=1)
 
 
 def _column(study: Study, values: pd.Series, name: str) -> dict[str, Any]:
     """Return a column's name, cells, and, where they are known, the ends of their intervals."""
-    main = name in study.measures.targets or name in {**BIASES, **BENCHMARKS, **STAND_INS}
+    main = name in study.measures.targets or name in LABELS
     column = {
         "key": name,
         "label": short(name),

@@ -27,7 +27,9 @@ def example_stimuli(results: Path | None) -> list[dict[str, Any]]:
         return []
     found = []
     if cues := _cue_conflict(results):
-        found.append(_picture(cues, "Cue conflict: the shape of one category, the texture of another."))
+        found.append(
+            _picture(cues, "Cue conflict: the shape of one category, the texture of another.")
+        )
     for path in sorted(results.glob("*/example_stimuli.png")):
         name = path.parent.name
         caption = _CAPTIONS.get(name, f"{name}: one image under its conditions.")

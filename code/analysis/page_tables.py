@@ -49,9 +49,9 @@ def _cell(row: pd.Series) -> Row:
     if not known:
         return {"r": "–", "said": said + row["note"], "shade": 0, "sign": "", "weak": True,
                 "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
-    interval = f"{number(row['low'])} to {number(row['high'])}"
+    interval = f"{number(row['low'])} to {number(row['high'])}" if np.isfinite(row["low"]) else ""
     said += (
-        f"r = {number(r, 3)}, 95 % interval {interval}, n = {row['n']}, p {p_value(p)}, by permutation "
+        f"r = {number(r, 3)}, 95 % interval {interval or 'undefined'}, n = {row['n']}, p {p_value(p)}, by permutation "
         f"{p_value(row['p_permutation'])}"
     )
     if "holm" in row and np.isfinite(row["holm"]):
@@ -60,7 +60,7 @@ def _cell(row: pd.Series) -> Row:
         said += f"; given ImageNet accuracy r = {number(row['r_given'], 3)}"
     return {
         "r": number(r),
-        "range": interval,
+        "range": interval.replace("0.", "."),
         "said": said,
         "shade": round(min(abs(r), 1) * 100),
         "sign": "up" if r > 0 else "down",
@@ -120,7 +120,11 @@ def further(study: Study) -> dict[str, list[list[str]]]:
 
 
 def _texts(
-    frame: pd.DataFrame, words: list[str], numbers: list[str], ps: list[str], notes: tuple | list = ()
+    frame: pd.DataFrame,
+    words: list[str],
+    numbers: list[str],
+    ps: list[str],
+    notes: tuple | list = (),
 ) -> list[list[str]]:
     frame = frame.reindex(columns=[*words, *numbers, *ps, *notes])
     frame = frame[frame[[*numbers, *ps]].notna().any(axis=1)]

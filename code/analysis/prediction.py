@@ -23,7 +23,10 @@ from threadpoolctl import threadpool_limits
 
 from analysis import ranks
 
-SHUFFLES = 2000
+SHUFFLES = (
+    2000  # for up to FULL models; of more, fewer, and of more than MOST_MODELS as many at random
+)
+FULL, MOST_MODELS = 60, 200
 FOLDS = 10
 FEWEST_MODELS, FEWEST_TRAINED_ON, FEWEST_CATEGORIES = 10, 5, 3
 RIDGE_PENALTIES = np.logspace(-2, 4, 7)
@@ -124,9 +127,10 @@ def _rows(
     for number in range(known.shape[1]):
         patterns.setdefault(known[:, number].tobytes(), []).append(number)
     for numbers in patterns.values():
-        models = known[:, numbers[0]]
+        models = np.flatnonzero(known[:, numbers[0]])
+        models = models[ranks.some(len(models), MOST_MODELS)]
         for folds_name, folds, note in _foldings(categories[models]):
-            facts = {"biases": name, "folds": folds_name, "n": int(models.sum()), "note": note}
+            facts = {"biases": name, "folds": folds_name, "n": len(models), "note": note}
             x = biases.to_numpy()[models]
             y = targets.iloc[:, numbers].to_numpy()[models]
             for predictor, predict in PREDICTORS.items():
@@ -150,7 +154,7 @@ def _with_null(
     predict: Predictor, x: np.ndarray, y: np.ndarray, folds: Folds
 ) -> list[dict[str, float]]:
     """Return R², the null's 95th percentile and p, for each outcome (n, T)."""
-    order, _ = ranks.shuffles(len(x), SHUFFLES)
+    order, _ = ranks.shuffles(len(x), min(SHUFFLES, SHUFFLES * FULL // len(x)))
     outcomes = np.concatenate([y[None], y[order]]).transpose(1, 2, 0)  # (n, T, 1 + P)
     r2 = out_of_fold_r2(predict, x, outcomes.reshape(len(x), -1), folds)
     scores = []

@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
+MANY = 200  # models, from which the t approximation is as good as many permutations
 FEWEST = 3  # models; with two, every correlation is 1 or -1
 _EPSILON = 1e-9  # correlations that differ by less are equal: sums in another order
 
@@ -52,7 +53,9 @@ def draws(strata: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.n
     drawn = np.empty((resamples, len(strata)), dtype=np.intp)
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
-        drawn[:, members] = members[generator.integers(len(members), size=(resamples, len(members)))]
+        drawn[:, members] = members[
+            generator.integers(len(members), size=(resamples, len(members)))
+        ]
     return drawn
 
 
@@ -66,6 +69,13 @@ def shuffles(n: int, most: int = PERMUTATIONS, seed: int = 0) -> tuple[np.ndarra
         return np.array([*permutations(range(n))], dtype=np.intp), True
     generator = np.random.default_rng(seed)
     return generator.permuted(np.tile(np.arange(n), (most, 1)), axis=1), False
+
+
+def some(n: int, most: int, seed: int = 0) -> np.ndarray:
+    """Return the positions, in order, of `most` of n models, drawn at random; all if there are fewer."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def permutation_p(observed: float, shuffled: np.ndarray, every: bool) -> float:

@@ -109,7 +109,9 @@ def _without_repetitions(frame: pd.DataFrame, path: Path, notes: list[str]) -> p
             f"{path} has two different rows for {different.iloc[0]!r}: keep the right one"
         )
     if repeated:
-        notes.append(f"{repeated} row(s) stood in the table twice, with equal cells; each counts once.")
+        notes.append(
+            f"{repeated} row(s) stood in the table twice, with equal cells; each counts once."
+        )
     if frame.empty:
         raise UserError(f"{path} has no model in it: write it anew with code/collect.py")
     return frame.set_index(MODEL)

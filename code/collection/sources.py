@@ -110,9 +110,7 @@ def _projects(api: Any, projects: list[str]) -> Iterator[str]:
             yield from (f"{name}/{project}" for project in named if own(project))
 
 
-def _take(
-    run: Any, project: str, found: dict[tuple[str, str], Measured], notes: list[str]
-) -> None:
+def _take(run: Any, project: str, found: dict[tuple[str, str], Measured], notes: list[str]) -> None:
     benchmark, source = project.rpartition("/")[2], f"wandb:{project}/{run.id}"
     if run.state != "finished":
         notes.append(f"{source} ({run.name}) is {run.state} and is left out")

@@ -26,7 +26,7 @@
     return {
       font: { color: style("--ink"), family: "system-ui, sans-serif", size: 13 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 60, r: 15, t: 15, b: 50 },
-      legend: narrow() ? { orientation: "h", y: -0.22, yanchor: "top" } : {},
+      legend: narrow() ? { orientation: "h", y: -0.3, yanchor: "top", font: { size: 11 } } : {},
       hoverlabel: { align: "left" }, hovermode: "closest",
       xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...rest,
     };
@@ -46,7 +46,7 @@
   function said(row) {
     if (!row) return "no correlation";
     if (row.r === null) return `no r (${row.note})`;
-    const p = (value) => value === null ? "–" : value < 0.0001 ? "< 0.0001" : `= ${value.toPrecision(2)}`;
+    const p = (value) => value === null ? "–" : value < 0.0001 ? "< 0.0001" : `= ${value.toPrecision(value < 0.001 ? 1 : 2)}`;
     const interval = row.low === null ? "no interval" : `95 % interval ${number(row.low)} to ${number(row.high)}`;
     return `r = ${number(row.r)} (${interval}), n = ${row.n}, p ${p(row.p)}, by permutation p ${p(row.p_permutation)}`;
   }
@@ -68,7 +68,7 @@
     }).filter((trace) => trace.x.length);
     const unit = (c) => c.key.startsWith("shape") || c.key.startsWith("metric") ? "" : " (%)";
     Plotly.react("scatter-chart", traces, layout({
-      xaxis: { title: { text: a.label } }, yaxis: { title: { text: b.label + unit(b) } }, height: narrow() ? 430 : 520, showlegend: true,
+      xaxis: { title: { text: a.label } }, yaxis: { title: { text: b.label + unit(b) } }, height: narrow() ? 470 : 520, showlegend: true,
     }), config);
     const row = payload.correlations.find((c) => c.group === group && c.bias === x && c.target === y);
     byId("scatter-said").textContent = `${group}: ${said(row)}`;
@@ -88,7 +88,7 @@
       };
     }).filter((trace) => trace.x.length);
     Plotly.react("shape-chart", traces, layout({
-      xaxis: { title: { text: "← texture      shape bias      shape →" }, range: [-0.02, 1.02] },
+      xaxis: { title: { text: narrow() ? "shape bias" : "← texture      shape bias      shape →" }, range: [-0.02, 1.02] },
       yaxis: { autorange: "reversed", type: "category" }, showlegend: false, height: 130 + 46 * traces.length,
     }), config);
   }
@@ -171,5 +171,9 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   let width = window.innerWidth;
   window.addEventListener("resize", () => { if (window.innerWidth !== width) { width = window.innerWidth; drawAll(); } });
+  const PAPER = 660; // pixels: A4 without its margins
+  const widths = (width) => document.querySelectorAll(".js-plotly-plot").forEach((chart) => Plotly.relayout(chart, { width }));
+  window.addEventListener("beforeprint", () => widths(PAPER));
+  window.addEventListener("afterprint", () => widths(undefined));
   document.documentElement.dataset.ready = "yes";
 })();

@@ -26,7 +26,8 @@ const modelTable = (() => {
     let title = `${escape(column.label)}: ${value}`, half = "";
     if (low != null && high != null) {
       title += `, 95 % interval ${digits(low)} to ${digits(high)}`;
-      half = ` <small>±${digits((high - low) / 2)}</small>`;
+      const decimals = digits(value).split(".")[1].length;
+      half = ` <small>±${((high - low) / 2).toFixed(decimals)}</small>`;
     }
     if (n != null) title += `, ${n} images`;
     return `<td title="${title}">${digits(value)}${half}</td>`;
