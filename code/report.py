@@ -51,11 +51,11 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     table = read_study_table(arguments.table, arguments.categories)
     present = set(table.categories)
-    if unknown := [name for name in arguments.reference if name not in present]:
-        if arguments.reference != list(REFERENCE):
-            raise UserError(
-                f"--reference: no model is of {unknown[0]!r}; there are {', '.join(sorted(present))}"
-            )
+    unknown = [name for name in arguments.reference if name not in present]
+    if unknown and arguments.reference != list(REFERENCE):
+        raise UserError(
+            f"--reference: no model is of {unknown[0]!r}; there are {', '.join(sorted(present))}"
+        )
     if arguments.results and not arguments.results.is_dir():
         raise UserError(
             f"there is no folder {arguments.results}: leave --results out, or correct it"

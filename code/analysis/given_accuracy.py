@@ -6,11 +6,12 @@ ordinary models; effective robustness is the distance above that line.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.measures import AGGREGATES
+from analysis.measures import AGGREGATES, names_of
 
 REFERENCE = ("baseline", "training_recipes")
 FEWEST = 3  # reference models
@@ -23,8 +24,8 @@ POOR_FIT = 0.5
 class EffectiveRobustness:
     """Residuals in logits (models, targets), and of each target's line slope, intercept, r2 and n.
 
-    lines has a `note` where there is no line, or one that explains little; `outside` is the number of
-    models whose ImageNet accuracy is outside that of all reference models.
+    lines has a `note` where there is no line, or one that explains little; `outside` is how many
+    models have an ImageNet accuracy below or above that of all reference models.
     """
 
     residuals: pd.DataFrame
@@ -32,7 +33,7 @@ class EffectiveRobustness:
 
 
 def logit(percent: np.ndarray) -> np.ndarray:
-    """Return log(p / (1 - p)) of accuracies in percent, which are kept half an image from 0, 100."""
+    """Return log(p / (1 - p)) of accuracies in percent, kept half an image from 0 and 100."""
     share = np.clip(percent, NEAREST, 100 - NEAREST) / 100
     return np.log(share / (1 - share))
 
@@ -40,14 +41,14 @@ def logit(percent: np.ndarray) -> np.ndarray:
 def effective_robustness(
     targets: pd.DataFrame, accuracy: pd.Series, reference: np.ndarray
 ) -> EffectiveRobustness:
-    """Return by how much each model's accuracy differs from that predicted by its ImageNet accuracy.
+    """Return how far each model's accuracy is from that predicted by its ImageNet accuracy.
 
     targets, accuracy: in percent, a row per model; reference: (models,) bool, whose line it is.
     ID itself is left out.
     """
     x = logit(accuracy.to_numpy())
     residuals, lines = {}, []
-    for name in targets:
+    for name in names_of(targets):
         if name.split(" (")[0] == next(iter(AGGREGATES)) or name == accuracy.name:
             continue
         y = logit(targets[name].to_numpy())
@@ -61,7 +62,7 @@ def effective_robustness(
     )
 
 
-def _line(x: np.ndarray, y: np.ndarray) -> dict[str, float | str]:
+def _line(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """Return the least-squares line of y over x."""
     none = {"slope": np.nan, "intercept": np.nan, "r2": np.nan, "n": len(x)}
     if len(x) < FEWEST:

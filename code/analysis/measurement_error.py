@@ -91,7 +91,7 @@ def _of_sizes(values: pd.DataFrame, name: str) -> pd.Series:
             return low if name == LPP else high
         derived = with_spectral(values)
         both = derived[LPP] + derived[HPP]
-        return np.hypot(derived[LPP] * high, derived[HPP] * low) / both**2
+        return ((derived[LPP] * high) ** 2 + (derived[HPP] * low) ** 2) ** 0.5 / both**2
     return pd.Series(nan, values.index)
 
 
@@ -104,11 +104,11 @@ def _of_mean(values: pd.DataFrame, short: str) -> pd.Series:
 
 
 def _binomial(share: pd.Series, n: int | pd.Series) -> pd.Series:
-    return np.sqrt(share * (1 - share) / n)
+    return (share * (1 - share) / n) ** 0.5
 
 
 def reliability(values: np.ndarray, errors: np.ndarray) -> float:
-    """Return the share of the variance of (n,) values that is not error, in [0, 1]; NaN if unknown."""
+    """Return the share of the variance of (n,) values that is not error, 0 … 1; NaN if unknown."""
     known = np.isfinite(values) & np.isfinite(errors)
     if known.sum() < ranks.FEWEST or np.ptp(values[known]) == 0 or not known.any():
         return nan
@@ -119,7 +119,7 @@ def attenuation(group: Group, bias: str, target: str, errors: pd.DataFrame) -> d
     """Return the reliabilities of a bias and a benchmark, and what that means for their r.
 
     r_corrected: what r would be about without error (at most 1 in size); low_noise, high_noise: the
-    central 95 % of r when errors of this size are added once more. errors: standard errors, by model.
+    central 95 % of r when errors of this size are added once more. errors: by model.
     """
     rows = group.complete(bias, target)
     x, y = (group.values[name].to_numpy()[rows] for name in (bias, target))

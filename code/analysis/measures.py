@@ -135,6 +135,11 @@ def groups_of(categories: pd.Series) -> dict[str, np.ndarray]:
     return groups
 
 
+def names_of(frame: pd.DataFrame) -> list[str]:
+    """Return the names of a table's columns."""
+    return [str(name) for name in frame]
+
+
 def short(name: str) -> str:
     """Return how figures call a bias, a benchmark or an aggregate."""
     return LABELS.get(name, name)

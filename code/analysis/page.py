@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.findings import findings
-from analysis.measures import OUTCOMES, SHAPE_BIAS
+from analysis.measures import OUTCOMES, SHAPE_BIAS, names_of
 from analysis.page_data import payload
 from analysis.page_stimuli import example_stimuli
 from analysis.page_tables import further, matrices, runs, tests
@@ -43,9 +43,9 @@ def page_of(study: Study, results: Path | None = None) -> str:
     table = study.table.values
     return environment.get_template("page.html").render(
         title="Do biases explain generalisation?",
-        lead=f"{n} model{'s' * (n != 1)} of {categories} kind{'s' * (categories != 1)} of training, "
-        f"{len(study.measures.biases.columns)} biases (shape or texture, spatial frequencies, critical "
-        f"band), {len(study.measures.benchmarks.columns)} benchmarks. From {source.name}.",
+        lead=f"{n} model{'s' * (n != 1)}, {categories} kind{'s' * (categories != 1)} of training, "
+        f"{len(study.measures.biases.columns)} biases (shape or texture, spatial frequencies, "
+        f"critical band), {len(study.measures.benchmarks.columns)} benchmarks. From {source.name}.",
         sections=_SECTIONS.items(),
         findings=findings(study),
         faults=study.faults,
@@ -55,7 +55,9 @@ def page_of(study: Study, results: Path | None = None) -> str:
         further=further(study),
         has_shape=SHAPE_BIAS in study.measures.biases,
         has_fractions=all(name in table and table[name].notna().any() for name in OUTCOMES),
-        has_object_categories=any(name.startswith(f"{SHAPE_BIAS}/category/") for name in table),
+        has_object_categories=any(
+            name.startswith(f"{SHAPE_BIAS}/category/") for name in names_of(table)
+        ),
         stimuli=example_stimuli(results),
         files=[{"name": name, "what": what} for name, (what, _) in _files(study).items()],
         file_texts=_as_script({name: text for name, (_, text) in _files(study).items()}),

@@ -9,6 +9,7 @@ from analysis.measures import (
     LABELS,
     OUTCOMES,
     SHAPE_BIAS,
+    names_of,
     short,
     with_spectral,
 )
@@ -22,7 +23,7 @@ _BY_CATEGORY = f"{SHAPE_BIAS}/category/"
 def payload(study: Study) -> dict[str, Any]:
     """Return models, categories, columns with cells, and the correlations of the scatter plot."""
     values = _columns(study)
-    columns = [_column(study, values[name], name) for name in values]
+    columns = [_column(study, values[name], name) for name in names_of(values)]
     biases = [*study.measures.biases]
     targets = [*study.measures.targets, *study.measures.benchmarks]
     return {
@@ -43,7 +44,7 @@ def _columns(study: Study) -> pd.DataFrame:
     table = with_spectral(study.table.values)
     kept = [
         name
-        for name in table
+        for name in names_of(table)
         if not name.startswith(NOT_OF_THE_STUDY) and table[name].notna().any()
     ]
     first = [name for name in LABELS if name in kept]
@@ -80,14 +81,14 @@ def _correlations(study: Study) -> list[dict[str, Any]]:
     rows = pd.concat(frames).reindex(columns=wanted)
     rows = rows[rows["group"].isin(FAMILY)]
     return [
-        {key: None if pd.isna(value) else value for key, value in row.items()}
+        {str(key): None if pd.isna(value) else value for key, value in row.items()}
         for row in rows.to_dict("records")
     ]
 
 
 def _shape_bias_by_category(study: Study) -> dict[str, Any]:
     """Return each model's shape bias within the categories of objects, where the table has it."""
-    names = [name for name in study.table.values if name.startswith(_BY_CATEGORY)]
+    names = [name for name in names_of(study.table.values) if name.startswith(_BY_CATEGORY)]
     return {
         "categories": [name.removeprefix(_BY_CATEGORY) for name in names],
         "values": [_plain(study.table.values[name]) for name in names],

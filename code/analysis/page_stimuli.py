@@ -11,8 +11,8 @@ from PIL import Image
 WIDEST = 1400  # pixels
 _CUES = 6  # cue-conflict images
 _CAPTIONS = {
-    "imagenet_spectral": "Spectral bias: one image with only its low, or only its high, frequencies.",
-    "imagenet_criticalband": "Critical band: a grey image of low contrast under noise of one octave.",
+    "imagenet_spectral": "Spectral bias: one image with only its low or only its high frequencies.",
+    "imagenet_criticalband": "Critical band: a grey image of low contrast in noise of one octave.",
     "imagenet_c_generated": "Corruptions of ImageNet-C, made from one image.",
 }
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.correlations import LEVEL
-from analysis.findings import number, p_value, survives
 from analysis.measures import short
 from analysis.study import FAMILY, Study
+from analysis.wording import number, p_value, survives
 from basics.errors import UserError, reason_of
 
 Row = dict[str, Any]
@@ -51,7 +51,8 @@ def _cell(row: pd.Series) -> Row:
                 "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
     interval = f"{number(row['low'])} to {number(row['high'])}" if np.isfinite(row["low"]) else ""
     said += (
-        f"r = {number(r, 3)}, 95 % interval {interval or 'undefined'}, n = {row['n']}, p {p_value(p)}, by permutation "
+        f"r = {number(r, 3)}, 95 % interval {interval or 'undefined'}, n = {row['n']}, "
+        f"p {p_value(p)}, by permutation "
         f"{p_value(row['p_permutation'])}"
     )
     if "holm" in row and np.isfinite(row["holm"]):
@@ -140,7 +141,7 @@ def _texts(
 
 
 def runs(table: Path) -> list[Row]:
-    """Return how each benchmark was measured, from provenance.json beside the table; [] without it."""
+    """Return how each benchmark was measured, from provenance.json beside the table, if it is."""
     path = table.with_name("provenance.json")
     if not path.is_file():
         return []

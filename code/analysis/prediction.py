@@ -5,8 +5,8 @@ leave out one training category at a time, which asks the harder question: does 
 other kinds of models hold for a new kind? Hyperparameters are chosen inside each training fold by
 leave-one-out error. The null distribution comes from the same procedure on permuted outcomes.
 
-Sources: Hoerl & Kennard 1970; Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006,
-section 5.4.2 (leave-one-out in closed form).
+Sources: Hoerl & Kennard 1970; Rasmussen & Williams, "Gaussian Processes for Machine Learning",
+2006, section 5.4.2 (leave-one-out in closed form).
 """
 
 from collections.abc import Callable, Iterator

@@ -24,8 +24,9 @@ def published_faults(values: pd.DataFrame) -> list[str]:
     if real_is_last_batch(values):
         found.append(
             f"ReaL is the accuracy on {LAST_BATCH} images only, the last batch (every value is a "
-            f"multiple of 1/{LAST_BATCH}), with a standard error of about 2 points. On all images timm "
-            "reports 82.96 for tv_resnet50 (here 86.50) and 85.71 for resnet50.a1_in1k (here 88.65)."
+            f"multiple of 1/{LAST_BATCH}), with a standard error of about 2 points. On all images "
+            "timm reports 82.96 for tv_resnet50 (here 86.50) and 85.71 for resnet50.a1_in1k "
+            "(here 88.65)."
         )
     if _are_shares(values, "top1_acc/PGD-40/low", _PADDED):
         found.append(

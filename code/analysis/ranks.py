@@ -72,7 +72,7 @@ def shuffles(n: int, most: int = PERMUTATIONS, seed: int = 0) -> tuple[np.ndarra
 
 
 def some(n: int, most: int, seed: int = 0) -> np.ndarray:
-    """Return the positions, in order, of `most` of n models, drawn at random; all if there are fewer."""
+    """Return the positions, in order, of `most` of n models, drawn at random; all of fewer."""
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.correlations import correlation_table, corrected
+from analysis.correlations import corrected, correlation_table
 from analysis.dependence import dependence
 from analysis.given_accuracy import REFERENCE, EffectiveRobustness, effective_robustness
 from analysis.measurement_error import attenuation, standard_errors
@@ -24,8 +24,8 @@ class Study:
     """A table of models, and what follows from it.
 
     groups: which models belong to each, by name. errors: standard errors of every measure.
-    correlations: biases × aggregates, corrected as one family in Total, AT and Other; singles: biases
-    × single benchmarks, not corrected. effective: biases × effective robustness. dependences,
+    correlations: biases × aggregates, one family in Total, AT and Other; singles:
+    biases × single benchmarks, not corrected. effective: biases × effective robustness. dependences,
     attenuations, predictions: see the modules of that name. faults: of the published table.
     """
 
@@ -76,7 +76,7 @@ def analyse(table: StudyTable, reference: tuple[str, ...] = REFERENCE) -> Study:
 
 
 def _family(correlations: pd.DataFrame) -> pd.DataFrame:
-    """Return the correlations with corrected p-values, those of the three main groups as one family.
+    """Return the correlations with corrected p-values, the three main groups being one family.
 
     holm, bh, by: of p; holm_permutation: of the permutation p, which holds for few models too.
     """

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from analysis.correlations import LEVEL
 from analysis.drawing import PAGE_WIDTH, colour, marker
-from analysis.findings import number, survives
 from analysis.legend import legend_below, legend_height
-from analysis.measures import TOTAL, short
+from analysis.measures import TOTAL, names_of, short
 from analysis.study import FAMILY, Study
+from analysis.wording import number, survives
 
 _DPI = 110  # of what a notebook shows
 _FONT = 7.0  # points
@@ -56,9 +56,9 @@ def correlation_figure(study: Study, published_look: bool = False) -> Figure:
 def _matrix(
     axes: Axes, rows: pd.DataFrame, biases: list[str], targets: list[str], published_look: bool
 ) -> None:
-    strong = survives(rows)
+    rows = rows.assign(strong=survives(rows))
     values = np.full((len(biases), len(targets)), np.nan)
-    for index, row in rows.iterrows():
+    for _, row in rows.iterrows():
         place = biases.index(row["bias"]), targets.index(row["target"])
         significant = row["p"] < LEVEL
         values[place] = row["r"] if significant or not published_look else 0.0
@@ -66,7 +66,7 @@ def _matrix(
             place[1], place[0], number(values[place]), ha="center", va="center", fontsize=_FONT,
             color="black" if significant else "0.4",
         )  # fmt: skip
-        if strong[index]:
+        if row["strong"]:
             corner = place[1] - 0.48, place[0] - 0.48
             axes.add_patch(plt.Rectangle(corner, 0.96, 0.96, fill=False, linewidth=1.2))
     axes.imshow(values, cmap="PuOr_r", vmin=-1.9, vmax=1.9, aspect="auto")
@@ -131,7 +131,8 @@ def _points(
 
 
 def _target(study: Study, name: str) -> pd.Series:
-    return study.measures.targets.get(name, study.measures.benchmarks.get(name))
+    of = study.measures.targets if name in study.measures.targets else study.measures.benchmarks
+    return of[name]
 
 
 def _said(study: Study, bias: str, target: str) -> str:
@@ -152,7 +153,7 @@ def given_accuracy_figure(study: Study) -> Figure:
     """
     rows = study.correlations
     rows = rows[rows["group"] == TOTAL] if "r_given" in rows else rows.iloc[:0]
-    targets = [t for t in study.measures.targets if not t.startswith("ID")]
+    targets = [t for t in names_of(study.measures.targets) if not t.startswith("ID")]
     if not len(rows) or not targets or rows["r_given"].isna().all():
         raise ValueError("the table has no correlation given ImageNet accuracy")
     biases = [*study.measures.biases]
@@ -190,7 +191,7 @@ def prediction_figure(study: Study) -> Figure:
     if not len(rows):
         raise ValueError("there are too few models for cross-validation")
     targets = [*rows["target"].unique()]
-    kinds = list(rows.groupby(["folds", "predictor"], sort=False).groups)
+    kinds = list(dict.fromkeys(zip(rows["folds"], rows["predictor"], strict=True)))
     figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 2.4), layout="constrained")
     for k, (folds, predictor) in enumerate(kinds):
         of = rows[(rows["folds"] == folds) & (rows["predictor"] == predictor)]

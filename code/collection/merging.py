@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from math import isclose
 from typing import Any
 
 from basics.errors import UserError
@@ -108,22 +109,20 @@ def _add(table: Table, result: Measured, suffix: str) -> None:
     for name, metric in result.metrics.items():
         cell = result.model, column_of(result.benchmark, name, result.metrics) + suffix
         known = table.cells.get(cell)
-        if known is not None and known.value is not None and metric.value is not None:
-            if abs(known.value - metric.value) > 1e-9 * max(1.0, abs(metric.value)):
-                raise UserError(
-                    f"{cell[1]} of {result.model} is {known.value:g} in {table.sources[cell].source}"
-                    f" and {metric.value:g} in {result.source}: leave one out with --without"
-                )
-            continue
         if known is None or known.value is None:
             table.cells[cell], table.sources[cell] = metric, result
+        elif metric.value is not None and not isclose(known.value, metric.value, rel_tol=1e-9):
+            raise UserError(
+                f"{cell[1]} of {result.model} is {known.value:g} in {table.sources[cell].source} "
+                f"and {metric.value:g} in {result.source}: leave one out with --without"
+            )
 
 
 def _check_counts(table: Table) -> None:
     """Refuse a column that comes from several benchmarks and not from as many images each."""
     benchmarks: dict[str, dict[str, tuple[int, str]]] = {}
-    for (_, column), metric in table.cells.items():
-        result = table.sources[_, column]
+    for cell, metric in table.cells.items():
+        column, result = cell[1], table.sources[cell]
         if metric.n:
             benchmarks.setdefault(column, {})[result.benchmark] = metric.n, result.source
     for column, counts in benchmarks.items():

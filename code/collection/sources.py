@@ -119,7 +119,7 @@ def _take(run: Any, project: str, found: dict[tuple[str, str], Measured], notes:
                 if k in run.config}  # fmt: skip
     if (run.name, benchmark) in found:
         notes.append(f"{found[run.name, benchmark].source} ({run.name}) is older than {source}")
-    metrics = _metrics({str(name): run.summary[name] for name in run.summary.keys()})
+    metrics = _metrics(dict(run.summary_metrics))
     found[run.name, benchmark] = Measured(run.name, benchmark, metrics, identity, source)
 
 

@@ -83,7 +83,9 @@ def _models(table: Table) -> Iterable[list[Any]]:
     """Yield what the zoo knows of each model."""
     for model in table.models:
         results = [result for (name, _), result in table.sources.items() if name == model]
-        identity = next((r.identity["model"] for r in results if "model" in r.identity), {})
+        identity: dict[str, Any] = next(
+            (r.identity["model"] for r in results if "model" in r.identity), {}
+        )
         known = find(model) or find(identity.get("spec", ""))
         facts = [known.category, known.year, known.trained_on, known.method, known.paper] if known \
             else [UNKNOWN, None, None, None, None]  # fmt: skip
