@@ -121,7 +121,7 @@ def _rows(
     biases: pd.DataFrame, targets: pd.DataFrame, categories: np.ndarray
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one choice of biases; targets with the same models are done together."""
-    known = biases.notna().all(axis=1).to_numpy()[:, None] & targets.notna().to_numpy()
+    known = biases.notna().all(axis=1).to_numpy()[:, None] & targets.notna().to_numpy(dtype=bool)
     name = "all" if len(biases.columns) > 1 else biases.columns[0]
     patterns: dict[bytes, list[int]] = {}
     for number in range(known.shape[1]):

@@ -25,8 +25,8 @@ class Study:
 
     groups: which models belong to each, by name. errors: standard errors of every measure.
     correlations: biases × aggregates, one family in Total, AT and Other; singles:
-    biases × single benchmarks, not corrected. effective: biases × effective robustness. dependences,
-    attenuations, predictions: see the modules of that name. faults: of the published table.
+    biases × single benchmarks, not corrected. effective: biases × effective robustness.
+    dependences, attenuations, predictions: see the modules. faults: of the published table.
     """
 
     table: StudyTable

@@ -21,6 +21,7 @@ from model_zoo.table import find
 
 MODEL = "model"
 UNKNOWN = "unknown"  # the category of a model that neither the user nor the zoo knows
+_MISSING = {"nan", "NaN", "NA", "N/A", "na", "n/a", "null", "None", "-", "–"}
 _ALIKE = 0.93  # difflib's ratio, from which a column's name is taken for a slip of the pen
 _CAREFUL = "correct the table, or write it anew with code/collect.py"
 
@@ -70,35 +71,42 @@ def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Return the file's cells as text."""
+    """Return the file's cells as text, empty where nothing is known."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            header = next(csv.reader(file), [])
-        frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig", skipinitialspace=True)
+            header, *rows = [line for line in csv.reader(file) if line] or [[]]
     except FileNotFoundError as error:
         raise UserError(
             f"there is no table {path}: write one with code/collect.py, or fetch the published "
             "one with code/download.py study-table"
         ) from error
-    except (pd.errors.ParserError, UnicodeDecodeError, csv.Error, IsADirectoryError) as error:
+    except (UnicodeDecodeError, csv.Error, IsADirectoryError) as error:
         raise UserError(
             f"{path} is not a table of comma-separated values ({reason_of(error)}): {_CAREFUL}"
         ) from error
-    except pd.errors.EmptyDataError as error:
-        raise UserError(f"{path} is empty: write it anew with code/collect.py") from error
+    if not header:
+        raise UserError(f"{path} is empty: write it anew with code/collect.py")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise UserError(f"{path} has two columns called {twice[0]!r}: {_CAREFUL}")
-    if MODEL not in frame:
-        near = get_close_matches(MODEL, map(str.lower, header), 1, 0.6)
-        hint = f"; is it the one called {near[0]!r}?" if near else ""
-        raise UserError(f"{path} has no column {MODEL!r}{hint} Rename or add it in the first line")
-    return frame
+    if MODEL not in header:
+        near = [name for name in header if _folded(name) in (MODEL, "models", "name")]
+        hint = f"is it the one called {near[0]!r}? " if near else ""
+        raise UserError(f"{path} has no column {MODEL!r}: {hint}Rename or add it in the first line")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(header):
+            raise UserError(
+                f"{path}: row {number} below the header has {len(row)} cells, not {len(header)}; "
+                f"{_CAREFUL}"
+            )
+    cells = [["" if cell.strip() in _MISSING else cell.strip() for cell in row] for row in rows]
+    frame = pd.DataFrame(cells, columns=header)
+    return frame.assign(**{MODEL: [row[header.index(MODEL)].strip() for row in rows]})
 
 
 def _without_repetitions(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
     """Return the table with a row per model; equal rows count once, different ones are refused."""
-    unnamed = int(frame[MODEL].isna().sum())
+    unnamed = int((frame[MODEL] == "").sum())
     if unnamed:
         raise UserError(f"{path} has {unnamed} row(s) without a model's name: {_CAREFUL}")
     repeated = int(frame.duplicated().sum())
@@ -122,7 +130,7 @@ def _numbers(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
     columns, other = {}, []
     for name in frame:
         numbers = pd.to_numeric(frame[name], errors="coerce")
-        bad = (numbers.isna() & frame[name].notna()) | np.isinf(numbers)
+        bad = (numbers.isna() & (frame[name] != "")) | np.isinf(numbers)
         if bad.any() and name in STUDY_COLUMNS:
             model = bad.index[bad.to_numpy().argmax()]
             raise UserError(
