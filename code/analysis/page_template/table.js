@@ -5,6 +5,7 @@ const byId = (id) => document.getElementById(id);
 
 const modelTable = (() => {
   const MARGIN = 12; // rows drawn above and below what is seen
+  const MANY = 40; // columns
   const scroll = byId("table-scroll"), table = byId("table");
   const head = table.tHead, body = table.tBodies[0];
   const columns = payload.columns;
@@ -44,25 +45,50 @@ const modelTable = (() => {
       return `<th scope="col" class="${i ? "" : "first"}" aria-sort="${how}" title="${escape(key)}">` +
         `<button type="button" data-key="${escape(key)}">${escape(label)}</button></th>`;
     }).join("")}</tr>`;
+    // Widths that depend on every cell cost too much when there are very many cells.
+    const many = keys.length > MANY;
+    table.style.tableLayout = many ? "fixed" : "";
+    table.style.width = many ? `${22 + 8 * (keys.length - 2)}rem` : "";
+    table.querySelector("colgroup")?.remove();
+    if (many) table.insertAdjacentHTML("afterbegin", `<colgroup><col style="width:12rem"><col style="width:10rem"></colgroup>`);
   }
 
-  function drawRows(force) {
+  const spacer = (rows, height, width) =>
+    `<tr class="space" aria-hidden="true"><td colspan="${width}" style="height:${rows * height}px"></td></tr>`;
+
+  function row(place, list) {
+    const m = order[place];
+    return `<tr aria-rowindex="${place + 2}"><th scope="row" title="${escape(payload.models[m])}">${escape(payload.models[m])}</th>` +
+      `<td class="words">${escape(payload.categories[m].replaceAll("_", " "))}</td>${list.map((c) => cell(c, m)).join("")}</tr>`;
+  }
+
+  // Draws the rows that are seen and some around them; without `anew`, only those that are missing.
+  function drawRows(anew) {
     const height = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 34;
-    const seen = Math.ceil(scroll.clientHeight / height);
-    let first = Math.max(0, Math.floor(scroll.scrollTop / height) - MARGIN);
-    let last = Math.min(order.length, first + seen + 2 * MARGIN);
+    const seen = Math.ceil(scroll.clientHeight / height), top = Math.floor(scroll.scrollTop / height);
+    let first = Math.max(0, top - MARGIN), last = Math.min(order.length, top + seen + MARGIN);
     if (whole) [first, last] = [0, order.length];
-    // Within the margin there is nothing new to see.
-    const near = Math.abs(first - drawn.first) < MARGIN / 2 && drawn.last - drawn.first >= last - first;
-    if (!force && near && !(last === order.length && drawn.last < last) && first !== 0) return;
-    if (!force && first === drawn.first && last === drawn.last) return;
-    drawn = { first, last };
+    const enough = drawn.first <= Math.max(0, top - 1) && drawn.last >= Math.min(order.length, top + seen + 1);
+    if (!anew && enough) return;
     const list = visible(), width = list.length + 2;
-    const space = (rows) => rows > 0 ? `<tr class="space" aria-hidden="true"><td colspan="${width}" style="height:${rows * height}px"></td></tr>` : "";
-    const rows = order.slice(first, last).map((m, i) =>
-      `<tr aria-rowindex="${first + i + 2}"><th scope="row" title="${escape(payload.models[m])}">${escape(payload.models[m])}</th>` +
-      `<td class="words">${escape(payload.categories[m].replaceAll("_", " "))}</td>${list.map((c) => cell(c, m)).join("")}</tr>`);
-    body.innerHTML = space(first) + rows.join("") + space(order.length - last);
+    const rows = (from, to) => {
+      let html = "";
+      for (let place = from; place < to; place++) html += row(place, list);
+      return html;
+    };
+    const overlap = !anew && first < drawn.last && drawn.first < last;
+    if (overlap) {
+      const [above, below] = [body.firstElementChild, body.lastElementChild];
+      for (let k = drawn.first; k < first; k++) above.nextElementSibling.remove();
+      for (let k = last; k < drawn.last; k++) below.previousElementSibling.remove();
+      above.insertAdjacentHTML("afterend", rows(first, drawn.first));
+      below.insertAdjacentHTML("beforebegin", rows(drawn.last, last));
+      above.firstElementChild.style.height = `${first * height}px`;
+      below.firstElementChild.style.height = `${(order.length - last) * height}px`;
+    } else {
+      body.innerHTML = spacer(first, height, width) + rows(first, last) + spacer(order.length - last, height, width);
+    }
+    drawn = { first, last };
   }
 
   function arrange() {
