@@ -130,7 +130,6 @@ def corrupted(corruptions) -> list[str]:
     return [corruption_condition(name, s) for name in corruptions for s in SEVERITIES]
 
 
-
 def full_run(results) -> None:
     """Finish one model on every benchmark: few images, but the real scores of real predictions."""
     classes, categories = imagenet_classes(), [*CATEGORY_INDICES]

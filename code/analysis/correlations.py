@@ -36,6 +36,7 @@ class Group:
     control: str = ""
     _drawn: dict[Any, np.ndarray] = field(default_factory=dict)
     _ranked: dict[Any, np.ndarray] = field(default_factory=dict)
+    _shuffled: dict[Any, np.ndarray] = field(default_factory=dict)
 
     def complete(self, *names: str) -> np.ndarray:
         """Return which models have a value in all these columns."""
@@ -54,6 +55,15 @@ class Group:
                 self._ranked[key, name] = ranked.astype(np.float32)  # enough for an interval's ends
         return [self._ranked[key, name] for name in names]
 
+    def shuffled(self, rows: np.ndarray, name: str) -> tuple[np.ndarray, bool]:
+        """Return the unit ranks (P, n) of a column in permuted orders, and whether in all orders."""
+        key = (rows.tobytes(), name)
+        order, every = ranks.shuffles(int(rows.sum()))
+        if key not in self._shuffled:
+            self._shuffled.clear()  # they are large, and one bias comes after the other
+            self._shuffled[key] = ranks.unit_ranks(self.values[name].to_numpy()[rows])[order]
+        return self._shuffled[key], every
+
 
 def correlate(group: Group, bias: str, target: str) -> dict[str, Any]:
     """Return r, p, intervals and the rest of one bias and one benchmark, by column of the table.
@@ -67,7 +77,9 @@ def correlate(group: Group, bias: str, target: str) -> dict[str, Any]:
         return row | {"r": nan, "p": nan, "note": note}
     r, p = stats.spearmanr(x, y)
     row |= {"r": float(r), "p": float(p) if len(x) > ranks.FEWEST else nan, "note": ""}
-    row["p_permutation"] = _permutation_p(x, y)
+    shuffled, every = group.shuffled(rows, bias)
+    at_random = np.abs(shuffled @ ranks.unit_ranks(y))
+    row["p_permutation"] = ranks.permutation_p(abs(float(r)), at_random, every)
     for stratified, suffix in ((False, ""), (True, "_stratified")):
         a, b = group.resampled(rows, stratified, bias, target)
         interval = percentile_interval((a * b).sum(axis=1))
@@ -85,12 +97,6 @@ def undefined(x: np.ndarray, y: np.ndarray) -> str:
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return f"all {len(x)} models have the same value"
     return ""
-
-
-def _permutation_p(x: np.ndarray, y: np.ndarray) -> float:
-    order, every = ranks.shuffles(len(x), ranks.PERMUTATIONS if len(x) <= ranks.MANY else 1999)
-    a, b = ranks.unit_ranks(x), ranks.unit_ranks(y)
-    return ranks.permutation_p(abs(float(a @ b)), np.abs(a[order] @ b), every)
 
 
 def _without_each(x: np.ndarray, y: np.ndarray, categories: np.ndarray) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 RESAMPLES = 2000
-PERMUTATIONS = 9999
-MANY = 200  # models, from which the t approximation is as good as many permutations
+PERMUTATIONS = 99_999  # so many that p-values survive being multiplied by the number of tests
+MOST_NUMBERS = 4_800_000  # in an array of permutations; of many models, there are fewer
 FEWEST = 3  # models; with two, every correlation is 1 or -1
 _EPSILON = 1e-9  # correlations that differ by less are equal: sums in another order
 
@@ -63,12 +63,13 @@ def draws(strata: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.n
 def shuffles(n: int, most: int = PERMUTATIONS, seed: int = 0) -> tuple[np.ndarray, bool]:
     """Return permutations (P, n) of n positions, and whether they are all there are.
 
-    All n! where these are at most `most` + 1, else `most` random ones.
+    All n! where these are at most `most` + 1, else `most` random ones, fewer for many positions.
     """
     if factorial(min(n, 20)) <= most + 1:
         return np.array([*permutations(range(n))], dtype=np.intp), True
     generator = np.random.default_rng(seed)
-    return generator.permuted(np.tile(np.arange(n), (most, 1)), axis=1), False
+    rows = min(most, MOST_NUMBERS // n)
+    return generator.permuted(np.tile(np.arange(n), (rows, 1)), axis=1), False
 
 
 def some(n: int, most: int, seed: int = 0) -> np.ndarray:

@@ -75,7 +75,9 @@ def test_few_models_say_that_little_can_be_said(tmp_path):
 @pytest.mark.parametrize("models", [1, 2])
 def test_one_or_two_models_say_nothing(models, tmp_path):
     answers = said(read(made_up(models), tmp_path))
-    assert "No correlation can be computed: that needs three models" in question(answers, "How much")
+    assert "No correlation can be computed: that needs three models" in question(
+        answers, "How much"
+    )
     assert not any("Which biases" in text for text in answers)
 
 

@@ -1,0 +1,62 @@
+"""The notebook, from top to bottom, on the miniature's table and, where it is, the published one."""
+
+import os
+
+import pytest
+
+from conftest import REPOSITORY
+
+nbformat = pytest.importorskip("nbformat", reason="pip install -r requirements-dev.txt")
+nbclient = pytest.importorskip("nbclient", reason="pip install -r requirements-dev.txt")
+NOTEBOOK = REPOSITORY / "code" / "plots.ipynb"
+
+
+def executed(monkeypatch, home, **environment: str):
+    """Return the notebook after all its cells have run."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # Kernels are looked for where this Python is, not where the user has others.
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+    notebook = nbformat.read(NOTEBOOK, 4)
+    resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
+    nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
+    return notebook
+
+
+def outputs(notebook) -> tuple[str, int]:
+    """Return everything that was printed, and the number of figures."""
+    found = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = "".join(output.get("text", "") for output in found)
+    return text, sum("image/png" in output.get("data", {}) for output in found)
+
+
+def test_on_the_miniature(monkeypatch, tmp_path):
+    text, figures = outputs(executed(monkeypatch, tmp_path, BVG_TABLES="ours"))
+    assert "models, benchmark.csv" in text
+    assert figures >= 3
+    if not (REPOSITORY / "raw-data" / "benchmark.csv").exists():
+        assert "ours: 6 models" in text
+        assert "almost nothing can be said" in text
+        assert "no figure: there are too few models for cross-validation" in text
+
+
+def test_on_both_tables(monkeypatch, tmp_path, fixtures):
+    folder = fixtures / "published"
+    notebook = executed(
+        monkeypatch, tmp_path, BVG_TABLES="ours published",
+        BVG_STUDY_TABLE=str(folder / "benchmark.csv"),
+        BVG_CATEGORIES=str(folder / "r50_categories.json"),
+    )  # fmt: skip
+    text, figures = outputs(notebook)
+    assert "published: 48 models" in text
+    assert "326 images only" in text
+    assert "20 survive Holm" in text
+    assert figures >= 7
+
+
+def test_it_is_committed_without_outputs():
+    cells = nbformat.read(NOTEBOOK, 4).cells
+    assert not any(cell.get("outputs") for cell in cells)
+    assert os.path.getsize(NOTEBOOK) < 20_000
