@@ -17,9 +17,13 @@ demo: $(VENV)/installed
 	$(RUN) code/eval_criticalband.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
 	$(RUN) code/eval_imagenet_c.py --model $(MODELS) --generate --imagenet $(MINIATURE) \
 		--severities 1 3 5 --limit 48 --results $(RESULTS)
+	$(RUN) code/collect.py --results $(RESULTS) --models $(MODELS) --out $(RESULTS)/raw-data
+	$(RUN) code/report.py --table $(RESULTS)/raw-data/benchmark.csv --results $(RESULTS) \
+		--out $(RESULTS)/report.html
 	@echo "The figures are $(RESULTS)/imagenet_shape_bias/shape_bias.png, imagenet_spectral/spectral.png,"
 	@echo "imagenet_criticalband/critical_band.png and imagenet_c_generated/severities.png; the stimuli are"
 	@echo "in example_stimuli.png beside the last three"
+	@echo "Everything on one page, to open in a browser: $(abspath $(RESULTS))/report.html"
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest

@@ -56,7 +56,7 @@ class Group:
         return [self._ranked[key, name] for name in names]
 
     def shuffled(self, rows: np.ndarray, name: str) -> tuple[np.ndarray, bool]:
-        """Return the unit ranks (P, n) of a column in permuted orders, and whether in all orders."""
+        """Return the unit ranks (P, n) of a column in permuted orders, and whether in all."""
         key = (rows.tobytes(), name)
         order, every = ranks.shuffles(int(rows.sum()))
         if key not in self._shuffled:

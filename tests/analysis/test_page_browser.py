@@ -186,7 +186,8 @@ def test_names_are_text_never_markup(driver):
 
 def test_downloads_hold_the_table(driver, table):
     text = driver.execute_async_script(
-        "const done = arguments[0]; const a = document.querySelector('a[data-file=\"benchmark.csv\"]');"
+        "const done = arguments[0];"
+        "const a = document.querySelector('a[data-file=\"benchmark.csv\"]');"
         "a.addEventListener('click', e => e.preventDefault(), {once: true}); a.click();"
         "fetch(a.href).then(r => r.text()).then(done);"
     )

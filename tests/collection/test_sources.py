@@ -48,7 +48,8 @@ class FakeApi:
     """W&B's Api as far as it is used: projects, and their runs, oldest first."""
 
     def __init__(self):
-        self.kept = {"us/imagenet": [run("a", 60.0), run("a", 70.0), run("b", 50.0, "crashed")]}
+        runs = [run("a", 60.0), run("a", 70.0), run("b", 50.0, "crashed")]
+        self.kept = {"us/imagenet": runs}
 
     def projects(self, entity):
         return [SimpleNamespace(name="imagenet"), SimpleNamespace(name="cats")]

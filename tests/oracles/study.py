@@ -37,7 +37,7 @@ def biases(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlations(table: pd.DataFrame, robust: pd.Series) -> dict[tuple[str, str, str], tuple]:
-    """Return r and p by group, bias and aggregate; robust: which models are adversarially trained."""
+    """Return r and p by group, bias and aggregate; robust: which models are of AT."""
     found = {}
     for group, rows in {"Total": robust | True, "AT": robust, "Other": ~robust}.items():
         for bias, x in biases(table[rows]).items():

@@ -1,4 +1,4 @@
-"""The published table: our numbers are those of an independent computation; what holds, in numbers."""
+"""The published table: our numbers are an independent computation's; what holds, in numbers."""
 
 import json
 
@@ -68,18 +68,19 @@ def test_corrections_are_over_the_84_tests(study, raw):
     expected = oracle.correlations(*raw)
     adjusted = multipletests([p for _, p in expected.values()], method="holm")[1]
     np.testing.assert_allclose([rows.loc[key, "holm"] for key in expected], adjusted, atol=1e-12)
-    assert rows.loc["AT without ε = 0", "holm"].isna().all()
+    strict = study.correlations["group"] == "AT without ε = 0"
+    assert study.correlations.loc[strict, "holm"].isna().all()
 
 
 def test_what_survives(study):
     rows = study.correlations[study.correlations["group"].isin(["Total", "AT", "Other"])]
-    assert int((rows["p"] < 0.05).sum()) == 51
-    assert int((rows["holm"] < 0.05).sum()) == 23
+    assert int((rows["p"] < 0.05).sum()) == 50
+    assert int((rows["holm"] < 0.05).sum()) == 26
     assert int((rows["bh"] < 0.05).sum()) == 45
     assert int((rows["by"] < 0.05).sum()) == 34
-    assert int(survives(rows).sum()) == 20  # by t and by permutation
+    assert int(survives(rows).sum()) == 25  # by t and by permutation
     strong = rows[survives(rows)].groupby("group").size()
-    assert strong.to_dict() == {"AT": 5, "Other": 4, "Total": 11}
+    assert strong.to_dict() == {"AT": 9, "Other": 5, "Total": 11}
 
 
 def test_signs_that_turn(study):
@@ -107,7 +108,7 @@ def test_the_faults_are_stated_wherever_the_table_is_used(study):
 
 def test_findings_say_so(study):
     said = " ".join(sentence for finding in findings(study) for sentence in finding.sentences)
-    assert "20 survive Holm" in said
+    assert "25 survive Holm" in said
     assert "9 of 28 correlations change their sign" in said
     assert "trained with ε = 0 as adversarially trained" in said
 

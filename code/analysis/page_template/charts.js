@@ -15,7 +15,10 @@
   const categories = [...new Set(payload.categories)].sort();
   const column = (key) => payload.columns.find((c) => c.key === key);
   const plain = (text) => text.replaceAll("_", " ");
-  const number = (value, digits = 2) => value === null ? "–" : value.toFixed(digits).replace("-", "−");
+  const number = (value, digits = 2) => {
+    const text = value === null ? "–" : value.toFixed(digits);
+    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+  };
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const narrow = () => window.innerWidth < 740;
   const config = { displayModeBar: false, responsive: true };
