@@ -60,8 +60,9 @@ class FakeApi:
 
 
 def run(name: str, value: float, state: str = "finished") -> SimpleNamespace:
-    summary = {"top1_acc/imagenet": value, "interval/top1_acc/imagenet/low": value - 1,
-               "interval/top1_acc/imagenet/high": value + 1, "_runtime": 3, "note": "x"}  # fmt: skip
+    key = "top1_acc/imagenet"
+    interval = {f"interval/{key}/low": value - 1, f"interval/{key}/high": value + 1}
+    summary = {key: value, **interval, "_runtime": 3, "note": "x"}
     config = {"benchmark": "imagenet", "protocol": {"limit": None}, "other": 1}
     return SimpleNamespace(
         name=name, id=f"id{value:g}", state=state, config=config, summary_metrics=summary
