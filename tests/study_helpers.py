@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis import dependence, prediction, ranks
 from analysis.measures import BENCHMARKS, BIASES
 from analysis.study_table import StudyTable, read_study_table
 
 CATEGORIES = ("adversarial_training", "augmentation", "baseline", "training_recipes")
+
+
+def quick(patch) -> None:
+    """Let an analysis take a second: with few resamples and permutations."""
+    patch.setattr(ranks, "PERMUTATIONS", 2999)
+    patch.setattr(ranks, "RESAMPLES", 200)
+    patch.setattr(dependence, "SHUFFLES", 200)
+    patch.setattr(prediction, "SHUFFLES", 50)
 
 
 def made_up(models: int, seed: int = 0, names: tuple[str, ...] = ()) -> pd.DataFrame:

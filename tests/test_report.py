@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 import report
-from analysis import prediction
-from study_helpers import categories_of, made_up, write
+from study_helpers import categories_of, made_up, quick, write
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(prediction, "SHUFFLES", 20)
+def in_a_second(monkeypatch):
+    quick(monkeypatch)
 
 
 def run(*words) -> int:

@@ -47,7 +47,7 @@ class Group:
         key = (rows.tobytes(), stratified)
         if key not in self._drawn:
             strata = self.categories[rows] if stratified else np.zeros(int(rows.sum()))
-            self._drawn[key] = ranks.draws(strata)
+            self._drawn[key] = ranks.draws(strata, ranks.RESAMPLES)
         for name in names:
             if (key, name) not in self._ranked:
                 column = self.values[name].to_numpy()[rows]
@@ -58,7 +58,7 @@ class Group:
     def shuffled(self, rows: np.ndarray, name: str) -> tuple[np.ndarray, bool]:
         """Return the unit ranks (P, n) of a column in permuted orders, and whether in all."""
         key = (rows.tobytes(), name)
-        order, every = ranks.shuffles(int(rows.sum()))
+        order, every = ranks.shuffles(int(rows.sum()), ranks.PERMUTATIONS)
         if key not in self._shuffled:
             self._shuffled.clear()  # they are large, and one bias comes after the other
             self._shuffled[key] = ranks.unit_ranks(self.values[name].to_numpy()[rows])[order]

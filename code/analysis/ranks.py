@@ -44,7 +44,7 @@ def partial_correlation(r_xy, r_xz, r_yz) -> np.ndarray:
     return np.clip((r_xy - r_xz * r_yz) / np.sqrt(left), -1, 1)
 
 
-def draws(strata: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+def draws(strata: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
     """Return positions (resamples, n) drawn with replacement, within each stratum alone.
 
     strata: (n,) what each of the n models belongs to; all equal for a plain bootstrap.
@@ -60,7 +60,7 @@ def draws(strata: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.n
 
 
 @cache
-def shuffles(n: int, most: int = PERMUTATIONS, seed: int = 0) -> tuple[np.ndarray, bool]:
+def shuffles(n: int, most: int, seed: int = 0) -> tuple[np.ndarray, bool]:
     """Return permutations (P, n) of n positions, and whether they are all there are.
 
     All n! where these are at most `most` + 1, else `most` random ones, fewer for many positions.

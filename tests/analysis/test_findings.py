@@ -3,17 +3,16 @@ import json
 import numpy as np
 import pytest
 
-from analysis import prediction
 from analysis.findings import findings
 from analysis.study import analyse
 from analysis.study_table import StudyTable, read_study_table
 from analysis.wording import listed, number, p_value
-from study_helpers import made_up, read, write
+from study_helpers import made_up, quick, read, write
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(prediction, "SHUFFLES", 100)
+def in_a_second(monkeypatch):
+    quick(monkeypatch)
 
 
 def said(table: StudyTable) -> dict[str, str]:

@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis import prediction
 from analysis.page import page_of
 from analysis.study import analyse
 from analysis.study_table import read_study_table
 from browser import PHONE, chromium, complaints, open_page, screenshot
-from study_helpers import categories_of, made_up, read, write
+from study_helpers import categories_of, made_up, quick, read, write
 
 ROWS = "return [...document.querySelectorAll('#table tbody th')].map(th => th.textContent)"
 
@@ -38,7 +37,7 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(table, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction, "SHUFFLES", 50)
+        quick(patch)
         text = page_of(analyse(table))
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(text, encoding="utf-8")
@@ -216,7 +215,7 @@ def test_a_thousand_models_and_two_hundred_columns_stay_quick(tmp_path):
     names = [f"own/{number}" for number in range(198)]
     frame = pd.concat([frame, pd.DataFrame(own, frame.index, names)], axis=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction, "SHUFFLES", 10)
+        quick(patch)
         study = analyse(read_study_table(write(frame, tmp_path), categories_of(frame, tmp_path)))
     path = tmp_path / "report.html"
     path.write_text(page_of(study), encoding="utf-8")

@@ -39,7 +39,7 @@ def test_draws_stay_within_their_strata():
 
 
 def test_few_models_have_all_their_permutations():
-    order, every = ranks.shuffles(4)
+    order, every = ranks.shuffles(4, 99)
     assert every
     assert len({tuple(row) for row in order}) == len(order) == 24
     order, every = ranks.shuffles(9, 50)
@@ -52,7 +52,7 @@ def test_permutation_p_is_exact_for_few_models_and_never_zero_for_many():
     expected = stats.permutation_test(
         (x,), lambda a: stats.spearmanr(a, y).statistic, permutation_type="pairings"
     ).pvalue
-    order, every = ranks.shuffles(5)
+    order, every = ranks.shuffles(5, 999)
     a, b = ranks.unit_ranks(x), ranks.unit_ranks(y)
     assert ranks.permutation_p(abs(a @ b), np.abs(a[order] @ b), every) == pytest.approx(expected)
     assert ranks.permutation_p(1.0, np.zeros(99), False) == 0.01

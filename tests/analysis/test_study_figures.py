@@ -1,15 +1,14 @@
 import pytest
 
-from analysis import prediction
 from analysis import study_figures as figures
 from analysis.study import analyse
-from study_helpers import made_up, read
+from study_helpers import made_up, quick, read
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction, "SHUFFLES", 50)
+        quick(patch)
         tables = {"ours": made_up(13), "published": made_up(12, seed=1), "small": made_up(2)}
         return {
             name: analyse(read(frame, tmp_path_factory.mktemp(name)))
