@@ -19,9 +19,13 @@ demo: $(VENV)/installed
 		--severities 1 3 5 --limit 48 --results $(RESULTS)
 	$(RUN) code/eval_imagenet_adv.py --model $(MODELS) --imagenet $(MINIATURE) \
 		--eps 1/255 2/255 4/255 8/255 --steps 10 --limit 32 --results $(RESULTS)
+	$(RUN) code/collect.py --results $(RESULTS) --models $(MODELS) --out $(RESULTS)/raw-data
+	$(RUN) code/report.py --table $(RESULTS)/raw-data/benchmark.csv --results $(RESULTS) \
+		--out $(RESULTS)/report.html
 	@echo "The figures are $(RESULTS)/imagenet_shape_bias/shape_bias.png, imagenet_spectral/spectral.png,"
 	@echo "imagenet_criticalband/critical_band.png, imagenet_c_generated/severities.png (each of these three"
 	@echo "with its stimuli beside it, example_stimuli.png) and imagenet_adv_pgd/robustness.png"
+	@echo "Everything on one page, to open in a browser: $(abspath $(RESULTS))/report.html"
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest

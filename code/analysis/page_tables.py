@@ -1,0 +1,185 @@
+"""The page's tables that do not need a browser to be computed: matrices, tests, runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.correlations import LEVEL
+from analysis.measures import short
+from analysis.study import FAMILY, Study
+from analysis.wording import number, p_value, survives
+from basics.errors import UserError, reason_of
+
+Row = dict[str, Any]
+
+
+def matrices(study: Study) -> list[Row]:
+    """Return a matrix of r for each group: biases × aggregates and single benchmarks."""
+    found = []
+    for group, members in study.groups.items():
+        frames = [f[f["group"] == group] for f in (study.correlations, study.singles) if len(f)]
+        rows = pd.concat(frames) if frames else pd.DataFrame()
+        if not len(rows) or rows["r"].isna().all():
+            continue
+        targets = list(dict.fromkeys(rows["target"]))
+        biases = list(dict.fromkeys(rows["bias"]))
+        of = {(row["bias"], row["target"]): row for _, row in rows.iterrows()}
+        found.append(
+            {
+                "group": group,
+                "n": int(members.sum()),
+                "targets": [short(name) for name in targets],
+                "aggregates": sum(name in study.measures.targets for name in targets),
+                "rows": [
+                    (short(b), [_cell(of[b, t]) for t in targets if (b, t) in of]) for b in biases
+                ],
+            }
+        )
+    return found
+
+
+def _cell(row: pd.Series) -> Row:
+    """Return what a cell of a matrix shows, and what it says when asked."""
+    r, p = row["r"], row["p"]
+    known = bool(np.isfinite(r))
+    said = f"{short(row['bias'])} and {short(row['target'])}: "
+    if not known:
+        return {"r": "–", "said": said + row["note"], "shade": 0, "sign": "", "weak": True,
+                "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
+    interval = f"{number(row['low'])} to {number(row['high'])}" if np.isfinite(row["low"]) else ""
+    said += (
+        f"r = {number(r, 3)}, 95 % interval {interval or 'undefined'}, n = {row['n']}, "
+        f"p {p_value(p)}, by permutation "
+        f"{p_value(row['p_permutation'])}"
+    )
+    if "holm" in row and np.isfinite(row["holm"]):
+        said += f", after Holm's correction {p_value(row['holm'])}"
+    if np.isfinite(row.get("r_given", np.nan)):
+        said += f"; given ImageNet accuracy r = {number(row['r_given'], 3)}"
+    return {
+        "r": number(r),
+        "range": interval.replace("0.", "."),
+        "said": said,
+        "shade": round(min(abs(r), 1) * 100),
+        "sign": "up" if r > 0 else "down",
+        "weak": not p < LEVEL,
+        "survives": bool(survives(row.to_frame().T).iloc[0]),
+        "bias": row["bias"],
+        "target": row["target"],
+    }
+
+
+def tests(study: Study) -> list[list[str]]:
+    """Return the family's tests as text, a row each, strongest first."""
+    rows = study.correlations
+    if not len(rows) or "p_permutation" not in rows:
+        return []
+    rows = rows[rows["group"].isin(FAMILY) & rows["r"].notna()]
+    order = rows["r"].abs().sort_values(ascending=False).index
+    return [_test(rows.loc[name]) for name in order]
+
+
+def _test(row: pd.Series) -> list[str]:
+    low, high = number(row["low_stratified"]), number(row["high_stratified"])
+    return [
+        short(row["bias"]), short(row["target"]), row["group"], str(row["n"]), number(row["r"], 3),
+        f"{number(row['low'])} to {number(row['high'])}", f"{low} to {high}",
+        f"{number(row['r_least'])} to {number(row['r_most'])}",
+        _p(row["p"]), _p(row["p_permutation"]), _p(row["holm"]), _p(row["bh"]), _p(row["by"]),
+        number(row.get("r_given", np.nan), 3), _p(row.get("p_given", np.nan)),
+    ]  # fmt: skip
+
+
+def _p(p: float) -> str:
+    return p_value(p).removeprefix("= ")
+
+
+def further(study: Study) -> dict[str, list[list[str]]]:
+    """Return the tables of predictions, dependence, effective robustness and measurement error."""
+    return {
+        "predictions": _texts(
+            study.predictions, ["group", "target", "biases", "predictor", "folds", "n"],
+            ["r2", "null95"], ["p"],
+        ),
+        "dependences": _texts(
+            study.dependences, ["group", "bias", "target", "n"], ["dcor", "xi"],
+            ["p_dcor", "p_xi"], ["note"],
+        ),
+        "effective": _texts(
+            study.effective, ["group", "bias", "target", "n"], ["r", "low", "high"],
+            ["p", "p_permutation", "holm"],
+        ),
+        "attenuations": _texts(
+            study.attenuations, ["group", "bias", "target", "n"],
+            ["reliability_bias", "reliability_target", "r", "r_corrected", "low_noise",
+             "high_noise"], [], ["note"],
+        ),
+    }  # fmt: skip
+
+
+def _texts(
+    frame: pd.DataFrame,
+    words: list[str],
+    numbers: list[str],
+    ps: list[str],
+    notes: tuple | list = (),
+) -> list[list[str]]:
+    frame = frame.reindex(columns=[*words, *numbers, *ps, *notes])
+    frame = frame[frame[[*numbers, *ps]].notna().any(axis=1)]
+    return [
+        [
+            *(short(str(row[name])) for name in words),
+            *(number(row[name], 3) for name in numbers),
+            *(_p(row[name]) for name in ps),
+            *("" if pd.isna(row[name]) else str(row[name]) for name in notes),
+        ]
+        for _, row in frame.iterrows()
+    ]
+
+
+def runs(table: Path) -> list[Row]:
+    """Return how each benchmark was measured, from provenance.json beside the table, if it is."""
+    path = table.with_name("provenance.json")
+    if not path.is_file():
+        return []
+    try:
+        record = json.loads(path.read_text())
+        return [
+            {
+                "benchmark": name,
+                "models": _models(record, name),
+                "images": how["images"].get("count"),
+                "how": _how(how["protocol"]),
+            }
+            for name, how in record["protocols"].items()
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({reason_of(error)}): write it anew with code/collect.py"
+        ) from error
+
+
+def _models(record: Row, name: str) -> int:
+    return sum(result["benchmark"] == name for result in record["results"].values())
+
+
+def _how(protocol: Row) -> str:
+    """Return a protocol in words: what differs from full precision on all images comes first."""
+    said = []
+    if protocol.get("limit"):
+        said.append(f"a class-balanced subset (limit {protocol['limit']})")
+    if protocol.get("precision"):
+        said.append(str(protocol["precision"]))
+    view = protocol.get("preprocessing") or {}
+    if "crop" in view:
+        said.append(f"crop {view['crop']}")
+    for name, value in protocol.items():
+        if name in ("limit", "precision", "preprocessing", "seed") or value in (None, False):
+            continue
+        values = value if isinstance(value, list) else [value]
+        shown = " ".join(map(str, values)) if len(values) <= 6 else f"{len(values)} of them"
+        said.append(f"{name.replace('_', ' ')}: {shown}")
+    return "; ".join(said)

@@ -1,0 +1,76 @@
+"""Collect finished results into one table: a row per model, with the published table's columns.
+
+    python code/collect.py                                   # results/ → raw-data/
+    python code/collect.py --results DIR --out DIR --models tv_resnet50 resnet50.a1_in1k
+    python code/collect.py --wandb my-team/imagenet my-team/imagenet_c
+
+Writes benchmark.csv (the table), intervals.csv (model, column, low, high, n, note), models.csv
+(category, year, training data; from the zoo) and provenance.json (each result's protocol, images,
+weights, versions, seconds). The attack that the study calls PGD-40/low (ε = 0.5/255) has that
+column. Results that were measured in different ways never share a column: they are refused, or get
+columns of their own with --split. Corruptions that were generated here are columns of their own,
+imagenet_c_generated/…, unless --generated_c says that they are to count as ImageNet-C.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from basics.guard import guarded
+from collection.merging import chosen, merge, renamed
+from collection.sources import from_folder, from_wandb
+from collection.writing import write_table
+
+_GENERATED = {"imagenet_c_generated": "imagenet_c"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Return the exit code of the command line `argv`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="exit codes: 0 done; 2 something the user can mend (one sentence says what).",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR",
+                        help="where the eval_*.py scripts wrote to (default results)")  # fmt: skip
+    parser.add_argument("--wandb", nargs="+", metavar="ENTITY[/PROJECT]",
+                        help="read these W&B projects instead of a results folder")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("raw-data"), metavar="DIR",
+                        help="where the table is written (default raw-data)")  # fmt: skip
+    parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="only these")
+    parser.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME", help="only these")
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME",
+                        help="leave out models, benchmarks, or benchmark/model")  # fmt: skip
+    parser.add_argument("--split", action="store_true",
+                        help="give results of another protocol columns of their own")  # fmt: skip
+    parser.add_argument("--allow", nargs="+", default=[], metavar="ENTRY",
+                        help="entries of the protocol that may differ, such as seed or "
+                        "preprocessing")  # fmt: skip
+    parser.add_argument("--generated_c", "--generated-c", action="store_true",
+                        help="let corruptions generated here count as ImageNet-C")  # fmt: skip
+    arguments = parser.parse_args(argv)
+    return guarded(lambda: _run(arguments), "--out")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    read = from_wandb(arguments.wandb) if arguments.wandb else from_folder(arguments.results)
+    results = chosen(read[0], arguments.models, arguments.benchmarks, arguments.without)
+    notes = list(read[1])
+    if arguments.generated_c:
+        results = renamed(results, _GENERATED)
+        notes.append("corruptions that were generated count as ImageNet-C")
+    notes += [f"{name} may differ within a column" for name in arguments.allow]
+    table = merge(results, arguments.split, tuple(arguments.allow))
+    paths = write_table(table, arguments.out, notes)
+    for note in notes:
+        print(note)
+    benchmarks = len({result.benchmark for result in results})
+    print(f"{len(table.models)} models × {len(table.columns)} columns of {benchmarks} benchmarks")
+    for path in paths:
+        print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

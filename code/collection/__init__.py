@@ -1,0 +1,1 @@
+"""Results of many models and benchmarks → one table."""

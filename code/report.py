@@ -1,0 +1,72 @@
+"""Write one HTML page about a table of models: findings, charts, correlations, the table itself.
+
+    python code/report.py                                    # of raw-data/benchmark.csv
+    python code/report.py --table published/benchmark.csv --categories categories.json
+    python code/report.py --results results --out report.html
+
+The page holds everything it needs, so it can be sent around and opened without a network. The table
+is what collect.py writes, or the published one (python code/download.py study-table), whose known
+faults the page states. Categories come from --categories, a JSON file {category: [model, …]} that
+also selects models, else from models.csv beside the table, else from the model zoo. Intervals and
+provenance are read from intervals.csv and provenance.json beside the table, example stimuli from
+the results folder. docs/analysis.md says how everything is computed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from analysis.given_accuracy import REFERENCE
+from analysis.page import page_of
+from analysis.study import analyse
+from analysis.study_table import read_study_table
+from basics.errors import UserError
+from basics.files import make_folder, written_atomically
+from basics.guard import guarded
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Return the exit code of the command line `argv`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="exit codes: 0 done; 2 something the user can mend (one sentence says what).",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--table", type=Path, default=Path("raw-data/benchmark.csv"), metavar="CSV",
+                        help="the table of models (default raw-data/benchmark.csv)")  # fmt: skip
+    parser.add_argument("--categories", type=Path, metavar="JSON",
+                        help="{category: [model, …]}; only these models are analysed")  # fmt: skip
+    parser.add_argument("--results", type=Path, metavar="DIR",
+                        help="a results folder whose example stimuli are shown")  # fmt: skip
+    parser.add_argument("--reference", nargs="+", default=list(REFERENCE), metavar="CATEGORY",
+                        help="whose line effective robustness is measured from (default: "
+                        f"{' '.join(REFERENCE)})")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="HTML",
+                        help="the page (default report.html)")  # fmt: skip
+    arguments = parser.parse_args(argv)
+    return guarded(lambda: _run(arguments), "--out")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    table = read_study_table(arguments.table, arguments.categories)
+    present = set(table.categories)
+    unknown = [name for name in arguments.reference if name not in present]
+    if unknown and arguments.reference != list(REFERENCE):
+        raise UserError(
+            f"--reference: no model is of {unknown[0]!r}; there are {', '.join(sorted(present))}"
+        )
+    if arguments.results and not arguments.results.is_dir():
+        raise UserError(
+            f"there is no folder {arguments.results}: leave --results out, or correct it"
+        )
+    make_folder(arguments.out.parent, "--out")
+    text = page_of(analyse(table, tuple(arguments.reference)), arguments.results)
+    with written_atomically(arguments.out, "--out") as file:
+        file.write(text.encode())
+    print(f"wrote {arguments.out} ({len(text.encode()) / 1e6:.1f} MB): open it in a browser")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+from analysis.page_stimuli import example_stimuli
+from analysis.page_tables import matrices, runs
+from analysis.page_tables import tests as rows_of_tests
+from analysis.study import analyse
+from conftest import draw, refusal
+from study_helpers import made_up, quick, read
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    frame = made_up(9)
+    frame["metric/bandpass/HPP"] = 0.25
+    with pytest.MonkeyPatch.context() as patch:
+        quick(patch)
+        return analyse(read(frame, tmp_path_factory.mktemp("table")))
+
+
+def test_matrices_have_a_cell_for_every_pair(study):
+    total, at, other = matrices(study)
+    assert [m["n"] for m in (total, at, other)] == [9, 3, 6]
+    assert total["targets"][:5] == ["ID", "Robustness", "Concepts", "Adversarial", "ImageNet"]
+    assert total["aggregates"] == 4
+    assert {len(cells) for _, cells in total["rows"]} == {14}
+    cells = dict(total["rows"])
+    constant = cells["high-frequency bias"][0]
+    assert (constant["r"], constant["weak"], constant["shade"]) == ("–", True, 0)
+    assert "all 9 models have the same value" in constant["said"]
+    row = study.correlations.iloc[0]
+    assert cells["shape bias"][0]["r"] == f"{row['r']:.2f}".replace("-", "−")
+    assert "after Holm's correction" in cells["shape bias"][0]["said"]
+
+
+def test_tests_are_sorted_by_size_and_leave_out_what_is_undefined(study):
+    rows = rows_of_tests(study)
+    defined = study.correlations["r"].notna().sum()
+    assert len(rows) == defined
+    sizes = [abs(float(row[4].replace("−", "-"))) for row in rows]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_runs_are_told_from_the_provenance(tmp_path):
+    assert runs(tmp_path / "benchmark.csv") == []
+    protocol = {"limit": 48, "precision": "fp32", "severities": [1, 3, 5], "seed": 0,
+                "corruptions": ["a"] * 19, "as_published": False,
+                "preprocessing": {"crop": 224}}  # fmt: skip
+    record = {
+        "protocols": {"imagenet_c": {"protocol": protocol, "images": {"count": 48}}},
+        "results": {"imagenet_c/a": {"benchmark": "imagenet_c"}},
+    }
+    (tmp_path / "provenance.json").write_text(json.dumps(record))
+    (run,) = runs(tmp_path / "benchmark.csv")
+    assert (run["benchmark"], run["models"], run["images"]) == ("imagenet_c", 1, 48)
+    assert run["how"] == (
+        "a class-balanced subset (limit 48); fp32; crop 224; severities: 1 3 5; "
+        "corruptions: 19 of them"
+    )
+    (tmp_path / "provenance.json").write_text("{")
+    assert "cannot be read" in refusal(runs, tmp_path / "benchmark.csv")
+
+
+def test_stimuli_are_those_that_the_benchmarks_drew(tmp_path):
+    assert example_stimuli(None) == []
+    assert example_stimuli(tmp_path) == []
+    draw(tmp_path / "imagenet_spectral" / "example_stimuli.png", 0, (2000, 300))
+    folder = tmp_path / "imagenet_shape_bias" / "a"
+    folder.mkdir(parents=True)
+    summary = {"images": {"folder": str(tmp_path / "cues")}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert [e["width"] for e in example_stimuli(tmp_path)] == [1400]
+    for number in range(7):
+        draw(tmp_path / "cues" / "bear" / f"bear{number}-cat1.png", number, (224, 224))
+    cues, spectral = example_stimuli(tmp_path)
+    assert cues["height"] == 224
+    assert spectral["height"] == 210
+    assert spectral["data"].startswith("data:image/webp;base64,")

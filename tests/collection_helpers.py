@@ -1,0 +1,48 @@
+"""Finished results on disk, for the tests of collecting."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scoring.metric import Metric
+
+PROTOCOL = {"preprocessing": {"resize": 256, "crop": 224}, "precision": "fp32", "limit": None,
+            "seed": 0}  # fmt: skip
+
+
+def finish(
+    results: Path,
+    benchmark: str,
+    model: str,
+    metrics: dict[str, Metric],
+    weights: str = "",
+    count: int = 50_000,
+    **protocol: Any,
+) -> Path:
+    """Write a finished result as evaluation.results does, and return its folder."""
+    folder = results / benchmark / model
+    folder.mkdir(parents=True)
+    summary = {
+        "format": 1,
+        "identity": {
+            "benchmark": benchmark,
+            "model": {"spec": model, "weights_sha256": weights or f"weights of {model}"},
+            "images": {"count": count, "fingerprint": f"{benchmark} {count}"},
+            "protocol": PROTOCOL | protocol,
+        },
+        "metrics": {name: metric.as_dict() for name, metric in metrics.items()},
+        "images": {"folder": "/somewhere/private", "evaluated": count, "skipped": []},
+        "seconds": {"model": 1.0},
+        "model": {"spec": model, "kind": "zoo"},
+        "environment": {"python": "3.12", "git_commit": "abc"},
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+def accuracy(value: float, n: int = 50_000) -> Metric:
+    return Metric(value, value - 1, value + 1, n)
+
+
+def imagenet(value: float, n: int = 50_000) -> dict[str, Metric]:
+    return {"top1_acc/imagenet": accuracy(value, n)}

@@ -1,0 +1,189 @@
+"""collect.py from the command line, and the columns of a full run by the real scores."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import collect
+import eval_criticalband
+import eval_imagenet
+import eval_imagenet_c
+import eval_imagenet_cbar
+import eval_imagenet_ood
+import eval_imagenet_real
+import eval_model_vs_human
+import eval_shape_bias
+import eval_spectral
+from analysis.measures import STUDY_COLUMNS
+from collection_helpers import accuracy, finish, imagenet
+from images.categories import CATEGORY_INDICES
+from images.corruption_folders import IMAGENET_CBAR, SEVERITIES, corruption_condition
+from images.imagenet import imagenet_classes
+from images.model_vs_human import DATA_SETS
+from images.variant_table import VARIANTS
+from predictions.table import Predictions
+from stimuli import critical_band, spectral
+
+
+def run(*words) -> int:
+    return collect.main([str(word) for word in words])
+
+
+def table_in(folder) -> pd.DataFrame:
+    return pd.read_csv(folder / "benchmark.csv", index_col="model")
+
+
+def test_the_table_and_what_is_beside_it(tmp_path, capsys):
+    results, out = tmp_path / "results", tmp_path / "raw"
+    finish(results, "imagenet", "tv_resnet50", imagenet(76.1300001))
+    finish(results, "imagenet", "mine", imagenet(1 / 3))
+    adversarial = {"top1_acc/PGD-40/eps=0.5_255": accuracy(18.3), "top1_acc/clean": accuracy(76)}
+    finish(results, "imagenet_adv", "tv_resnet50", adversarial)
+    assert run("--results", results, "--out", out) == 0
+    assert "2 models × 3 columns of 2 benchmarks" in capsys.readouterr().out
+    table = table_in(out)
+    assert table.loc["tv_resnet50", "top1_acc/PGD-40/low"] == 18.3
+    assert table.loc["mine", "top1_acc/imagenet"] == 1 / 3
+    assert np.isnan(table.loc["mine", "top1_acc/PGD-40/low"])
+    intervals = pd.read_csv(out / "intervals.csv").set_index(["model", "column"])
+    assert intervals.loc[("tv_resnet50", "top1_acc/imagenet")].tolist()[:3] == [
+        75.1300001, 77.1300001, 50_000,
+    ]  # fmt: skip
+    models = pd.read_csv(out / "models.csv").set_index("model")
+    assert models.loc["tv_resnet50", "category"] == "baseline"
+    assert models.loc["mine", "category"] == "unknown"
+    record = json.loads((out / "provenance.json").read_text())
+    assert record["results"]["imagenet/mine"]["identity"]["model"]["weights_sha256"]
+    assert record["results"]["imagenet/mine"]["environment"]["git_commit"] == "abc"
+    assert record["protocols"]["imagenet"]["protocol"]["precision"] == "fp32"
+    assert "/somewhere/private" not in (out / "provenance.json").read_text()
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path):
+    finish(tmp_path / "results", "imagenet", "a", imagenet(70))
+    for name in ("one", "two"):
+        assert run("--results", tmp_path / "results", "--out", tmp_path / name) == 0
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_nobodys_own_table_is_overwritten(tmp_path, capsys):
+    results, out = tmp_path / "results", tmp_path / "raw"
+    finish(results, "imagenet", "a", imagenet(70))
+    out.mkdir()
+    (out / "benchmark.csv").write_text("model,top1_acc/imagenet\nmine,99\n")
+    assert run("--results", results, "--out", out) == 2
+    assert "was not written by collect.py" in capsys.readouterr().err
+    assert "mine,99" in (out / "benchmark.csv").read_text()
+    (out / "benchmark.csv").unlink()
+    assert run("--results", results, "--out", out) == 0
+    assert run("--results", results, "--out", out) == 0  # its own, unchanged
+    with open(out / "benchmark.csv", "a") as file:
+        file.write("b,1\n")
+    assert run("--results", results, "--out", out) == 2
+
+
+@pytest.mark.parametrize("flag", ["--split", "--allow"])
+def test_conflicts_are_refused_unless_asked_for(flag, tmp_path, capsys):
+    results, out = tmp_path / "results", tmp_path / "raw"
+    finish(results, "imagenet", "a", imagenet(60), limit=500)
+    finish(results, "imagenet", "b", imagenet(70))
+    assert run("--results", results, "--out", out) == 2
+    assert "limit was 500 and is now not given" in capsys.readouterr().err
+    assert not out.exists()
+    assert run("--results", results, "--out", out, flag, *["limit"] * (flag == "--allow")) == 0
+    assert table_in(out).shape == ((2, 2) if flag == "--split" else (2, 1))
+    assert run("--results", results, "--out", tmp_path / "c", "--without", "a") == 0
+    assert [*table_in(tmp_path / "c").index] == ["b"]
+
+
+def test_generated_corruptions_count_when_they_are_to(tmp_path):
+    finish(tmp_path / "r", "imagenet_c_generated", "a", {"top1_acc/imagenet-c": accuracy(40)})
+    assert run("--results", tmp_path / "r", "--out", tmp_path / "a", "--generated-c") == 0
+    assert [*table_in(tmp_path / "a")] == ["top1_acc/imagenet-c"]
+
+
+def made(conditions, classes, per_condition: int, **columns) -> Predictions:
+    """Return predictions of some images under every condition, half of them right."""
+    generator = np.random.default_rng(0)
+    n = len(conditions) * per_condition
+    labels = np.tile(np.arange(per_condition) % len(classes), len(conditions)).astype(np.int16)
+    answers = generator.integers(0, len(classes), (n, 5)).astype(np.int16)
+    right = generator.random(n) < 0.5
+    answers[right, 0] = labels[right]
+    names = [f"image_{k}" for k in range(per_condition)] * len(conditions)
+    return Predictions(
+        classes=tuple(classes),
+        images=np.array(names, dtype=object),
+        conditions=np.repeat(np.array(conditions, dtype=object), per_condition),
+        labels=labels,
+        answers=answers,
+        confidence=np.ones(n, np.float32),
+        columns={name: np.resize(np.array(v, np.int16), n) for name, v in columns.items()},
+    )
+
+
+def corrupted(corruptions) -> list[str]:
+    return [corruption_condition(name, s) for name in corruptions for s in SEVERITIES]
+
+
+def full_run(results) -> None:
+    """Finish one model on every benchmark: few images, but the real scores of real predictions."""
+    classes, categories = imagenet_classes(), [*CATEGORY_INDICES]
+    everything = made(["clean"], classes, 40)
+    real = made(["clean"], classes, 40, real_1=range(40))
+    variant = made(["clean"], classes, 40, **{f"unrestricted_{k}": [1] for k in range(1, 6)})
+    human = [f"{name}/{c}" for name, data in DATA_SETS.items() for c in data.conditions]
+    decisions = made(human, categories, 256, answer_max=[0], texture=range(7))
+    scored = [
+        (eval_imagenet.IMAGENET, everything),
+        (eval_imagenet_real.REAL, real),
+        *((eval_imagenet_ood.of_variant(v), variant if v.subset else everything) for v in VARIANTS),
+        (eval_imagenet_c.CORRUPTED, made(corrupted(eval_imagenet_c.IMAGENET_C.corruptions),
+                                         classes, 10)),
+        (eval_imagenet_cbar.CORRUPTED, made(corrupted(IMAGENET_CBAR.corruptions), classes, 10)),
+        (eval_model_vs_human.MODEL_VS_HUMAN, decisions),
+        (eval_spectral.SPECTRAL, made(spectral.CONDITIONS, classes, 30)),
+        (eval_criticalband.CRITICAL_BAND, made(critical_band.CONDITIONS, classes, 60,
+                                               category=[0])),
+    ]  # fmt: skip
+    for benchmark, predictions in scored:
+        finish(results, benchmark.name, "a", benchmark.score(predictions))
+    finish(results, "imagenet_adv", "a", {"top1_acc/PGD-40/eps=0.5_255": accuracy(18)})
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("full")
+    full_run(folder / "results")
+    assert run("--results", folder / "results", "--out", folder) == 0
+    return folder
+
+
+def test_a_full_run_has_every_column_that_is_analysed(full):
+    with open(full / "benchmark.csv", newline="") as file:
+        columns = next(csv.reader(file))
+    assert len(set(columns)) == len(columns)
+    assert set(STUDY_COLUMNS) <= set(columns)
+
+
+def test_shape_bias_alone_gives_the_same_columns(full):
+    assert eval_shape_bias.SHAPE_BIAS.name == "imagenet_shape_bias"
+    categories = [*CATEGORY_INDICES]
+    decisions = made(["clean"], categories, 256, answer_max=[0], texture=range(7))
+    metrics = eval_shape_bias.SHAPE_BIAS.score(decisions)
+    assert set(metrics) <= set(table_in(full))
+
+
+def test_a_full_run_has_the_published_tables_columns(full, fixtures):
+    with open(fixtures / "published" / "benchmark.csv", newline="") as file:
+        published = set(next(csv.reader(file)))
+    not_of_the_study = ("metric/quality/", "metric/erf/", "metric/weight_reset/")
+    missing = {
+        name for name in published - {"model", *table_in(full)}
+        if not name.startswith(not_of_the_study)
+    }  # fmt: skip
+    assert missing == {"top1_acc/PGD-40/high"}  # its ε is stated nowhere

@@ -1,0 +1,61 @@
+"""The notebook, from top to bottom, on the miniature's table and on the published one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+
+nbformat = pytest.importorskip("nbformat", reason="pip install -r requirements-dev.txt")
+nbclient = pytest.importorskip("nbclient", reason="pip install -r requirements-dev.txt")
+NOTEBOOK = REPOSITORY / "code" / "plots.ipynb"
+
+
+def executed(monkeypatch, home, **environment: str):
+    """Return the notebook after all its cells have run."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # Kernels are looked for where this Python is, not where the user has others.
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+    notebook = nbformat.read(NOTEBOOK, 4)
+    resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
+    nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
+    return notebook
+
+
+def outputs(notebook) -> tuple[str, int]:
+    """Return everything that was printed, and the number of figures."""
+    found = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = "".join(output.get("text", "") for output in found)
+    return text, sum("image/png" in output.get("data", {}) for output in found)
+
+
+def test_it_runs_from_top_to_bottom(monkeypatch, tmp_path):
+    folder = Path(os.environ.get("BVG_FIXTURES") or REPOSITORY.parent / "shared" / "fixtures")
+    published = folder / "published"
+    tables = "ours published" if published.is_dir() else "ours"
+    notebook = executed(
+        monkeypatch, tmp_path, BVG_TABLES=tables,
+        BVG_STUDY_TABLE=str(published / "benchmark.csv"),
+        BVG_CATEGORIES=str(published / "r50_categories.json"),
+    )  # fmt: skip
+    text, figures = outputs(notebook)
+    assert "models, benchmark.csv" in text
+    if not (REPOSITORY / "raw-data" / "benchmark.csv").exists():
+        assert "ours: 6 models" in text
+        assert "almost nothing can be said" in text
+        assert "no figure: there are too few models for cross-validation" in text
+    if published.is_dir():
+        assert "published: 48 models" in text
+        assert "326 images only" in text
+        assert "25 survive Holm" in text
+    assert figures >= (7 if published.is_dir() else 3)
+
+
+def test_it_is_committed_without_outputs():
+    cells = nbformat.read(NOTEBOOK, 4).cells
+    assert not any(cell.get("outputs") for cell in cells)
+    assert NOTEBOOK.stat().st_size < 20_000

@@ -1,0 +1,71 @@
+"""report.py from the command line, on tables large, tiny and wrong."""
+
+import re
+
+import numpy as np
+import pytest
+
+import report
+from study_helpers import categories_of, made_up, quick, write
+
+
+@pytest.fixture(autouse=True)
+def in_a_second(monkeypatch):
+    quick(monkeypatch)
+
+
+def run(*words) -> int:
+    return report.main([str(word) for word in words])
+
+
+def test_the_page_needs_nothing_else(tmp_path, capsys):
+    frame = made_up(11)
+    path, categories = write(frame, tmp_path), categories_of(frame, tmp_path)
+    out = tmp_path / "new" / "page.html"
+    assert run("--table", path, "--categories", categories, "--out", out) == 0
+    page = out.read_text(encoding="utf-8")
+    assert re.search(rf"wrote {re.escape(str(out))} \([\d.]+ MB\)", capsys.readouterr().out)
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page)
+    assert "<h2>Findings</h2>" in page
+    assert out.stat().st_size < 5e6
+    again = tmp_path / "again.html"
+    assert run("--table", path, "--categories", categories, "--out", again) == 0
+    assert again.read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize("models", [1, 2, 3])
+def test_tiny_tables_have_a_page(models, tmp_path):
+    path = write(made_up(models), tmp_path)
+    assert run("--table", path, "--out", tmp_path / "page.html") == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    expected = "almost nothing can be said" if models == 3 else "No correlation can be computed"
+    assert expected in page
+
+
+def test_columns_that_are_partly_or_all_empty(tmp_path):
+    frame = made_up(5)
+    frame["shape-bias"] = np.nan
+    frame.loc["model_1", "top1_acc/imagenet"] = np.nan
+    assert run("--table", write(frame, tmp_path), "--out", tmp_path / "page.html") == 0
+    assert "The table has no shape bias." in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--table", "gone.csv"), "there is no table gone.csv"),
+        (("--reference", "cats"), "no model is of 'cats'; there are unknown"),
+        (("--results", "gone"), "there is no folder gone"),
+    ],
+)
+def test_mistakes_are_sentences(words, sentence, tmp_path, capsys):
+    table = () if "--table" in words else ("--table", write(made_up(3), tmp_path))
+    assert run(*table, *words, "--out", tmp_path / "page.html") == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_wrong_header_is_refused_before_any_work(tmp_path, capsys):
+    path = write(made_up(3).rename(columns={"shape-bias": "shape_bias"}), tmp_path)
+    assert run("--table", path, "--out", tmp_path / "page.html") == 2
+    assert "if 'shape-bias' is meant, rename it" in capsys.readouterr().err
