@@ -1,11 +1,12 @@
-"""A whole study: models × benchmarks, measured, collected into one table, and reported.
+r"""A whole study: models × benchmarks, measured, collected into one table, and reported.
 
     python code/run_study.py --model category:adversarial_training tv_resnet50 --data /data
     python code/run_study.py --model @models.txt --data /data --benchmark imagenet spectral \\
         "adv --attack pgd fgsm --eps 0.5/255 1/255" -- --limit 5000
     python code/run_study.py --model @models.txt --data /data --dry_run --rate 3000
 
-A cell is one model on one benchmark: the command that you would run by hand. What is done is not
+A cell is one model (with --together several) on one benchmark: the command that you would run by
+hand. What is done is not
 done again, what was interrupted goes on, and a cell that fails is reported at the end, with its
 reason and the command that repeats it, while the others are measured. --data is a folder as
 download.py writes it (imagenet, imagenet-v2, imagenet-c, model-vs-human, …); without it, each
@@ -21,7 +22,7 @@ from pathlib import Path
 from basics.errors import UserError
 from basics.guard import guarded
 from study.benchmarks import KINDS, lacking
-from study.cells import Cell, Records, cells_of
+from study.cells import Cell, Records, cells_of, together
 from study.driving import engine_for, measure, places_of, summarised
 from study.models import expanded
 from study.planning import plan, plan_table
@@ -59,6 +60,14 @@ def parser() -> argparse.ArgumentParser:
     add("--ray_address", metavar="HOST:PORT", help="of a running cluster, or auto")
     add("--gpus_per_cell", type=float, metavar="N", help="ray (default 1, if there are any)")
     add("--cpus_per_cell", type=float, default=1, metavar="N", help="ray (default 1)")
+    add(
+        "--together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="models per cell: they share decoding and start-up (default 1); when such a cell "
+        "fails, its models are measured one by one",
+    )
     add("--again", action="store_true", help="run also the cells that are done")
     add("--dry_run", action="store_true", help="print the plan: images, time, disk")
     add(
@@ -89,9 +98,11 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, common: list[str]) -> int:
     models = expanded(arguments.model)
     benchmarks = arguments.benchmark or _measurable(arguments.data)
+    if arguments.together < 1:
+        raise UserError("--together must be at least 1: leave it out for one model per cell")
     cells = cells_of(benchmarks, models, arguments.results, arguments.data, common)
     if arguments.print_commands:
-        print("\n".join(cell.shell for cell in cells))
+        print("\n".join(cell.shell for cell in together(cells, arguments.together)))
         return 0
     records = Records(arguments.results)
     todo = [cell for cell in cells if arguments.again or not records.is_done(cell)]
@@ -102,7 +113,8 @@ def _run(arguments: argparse.Namespace, common: list[str]) -> int:
             print(line)
         return 0
     print(f"{len(cells)} cells, {len(cells) - len(todo)} of them done")
-    endings = measure(todo, records, lambda: engine_for(arguments, records, places))
+    grouped = together(todo, arguments.together)
+    endings = measure(grouped, records, lambda: engine_for(arguments, records, places))
     failed = summarised(endings)
     if not arguments.no_report:
         failed |= reported(arguments.results)

@@ -1,4 +1,4 @@
-"""Cells of a study: one model on one benchmark, which is one command, and what became of it."""
+"""Cells of a study: a model on a benchmark; the command that measures it; what became of it."""
 
 import json
 import re
@@ -19,18 +19,19 @@ _CHUNK = re.compile(r"chunk-\d{8}-(\d{8})\.parquet")
 
 @dataclass(frozen=True)
 class Cell:
-    """One model on one benchmark.
+    """A model on a benchmark, or several models that one command measures together.
 
-    words: the script and all of its flags; absent: the data that it lacks here.
+    flags: what the script is given besides --model. absent: the data that it lacks here. own: the
+    benchmark's own flags.
     """
 
     benchmark: str
-    model: str
-    words: tuple[str, ...]
+    models: tuple[str, ...]
+    flags: tuple[str, ...]
     results: Path
     images: int
     absent: tuple[Data, ...] = ()
-    own: str = ""  # the benchmark's own flags
+    own: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -38,15 +39,30 @@ class Cell:
         return KINDS[self.benchmark]
 
     @property
-    def run_name(self) -> str:
-        """Return what the results call the model."""
-        return split_alias(self.model)[0]
+    def run_names(self) -> list[str]:
+        """Return what the results call the models."""
+        return [split_alias(model)[0] for model in self.models]
+
+    @property
+    def title(self) -> str:
+        """Return what messages call it."""
+        first, *others = self.run_names
+        more = f" and {len(others)} more" if others else ""
+        return f"{self.benchmark}{' ' + self.own if self.own else ''} of {first}{more}"
 
     @property
     def name(self) -> str:
-        """Return a name for files and messages, different for each cell of a study."""
-        own = re.sub(r"[^\w.=-]+", "_", self.own).strip("_")
-        return f"{self.benchmark}{'_' + own if own else ''}--{self.run_name}"
+        """Return a name for its files, different for each cell of a study."""
+        return re.sub(r"[^\w.=-]+", "_", self.title)
+
+    @property
+    def words(self) -> list[str]:
+        """Return all that the script is given."""
+        return ["--model", *self.models, *self.flags]
+
+    def single(self) -> list["Cell"]:
+        """Return a cell for each model."""
+        return [replace(self, models=(model,)) for model in self.models]
 
     @property
     def command(self) -> list[str]:
@@ -61,15 +77,15 @@ class Cell:
     @property
     def inputs(self) -> float:
         """Return the forward passes it takes, a gradient counting as two more."""
-        return self.images * self.kind.inputs
+        return len(self.models) * self.images * self.kind.inputs
 
     @property
     def folders(self) -> list[Path]:
-        """Return the result folders that are there, of this model."""
-        return [path / self.run_name for path in self.results.glob(self.kind.results)]
+        """Return the first model's result folders that are there."""
+        return [path / self.run_names[0] for path in self.results.glob(self.kind.results)]
 
     def images_done(self) -> int:
-        """Return how many images are on disk while it runs, as the chunks say."""
+        """Return how many images are on disk while it runs, as the first model's chunks say."""
         stops = [0]
         for folder in self.folders:
             found = (_CHUNK.fullmatch(path.name) for path in (folder / "partial").glob("chunk-*"))
@@ -99,7 +115,7 @@ def cells_of(
     data: Path | None,
     common: Sequence[str],
 ) -> list[Cell]:
-    """Return the cells, benchmark by benchmark.
+    """Return the cells, one model each, benchmark by benchmark.
 
     benchmarks: names of KINDS, each perhaps with flags of its own behind it ("adv --eps 1/255").
     common: flags that every script gets. Raises UserError for an unknown benchmark, for models
@@ -118,14 +134,27 @@ def cells_of(
         found = [word for one in kind.data for word in one.words(data)]
         flags = (*kind.words, *found, *own, "--results", str(results.resolve()), *common)
         cell = Cell(
-            name, "", flags, results, _images(kind, own, common),
+            name, (), flags, results, _images(kind, own, common),
             tuple(lacking(kind, data) if not {d.flag for d in kind.data} & {*own, *common} else ()),
             shlex.join(own),
         )  # fmt: skip
-        cells += [replace(cell, model=m, words=("--model", m, *flags)) for m in models]
-    if twice := [cell.name for k, cell in enumerate(cells) if cell in cells[:k]]:
-        raise UserError(f"{twice[0].replace('--', ' of ')} is there twice: leave one out")
+        cells += [replace(cell, models=(model,)) for model in models]
+    if len(set(cells)) < len(cells):
+        twice = next(cell for k, cell in enumerate(cells) if cell in cells[:k])
+        raise UserError(f"{twice.title} is there twice: leave one out")
     return cells
+
+
+def together(cells: Sequence[Cell], most: int) -> list[Cell]:
+    """Return the cells with up to `most` models of a benchmark in one: they share the decoding."""
+    alike: dict[Cell, list[str]] = {}
+    for cell in cells:
+        alike.setdefault(replace(cell, models=()), []).extend(cell.models)
+    return [
+        replace(cell, models=tuple(models[start : start + most]))
+        for cell, models in alike.items()
+        for start in range(0, len(models), most)
+    ]
 
 
 def _images(kind: Kind, own: Sequence[str], common: Sequence[str]) -> int:
@@ -137,7 +166,7 @@ def _images(kind: Kind, own: Sequence[str], common: Sequence[str]) -> int:
 
 
 class Records:
-    """What is on disk about a study's cells: an ending and a log for each."""
+    """What is on disk about a study's cells: an ending and a log for each model's."""
 
     def __init__(self, results: Path) -> None:
         self.folder = results / ".study"
@@ -149,7 +178,7 @@ class Records:
 
     def write(self, cell: Cell, ending: Ending) -> None:
         """Keep a cell's ending."""
-        content = {"command": cell.words, **asdict(ending)}
+        content = {"words": cell.words, **asdict(ending)}
         write_text(self.folder / f"{cell.name}.json", json.dumps(content, indent=1) + "\n")
 
     def read(self, cell: Cell) -> Ending | None:
@@ -158,7 +187,7 @@ class Records:
             content = json.loads((self.folder / f"{cell.name}.json").read_text())
         except (OSError, json.JSONDecodeError):
             return None
-        if content.pop("command", None) != list(cell.words):
+        if content.pop("words", None) != cell.words:
             return None
         return Ending(**content)
 

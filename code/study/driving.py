@@ -4,6 +4,7 @@ import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 
 from basics.errors import UserError, reason_of
 from study.board import Board
@@ -40,7 +41,10 @@ def engine_for(arguments: argparse.Namespace, records: Records, places: list[str
 def measure(
     cells: list[Cell], records: Records, engine: Callable[[], Engine]
 ) -> dict[Cell, Ending]:
-    """Return how each cell ended; each ending is on disk as soon as it is known."""
+    """Return how each model's cell ended; each ending is on disk as soon as it is known.
+
+    When a cell of several models fails, they are measured one by one: one of them may be to blame.
+    """
     endings: dict[Cell, Ending] = {}
     board = Board(cells)
     for cell in (cell for cell in cells if cell.absent):
@@ -56,8 +60,11 @@ def measure(
         while pending:
             ended, _ = wait(pending, timeout=_TICK, return_when=FIRST_COMPLETED)
             for future in ended:
-                cell = pending.pop(future)
-                _note(cell, _ending(future), endings, records, board)
+                cell, ending = pending.pop(future), _ending(future)
+                if len(cell.models) > 1 and ending.code not in (0, INTERRUPTED):
+                    pending |= {running.submit(one): one for one in board.split(cell, ending)}
+                else:
+                    _note(cell, ending, endings, records, board)
             board.tick(cell for cell in pending.values() if _is_under_way(cell, records, begun))
     finally:
         board.close()
@@ -80,9 +87,10 @@ def _is_under_way(cell: Cell, records: Records, begun: float) -> bool:
 def _note(
     cell: Cell, ending: Ending, endings: dict[Cell, Ending], records: Records, board: Board
 ) -> None:
-    endings[cell] = ending
-    if ending.code != INTERRUPTED:
-        records.write(cell, ending)
+    for one in cell.single():
+        endings[one] = replace(ending, seconds=round(ending.seconds / len(cell.models), 2))
+        if ending.code != INTERRUPTED:
+            records.write(one, endings[one])
     board.end(cell, ending)
 
 
@@ -91,5 +99,5 @@ def summarised(endings: dict[Cell, Ending]) -> bool:
     failed = {cell: ending for cell, ending in endings.items() if not ending.is_done}
     print(f"{len(endings) - len(failed)} cells measured, {len(failed)} failed")
     for cell, ending in failed.items():
-        print(f"\n{cell.benchmark} of {cell.run_name}: {ending.reason}\n    {cell.shell}")
+        print(f"\n{cell.title}: {ending.reason}\n    {cell.shell}")
     return bool(failed)
