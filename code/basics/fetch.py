@@ -3,12 +3,17 @@
 import glob
 import hashlib
 import os
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
 from basics.errors import UserError
 from basics.files import beside, locked_beside, sha256_of, write_text
+from basics.progress import size
 from basics.transfer import BadDownloadError, reason, sync, transfer
+
+Refusal = Callable[[Path], str]
+Manner = tuple[int, float, Refusal]  # tries, room, refuse
 
 
 def cache_folder() -> Path:
@@ -24,6 +29,7 @@ def fetch(
     tries: int = 1,
     room: float = 1.0,
     about: str = "",
+    refuse: Refusal = lambda path: "",
 ) -> Path:
     """Return `target`, downloaded from the first of `sources` that delivers it.
 
@@ -32,6 +38,7 @@ def fetch(
     the hash is pinned beside the file at the first download and checked from then on.
     Beside the file stay its pin (`.sha256`) and its lock (`.lock`), and nothing else.
     tries, room: see transfer. about: the publisher's page, for the message when all sources fail.
+    refuse: what a download is instead of the file that is wanted ("" for that file itself).
     Raises UserError when no source delivers, naming each one's reason.
     """
     if target.is_dir():
@@ -41,7 +48,7 @@ def fetch(
         try:
             with locked_beside(target):
                 if not target.exists():  # else another process has just finished it
-                    _download_from_first(sources, target, sha256, (tries, room), about)
+                    _download_from_first(sources, target, sha256, (tries, room, refuse), about)
                 if not sha256 and not pin.exists():
                     write_text(pin, sha256_of(target) + "\n")
         except UserError:
@@ -72,7 +79,7 @@ def _check(target: Path, sha256: str) -> None:
 
 
 def _download_from_first(
-    sources: tuple[str, ...], target: Path, sha256: str, manner: tuple[int, float], about: str
+    sources: tuple[str, ...], target: Path, sha256: str, manner: Manner, about: str
 ) -> None:
     reasons = []
     for source in sources:
@@ -87,12 +94,16 @@ def _download_from_first(
     )
 
 
-def _download(source: str, target: Path, sha256: str, tries: int, room: float) -> None:
+def _download(
+    source: str, target: Path, sha256: str, tries: int, room: float, refuse: Refusal
+) -> None:
     # A part of its own for each source: a mirror's bytes need not continue another's.
     part = beside(target, f"{hashlib.sha256(source.encode()).hexdigest()[:8]}.part")
     try:
         transfer(source, part, tries, room)
         _refuse_web_page(part)
+        if what := refuse(part):
+            raise BadDownloadError(f"what the server sent ({size(part.stat().st_size)}) is {what}")
         _refuse_wrong_hash(part, *_expected(target, sha256))
     except BadDownloadError:
         _remove(part.parent, glob.escape(part.name) + "*")

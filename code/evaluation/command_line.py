@@ -106,6 +106,14 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("weights")
     group.add_argument("--weights_dir", type=Path, metavar="DIR", help="of downloaded weights")
     group.add_argument(
+        "--check_top1",
+        type=positive,
+        metavar="N",
+        help="first compare each model's accuracy on N clean validation images of ImageNet "
+        "(--imagenet or $BVG_IMAGENET) with the zoo's table, or with chance, and warn where it is "
+        "not what it should be",
+    )
+    group.add_argument(
         "--arch",
         default="resnet50",
         help="of file:// checkpoints: a timm name, torchvision:NAME or file.py:factory "

@@ -19,6 +19,7 @@ from evaluation.loop import Member, run
 from evaluation.progress import Progress
 from evaluation.provenance import environment
 from evaluation.results import Result, announce, complete, finished_result, mirror, open_result
+from evaluation.sanity import check_top1
 from evaluation.settings import Settings, settings_of
 from evaluation.summary import metrics_table
 from evaluation.tracking import Tracker, resolve_mode
@@ -71,6 +72,7 @@ def _evaluate(declared: Benchmark, arguments: argparse.Namespace) -> int:
     native = getattr(arguments, "preprocess", "study") == "native"
     view = None if native else benchmarks[0].preprocessing
     entrants = load_entrants(arguments, settings, view)
+    check_top1(entrants, arguments, settings)
     tasks = [
         _task(benchmark, folder, arguments, settings, entrants)
         for benchmark, folder in zip(benchmarks, folders, strict=True)

@@ -4,6 +4,7 @@ import fnmatch
 import importlib
 import pickle
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,16 @@ COMMON_PREFIXES = ("module.", "_orig_mod.")
 # The key of batch normalisation's counter of training steps.
 _COUNTER = "num_batches_tracked"
 OTHER_ARCH = "give the architecture that was trained, --arch NAME or --arch path/to/file.py:factory"
+ONLY_WEIGHTS = "save only the weights, torch.save(model.state_dict(), path)"
+# What to do about a published file that is not as the zoo's table says.
+OTHER_ROW = "delete it to download it again, or correct the model's row in code/model_zoo/models"
 
 State = dict[str, torch.Tensor]
 
 
-def read_checkpoint(path: Path, safe_globals: Sequence[str] = ()) -> Any:
+def read_checkpoint(
+    path: Path, safe_globals: Sequence[str] = (), remedy: str = ONLY_WEIGHTS
+) -> Any:
     """Return the content of a safetensors or torch.save file, tensors on the CPU.
 
     Never runs code from the file: only tensors, containers, numbers, strings and the classes named
@@ -46,8 +52,7 @@ def read_checkpoint(path: Path, safe_globals: Sequence[str] = ()) -> Any:
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is not a file of plain tensors ({_pickle_reason(error)}); loading it could "
-            "run foreign code, so it is refused: save only the weights, "
-            "torch.save(model.state_dict(), path)"
+            f"run foreign code, so it is refused: {remedy}"
         ) from error
     except UserError:
         raise
@@ -63,29 +68,49 @@ def _is_safetensors(path: Path) -> bool:
 
     Raises UserError for a file that is neither: torch would call it a pickle that is unsafe.
     """
+    if what := not_a_checkpoint(path):
+        raise UserError(f"{path} is {what}; copy or download it again")
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def not_a_checkpoint(path: Path) -> str:
+    """Return what the file is instead of a checkpoint, or "" where it begins and ends like one."""
     with open(path, "rb") as file:
         start = file.read(64)
-    if start[8:9] == b"{":  # after the eight bytes of the header's length
-        return True
-    if start.startswith((b"PK", b"\x80")):  # a zip archive, or the pickle of torch < 1.6
-        return False
-    what = "not a checkpoint: neither torch.save nor safetensors wrote it"
+    if start[8:9] == b"{":  # after the eight bytes of the header's length: safetensors
+        return ""
+    if start.startswith(b"PK"):  # a zip archive, torch.save's since 1.6; its index is at its end
+        return (
+            "" if zipfile.is_zipfile(path) else "only a part of a checkpoint: it may be truncated"
+        )
+    if start.startswith(b"\x80"):  # a pickle, torch.save's before 1.6
+        return ""
     if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        what = "a web page, not a checkpoint (a login or a rate limit may have been in the way)"
-    raise UserError(f"{path} is {what if start else 'empty'}; copy or download it again")
+        return "a web page, not a checkpoint (a login or a rate limit may have been in the way)"
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the checkpoint itself"
+    if not start:
+        return "empty"
+    return "not a checkpoint: neither torch.save nor safetensors wrote it"
 
 
-def rearranged(content: Any, file: WeightFile, where: str) -> State:
-    """Return the tensors of a checkpoint under the architecture's own keys.
+def rearranged(content: Any, file: WeightFile, where: str) -> tuple[State, str]:
+    """Return the tensors of a checkpoint under the architecture's own keys, and how it found them.
 
+    The latter is "" where the table says where they are, and a phrase where it only guesses.
     Raises UserError when the file is not laid out as `file` says, naming what it holds.
     """
-    if file.guess:
-        content, _ = guessed(content, where)
+    how = ""
     for key in filter(None, file.container.split(".")):
         if not isinstance(content, dict) or key not in content:
-            raise UserError(f"{where} has no entry {key!r}; it holds {_inside(content)}")
+            raise UserError(
+                f"{where} has no entry {key!r}; it holds {_inside(content)}: {OTHER_ROW}"
+            )
         content = content[key]
+    if file.guess:
+        content, how = guessed(content, where, OTHER_ROW)
+        how = f"in {file.container!r} {how}" if file.container else how
     entries = content if isinstance(content, dict) else {}
     state = {
         key: value
@@ -96,15 +121,15 @@ def rearranged(content: Any, file: WeightFile, where: str) -> State:
     if not _is_state(state) or not all(key.startswith(file.strip) for key in state):
         raise UserError(
             f"{where} should hold tensors whose keys start with {file.keep or file.strip!r}; it "
-            f"holds {_inside(content)}"
+            f"holds {_inside(content)}: {OTHER_ROW}"
         )
     renamed = {_renamed(key.removeprefix(file.strip), file.rename): key for key in state}
     if len(renamed) < len(state):
         raise UserError(f"{where} holds keys that the zoo's table renames to the same key")
-    return {new: state[key] for new, key in renamed.items()}
+    return {new: state[key] for new, key in renamed.items()}, how
 
 
-def guessed(content: Any, where: str) -> tuple[State, str]:
+def guessed(content: Any, where: str, remedy: str = ONLY_WEIGHTS) -> tuple[State, str]:
     """Return the tensors of a user's checkpoint and a phrase that says where they were found.
 
     Accepts a bare state dict or one under a common key, with or without a common prefix on every
@@ -117,8 +142,7 @@ def guessed(content: Any, where: str) -> tuple[State, str]:
         problem = "no" if not found else "more than one"
         raise UserError(
             f"{where} has {problem} state dict (at the top, or under "
-            f"{', '.join(COMMON_CONTAINERS)}); it holds {_inside(content)}: save only the weights, "
-            "torch.save(model.state_dict(), path)"
+            f"{', '.join(COMMON_CONTAINERS)}); it holds {_inside(content)}: {remedy}"
         )
     state = content[found[0]] if found[0] else content
     how = f"under {found[0]!r}" if found[0] else "at the top level"

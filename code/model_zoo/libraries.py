@@ -95,8 +95,8 @@ def torchvision_model(name: str) -> NormalizedModel:
     from torchvision import models
 
     name, _, wanted = name.partition("/")
-    transforms = {"transform_input": True} if name in _TRANSFORMS_INPUT else {}
-    network = _torchvision_network(name, **transforms)
+    if name not in _torchvision_names():
+        raise UserError(_no_classifier(name))
     available = models.get_model_weights(name)
     if wanted and wanted not in available.__members__:
         raise UserError(
@@ -104,7 +104,11 @@ def torchvision_model(name: str) -> NormalizedModel:
             f"it has {', '.join(available.__members__)}"
         )
     weights = available[wanted or "DEFAULT"]
+    options: dict[str, Any] = {"transform_input": True} if name in _TRANSFORMS_INPUT else {}
+    if name.startswith("vit_"):  # its size is part of its weights
+        options["image_size"] = weights.meta["min_size"][0]
     state = _torchvision_state(name, weights)
+    network = _torchvision_network(name, **options)
     load_strictly(network, state, f"the file of {weights}", _DELETE_CACHED.format("TORCH_HOME"))
     preset = weights.transforms()
     native = Preprocessing(
@@ -134,22 +138,23 @@ def _torchvision_state(name: str, weights: Any) -> dict[str, Any]:
     return state
 
 
-def architecture(name: str) -> nn.Module:
+def architecture(name: str, **options: Any) -> nn.Module:
     """Return a network without trained weights: a timm name, `timm:NAME` or `torchvision:NAME`.
 
+    options: what the library's constructor is given besides.
     Raises UserError for an unknown one.
     """
     import timm
 
     if name.startswith("torchvision:"):
-        return _torchvision_network(name.removeprefix("torchvision:"))
+        return _torchvision_network(name.removeprefix("torchvision:"), **options)
     bare = name.removeprefix("timm:")
     if not is_timm_name(bare):
         raise UserError(
             f"timm has no architecture {bare!r}{_perhaps(bare, timm.list_models())}; "
             "give --arch NAME (timm) or --arch torchvision:NAME"
         )
-    return timm.create_model(bare, pretrained=False)
+    return timm.create_model(bare, pretrained=False, **options)
 
 
 def _torchvision_names() -> list[str]:
@@ -162,12 +167,14 @@ def _torchvision_network(name: str, **options: Any) -> nn.Module:
     from torchvision import models
 
     if name not in _torchvision_names():
-        raise UserError(
-            f"torchvision has no classifier {name!r}{_perhaps(name, _torchvision_names())}"
-        )
+        raise UserError(_no_classifier(name))
     if name in _TRANSFORMS_INPUT:
         options["init_weights"] = False  # slow, and the weights are about to be replaced
     return models.get_model(name, weights=None, **options)
+
+
+def _no_classifier(name: str) -> str:
+    return f"torchvision has no classifier {name!r}{_perhaps(name, _torchvision_names())}"
 
 
 def _perhaps(name: str, known: list[str]) -> str:

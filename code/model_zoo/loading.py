@@ -1,11 +1,15 @@
 """A name → a model. Names resolve in one fixed order; see load_model."""
 
 import difflib
+import hashlib
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import torch
@@ -13,8 +17,17 @@ from torch import nn
 
 from basics.errors import UserError
 from basics.fetch import cache_folder, fetch
+from images.preprocessing import Preprocessing
 from model_zoo import libraries
-from model_zoo.checkpoints import State, guessed, load_strictly, read_checkpoint, rearranged
+from model_zoo.checkpoints import (
+    OTHER_ROW,
+    State,
+    guessed,
+    load_strictly,
+    not_a_checkpoint,
+    read_checkpoint,
+    rearranged,
+)
 from model_zoo.factories import call, model_of_file
 from model_zoo.normalized import NormalizedModel
 from model_zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
@@ -55,7 +68,7 @@ def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module
     """Return the model called `name`, in eval mode on the CPU, parameters frozen.
 
     It maps (B, 3, H, W) float RGB in [0, 1] to (B, classes) logits. A name is, in this order:
-    a model of the zoo (models.toml) or an alias; `path/to/file.py:factory`, whose call returns
+    a model of the zoo (models/*.toml) or an alias; `path/to/file.py:factory`, whose call returns
     such a module (the user's own code, run as such); `file://checkpoint` with options.arch;
     a timm name; `torchvision:NAME`. Raises UserError for anything else, with near names.
     """
@@ -86,34 +99,56 @@ def _user_path(text: str) -> Path:
 def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
     if row.unavailable:
         raise UserError(f"model {row.name} cannot be had: {row.unavailable}")
+    if row.guess:
+        _say(row, f"unconfirmed: {row.guess}")
     if row.library:
         return _from_first_library(row)
+    origin: dict[str, object] = {"zoo": row.name}
+    if row.files:  # before the network is built, which may take seconds
+        folder = weights_dir or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
+        state, where, found = _zoo_state(row, folder)
+        origin |= {"sources": [file.source[0] for file in row.files]} | found
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(row.seed or 0)
-        network = _zoo_architecture(row.arch)
+        network = architecture_of(row)
     if row.files:
-        folder = weights_dir or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
-        load_strictly(network, *_zoo_state(row, folder))
+        load_strictly(network, state, where, OTHER_ROW)
     return NormalizedModel(
         network,
         row.mean or IMAGENET_MEAN,
         row.std or IMAGENET_STD,
         classes=_classes(row.classes),
-        origin={"zoo": row.name, "sources": [file.source[0] for file in row.files]},
+        native=Preprocessing(**row.native),
+        origin=origin,
     )
 
 
-def _zoo_state(row: ZooModel, folder: Path) -> tuple[State, str, str]:
-    """Return the merged tensors of a row's files, where they are, and what to do if they misfit."""
+def architecture_of(row: ZooModel) -> nn.Module:
+    """Return the network that the row's files fit, with initial weights."""
+    if match := _FACTORY.fullmatch(row.arch):
+        return call(_REPOSITORY / match["path"], match["factory"])
+    return libraries.architecture(row.arch, **row.arch_options)
+
+
+def _zoo_state(row: ZooModel, folder: Path) -> tuple[State, str, dict[str, Any]]:
+    """Return the merged tensors of a row's files, where they are, and what had to be guessed."""
     state: State = {}
+    found: dict[str, Any] = {}
     paths = [_weight_file(row.name, file, folder) for file in row.files]
     for path, file in zip(paths, row.files, strict=True):
-        part = rearranged(read_checkpoint(path, file.safe_globals), file, str(path))
+        content = read_checkpoint(path, file.safe_globals, OTHER_ROW)
+        part, how = rearranged(content, file, str(path))
+        if how:
+            _say(row, f"the layout of {path.name} is a guess; the weights were found {how}")
+            found = {"found": how}
         if twice := sorted(set(state) & set(part)):
-            raise UserError(f"two files of the zoo's {row.name} hold {twice[0]}: see models.toml")
+            raise UserError(f"two files of the zoo's {row.name} hold {twice[0]}: {OTHER_ROW}")
         state |= part
-    where = " and ".join(map(str, paths))
-    return state, where, "delete it to download it again, or correct the model's row in models.toml"
+    return state, " and ".join(map(str, paths)), found
+
+
+def _say(row: ZooModel, words: str) -> None:
+    print(f"{row.name}: {words}", file=sys.stderr, flush=True)
 
 
 def _from_first_library(row: ZooModel) -> NormalizedModel:
@@ -135,11 +170,23 @@ def _from_first_library(row: ZooModel) -> NormalizedModel:
 
 
 def _weight_file(model: str, file: WeightFile, folder: Path) -> Path:
+    """Return the file on disk: a user's own copy under the publisher's name, else downloaded."""
     first = file.source[0]
     if first.startswith(_IN_REPOSITORY):
         return _REPOSITORY / first
     name = Path(urlsplit(first).path).name  # without ?download=1
-    return fetch(file.source, folder / f"{model}--{name}", file.sha256, tries=5)
+    sharing = (row.name for row in zoo().values() if first in {f.source[0] for f in row.files})
+    stored = folder / f"{next(sharing, model)}--{name}"  # rows of the same file share it
+    path = folder / name if not stored.exists() and (folder / name).is_file() else stored
+    return fetch(file.source, path, file.sha256, tries=5, refuse=partial(_not_the_file, file))
+
+
+def _not_the_file(file: WeightFile, path: Path) -> str:
+    if what := not_a_checkpoint(path):
+        return what
+    with open(path, "rb") as content:
+        md5 = hashlib.file_digest(content, "md5").hexdigest() if file.md5 else ""
+    return "" if md5.startswith(file.md5) else f"not the published file, whose MD5 is {file.md5}…"
 
 
 def _classes(kind: str) -> tuple[str, ...] | None:
@@ -148,12 +195,6 @@ def _classes(kind: str) -> tuple[str, ...] | None:
 
         return CATEGORIES
     return None
-
-
-def _zoo_architecture(name: str) -> nn.Module:
-    if match := _FACTORY.fullmatch(name):
-        return call(_REPOSITORY / match["path"], match["factory"])
-    return libraries.architecture(name)
 
 
 def _user_architecture(name: str) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The zoo as data: models.toml, read into dataclasses and checked."""
+"""The zoo as data: models/*.toml, read into dataclasses and checked."""
 
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -6,8 +6,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).with_name("models.toml")
+TABLE = Path(__file__).with_name("models")
+DEFAULTS = "defaults"  # the table of a file that holds what its rows share
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# What a model's training images, labelled or not, its own or its teacher's, were taken from.
+# Models that saw more than IMAGENET_ONLY may have met the images of the test sets.
+TRAINING_DATA = {
+    "IN-1k": "ImageNet-1k, 1.3 million images (ILSVRC 2012)",
+    "SIN": "Stylized-ImageNet: ImageNet-1k in the style of paintings",
+    "IN-21k": "ImageNet-21k, 14 million images",
+    "JFT-300M": "Google's JFT-300M",
+    "IG-1B": "a billion images from Instagram, with their hashtags",
+    "IG-3.6B": "3.6 billion images from Instagram, with their hashtags",
+    "YFCC-100M": "a hundred million images from Flickr",
+    "WIT-400M": "OpenAI's 400 million image and text pairs, through CLIP",
+    "LAION": "image and text pairs from web pages",
+    "miniature": "the embedded world (docs/miniature.md)",
+    "none": "nothing: initial weights",
+}
+IMAGENET_ONLY = frozenset({"IN-1k", "SIN"})
 
 
 @dataclass(frozen=True)
@@ -18,10 +35,11 @@ class WeightFile:
     keep only keys that start with `keep`, remove keys that match a pattern of `drop`, remove the
     prefix `strip` (which every key must have), replace prefixes by `rename`: the first that fits; a
     `*` in it stands for a number, which takes the place of the same `*` in the replacement.
-    guess: the publisher's layout is not known for certain: begin where a user's checkpoint would
-        have its weights (checkpoints.guessed) instead of at `container`.
+    guess: the publisher's layout is not known for certain: in `container`, look for the weights
+        where a user's checkpoint would have them (checkpoints.guessed), and say where they were.
     source: URLs, `gdrive:<id>` or `code/<path>` (in this repository), in order of preference.
     sha256: the published hash, or the leading digits of it; empty: pinned at the first download.
+    md5: its leading digits where only that was published; a download without them is refused.
     safe_globals: classes that the pickle may hold besides tensors, such as argparse.Namespace.
     """
 
@@ -33,6 +51,7 @@ class WeightFile:
     strip: str = ""
     rename: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
+    md5: str = ""
     safe_globals: tuple[str, ...] = ()
 
 
@@ -40,14 +59,22 @@ class WeightFile:
 class ZooModel:
     """One row of the zoo. Weights come from `library`, or from `files` or `seed` with `arch`.
 
+    trained_on: keys of TRAINING_DATA, in the order of training.
+    train_size: pixels on a side of the training images.
+    parameters: in millions.
+    study_top1: top-1 accuracy in the study's table, percent, at the study's view for all models
+        (Resize 256, crop 224, bilinear). published_top1: its publisher's, in its own view.
     library: names that a library resolves with its weights (`timm:…`, `torchvision:…`), in order
         of preference.
     arch: the architecture that `files`, merged, are loaded into (strictly): a timm name,
-        `torchvision:NAME` or `code/<path>.py:factory` (in this repository).
+        `torchvision:NAME` or `code/<path>.py:factory` (in this repository); arch_options: what
+        timm's or torchvision's constructor is given besides.
     seed: of the random numbers that an untrained model's initial weights are drawn from.
-    mean, std: the model's own normalisation; None where the library's is right.
+    mean, std: the model's own normalisation; None where the library's, or ImageNet's, is right.
+    native: its own view, the fields of Preprocessing; a library knows its models' own.
     classes: what the logits mean: "imagenet-1k", or "miniature" for the embedded world's.
     unavailable: why the model cannot be had today; empty where it can.
+    guess: what nobody has confirmed about the row; empty where all of it was read somewhere.
     """
 
     name: str
@@ -56,18 +83,23 @@ class ZooModel:
     paper: str
     year: int
     license: str
-    trained_on: str = "IN-1k"
+    trained_on: tuple[str, ...] = ("IN-1k",)
     train_size: int = 224
-    top1: float | None = None
+    parameters: float | None = None
+    study_top1: float | None = None
+    published_top1: float | None = None
     aliases: tuple[str, ...] = ()
     library: tuple[str, ...] = ()
     arch: str = "timm:resnet50"
+    arch_options: dict[str, Any] = field(default_factory=dict)
     files: tuple[WeightFile, ...] = ()
     seed: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    native: dict[str, Any] = field(default_factory=dict)
     classes: str = "imagenet-1k"
     unavailable: str = ""
+    guess: str = ""
     notes: str = ""
 
 
@@ -77,16 +109,21 @@ def zoo() -> dict[str, ZooModel]:
 
     Raises ValueError for a row with an unknown or missing field, which is a mistake in the table.
     """
-    return read_table(TABLE)
+    return read_table(*sorted(TABLE.glob("*.toml")))
 
 
-def read_table(path: Path) -> dict[str, ZooModel]:
-    """Return the models of a table in the format of models.toml, by name."""
-    rows = tomllib.loads(path.read_text())
-    models = {name: _model(name, dict(row)) for name, row in rows.items()}
+def read_table(*paths: Path) -> dict[str, ZooModel]:
+    """Return the models of tables in the format of models/*.toml, by name."""
+    models: dict[str, ZooModel] = {}
+    for path in paths:
+        rows = tomllib.loads(path.read_text())
+        shared = rows.pop(DEFAULTS, {})
+        if twice := sorted(set(models) & set(rows)):
+            raise ValueError(f"{path}: another table has {twice[0]}, too")
+        models |= {name: _model(name, shared | row) for name, row in rows.items()}
     aliases = [alias for model in models.values() for alias in model.aliases]
     if len(set(aliases) | set(models)) < len(aliases) + len(models):
-        raise ValueError(f"{path}: an alias is used twice or is also a model's name")
+        raise ValueError("an alias is used twice or is also a model's name")
     return models
 
 
@@ -102,6 +139,8 @@ def _model(name: str, row: dict[str, Any]) -> ZooModel:
     model = _build(ZooModel, {"name": name, "files": files, **row}, name)
     if not (model.library or model.files or model.unavailable or model.seed is not None):
         raise ValueError(f"model {name} has neither library, nor files, nor seed, nor unavailable")
+    if unknown := set(model.trained_on) - set(TRAINING_DATA):
+        raise ValueError(f"model {name} is trained on {unknown.pop()!r}, not in TRAINING_DATA")
     if (model.mean is None) != (model.std is None):
         raise ValueError(f"model {name} has only one of mean and std")
     for file in files:

@@ -447,3 +447,17 @@ def test_a_log_gets_plain_lines(site, target, monkeypatch, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"m--w\.pth: \d+ kB of 102 kB, .*/s, \d+ s left", lines[0])
     assert lines[-1].startswith("m--w.pth: 102 kB of 102 kB, ")
+
+
+def test_what_the_caller_refuses_never_gets_the_final_name(site, target):
+    site.files |= {"/pointer": b"version https://...", "/w.pth": DATA}
+    sources = (f"{site.url}/pointer", f"{site.url}/w.pth")
+
+    def refuse(path):
+        return "" if path.read_bytes() == DATA else "a pointer"
+
+    sentence = refusal(lambda: fetch(sources[:1], target, refuse=refuse))
+    assert "what the server sent (19 bytes) is a pointer" in sentence
+    assert names(target) == {".lock"}
+    fetch(sources, target, refuse=refuse)  # the mirror has it
+    assert target.read_bytes() == DATA

@@ -66,7 +66,7 @@ def use_rows(monkeypatch):
 
 @pytest.fixture
 def use_table(tmp_path, use_rows):
-    """Return a function that makes a text in the format of models.toml the whole zoo."""
+    """Return a function that makes a text in the format of models/*.toml the whole zoo."""
 
     def use(text: str) -> None:
         path = tmp_path / "models.toml"

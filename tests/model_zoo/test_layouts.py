@@ -3,12 +3,11 @@
 import argparse
 
 import pytest
-import timm
 import torch
 
 from conftest import refusal
 from model_zoo.checkpoints import guessed, rearranged
-from model_zoo.table import WeightFile, read_table
+from model_zoo.table import WeightFile
 from zoo_helpers import assert_same
 
 STATE = {"a.weight": torch.ones(2, 3), "a.bias": torch.zeros(2)}
@@ -35,79 +34,42 @@ def test_the_steps_are_taken_in_their_order():
         strip="module.model.",
         rename={"old.": "new."},
     )
-    assert_same(rearranged(content, file, "x"), {"new.weight": torch.ones(1)})
+    assert_same(rearranged(content, file, "x")[0], {"new.weight": torch.ones(1)})
 
 
 def test_a_star_in_a_rename_is_a_number():
     file = WeightFile(("u",), rename={"b.*.c.*.": "layer*.*.", "b.": "other."})
     state = {"b.1.c.23.w": torch.ones(1), "b.x.c.2.w": torch.ones(1), "z.b.1.c.2.w": torch.ones(1)}
-    assert set(rearranged(state, file, "x")) == {"layer1.23.w", "other.x.c.2.w", "z.b.1.c.2.w"}
-
-
-SIMCLR = """
-[simclr]
-category = "c"
-method = "m"
-paper = "p"
-year = 2020
-license = "l"
-[[simclr.files]]
-source = ["gdrive:x"]
-container = "resnet"
-[simclr.files.rename]
-"net.0.0." = "conv1."
-"net.0.1.0." = "bn1."
-"net.*.blocks.*.net.0." = "layer*.*.conv1."
-"net.*.blocks.*.net.1.0." = "layer*.*.bn1."
-"net.*.blocks.*.net.2." = "layer*.*.conv2."
-"net.*.blocks.*.net.3.0." = "layer*.*.bn2."
-"net.*.blocks.*.net.4." = "layer*.*.conv3."
-"net.*.blocks.*.net.5.0." = "layer*.*.bn3."
-"net.*.blocks.*.projection.shortcut." = "layer*.*.downsample.0."
-"net.*.blocks.*.projection.bn.0." = "layer*.*.downsample.1."
-"""
-
-
-def simclr_key(key: str) -> str:
-    """Return how the converted SimCLR v2 checkpoint calls a key of timm's resnet50."""
-    parts = key.split(".")
-    stem = {"conv1": "net.0.0", "bn1": "net.0.1.0"}
-    inner = {"conv1": "0", "bn1": "1.0", "conv2": "2", "bn2": "3.0", "conv3": "4", "bn3": "5.0"}
-    if parts[0] in stem:
-        return ".".join([stem[parts[0]], *parts[1:]])
-    if not parts[0].startswith("layer"):
-        return key
-    place = f"net.{parts[0][-1]}.blocks.{parts[1]}."
-    if parts[2] == "downsample":
-        return place + "projection." + {"0": "shortcut.", "1": "bn.0."}[parts[3]] + parts[4]
-    return place + f"net.{inner[parts[2]]}.{parts[3]}"
-
-
-def test_the_layout_of_the_converted_simclr_fits_in_ten_renames(tmp_path):
-    with torch.device("meta"):
-        keys = list(timm.create_model("resnet50").state_dict())
-    assert len(keys) == 320
-    state = {simclr_key(key): torch.tensor(i) for i, key in enumerate(keys)}
-    (tmp_path / "t.toml").write_text(SIMCLR)
-    (file,) = read_table(tmp_path / "t.toml")["simclr"].files
-    content = {"resnet": state, "head": {"fc.weight": torch.ones(1)}}
-    expected = {key: torch.tensor(i) for i, key in enumerate(keys)}
-    assert_same(rearranged(content, file, "x"), expected)
+    assert set(rearranged(state, file, "x")[0]) == {"layer1.23.w", "other.x.c.2.w", "z.b.1.c.2.w"}
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "words"),
     [
-        {"a.weight": torch.ones(1)},
-        {"module.a.weight": torch.ones(1)},
-        {"state_dict": {"module.a.weight": torch.ones(1)}, "args": argparse.Namespace()},
-        {"model": {"a.weight": torch.ones(1)}, "epoch": 3},
-        {"online_backbone": {"module.a.weight": torch.ones(1)}},
+        ({"a.weight": torch.ones(1)}, "at the top level"),
+        ({"module.a.weight": torch.ones(1)}, "at the top level, without the prefix 'module.'"),
+        (
+            {"state_dict": {"module.a.weight": torch.ones(1)}, "args": argparse.Namespace()},
+            "under 'state_dict', without the prefix 'module.'",
+        ),
+        ({"model": {"a.weight": torch.ones(1)}, "epoch": 3}, "under 'model'"),
+        ({"online_backbone": {"a.weight": torch.ones(1)}}, "under 'online_backbone'"),
     ],
 )
-def test_a_layout_that_nobody_described_is_found_like_a_users(content):
+def test_a_layout_that_nobody_described_is_found_like_a_users_and_named(content, words):
     file = WeightFile(("u",), guess=True, rename={"a.": "b."})
-    assert_same(rearranged(content, file, "x"), {"b.weight": torch.ones(1)})
+    state, how = rearranged(content, file, "x")
+    assert_same(state, {"b.weight": torch.ones(1)})
+    assert how == words
+
+
+def test_a_container_that_is_known_is_not_guessed():
+    file = WeightFile(("u",), container="weights", guess=True)
+    content = {"weights": {"module.a": torch.ones(1)}, "state_dict": {"b": torch.ones(1)}}
+    state, how = rearranged(content, file, "x")
+    assert_same(state, {"a": torch.ones(1)})
+    assert how == "in 'weights' at the top level, without the prefix 'module.'"
+    assert "the model's row" in refusal(rearranged, {"weights": 3}, file, "x")
 
 
 @pytest.mark.parametrize(

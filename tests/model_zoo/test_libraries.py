@@ -14,8 +14,10 @@ from torchvision import models
 
 from basics.errors import UserError
 from conftest import refusal
+from images.preprocessing import Preprocessing
 from model_zoo.libraries import _timm_native, architecture, timm_names
 from model_zoo.loading import load_model
+from zoo_helpers import normalised, pixels
 
 SMALL = "test_resnet.r160_in1k"  # timm's own test model: 0.5 M parameters
 
@@ -239,3 +241,30 @@ def test_architectures_come_untrained_and_unknown_ones_have_near_names():
     for name, near in [("resnet5O", "resnet50"), ("torchvision:vgg61", "vgg16")]:
         with pytest.raises(UserError, match=near):
             architecture(name)
+
+
+def test_a_vision_transformer_has_the_size_of_its_weights(torch_hub):
+    with torch.device("meta"):
+        network = models.vit_b_16(image_size=384)
+    state = {key: torch.zeros(1).expand(value.shape) for key, value in network.state_dict().items()}
+    torch_hub.state = state
+    model = load_model("swag_vit_b16_in1k")
+    assert model.network.image_size == 384
+    assert model.native.crop == 384
+    assert model.origin["zoo"] == "swag_vit_b16_in1k"
+
+
+def test_options_reach_the_librarys_constructor():
+    with torch.device("meta"):
+        averaged = architecture("vit_tiny_patch16_224", global_pool="avg").state_dict()
+        assert "fc_norm.weight" in averaged
+        assert architecture("torchvision:vit_b_16", image_size=384).image_size == 384
+
+
+def test_a_row_of_a_library_is_loaded_under_its_published_name(no_hub):
+    network = timm.create_model("resnet18", pretrained=False).eval()
+    save_file(network.state_dict(), cached(no_hub, "resnet18.a1_in1k"))
+    model = load_model("resnet18")
+    assert model.origin == {"timm": "resnet18.a1_in1k", "zoo": "resnet18"}
+    assert torch.equal(model(pixels()), network(normalised(pixels())))
+    assert model.native == Preprocessing(288, 288, "bicubic")

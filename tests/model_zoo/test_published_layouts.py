@@ -1,111 +1,144 @@
-"""The table's own rows load files of their publishers' layouts: same logits as the source."""
+"""Every row with files loads what its publisher would have saved, and nothing that is damaged."""
 
-import argparse
-import hashlib
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import pytest
-import timm
 import torch
 
-from model_zoo.loading import CheckpointOptions, load_model
-from model_zoo.table import zoo
-from zoo_helpers import assert_frozen, normalised, pixels, prefixed, saved
+from conftest import refusal
+from model_zoo import loading
+from model_zoo.loading import CheckpointOptions, architecture_of, load_model
+from model_zoo.table import IMAGENET_MEAN, IMAGENET_STD, ZooModel, zoo
+from publishers import LAYOUTS, Layout, as_files, compact, publish, randomise
+from zoo_helpers import assert_frozen, assert_same, normalised, prefixed
+
+CASES = [(name, layout) for name, layouts in LAYOUTS.items() for layout in layouts]
+IDS = [f"{name}-{layout.__name__}" for name, layout in CASES]
 
 
-def randomised_resnet50() -> torch.nn.Module:
-    """Return timm's resnet50 with numbers that differ by output channel only, so files are small.
-
-    Even so, no two layers, channels or logits are the same.
-    """
-    network = timm.create_model("resnet50").eval()
-    generator = torch.Generator().manual_seed(0)
-    for key, value in network.state_dict().items():
-        if value.is_floating_point():
-            signs = torch.randn((len(value), *[1] * (value.ndim - 1)), generator=generator)
-            small = 1 / value[0].numel() if value.ndim > 1 else 0.3  # so that nothing explodes
-            value.copy_(signs * small)
-            if value.ndim == 1 and key.endswith(("weight", "running_var")):
-                value.abs_().add_(0.5)
-    return network
+def smaller(row: ZooModel) -> ZooModel:
+    """Return the row, with a narrower network (of the same keys) in place of one of 3.3 GB."""
+    return replace(row, arch_options={"base_width": 4}) if row.parameters > 500 else row
 
 
-def compact(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the same tensors, repetitions not stored (they take no space in a file)."""
-    first = (slice(None), slice(0, 1), slice(0, 1), slice(0, 1))
-    return {
-        k: v[first[: v.ndim]].clone().expand(v.shape) if v.ndim else v for k, v in state.items()
-    }
+@cache
+def _source(arch: str, options: str) -> torch.nn.Module:
+    rows = [row for row in map(smaller, zoo().values()) if row.files]
+    row = next(r for r in rows if (r.arch, str(r.arch_options)) == (arch, options))
+    return randomise(architecture_of(row))
 
 
-def pytorch_examples(state: dict) -> list[bytes]:
-    content = {"epoch": 60, "arch": "resnet50", "state_dict": prefixed(state, "module.")}
-    content |= {"best_prec1": torch.tensor(60.0), "optimizer": {"state": {}, "param_groups": []}}
-    return [saved(content, legacy=True)]
+def source_of(row: ZooModel) -> torch.nn.Module:
+    """Return a network with weights of its own; rows of one architecture share it."""
+    return _source(row.arch, str(row.arch_options))
 
 
-def robustness(state: dict) -> list[bytes]:
-    normalizer = {"new_mean": torch.ones(3, 1, 1), "new_std": torch.ones(3, 1, 1)}
-    wrong = {key: value + 1 for key, value in state.items()}
-    model = (
-        prefixed(normalizer, "module.normalizer.")
-        | prefixed(state, "module.model.")
-        | prefixed(normalizer, "module.attacker.normalize.")
-        | prefixed(compact(wrong), "module.attacker.model.")
-    )
-    assert len(model) == 644
-    return [saved({"model": model, "optimizer": {}, "schedule": None, "epoch": 89})]
+def test_every_row_with_files_of_others_has_a_layout():
+    rows = zoo().values()
+    of_others = {r.name for r in rows if r.files and not r.files[0].source[0].startswith("code/")}
+    assert of_others == set(LAYOUTS)
 
 
-def dino(state: dict) -> list[bytes]:
-    backbone = {key: value for key, value in state.items() if not key.startswith("fc.")}
-    head = {f"module.linear.{key}": state[f"fc.{key}"] for key in ("weight", "bias")}
-    return [saved(backbone), saved({"epoch": 100, "state_dict": head, "best_acc": 75.3})]
-
-
-def undescribed(state: dict) -> list[bytes]:
-    content = {"model": prefixed(state, "module."), "args": argparse.Namespace(lr=0.1)}
-    return [saved(content)]
-
-
-@pytest.fixture(scope="module")
-def resnet50():
-    return randomised_resnet50()
-
-
-def served(row, site, contents: list[bytes]):
-    """Return the zoo's row with its files at `site` instead of at their publisher's."""
-    files = []
-    for number, (file, content) in enumerate(zip(row.files, contents, strict=True)):
-        site.files[f"/{number}.pth"] = content
-        source = (f"{site.url}/{number}.pth?download=1",)
-        files.append(replace(file, source=source, sha256=hashlib.sha256(content).hexdigest()))
-    return replace(row, files=tuple(files))
-
-
-@pytest.mark.parametrize(
-    ("name", "layout"),
-    [
-        ("resnet50_trained_on_SIN", pytorch_examples),
-        ("resnet50_moco_v3_1000ep", pytorch_examples),
-        ("robust_resnet50_linf_eps4.0", robustness),
-        ("resnet50_dino", dino),
-        ("resnet50_frozen_random", undescribed),
-    ],
-)
-def test_the_tables_own_rows_load_their_publishers_layouts(
-    name, layout, resnet50, site, use_rows, tmp_path
-):
-    row = zoo()[name]
-    use_rows({name: served(row, site, layout(compact(resnet50.state_dict())))})
+@pytest.mark.parametrize(("name", "layout"), CASES, ids=IDS)
+def test_a_row_loads_its_publishers_layout(name, layout, site, use_rows, tmp_path, capsys):
+    row = smaller(zoo()[name])
+    source = source_of(row)
+    use_rows({name: publish(row, site, as_files(layout, compact(source.state_dict())))})
     model = load_model(name, CheckpointOptions(weights_dir=tmp_path / "weights"))
-    x = pixels(64)
+    side = 224 if "vit" in row.arch else 64
+    x = torch.rand((2, 3, side, side), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        logits, expected = model(x), resnet50(normalised(x))
+        logits = model(x)
+        expected = source(normalised(x, row.mean or IMAGENET_MEAN, row.std or IMAGENET_STD))
     assert expected.std() > 1e-3
     assert torch.isfinite(expected).all()
     assert torch.equal(logits, expected)
+    assert_same(model.network.state_dict(), source.state_dict())
     assert_frozen(model)
     assert model.origin["zoo"] == name
     stored = {path.name for path in (tmp_path / "weights").glob("*.pth")}
     assert stored == {f"{name}--{number}.pth" for number in range(len(row.files))}
+    said = capsys.readouterr().err
+    assert ("the weights were found" in said) == any(file.guess for file in row.files)
+    assert ("unconfirmed" in said) == bool(row.guess)
+
+
+class Payload:
+    """Makes a file when it is unpickled without care."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def head_of(state: dict) -> str:
+    (key,) = [key for key in state if key.endswith((".fc.weight", "head.weight", "er.6.weight"))
+              or key == "fc.weight"]  # fmt: skip
+    return key
+
+
+def damages(layout: Layout, state: dict, proof: Path) -> dict[str, tuple[list[bytes], str]]:
+    """Return damaged versions of the row's files, and what must be said about each."""
+    head = head_of(state)
+    without = {key: value for key, value in state.items() if key != head}
+    narrow = torch.ones(7).expand(1000, 7)
+    content, legacy = layout(state)[0]
+    good = as_files(layout, state)
+    evil = as_files(lambda _: [(content | {"notes": [Payload(proof)]}, legacy)], state)
+    half = good[0][: len(good[0]) // 2]
+    damaged = {
+        "missing": (as_files(layout, without), f"missing keys: {head}"),
+        "extra": (as_files(layout, state | prefixed({"w": narrow}, "more.")), "more.w"),
+        "shape": (as_files(layout, state | {head: state[head][:999]}), f"{head} is (999, "),
+        "head": (as_files(layout, state | {head: narrow}), f"{head} is (1000, 7) instead"),
+        "malicious": (evil + good[1:], "could run foreign code, so it is refused"),
+        "truncated": ([half, *good[1:]], "truncated"),
+    }
+    if len(good) > 1:
+        damaged["files swapped"] = (good[::-1], "")
+    return damaged
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_damaged_files_are_refused_in_one_sentence(
+    name, site, use_rows, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("basics.transfer.sleep", lambda seconds: None)
+    row = smaller(zoo()[name])
+    source = source_of(row)
+    monkeypatch.setattr(loading, "architecture_of", lambda row: source)
+    before = {key: value.clone() for key, value in source.state_dict().items()}
+    layout, proof = LAYOUTS[name][0], tmp_path / "proof"
+    state = compact(source.state_dict())
+    for kind, (files, words) in damages(layout, state, proof).items():
+        use_rows({name: publish(row, site, files, hashed=False)})
+        options = CheckpointOptions(weights_dir=tmp_path / kind)
+        assert words in refusal(load_model, name, options), kind
+        assert not proof.exists(), kind
+    served = publish(row, site, as_files(layout, state))
+    wrong = replace(served.files[0], sha256="0123abcd")
+    use_rows({name: replace(served, files=(wrong, *served.files[1:]))})
+    sentence = refusal(load_model, name, CheckpointOptions(weights_dir=tmp_path / "hash"))
+    assert "0123abcd… was published" in sentence
+    assert_same(source.state_dict(), before)  # nothing was loaded, not even in part
+
+
+def test_the_payload_of_these_tests_is_a_working_one(tmp_path):
+    torch.save([Payload(tmp_path / "proof")], tmp_path / "x.pth")
+    torch.load(tmp_path / "x.pth", weights_only=False)
+    assert (tmp_path / "proof").exists()
+
+
+def test_rows_of_one_file_share_its_download(site, use_rows, tmp_path):
+    names = ["resnet50_diffusionnoise_fixed_nonoise", "resnet50_diffusionnoise_fixed"]
+    quiet, noisy = (zoo()[name] for name in names)
+    state = compact(source_of(quiet).state_dict())
+    files = as_files(LAYOUTS[names[0]][0], state)
+    use_rows({row.name: publish(row, site, files) for row in (quiet, noisy)})
+    for name in names:
+        load_model(name, CheckpointOptions(weights_dir=tmp_path / "weights"))
+    assert len(site.requests) == 1

@@ -1,6 +1,8 @@
 """The zoo's rows: files downloaded, checked and merged; libraries in order; seeds."""
 
 import argparse
+import hashlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,8 +10,9 @@ import torch
 
 from basics.errors import UserError
 from conftest import refusal
-from model_zoo import libraries, loading
-from model_zoo.loading import load_model
+from images.preprocessing import Preprocessing
+from model_zoo import libraries, loading, table
+from model_zoo.loading import CheckpointOptions, load_model
 from zoo_helpers import HEAD, IMAGENET, normalised, pixels, prefixed, saved
 
 # A small network in the robustness library's layout.
@@ -191,3 +194,72 @@ def test_a_missing_file_of_the_repository_is_one_sentence(use_table, net_file):
         f'[a]\n{HEAD}arch = "{net_file}:tiny"\nfiles = [{{ source = ["code/model_zoo/no.pth"] }}]\n'
     )
     assert "code/model_zoo/no.pth does not exist" in refusal(load_model, "a")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS"),
+        (b"quota exceeded", "not a checkpoint: neither torch.save nor safetensors wrote it"),
+        (b"PK\x03\x04 and no more", "only a part of a checkpoint: it may be truncated"),
+        (b"", "an empty file"),
+    ],
+)
+def test_what_is_no_checkpoint_is_not_kept(content, words, publish, site, weights_dir):
+    publish()
+    site.files["/w.pth"] = content
+    assert words in refusal(load_model, "tiny_model")
+    assert [path.name for path in weights_dir.iterdir()] == ["tiny_model--w.pth.lock"]
+
+
+def test_where_only_an_md5_was_published_it_must_fit(publish, tiny, site, weights_dir):
+    content = publish(more=', md5 = "0123ab"')
+    assert "not the published file, whose MD5 is 0123ab…" in refusal(load_model, "tiny_model")
+    assert not (weights_dir / "tiny_model--w.pth").exists()
+    publish(more=f', md5 = "{hashlib.md5(content).hexdigest()[:6]}"')
+    assert torch.equal(load_model("tiny_model")(pixels()), tiny(normalised(pixels())))
+
+
+@pytest.mark.parametrize("name", ["w.pth", "tiny_model--w.pth"])
+def test_a_file_that_the_user_has_is_not_downloaded(name, publish, tiny, site, tmp_path):
+    content = publish()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_bytes(content)
+    model = load_model("tiny_model", CheckpointOptions(weights_dir=tmp_path / "mine"))
+    assert torch.equal(model(pixels()), tiny(normalised(pixels())))
+    assert site.requests == []
+
+
+def test_a_mirror_is_asked_where_the_first_source_fails(publish, tiny, site, weights_dir):
+    publish()
+    site.files["/mirror.pth"] = site.files["/w.pth"]
+    row = table.zoo()["tiny_model"]
+    both = (row.files[0].source[0], f"{site.url}/mirror.pth")
+    table.zoo()["tiny_model"] = replace(row, files=(replace(row.files[0], source=both),))
+    site.statuses["/w.pth"] = 404
+    assert torch.equal(load_model("tiny_model")(pixels()), tiny(normalised(pixels())))
+    assert (weights_dir / "tiny_model--w.pth").is_file()
+
+
+def test_a_guess_is_said(publish, site, use_table, net_file, tiny, weights_dir, capsys):
+    site.files["/w.pth"] = saved({"state_dict": prefixed(tiny.state_dict(), "module.")})
+    row = ROW.format(head=HEAD, net=net_file, url=site.url, strip="guess = true", more="")
+    row = row.replace('container = "model", ', "")
+    use_table(row.replace("files =", 'guess = "whose it is"\nfiles ='))
+    model = load_model("tiny_model")
+    assert model.origin["found"] == "under 'state_dict', without the prefix 'module.'"
+    assert capsys.readouterr().err.splitlines() == [
+        "tiny_model: unconfirmed: whose it is",
+        "tiny_model: the layout of tiny_model--w.pth is a guess; the weights were found under "
+        "'state_dict', without the prefix 'module.'",
+    ]
+
+
+def test_the_view_of_a_row_is_the_models_native_one(
+    publish, use_table, net_file, site, weights_dir
+):
+    publish()
+    assert load_model("tiny_model").native == Preprocessing(256, 224, "bilinear")
+    row = ROW.format(head=HEAD, net=net_file, url=site.url, strip=STRIP, more="")
+    use_table(row + 'native = { resize = 40, crop = 32, interpolation = "bicubic" }\n')
+    assert load_model("tiny_model").native == Preprocessing(40, 32, "bicubic")

@@ -2,13 +2,27 @@
 
 import csv
 import dataclasses
+import json
 import re
+from dataclasses import replace
 
 import pytest
 import timm
+import torch
 from torchvision import models
 
-from model_zoo.table import TABLE, WeightFile, find, read_table, zoo
+from images.preprocessing import Preprocessing
+from model_zoo.loading import architecture_of
+from model_zoo.table import (
+    IMAGENET_MEAN,
+    IMAGENET_ONLY,
+    IMAGENET_STD,
+    TABLE,
+    WeightFile,
+    find,
+    read_table,
+    zoo,
+)
 
 HEAD = 'category = "c"\nmethod = "m"\npaper = "p"\nyear = 2020\nlicense = "l"\n'
 
@@ -20,7 +34,6 @@ def read(tmp_path, text: str):
 
 
 def test_every_row_parses_and_is_found_by_name_and_alias():
-    assert len(zoo()) >= 8
     for name, model in zoo().items():
         assert find(name) is model
         assert model.name == name
@@ -52,16 +65,74 @@ def test_every_published_hash_and_source_is_well_formed():
     for model in zoo().values():
         for file in model.files:
             assert re.fullmatch(r"[0-9a-f]{0,64}", file.sha256), model.name
+            assert re.fullmatch(r"[0-9a-f]{0,32}", file.md5), model.name
             for source in file.source:
                 assert source.startswith(("https://", "gdrive:", "code/")), source
 
 
-def test_every_name_is_one_of_the_published_table(fixtures):
+def test_a_rows_mean_std_and_size_are_its_librarys():
+    """Models of torchvision that cannot be built without memory state their size themselves."""
+    for name, row in zoo().items():
+        library, _, rest = (row.library or ("",))[0].partition(":")
+        if library == "timm":
+            config = timm.get_pretrained_cfg(rest)
+            assert config.mean == (row.mean or IMAGENET_MEAN), name
+            assert config.std == (row.std or IMAGENET_STD), name
+        elif library == "torchvision":
+            architecture, _, weights = rest.partition("/")
+            preset = models.get_model_weights(architecture)[weights].transforms()
+            assert tuple(preset.mean) == (row.mean or IMAGENET_MEAN), name
+            assert tuple(preset.std) == (row.std or IMAGENET_STD), name
+
+
+def test_the_number_of_parameters_is_the_networks():
+    counted: dict[str, float] = {}
+    for name, row in zoo().items():
+        spec = (row.library or (row.arch,))[0]
+        key = f"{spec} {row.arch_options}"
+        if row.unavailable:
+            continue
+        if spec.startswith("torchvision:") and "/" in spec:
+            architecture, _, weights = spec.removeprefix("torchvision:").partition("/")
+            counted[key] = models.get_model_weights(architecture)[weights].meta["num_params"]
+        if key not in counted:
+            with torch.device("meta"):
+                network = architecture_of(replace(row, arch=spec))
+            counted[key] = sum(parameter.numel() for parameter in network.parameters())
+        assert row.parameters == round(counted[key] / 1e6, 1), name
+
+
+def test_every_published_model_resolves_or_says_why_not(fixtures):
     with open(fixtures / "published" / "benchmark.csv", newline="") as file:
-        published = {row["model"] for row in csv.DictReader(file)}
-    for name, model in zoo().items():
-        if not name.startswith("miniature_"):
-            assert published & {name, *model.aliases}, name
+        published = {row["model"]: float(row["top1_acc/imagenet"]) for row in csv.DictReader(file)}
+    categories = json.loads((fixtures / "published" / "r50_categories.json").read_text())
+    assert len(published) == 70
+    assert published.keys() <= zoo().keys()
+    gone = {name for name in published if zoo()[name].unavailable}
+    assert gone == {"resnet50_lpmix", "resnet50_freqmix"}
+    assert sum(map(len, categories.values())) == 48
+    for category, names in categories.items():
+        assert {zoo()[name].category for name in names} == {category}
+        assert not set(names) & gone
+    # The one model that the study measured with another's mean and std.
+    mae = "vit_base_patch16_224.mae_in1k"
+    published[f"{mae}_mean0.5"] = published.pop(mae)
+    assert zoo()[mae].study_top1 is None
+    for name, top1 in published.items():
+        assert zoo()[name].study_top1 == pytest.approx(top1, abs=6e-4), name
+    assert {n for n, row in zoo().items() if row.study_top1} == published.keys()
+
+
+def test_who_saw_more_than_imagenet_is_known():
+    more = {name for name, row in zoo().items() if set(row.trained_on) - IMAGENET_ONLY}
+    assert {"swsl_resnet50", "tf_efficientnet_b0_ns", "resnetv2_50x1_bit_distilled"} <= more
+    assert not {"tv_resnet50", "resnet50_trained_on_SIN", "resnet50_deepaugment"} & more
+    assert zoo()["resnext101_32x48d_wsl"].trained_on == ("IG-1B", "IN-1k")
+
+
+def test_every_rows_own_view_is_a_preprocessing():
+    for row in zoo().values():
+        assert Preprocessing(**row.native).crop == 224
 
 
 def test_a_full_row_becomes_the_dataclass_of_its_values(tmp_path):
@@ -107,6 +178,7 @@ FILE = 'files = [{ source = ["https://h/f"] }]\n'
         (f'[a]\n{HEAD}library = "timm:x"', "library must be a list"),
         (f'[a]\n{HEAD}files = [{{ source = "https://h/f" }}]', "source must be a list"),
         (f"[a]\n{HEAD}{FILE}mean = [0, 0, 0]", "only one of mean and std"),
+        (f'[a]\n{HEAD}{FILE}trained_on = ["IN1k"]', "trained on 'IN1k', not in TRAINING_DATA"),
         (
             f'[a]\n{HEAD}files = [{{ source = ["u"], rename = {{ "a.*." = "b." }} }}]',
             "another number of *",
@@ -125,6 +197,20 @@ def test_a_mistake_in_the_table_is_an_error(tmp_path, text, words):
         read(tmp_path, text)
 
 
-def test_the_table_is_the_file_beside_the_code():
-    assert TABLE.name == "models.toml"
-    assert list(read_table(TABLE)) == list(zoo())
+def test_what_a_files_rows_share_is_written_once(tmp_path):
+    row = 'library = ["timm:resnet18"]\n'
+    models = read(tmp_path, f"[defaults]\n{HEAD}[a]\n{row}[b]\nyear = 1999\n{row}")
+    assert {name: model.year for name, model in models.items()} == {"a": 2020, "b": 1999}
+
+
+def test_a_model_in_two_files_is_an_error(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.toml").write_text(f"[m]\n{HEAD}{LIBRARY}")
+    with pytest.raises(ValueError, match="another table has m, too"):
+        read_table(tmp_path / "a.toml", tmp_path / "b.toml")
+
+
+def test_the_table_is_the_folder_beside_the_code():
+    assert TABLE.name == "models"
+    assert len(zoo()) > 100
+    assert list(read_table(*sorted(TABLE.glob("*.toml")))) == list(zoo())

@@ -1,0 +1,124 @@
+"""The page docs/models.md, made from the table."""
+
+from collections.abc import Iterable, Sequence
+
+from model_zoo.listing import where_from
+from model_zoo.table import TRAINING_DATA, ZooModel
+
+_TITLES = {
+    "baseline": "Baseline",
+    "training_recipes": "Training recipes",
+    "augmentation": "Augmentation",
+    "stylized": "Stylized-ImageNet",
+    "contrastive": "Contrastive learning",
+    "adversarial_training": "Adversarial training",
+    "freezing": "Frozen filters",
+    "architecture": "Other architectures",
+    "transformer": "Vision transformers",
+    "more_data": "More data",
+    "untrained": "Untrained",
+}
+_HEAD = ("model", "method", "trained on", "M", "px", "study", "published", "from", "licence")
+
+_TOP = """# The models of the zoo
+
+This page is made from the table, code/model_zoo/models/*.toml, by
+
+    python code/model_zoo docs
+
+{available} models can be had and {gone} cannot. Names are those of the study's published table; for
+models of other systems, theirs. `python code/model_zoo show NAME` has the paper, every source, the
+hash and the layout of the files.
+
+M: million parameters. px: side of the training images. study: top-1 accuracy in the study's table,
+in percent, where all models see Resize 256, crop 224, bilinear. published: its publisher's, in the
+model's own view. No file could be downloaded where the table was made (there was no network): the
+sources, hashes and layouts are from the publishers' and other projects' public files, and each
+layout is tested with a synthetic checkpoint. `python code/model_zoo check --all` tries them all.
+"""
+
+_GUESSED = """## Unconfirmed
+
+These load, but nobody has confirmed all of what the table says of them. Loading one says so, and
+where in its file the weights were found; no layout is tried silently.
+"""
+
+_GONE = """## Not available
+"""
+
+_DATA = """## Training data
+
+What a model's training images, with or without labels, its own or its teacher's, were taken from.
+Models with more than IN-1k and SIN may have met the images of the test sets;
+`python code/model_zoo list --imagenet_only` leaves them out, and analyses can by `trained_on`.
+"""
+
+_ADD = """## Adding a model in five lines
+
+At the end of code/model_zoo/models/recipes.toml, for example, whose `[defaults]` hold the category,
+the year and the rest for all of its rows:
+
+    [my_resnet50]
+    method = "my augmentation"
+    paper = "me, 2026"
+    license = "MIT"
+    files = [{ source = ["https://me.org/my.pth"], strip = "module." }]
+
+That is a timm resnet50 whose file is a bare state dict, each key with the prefix `module.`.
+`container` says under which key of the file the state dict is, `arch` names another architecture,
+`sha256` the hash, `mean` and `std` the normalisation; table.py describes every field.
+
+    python code/model_zoo check my_resnet50
+
+downloads it and loads it strictly, or says in one sentence what does not fit. Then write this page
+anew; a test compares it with the table, and another asks for a synthetic checkpoint of the new
+layout (tests/publishers.py). A model only for yourself needs no row:
+`--model file://my.pth --arch resnet50`.
+"""
+
+
+def models_page(rows: Iterable[ZooModel]) -> str:
+    """Return docs/models.md."""
+    rows = [row for row in rows if row.classes == "imagenet-1k"]
+    there = [row for row in rows if not row.unavailable]
+    gone = [row for row in rows if row.unavailable]
+    parts = [_TOP.format(available=len(there), gone=len(gone))]
+    for category, title in _TITLES.items():
+        members = [row for row in there if row.category == category]
+        parts.append(f"## {title}\n\n" + _table([_HEAD, *map(_cells, members)]))
+    guessed = [(_code(row.name), row.guess) for row in there if row.guess]
+    parts.append(_GUESSED + "\n" + _table([("model", "what is a guess"), *guessed]))
+    reasons = [(_code(row.name), row.method, row.unavailable) for row in gone]
+    parts.append(_GONE + "\n" + _table([("model", "method", "why"), *reasons]))
+    data = [("tag", "what it is"), *TRAINING_DATA.items()]
+    parts.append(_DATA + "\n" + _table(data))
+    return "\n".join([*parts, _ADD])
+
+
+def _cells(row: ZooModel) -> tuple[str, ...]:
+    name = "<br>".join([_code(row.name), *(f"= {_code(alias)}" for alias in row.aliases)])
+    accuracies = (
+        "" if top1 is None else f"{top1:.2f}" for top1 in (row.study_top1, row.published_top1)
+    )
+    size = "" if row.parameters is None else str(row.parameters)
+    data = " + ".join(row.trained_on)
+    return (
+        name,
+        row.method,
+        data,
+        size,
+        str(row.train_size),
+        *accuracies,
+        where_from(row),
+        row.license,
+    )
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(cell for cell in line) + " |" for line in lines) + "\n"
