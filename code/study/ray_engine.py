@@ -1,9 +1,11 @@
 """Cells as tasks of a Ray cluster, whose nodes share the results folder, the code and the data."""
 
+import logging
 from concurrent.futures import Future
+from pathlib import Path
 
 from basics.errors import UserError
-from study.cells import Cell, Ending, Records
+from study.cells import CODE, Cell, Ending, Records
 from study.running import Processes, run_cell
 
 _INSTALL = "pip install 'ray>=2.40'"
@@ -28,7 +30,10 @@ class OnRay:
             raise UserError(f"--engine ray needs Ray: {_INSTALL}") from error
         self.ray, self.records = ray, records
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            ray.init(
+                address=address, log_to_driver=False, logging_level=logging.ERROR,
+                runtime_env={"env_vars": {"PYTHONPATH": str(CODE)}},
+            )  # fmt: skip
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"the Ray cluster {address or 'on this machine'} does not answer "
@@ -50,12 +55,12 @@ class OnRay:
 
     def submit(self, cell: Cell) -> "Future[Ending]":
         """Return the ending to come."""
-        return self.task.remote(cell, self.records).future()
+        return self.task.remote(cell.command[1:], self.records.log(cell)).future()
 
     def close(self) -> None:
         """Leave the cluster, which ends this study's tasks; they keep what they have."""
         self.ray.shutdown()
 
 
-def _task(cell: Cell, records: Records) -> Ending:
-    return run_cell(cell, records.log(cell), Processes())
+def _task(script: list[str], log: Path) -> Ending:
+    return run_cell(script, log, Processes())

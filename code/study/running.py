@@ -71,10 +71,10 @@ class Processes:
 
 
 def run_cell(
-    cell: Cell, log: Path, processes: Processes, extra: dict[str, str] | None = None
+    script: list[str], log: Path, processes: Processes, extra: dict[str, str] | None = None
 ) -> Ending:
-    """Return how the cell's script ended; one that was killed is started once more."""
-    command = [sys.executable, str(_LEASH), str(os.getpid()), *cell.command[1:]]
+    """Return how a script with its flags ended; one that was killed is started once more."""
+    command = [sys.executable, str(_LEASH), str(os.getpid()), *script]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(extra or {})}
     begun = time.monotonic()
     for _ in range(2):
@@ -123,7 +123,7 @@ class Local:
         place = self.places.get()
         try:
             extra = {} if place is None else {"CUDA_VISIBLE_DEVICES": place}
-            return run_cell(cell, self.records.log(cell), self.processes, extra)
+            return run_cell(cell.command[1:], self.records.log(cell), self.processes, extra)
         finally:
             self.places.put(place)
 

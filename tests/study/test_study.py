@@ -59,8 +59,10 @@ def test_models_are_names_categories_and_lists(tmp_path):
 def test_cells_are_the_commands_one_would_run_by_hand(kinds):
     cells = cells_of(["fake --limit 7"], ["a", "x=b"], kinds / "r", kinds / "data", ["--seed", "1"])
     assert [cell.title for cell in cells] == ["fake --limit 7 of a", "fake --limit 7 of x"]
-    assert cells[1].words == ["--model", "x=b", "--images", str(kinds / "data" / "here"),
-                              "--limit", "7", "--results", str(kinds / "r"), "--seed", "1"]  # fmt: skip
+    here, results = str(kinds / "data" / "here"), str(kinds / "r")
+    assert cells[1].words == [
+        *("--model", "x=b", "--images", here, "--limit", "7", "--results", results, "--seed", "1")
+    ]
     assert shlex.split(cells[0].shell) == [sys.executable, str(kinds / "fake.py"), *cells[0].words]
     assert (cells[0].images, cells[0].inputs) == (7, 14)
     assert len({cell.name for cell in cells}) == 2
