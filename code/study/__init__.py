@@ -1,0 +1,1 @@
+"""A whole study: its cells, what becomes of them, and where they run."""

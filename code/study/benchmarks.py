@@ -1,0 +1,110 @@
+"""The benchmarks of a study: which script, which data, and how much work a model has with them."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from basics.fetch import cache_folder
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where a script gets a data set from: a flag, else an environment variable, else the cache.
+
+    key: the folder's name under --data, as download.py writes it.
+    optional: the script works without it.
+    """
+
+    flag: str
+    variable: str
+    key: str
+    optional: bool = False
+
+    def words(self, root: Path | None) -> list[str]:
+        """Return the flag and the folder under `root`; nothing where it is not there."""
+        folder = root / self.key if root else None
+        return [self.flag, str(folder.resolve())] if folder and folder.exists() else []
+
+    def is_there(self, root: Path | None) -> bool:
+        """Return whether the script will find it."""
+        own = self.words(root) or os.environ.get(self.variable)
+        return bool(own) or (cache_folder() / "data" / self.key).exists()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One benchmark.
+
+    results: pattern of its folders under --results.
+    images: how many files of the whole data set are read, and `inputs`: how many forward passes a
+    model makes for each; a gradient counts as two more. any_of: one of the data sets is enough.
+    """
+
+    script: str
+    data: tuple[Data, ...]
+    results: str
+    images: int
+    inputs: float = 1
+    rows: int = 1  # of the predictions, per image
+    words: tuple[str, ...] = ()
+    any_of: bool = False
+
+
+IMAGENET = Data("--imagenet", "BVG_IMAGENET", "imagenet")
+VARIANTS = tuple(
+    Data(f"--imagenet_{name}", f"BVG_IMAGENET_{name.upper()}", f"imagenet-{name}")
+    for name in ("v2", "a", "r", "sketch")
+)
+# Numbers of images: the publishers'. model-vs-human: what its 17 data sets hold, about.
+KINDS = {
+    "imagenet": Kind("eval_imagenet.py", (IMAGENET,), "imagenet", 50_000),
+    "imagenet_real": Kind(
+        "eval_imagenet_real.py",
+        (IMAGENET, Data("--real", "BVG_REAL", "imagenet-real/real.json", optional=True)),
+        "imagenet_real", 46_837,
+    ),
+    "imagenet_ood": Kind(
+        "eval_imagenet_ood.py", VARIANTS, "imagenet_[vars]*", 98_389, any_of=True
+    ),
+    "imagenet_c": Kind(
+        "eval_imagenet_c.py", (Data("--imagenet_c", "BVG_IMAGENET_C", "imagenet-c"),),
+        "imagenet_c", 4_750_000,
+    ),
+    "imagenet_c_generated": Kind(
+        "eval_imagenet_c.py", (IMAGENET,), "imagenet_c_generated", 50_000, 96, 96, ("--generate",)
+    ),
+    "imagenet_cbar": Kind(
+        "eval_imagenet_cbar.py", (Data("--imagenet_cbar", "BVG_IMAGENET_CBAR", "imagenet-c-bar"),),
+        "imagenet_cbar", 2_500_000,
+    ),
+    "imagenet_p": Kind(
+        "eval_imagenet_p.py", (Data("--imagenet_p", "BVG_IMAGENET_P", "imagenet-p"),),
+        "imagenet_p", 500_000, 31,
+    ),
+    "model_vs_human": Kind(
+        "eval_model_vs_human.py",
+        (
+            Data("--stimuli", "BVG_MODEL_VS_HUMAN", "model-vs-human"),
+            Data("--humans", "BVG_HUMANS", "human-decisions", optional=True),
+        ),
+        "imagenet_model_vs_human", 18_000,
+    ),
+    "shape_bias": Kind(
+        "eval_shape_bias.py", (Data("--stimuli", "BVG_STIMULI", "model-vs-human/cue-conflict"),),
+        "imagenet_shape_bias", 1_280,
+    ),
+    "spectral": Kind("eval_spectral.py", (IMAGENET,), "imagenet_spectral", 50_000, 23, 23),
+    "criticalband": Kind(
+        "eval_criticalband.py", (IMAGENET,), "imagenet_criticalband", 50_000, 29, 29
+    ),
+    "adv": Kind("eval_imagenet_adv.py", (IMAGENET,), "imagenet_adv_*", 50_000, 123, 2),
+}  # fmt: skip
+
+
+def lacking(kind: Kind, root: Path | None) -> list[Data]:
+    """Return the data sets without which the benchmark cannot be measured here."""
+    needed = [data for data in kind.data if not data.optional]
+    absent = [data for data in needed if not data.is_there(root)]
+    if kind.any_of:
+        return absent if len(absent) == len(needed) else []
+    return absent

@@ -1,0 +1,201 @@
+"""Cells of a study: a model on a benchmark; the command that measures it; what became of it."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from basics.errors import UserError
+from basics.files import make_folder, write_text
+from model_zoo.loading import split_alias
+from study.benchmarks import KINDS, Data, Kind, lacking
+
+CODE = Path(__file__).resolve().parents[1]
+_CHUNK = re.compile(r"chunk-\d{8}-(\d{8})\.parquet")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model on a benchmark, or several models that one command measures together.
+
+    flags: what the script is given besides --model. absent: the data that it lacks here. own: the
+    benchmark's own flags.
+    """
+
+    benchmark: str
+    models: tuple[str, ...]
+    flags: tuple[str, ...]
+    results: Path
+    images: int
+    absent: tuple[Data, ...] = ()
+    own: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """Return what is known of the benchmark."""
+        return KINDS[self.benchmark]
+
+    @property
+    def run_names(self) -> list[str]:
+        """Return what the results call the models."""
+        return [split_alias(model)[0] for model in self.models]
+
+    @property
+    def title(self) -> str:
+        """Return what messages call it."""
+        first, *others = self.run_names
+        more = f" and {len(others)} more" if others else ""
+        return f"{self.benchmark}{' ' + self.own if self.own else ''} of {first}{more}"
+
+    @property
+    def name(self) -> str:
+        """Return a name for its files, different for each cell of a study."""
+        return re.sub(r"[^\w.=-]+", "_", self.title)
+
+    @property
+    def words(self) -> list[str]:
+        """Return all that the script is given."""
+        return ["--model", *self.models, *self.flags]
+
+    def single(self) -> list["Cell"]:
+        """Return a cell for each model."""
+        return [replace(self, models=(model,)) for model in self.models]
+
+    @property
+    def command(self) -> list[str]:
+        """Return the command that measures it, with absolute paths."""
+        return [sys.executable, str(CODE / self.kind.script), *self.words]
+
+    @property
+    def shell(self) -> str:
+        """Return the command as a shell takes it."""
+        return shlex.join(self.command)
+
+    @property
+    def inputs(self) -> float:
+        """Return the forward passes it takes, a gradient counting as two more."""
+        return len(self.models) * self.images * self.kind.inputs
+
+    @property
+    def folders(self) -> list[Path]:
+        """Return the first model's result folders that are there."""
+        return [path / self.run_names[0] for path in self.results.glob(self.kind.results)]
+
+    def images_done(self) -> int:
+        """Return how many images are on disk while it runs, as the first model's chunks say."""
+        stops = [0]
+        for folder in self.folders:
+            found = (_CHUNK.fullmatch(path.name) for path in (folder / "partial").glob("chunk-*"))
+            stops.append(max((int(match[1]) for match in found if match), default=0))
+        return sum(stops)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a cell ended: the script's exit code, 0 when all is done; why, if not."""
+
+    code: int
+    seconds: float
+    reason: str = ""
+    where: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether it was measured."""
+        return self.code == 0
+
+
+def cells_of(
+    benchmarks: Sequence[str],
+    models: Sequence[str],
+    results: Path,
+    data: Path | None,
+    common: Sequence[str],
+) -> list[Cell]:
+    """Return the cells, one model each, benchmark by benchmark.
+
+    benchmarks: names of KINDS, each perhaps with flags of its own behind it ("adv --eps 1/255").
+    common: flags that every script gets. Raises UserError for an unknown benchmark, for models
+    of one run name, and for one cell that is there twice.
+    """
+    names = [split_alias(model)[0] for model in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"two models are called {name!r}: tell them apart with RUNNAME=MODEL")
+    cells = []
+    for text in benchmarks:
+        name, *own = shlex.split(text) or [""]
+        if name not in KINDS:
+            raise UserError(f"no benchmark is called {name!r}: there are {', '.join(KINDS)}")
+        kind = KINDS[name]
+        found = [word for one in kind.data for word in one.words(data)]
+        flags = (*kind.words, *found, *own, "--results", str(results.resolve()), *common)
+        cell = Cell(
+            name, (), flags, results, _images(kind, own, common),
+            tuple(lacking(kind, data) if not {d.flag for d in kind.data} & {*own, *common} else ()),
+            shlex.join(own),
+        )  # fmt: skip
+        cells += [replace(cell, models=(model,)) for model in models]
+    if len(set(cells)) < len(cells):
+        twice = next(cell for k, cell in enumerate(cells) if cell in cells[:k])
+        raise UserError(f"{twice.title} is there twice: leave one out")
+    return cells
+
+
+def together(cells: Sequence[Cell], most: int) -> list[Cell]:
+    """Return the cells with up to `most` models of a benchmark in one: they share the decoding."""
+    alike: dict[Cell, list[str]] = {}
+    for cell in cells:
+        alike.setdefault(replace(cell, models=()), []).extend(cell.models)
+    return [
+        replace(cell, models=tuple(models[start : start + most]))
+        for cell, models in alike.items()
+        for start in range(0, len(models), most)
+    ]
+
+
+def _images(kind: Kind, own: Sequence[str], common: Sequence[str]) -> int:
+    words = [*own, *common]
+    if "--limit" in words and words[words.index("--limit") + 1 :][:1]:
+        given = words[words.index("--limit") + 1]
+        return min(kind.images, int(given)) if given.isdigit() else kind.images
+    return kind.images
+
+
+class Records:
+    """What is on disk about a study's cells: an ending and a log for each model's."""
+
+    def __init__(self, results: Path) -> None:
+        self.folder = results / ".study"
+        make_folder(self.folder)
+
+    def log(self, cell: Cell) -> Path:
+        """Return where the script's output goes."""
+        return self.folder / f"{cell.name}.log"
+
+    def write(self, cell: Cell, ending: Ending) -> None:
+        """Keep a cell's ending."""
+        content = {"words": cell.words, **asdict(ending)}
+        write_text(self.folder / f"{cell.name}.json", json.dumps(content, indent=1) + "\n")
+
+    def read(self, cell: Cell) -> Ending | None:
+        """Return the ending of the same command, or None."""
+        try:
+            content = json.loads((self.folder / f"{cell.name}.json").read_text())
+        except (OSError, json.JSONDecodeError):
+            return None
+        if content.pop("words", None) != cell.words:
+            return None
+        return Ending(**content)
+
+    def is_done(self, cell: Cell) -> bool:
+        """Return whether the cell was measured with the same flags, and its result is still there.
+
+        Whatever else is found, the script itself decides: it goes on, or says what differs.
+        """
+        ending = self.read(cell)
+        there = any((folder / "summary.json").exists() for folder in cell.folders)
+        return ending is not None and ending.is_done and there

@@ -1,0 +1,142 @@
+"""Running cells: here, one after the other or one per GPU; and on a Ray cluster."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from queue import Queue
+from typing import Protocol
+
+from study.cells import CODE, Cell, Ending, Records
+
+_LEASH = CODE / "study" / "leash.py"
+_TAIL = 4000  # characters of a log in which the reason of a failure is looked for
+_GRACE = 60.0  # seconds that cells have to write what they have
+INTERRUPTED = 130
+
+
+class Engine(Protocol):
+    """What runs cells."""
+
+    def submit(self, cell: Cell) -> "Future[Ending]":
+        """Return the ending to come."""
+
+    def close(self) -> None:
+        """End what is running, which keeps what it has."""
+
+
+class Processes:
+    """The processes that are running, so that they can be ended."""
+
+    def __init__(self) -> None:
+        self.running: set[subprocess.Popen] = set()
+        self.closed = False
+        self.lock = threading.Lock()
+
+    def start(self, command: list[str], log: Path, environment: dict[str, str]) -> int:
+        """Return the exit code of the command, whose output goes to the end of `log`."""
+        with open(log, "ab") as output:
+            with self.lock:
+                if self.closed:
+                    return INTERRUPTED
+                process = subprocess.Popen(
+                    command, stdout=output, stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL, env=environment,
+                )  # fmt: skip
+                self.running.add(process)
+            try:
+                return process.wait()
+            finally:
+                self.running.discard(process)
+
+    def end(self) -> None:
+        """Ask them to end, and wait until they have written what they have."""
+        with self.lock:
+            self.closed = True
+            for process in list(self.running):
+                process.terminate()
+        deadline = time.monotonic() + _GRACE
+        for process in list(self.running):
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def run_cell(
+    script: list[str], log: Path, processes: Processes, extra: dict[str, str] | None = None
+) -> Ending:
+    """Return how a script with its flags ended; one that was killed is started once more."""
+    command = [sys.executable, str(_LEASH), str(os.getpid()), *script]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(extra or {})}
+    begun = time.monotonic()
+    for _ in range(2):
+        log.write_bytes(log.read_bytes()[-_TAIL:] if log.exists() else b"")
+        start = log.stat().st_size
+        code = processes.start(command, log, environment)
+        if code >= 0 or processes.closed:
+            break
+    seconds = round(time.monotonic() - begun, 2)
+    reason = "" if code == 0 else _reason(code, log.read_bytes()[start:])
+    return Ending(code, seconds, reason, socket.gethostname())
+
+
+def _reason(code: int, output: bytes) -> str:
+    """Return why a script failed, in its own words where it has some."""
+    if code < 0:
+        kind = signal.Signals(-code).name
+        return f"killed by {kind}" + (" (out of memory?)" if kind == "SIGKILL" else "")
+    if code == INTERRUPTED:
+        return "interrupted"
+    lines = [line.strip() for line in re.split(r"[\r\n]+", output.decode(errors="replace"))]
+    errors = [line for line in lines if line.startswith("error: ")]
+    said = [*(line for line in lines if line)][-1:]
+    return errors[-1].removeprefix("error: ") if errors else (said or [f"exit code {code}"])[0]
+
+
+class Local:
+    """Cells on this machine, as many at once as there are places.
+
+    places: for each, the GPU that its cells see (CUDA_VISIBLE_DEVICES), or None.
+    """
+
+    def __init__(self, records: Records, places: list[str | None]) -> None:
+        self.records = records
+        self.processes = Processes()
+        self.threads = ThreadPoolExecutor(len(places))
+        self.places: Queue[str | None] = Queue()
+        for place in places:
+            self.places.put(place)
+
+    def submit(self, cell: Cell) -> "Future[Ending]":
+        """Return the ending to come."""
+        return self.threads.submit(self._run, cell)
+
+    def _run(self, cell: Cell) -> Ending:
+        place = self.places.get()
+        try:
+            extra = {} if place is None else {"CUDA_VISIBLE_DEVICES": place}
+            return run_cell(cell.command[1:], self.records.log(cell), self.processes, extra)
+        finally:
+            self.places.put(place)
+
+    def close(self) -> None:
+        """End what is running, which keeps what it has."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.processes.end()
+        self.threads.shutdown()
+
+
+def without_data(cell: Cell) -> Ending:
+    """Return the ending of a cell whose data are not here."""
+    ways = " or ".join(f"{data.flag} DIR" for data in cell.absent)
+    keys = " ".join(dict.fromkeys(data.key.partition("/")[0] for data in cell.absent))
+    reason = f"the data are not here: give {ways}, or --data with {keys} in it"
+    return replace(Ending(2, 0.0), reason=reason)

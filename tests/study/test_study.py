@@ -1,0 +1,211 @@
+"""Cells, plans, endings and whole calls of run_study.py, with scripts that take no time."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import run_study
+from conftest import REPOSITORY, refusal
+from model_zoo.table import zoo
+from study.benchmarks import KINDS, lacking
+from study.cells import Cell, Ending, Records, cells_of, together
+from study.models import expanded
+from study.planning import duration, plan, plan_table
+
+
+def _run(folder: Path, *words: str) -> int:
+    data = ["--data", str(folder / "data"), "--results", str(folder / "r")]
+    return run_study.main([*data, "--no_report", *words])
+
+
+def _starts(folder: Path, model: str) -> int:
+    return len((folder / "r" / "fake" / model / "starts").read_text())
+
+
+def test_every_eval_script_is_a_benchmark_of_the_study():
+    scripts = {path.name for path in (REPOSITORY / "code").glob("eval_*.py")}
+    assert {kind.script for kind in KINDS.values()} == scripts
+
+
+def test_data_are_found_by_flag_variable_or_cache(tmp_path, monkeypatch):
+    kind = KINDS["imagenet"]
+    assert [data.flag for data in lacking(kind, None)] == ["--imagenet"]
+    (tmp_path / "imagenet").mkdir()
+    assert lacking(kind, tmp_path) == []
+    monkeypatch.setenv("BVG_IMAGENET", str(tmp_path))
+    assert lacking(kind, None) == []
+    assert len(lacking(KINDS["imagenet_ood"], None)) == 4
+    (tmp_path / "imagenet-r").mkdir()
+    assert lacking(KINDS["imagenet_ood"], tmp_path) == []  # one of the four is enough
+
+
+def test_models_are_names_categories_and_lists(tmp_path):
+    (tmp_path / "list.txt").write_text("a  # the first\n\nb\n# none\ncategory:freezing\na\n")
+    freezing = [m.name for m in zoo().values() if m.category == "freezing" and not m.unavailable]
+    assert expanded(["b", f"@{tmp_path / 'list.txt'}"]) == ["b", "a", *freezing]
+    assert "did you mean freezing" in refusal(expanded, ["category:freezin"])
+    assert "cannot be read" in refusal(expanded, [f"@{tmp_path / 'none.txt'}"])
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    assert "no model is left" in refusal(expanded, [f"@{tmp_path / 'empty.txt'}"])
+
+
+def test_cells_are_the_commands_one_would_run_by_hand(kinds):
+    cells = cells_of(["fake --limit 7"], ["a", "x=b"], kinds / "r", kinds / "data", ["--seed", "1"])
+    assert [cell.title for cell in cells] == ["fake --limit 7 of a", "fake --limit 7 of x"]
+    here, results = str(kinds / "data" / "here"), str(kinds / "r")
+    assert cells[1].words == [
+        *("--model", "x=b", "--images", here, "--limit", "7", "--results", results, "--seed", "1")
+    ]
+    assert shlex.split(cells[0].shell) == [sys.executable, str(kinds / "fake.py"), *cells[0].words]
+    assert (cells[0].images, cells[0].inputs) == (7, 14)
+    assert len({cell.name for cell in cells}) == 2
+    (both,) = together(cells, 5)
+    assert both.models == ("a", "x=b") and both.inputs == 28
+    assert together(cells, 1) == cells
+
+
+def test_what_makes_no_study_is_refused(kinds):
+    where = (kinds / "r", kinds / "data", [])
+    assert "no benchmark is called 'fak'" in refusal(cells_of, ["fak"], ["a"], *where)
+    assert "is there twice" in refusal(cells_of, ["fake", "fake"], ["a"], *where)
+    assert "RUNNAME=MODEL" in refusal(cells_of, ["fake"], ["m.py:a", "n.py:a"], *where)
+
+
+def test_what_is_done_is_not_done_again(kinds, capsys):
+    assert _run(kinds, "--model", "a", "b", "--benchmark", "fake") == 0
+    assert "2 cells measured, 0 failed" in capsys.readouterr().out
+    assert _run(kinds, "--model", "a", "b", "c", "--benchmark", "fake") == 0
+    assert "3 cells, 2 of them done" in capsys.readouterr().out
+    assert [_starts(kinds, name) for name in "abc"] == [1, 1, 1]
+    assert _run(kinds, "--model", "a", "--benchmark", "fake", "--", "--limit", "9") == 0
+    assert _starts(kinds, "a") == 2  # other flags: the script itself decides
+    (kinds / "r" / "fake" / "b" / "summary.json").unlink()
+    assert _run(kinds, "--model", "b", "--benchmark", "fake", "--again") == 0
+    assert _starts(kinds, "b") == 2
+
+
+def test_a_failing_cell_is_reported_and_the_others_go_on(kinds, capsys):
+    models = ("bad", "raises", "deadly", "killed", "fine")
+    assert _run(kinds, "--model", *models, "--benchmark", "absent", "fake") == 1
+    out = capsys.readouterr().out
+    assert "2 cells measured, 8 failed" in out
+    assert "fake of bad: the model is bad: mend it\n" in out
+    assert "fake of raises: ValueError: boom\n" in out
+    assert "fake of deadly: killed by SIGKILL (out of memory?)\n" in out
+    assert "absent of fine: the data are not here: give --images DIR, or --data with away" in out
+    assert _starts(kinds, "killed") == 2 and _starts(kinds, "deadly") == 2  # tried once more
+    (command,) = [line for line in out.splitlines() if line.startswith("    ") and " bad " in line
+                  and "here" in line]  # fmt: skip
+    assert subprocess.run(shlex.split(command), capture_output=True).returncode == 1
+    record = json.loads((kinds / "r/.study/fake_of_bad.json").read_text())
+    assert (record["code"], record["reason"]) == (1, "the model is bad: mend it")
+
+
+def test_models_that_share_a_cell_are_measured_one_by_one_when_it_fails(kinds, capsys):
+    words = ("--model", "a", "bad", "c", "--benchmark", "fake", "--together", "3")
+    assert _run(kinds, *words) == 1
+    out = capsys.readouterr().out
+    assert "fake of a and 2 more: failed together (the model is bad: mend it)" in out
+    assert "2 cells measured, 1 failed" in out
+    assert _run(kinds, "--model", "a", "c", "--benchmark", "fake", "--together", "2") == 0
+    assert "2 cells, 2 of them done" in capsys.readouterr().out
+
+
+def test_the_plan_and_the_commands(kinds, capsys):
+    assert _run(kinds, "--model", "a", "--benchmark", "fake") == 0
+    capsys.readouterr()
+    words = ("--model", "a", "b", "c", "--benchmark", "fake", "absent")
+    assert _run(kinds, *words, "--dry_run", "--rate", "10", "--workers", "2") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == ["fake", "3", "1", "200", "400", "40", "s", "0.0", "MB"]
+    assert lines[3][:5] == ["all", "6", "1", "500", "700"]
+    assert lines[3][5:7] == ["35", "s"]
+    assert lines[4] == ["absent:", "away", "not", "found"]
+    assert _run(kinds, *words[:-1], "--print-commands", "--together", "2") == 0
+    commands = capsys.readouterr().out.splitlines()
+    assert len(commands) == 2 and " --model a b " in commands[0]
+
+
+def test_the_plan_takes_the_rate_that_was_measured(kinds):
+    cells = cells_of(["fake"], ["a", "b"], kinds / "r", kinds / "data", [])
+    records = Records(kinds / "r")
+    (line,) = plan(cells, records, None)
+    assert line.seconds is None and "unknown" in plan_table([line], 1)
+    records.write(cells[0], Ending(0, 50.0))
+    (line,) = plan(cells, records, None)
+    assert (line.done, line.seconds) == (0, 100)  # its result is not there any more
+    assert line.disk == 2 * 100 * 3 * 15
+
+
+def test_cells_share_the_places(kinds, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert _run(kinds, "--model", *"abcdef", "--benchmark", "fake") == 0
+    seen = {(kinds / "r/fake" / name / "summary.json").read_text() for name in "abcdef"}
+    assert seen == {"0", "1"}
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_once(kinds, capsys):
+    (kinds / "r").write_text("a file")
+    assert _run(kinds, "--model", "a", "--benchmark", "fake") == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_images_under_way_are_counted_from_the_chunks(tmp_path):
+    cell = Cell("imagenet", ("m",), (), tmp_path, 50_000)
+    assert cell.images_done() == 0
+    partial = tmp_path / "imagenet" / "m" / "partial"
+    partial.mkdir(parents=True)
+    for name in ("chunk-00000000-00000256.parquet", "chunk-00000256-00000512.parquet", "x"):
+        (partial / name).write_text("")
+    assert cell.images_done() == 512
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(40, "40 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h"),
+                          (5e5, "5.8 days")]
+)  # fmt: skip
+def test_times_as_people_read_them(seconds, text):
+    assert duration(seconds) == text
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+import run_study
+import study.cells
+from cell_helpers import fake_kinds
+found = fake_kinds(Path(sys.argv[1]))
+study.cells.KINDS = run_study.KINDS = found
+sys.exit(run_study.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cells end with their driver on Linux only")
+@pytest.mark.parametrize("how", (signal.SIGKILL, signal.SIGTERM))
+def test_cells_end_with_their_driver_and_a_new_one_goes_on(tmp_path, how):
+    (tmp_path / "driver.py").write_text(DRIVER)
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'code'}:{REPOSITORY / 'tests'}"}
+    words = [sys.executable, str(tmp_path / "driver.py"), str(tmp_path), "--no_report"]
+    words += ["--data", str(tmp_path / "data"), "--results", str(tmp_path / "r")]
+    words += ["--benchmark", "fake", "--model", "a", "slow"]
+    driver = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    pid = tmp_path / "r" / "fake" / "slow" / "pid"
+    deadline = time.monotonic() + 120
+    while not pid.exists() or not pid.read_text():
+        assert driver.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    driver.send_signal(how)
+    driver.wait(60)
+    assert driver.returncode == (130 if how == signal.SIGTERM else -signal.SIGKILL)
+    while Path(f"/proc/{pid.read_text()}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not (tmp_path / "r/.study/fake_of_slow.json").exists()
+    assert (tmp_path / "r/.study/fake_of_a.json").exists()
