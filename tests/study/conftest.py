@@ -1,7 +1,7 @@
 import pytest
 
-from study import benchmarks
 from cell_helpers import fake_kinds
+from study import benchmarks
 
 
 @pytest.fixture
