@@ -33,19 +33,18 @@ def packaged_real() -> Path | None:
 
 
 def read_real(path: Path) -> np.ndarray:
-    """Return the labels in a real.json, (50,000, most labels of an image) int16, -1 for none.
+    """Return the labels in a real.json, (images, most labels of an image) int16, -1 for none.
 
-    Row k is image number k + 1. Raises UserError for a file of any other shape.
+    Row k is image number k + 1; ImageNet's has 50,000. Raises UserError for a file of any other
+    shape.
     """
     lists = _json(path)
     if not isinstance(lists, list) or not all(isinstance(labels, list) for labels in lists):
         raise _not_real(path, "it is not a list of lists")
-    if len(lists) != VAL_IMAGES:
-        raise _not_real(path, f"it has {len(lists):,} lists, not {VAL_IMAGES:,}")
     for number, labels in enumerate(lists, start=1):
         if not all(type(label) is int and 0 <= label < VAL_CLASSES for label in labels):
             raise _not_real(path, f"list {number:,} is {labels!r:.60}, not classes from 0 to 999")
-    table = np.full((VAL_IMAGES, max(1, *map(len, lists))), -1, dtype=np.int16)
+    table = np.full((len(lists), max([1, *map(len, lists)])), -1, dtype=np.int16)
     for row, labels in zip(table, lists, strict=True):
         row[: len(labels)] = labels
     return table
@@ -75,13 +74,12 @@ def with_real_labels(images: ImageSet, table: np.ndarray) -> ImageSet:
 
     table: as `read_real` returns it. -1 stands after an image's last label. The labels are
     positions in `images.classes`, like the others. Images without a label are left out, and
-    counted in the notes. Raises UserError when an image's number cannot be told from its name, or
-    the model lacks some of ImageNet's classes.
+    counted in the notes. A table of other than ImageNet's 50,000 rows is another data set's: its
+    labels are positions in the classes of a model of that. Raises UserError when an image's number
+    cannot be told from its name, or the model lacks some of the classes.
     """
-    check_answerable(images.root, imagenet_classes(), images.classes)
-    position = {name: label for label, name in enumerate(images.classes)}
-    own = np.array([*(position[name] for name in imagenet_classes()), -1])  # own[-1] is -1
-    labels = own[table[[_number(images, index) - 1 for index in range(len(images))]]]
+    own = _positions(images, table)
+    labels = own[table[[_number(images, index, len(table)) - 1 for index in range(len(images))]]]
     scored = np.flatnonzero(labels[:, 0] >= 0)
     if not len(scored):
         raise UserError(
@@ -93,12 +91,29 @@ def with_real_labels(images: ImageSet, table: np.ndarray) -> ImageSet:
     return replace(images.select(scored), columns=columns, notes={**images.notes, "real": counts})
 
 
-def _number(images: ImageSet, index: int) -> int:
-    """Return an image's number in the validation set, from 1."""
+def _positions(images: ImageSet, table: np.ndarray) -> np.ndarray:
+    """Return the position in `images.classes` of each label of the table; the last is -1."""
+    classes = images.classes
+    if len(table) == VAL_IMAGES:
+        check_answerable(images.root, imagenet_classes(), classes)
+        position = {name: label for label, name in enumerate(classes)}
+        return np.array([*(position[name] for name in imagenet_classes()), -1])
+    if set(imagenet_classes()) <= set(classes) or table.max(initial=-1) >= len(classes):
+        raise UserError(
+            f"the ReaL labels are {len(table):,} lists, not ImageNet's {VAL_IMAGES:,}, with "
+            f"classes up to {table.max(initial=-1)}, but the model answers with {len(classes):,} "
+            f"classes: give the labels of the images in {images.root} with --real, or evaluate a "
+            "model of their classes"
+        )
+    return np.array([*range(len(classes)), -1])
+
+
+def _number(images: ImageSet, index: int, most: int) -> int:
+    """Return an image's number in the validation set, from 1 to `most`."""
     match = _NAME.fullmatch(Path(images.names[index]).stem)
-    if not match or not 1 <= int(match[1]) <= VAL_IMAGES:
+    if not match or not 1 <= int(match[1]) <= most:
         raise UserError(
             f"{images.path(index)} is not named like ILSVRC2012_val_00000001.JPEG, so its ReaL "
-            "labels cannot be found: keep the archive's names"
+            f"labels, which are of {most:,} images, cannot be found: keep the archive's names"
         )
     return int(match[1])

@@ -1,12 +1,12 @@
-"""Draw the miniature world: a folder of validation images and a cue-conflict set.
+"""Draw the miniature world: every benchmark's data set in the layout that its script reads.
 
     python code/miniature/draw.py --out DIR
 
-Writes DIR/val/<category>/<category>_<nnnn>.JPEG, whose shape and texture agree;
-DIR/cue-conflict/<shape category>/<shape><n>-<texture><m>.png, every shape in every texture, named
-as the cue-conflict images of Geirhos et al. (2019); and DIR/world.json, which says how the set was
-drawn. The same flags draw the same pixels on any number of workers. Nothing appears under its
-final name before the whole set is drawn; drawing what is there already returns at once.
+Writes a folder for each set, named as code/download.py names it: DIR/imagenet (give it to a script
+with --imagenet), imagenet-real, imagenet-v2, imagenet-a, imagenet-r, imagenet-sketch,
+imagenet-c-bar, imagenet-p, and model-vs-human with its 17; and DIR/world.json, which says how they
+were drawn. The same flags draw the same pixels on any number of workers. A set appears under its
+final name when the whole of it is drawn; drawing what is there already returns at once.
 """
 
 import argparse
@@ -15,12 +15,13 @@ import os
 import shutil
 import signal
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from multiprocessing import Pool
+from multiprocessing.pool import Pool as Workers
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
@@ -30,136 +31,142 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from miniature import world
+from miniature.sets import SETS
 
-JPEG_QUALITY = 95
 PNG_LEVEL = 1  # little slower to read than the highest level, much quicker to write
 PARTIAL = ".partial"
 RECORD = "world.json"
-FOLDERS = ("val", "cue-conflict")
+KEY = ("version", "seed", "per_class")
 
 
 class DrawingError(Exception):
     """What the user can put right, as one sentence."""
 
 
-def file_name(split: str, picture: world.Picture) -> Path:
-    """Return where a picture goes, relative to the world's folder."""
-    shape, texture = world.CATEGORIES[picture.shape], world.CATEGORIES[picture.texture]
-    n = picture.number
-    if split == "val":
-        return Path(split, shape, f"{shape}_{n:04d}.JPEG")
-    # Instance n of the shape meets instance n of the texture: both numbers are the picture's.
-    return Path(split, shape, f"{shape}{n}-{texture}{n}.png")
+def record(seed: int, per_class: int) -> dict[str, Any]:
+    """Return what world.json says of a world drawn with these parameters, before its sets."""
+    return {"version": world.VERSION, "seed": seed, "per_class": per_class, "files": {}}
 
 
-def contents(per_class: int) -> Iterator[tuple[str, world.Picture]]:
-    """Yield the split and key of every picture of the set."""
-    yield from (("val", picture) for picture in world.matched(per_class))
-    yield from (
-        ("cue-conflict", picture) for picture in world.cue_conflict(world.CONFLICT_INSTANCES)
-    )
+def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
+    """Draw the files of one key of a set into the set's folder, and return how many they are."""
+    count = 0
+    for file, content in SETS[name].draw(seed, picture):
+        count += 1
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str):
+            path.write_text(content + "\n")
+        else:
+            # Each option is read by the one of the two formats that has it.
+            quality = SETS[name].quality
+            Image.fromarray(content).save(path, quality=quality, compress_level=PNG_LEVEL)
+    return count
 
 
-def record(seed: int, per_class: int) -> dict[str, object]:
-    """Return what world.json says of a set drawn with these parameters."""
-    counts = Counter(split for split, _ in contents(per_class))
-    return {"version": world.VERSION, "seed": seed, "per_class": per_class, "counts": counts}
-
-
-def save(item: tuple[str, world.Picture], seed: int, folder: Path) -> None:
-    """Draw one picture into the folder of its category, which must exist."""
-    border = world.VAL_BORDER if item[0] == "val" else 0
-    image = Image.fromarray(world.render(seed, *item, border))
-    # Each option is read by the one of the two formats that has it.
-    image.save(folder / file_name(*item), quality=JPEG_QUALITY, compress_level=PNG_LEVEL)
-
-
-def _read(path: Path) -> dict[str, object] | None:
+def _read(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text())
     except FileNotFoundError:
         return None
     except ValueError:
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
         raise DrawingError(f"{path} is damaged; choose another --out or remove it.")
     return found
 
 
-def _complete(out: Path, per_class: int) -> bool:
-    return all((out / file_name(*item)).is_file() for item in contents(per_class))
+def _write(record_file: Path, found: dict[str, Any]) -> None:
+    temporary = record_file.with_suffix(PARTIAL)
+    temporary.write_text(json.dumps(found, indent=2) + "\n")
+    os.replace(temporary, record_file)
 
 
-def check(out: Path, wanted: dict[str, object], overwrite: bool) -> None:
-    """Raise DrawingError where drawing into `out` would replace another world or other files."""
+def _is_there(folder: Path, count: int) -> bool:
+    return sum(len(files) for _, _, files in os.walk(folder)) == count
+
+
+def check(out: Path, wanted: dict[str, Any], names: Iterable[str], overwrite: bool) -> dict | None:
+    """Return the record of a world in `out` to be added to, or None where a new one is drawn.
+
+    Raises DrawingError where drawing would replace another world or other files.
+    """
     if out.exists() and not out.is_dir():
         raise DrawingError(f"{out} is not a folder; choose another --out.")
-    found = _read(out / RECORD) or _read(out / PARTIAL / RECORD)
-    if found is None:
-        for name in FOLDERS:
-            if (out / name).exists():
-                raise DrawingError(
-                    f"{out / name} exists and was not drawn by this program; choose another --out."
-                )
-    elif found != wanted and not overwrite:
-        kept, asked = (
-            ", ".join(f"{key} {of.get(key)}" for key in ("version", "seed", "per_class"))
-            for of in (found, wanted)
-        )
-        raise DrawingError(
-            f"{out} holds a world drawn with {kept}, not {asked}; "
-            "choose another --out or give --overwrite."
-        )
-
-
-def _publish(out: Path) -> None:
-    """Move a complete set to its final names, the record last; a second call goes on."""
-    partial_folder = out / PARTIAL
-    for name in FOLDERS:
-        if (partial_folder / name).exists():
+    found = _read(out / RECORD)
+    known = found["files"] if found else {}
+    for name in names:
+        if name not in known and (out / name).exists():
+            raise DrawingError(
+                f"{out / name} exists and was not drawn by this program; choose another --out."
+            )
+    if found and any(found.get(key) != wanted[key] for key in KEY):
+        kept, asked = (", ".join(f"{key} {of.get(key)}" for key in KEY) for of in (found, wanted))
+        if not overwrite:
+            raise DrawingError(
+                f"{out} holds a world drawn with {kept}, not {asked}; "
+                "choose another --out or give --overwrite."
+            )
+        for name in known:  # of the other world, so that the two are never mixed
             shutil.rmtree(out / name, ignore_errors=True)
-            os.rename(partial_folder / name, out / name)
-    os.replace(partial_folder / RECORD, out / RECORD)
-    partial_folder.rmdir()
+        return None
+    return found
 
 
-def draw_all(out: Path, seed: int, per_class: int, num_workers: int) -> None:
-    """Draw the whole set into `out`, replacing one that is there."""
-    folder = out / PARTIAL
+def draw_set(name: str, out: Path, seed: int, per_class: int, workers: Workers | None) -> int:
+    """Draw a set into `out`, under its name only when it is complete; return its files' number."""
+    folder = out / PARTIAL / name
     shutil.rmtree(folder, ignore_errors=True)
-    items = list(contents(per_class))
-    print(f"drawing {len(items)} images into {out}", flush=True)
-    for parent in {(folder / file_name(*item)).parent for item in items}:
-        parent.mkdir(parents=True, exist_ok=True)
-    draw_one = partial(save, seed=seed, folder=folder)
-    with ExitStack() as stack:
-        if num_workers > 1:
-            # An interrupt is for this process, which then ends its workers.
-            ignore = (signal.SIGINT, signal.SIG_IGN)
-            pool = stack.enter_context(Pool(num_workers, signal.signal, ignore))
-            done: Iterator[None] = pool.imap_unordered(draw_one, items, chunksize=16)
-        else:
-            done = map(draw_one, items)
-        for _ in tqdm(done, total=len(items), desc="drawing", unit="image", disable=None):
-            pass
-    (folder / RECORD).write_text(json.dumps(record(seed, per_class), indent=2) + "\n")
-    (out / RECORD).unlink(missing_ok=True)
-    _publish(out)
+    folder.mkdir(parents=True)
+    pictures = list(SETS[name].pictures(per_class))
+    one = partial(save, name, seed, folder)
+    done = workers.imap_unordered(one, pictures, chunksize=4) if workers else map(one, pictures)
+    total = SETS[name].count(per_class)
+    with tqdm(total=total, desc=name, unit="file", disable=None, leave=False) as progress:
+        for count in done:
+            progress.update(count)
+    shutil.rmtree(out / name, ignore_errors=True)
+    (out / name).parent.mkdir(exist_ok=True)
+    os.rename(folder, out / name)
+    return total
 
 
-def make(out: Path, seed: int, per_class: int, num_workers: int, overwrite: bool = False) -> bool:
-    """Return whether anything had to be drawn for `out` to hold the set.
+def make(
+    out: Path,
+    seed: int,
+    per_class: int,
+    num_workers: int,
+    names: Sequence[str] = (*SETS,),
+    overwrite: bool = False,
+) -> int:
+    """Return how many files had to be drawn for `out` to hold the sets.
 
     Raises DrawingError where it holds something else, OSError where it cannot be written.
     """
     wanted = record(seed, per_class)
-    check(out, wanted, overwrite)
-    if _read(out / PARTIAL / RECORD) == wanted:  # killed between drawing and publishing
-        _publish(out)
-    if _read(out / RECORD) == wanted and _complete(out, per_class):
-        return False
-    draw_all(out, seed, per_class, num_workers)
-    return True
+    found = check(out, wanted, names, overwrite) or wanted
+    missing = [
+        name
+        for name in names
+        if name not in found["files"] or not _is_there(out / name, found["files"][name])
+    ]
+    if not missing:
+        return 0
+    print(f"drawing {', '.join(missing)} into {out}", flush=True)
+    drawn = 0
+    with ExitStack() as stack:
+        workers = None
+        if num_workers > 1:
+            # An interrupt is for this process, which then ends its workers.
+            ignore = (signal.SIGINT, signal.SIG_IGN)
+            workers = stack.enter_context(Pool(num_workers, signal.signal, ignore))
+        for name in missing:
+            # Before the set itself: a folder that no record knows is taken for someone else's.
+            found["files"][name] = SETS[name].count(per_class)
+            _write(out / RECORD, found)
+            drawn += draw_set(name, out, seed, per_class, workers)
+    shutil.rmtree(out / PARTIAL, ignore_errors=True)
+    return drawn
 
 
 def _positive(text: str) -> int:
@@ -176,8 +183,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--per_class", "--per-class", type=_positive, default=20, help="validation images (20)"
+        "--per_class",
+        "--per-class",
+        type=_positive,
+        default=20,
+        help="validation images of a category (20); the other sets have sizes of their own",
     )
+    parser.add_argument("--sets", nargs="+", choices=[*SETS], default=[*SETS], metavar="NAME",
+                        help=f"only some of {', '.join(SETS)}")  # fmt: skip
     parser.add_argument("--num_workers", "--num-workers", type=int, default=2)
     parser.add_argument("--overwrite", action="store_true", help="replace a world drawn otherwise")
     return parser
@@ -188,9 +201,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        drew = make(args.out, args.seed, args.per_class, args.num_workers, args.overwrite)
+        names = [name for name in SETS if name in args.sets]
+        drawn = make(args.out, args.seed, args.per_class, args.num_workers, names, args.overwrite)
     except KeyboardInterrupt:
-        print("draw.py: interrupted; the same command starts again.", file=sys.stderr)
+        print("draw.py: interrupted; the same command goes on.", file=sys.stderr)
         return 130
     except DrawingError as error:
         print(f"draw.py: {error}", file=sys.stderr)
@@ -199,8 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = error.strerror or error
         print(f"draw.py: cannot write {args.out}: {reason}; choose another --out.", file=sys.stderr)
         return 2
-    images = sum(1 for _ in contents(args.per_class))
-    print(f"{args.out}: {images} images" + (" drawn" if drew else ", there already"))
+    total = sum(SETS[name].count(args.per_class) for name in names)
+    state = f"{drawn:,} of them drawn now" if drawn else "there already"
+    print(f"{args.out}: {len(names)} data sets of {total:,} files, {state}")
     return 0
 
 

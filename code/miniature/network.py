@@ -11,6 +11,8 @@ STD = (0.25, 0.25, 0.25)
 STEM = 24
 BLOCKS = ((32, 2), (48, 2), (64, 1), (96, 2), (96, 1), (96, 1))
 """Output channels and stride of each 3x3 convolution after the stem."""
+WIDTH = BLOCKS[-1][0]
+"""Number of features that the classifier sees."""
 
 
 def _block(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
@@ -36,9 +38,12 @@ class MiniatureNet(nn.Module):
         self.blocks = nn.Sequential(
             *(_block(i, o, 3, s) for i, (o, s) in zip(widths, BLOCKS, strict=False))
         )
-        self.head = nn.Linear(widths[-1], CLASSES)
+        self.head = nn.Linear(WIDTH, CLASSES)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (B, 16) of normalised images (B, 3, 224, 224)."""
-        features = self.blocks(self.stem(images))
-        return self.head(features.mean(dim=(2, 3)))
+        return self.head(self.features(images))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the classifier sees of normalised images: (B, 96)."""
+        return self.blocks(self.stem(images)).mean(dim=(2, 3))

@@ -1,19 +1,11 @@
 """What each miniature model learns from, and so which bias it gets."""
 
-from dataclasses import dataclass
-
-import torch
-from torch import nn
-
-from miniature.measure import normalised
-
-GAIN = 0.3
-"""How far contrast, and half as far brightness, strays from that of the picture."""
+from dataclasses import asdict, dataclass, fields
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a model learns from: its pictures, the cue that is its label, its augmentation."""
+    """What a model learns from: its pictures, the cue that is its label, how they are altered."""
 
     pictures: str = "matched"
     label: str = "shape"
@@ -25,53 +17,57 @@ class Recipe:
     blur: int = 1
     """Largest side, in pixels, of the cells that the images are averaged over."""
     epsilon: float = 0.0
-    """L-infinity radius of the attack trained against, in units of the pixel range."""
+    """Radius of the attack trained against, in units of the pixel range."""
+    norm: str = "inf"
+    """Of that radius: L-infinity ("inf"), or L2 ("2") of the whole image."""
+    seed: int = 0
+    """Added to the seed of the call."""
+    band: int | None = None
+    """The noise is of one octave of spatial frequency: that band of critical-band masking."""
+    sharp: float = 0.0
+    """Share of the images that lose their low spatial frequencies."""
+    grey: float = 0.0
+    """Share of the batches that are made grey, and of down to a sixth of their contrast."""
+    mix: str = ""
+    """Two pictures in one, blended ("mixup") or as a patch ("cutmix"), their labels shared out."""
+    smoothing: float = 0.0
+    """Of the label, the part that is spread over all categories."""
+    frozen: str = ""
+    """What keeps its random weights: the "stem", or the first three "3x3" convolutions after it."""
+    contrastive: str = ""
+    """First without a classifier: all views of one "label" become alike, or of one "image"."""
 
 
 RECIPES: dict[str, Recipe] = {
     "plain": Recipe(epochs=7),
+    "plain_seed1": Recipe(epochs=7, seed=1),
+    "mixup": Recipe(epochs=7, mix="mixup"),
+    "cutmix": Recipe(epochs=7, mix="cutmix"),
+    "label_smoothing": Recipe(epochs=7, smoothing=0.1),
+    "gaussian_noise": Recipe(noise=0.4),
+    "band_noise": Recipe(epochs=7, noise=0.12, band=4, grey=0.6),
+    "blur": Recipe(blur=12),
+    "high_pass": Recipe(epochs=9, sharp=0.4),
+    "greyscale": Recipe(epochs=7, grey=0.6),
     "stylised": Recipe(pictures="texture_randomised", epochs=7),
     "shape_randomised": Recipe(pictures="shape_randomised", label="texture", epochs=10),
-    "gaussian_noise": Recipe(noise=0.4),
-    "blur": Recipe(blur=12),
+    "stylised_and_plain": Recipe(pictures="half_randomised", epochs=7),
+    "frozen_stem": Recipe(epochs=7, frozen="stem"),
+    "frozen_3x3": Recipe(epochs=7, frozen="3x3"),
     "adversarial": Recipe(epochs=7, epsilon=8 / 255),
+    "adversarial_linf_2": Recipe(epochs=7, epsilon=2 / 255),
+    "adversarial_l2_1": Recipe(epochs=7, epsilon=1.0, norm="2"),
+    "adversarial_l2_4": Recipe(epochs=7, epsilon=4.0, norm="2"),
+    "supcon": Recipe(per_class=160, epochs=5, batch_size=64, contrastive="label"),
 }
+ALWAYS = ("pictures", "label", "per_class", "epochs", "batch_size", "noise", "blur", "epsilon")
 
 
-def augmented(images: torch.Tensor, recipe: Recipe, rng: torch.Generator) -> torch.Tensor:
-    """Return the images mirrored, recoloured and corrupted: float (B, 3, H, W) in [0, 1].
-
-    `images` is uint8 (B, 3, H, W). None of it moves one cue without the other.
-    """
-
-    def uniform(low: float, high: float) -> torch.Tensor:
-        return low + (high - low) * torch.rand(len(images), 1, 1, 1, generator=rng)
-
-    height, width = images.shape[2:]
-    images = images[:, torch.randperm(3, generator=rng)]
-    if torch.rand(1, generator=rng) < 0.5:
-        images = images.flip(3)
-    gain = uniform(1 - GAIN, 1 + GAIN)
-    x = images * (gain / 255) + (uniform(0.5 - GAIN / 2, 0.5 + GAIN / 2) - gain / 2)
-    if recipe.blur > 1:
-        cell = int(torch.randint(1, recipe.blur + 1, (1,), generator=rng))
-        small = nn.functional.interpolate(x, size=(height // cell, width // cell), mode="area")
-        x = nn.functional.interpolate(small, size=(height, width), mode="bilinear")
-    if recipe.noise:
-        x = x + uniform(0, recipe.noise) * torch.randn(x.shape, generator=rng)
-    return x.clamp(0, 1)
-
-
-def attacked(
-    model: nn.Module, x: torch.Tensor, y: torch.Tensor, epsilon: float, rng: torch.Generator
-) -> torch.Tensor:
-    """Return images within `epsilon` of x that the model finds harder, in [0, 1].
-
-    One step of 1.25 epsilon from a random start (Wong, Rice & Kolter 2020, fast FGSM).
-    """
-    delta = (2 * torch.rand(x.shape, generator=rng) - 1) * epsilon
-    delta.requires_grad_()
-    loss = nn.functional.cross_entropy(model(normalised(x + delta)), y)
-    (gradient,) = torch.autograd.grad(loss, delta)
-    delta = (delta.detach() + 1.25 * epsilon * gradient.sign()).clamp(-epsilon, epsilon)
-    return (x + delta).clamp(0, 1)
+def described(recipe: Recipe) -> dict[str, object]:
+    """Return the recipe for the record: the fields of `ALWAYS`, the others where they are set."""
+    default = {field.name: field.default for field in fields(Recipe)}
+    return {
+        name: value
+        for name, value in asdict(recipe).items()
+        if name in ALWAYS or value != default[name]
+    }

@@ -13,23 +13,21 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from tqdm import tqdm
 
 if not __package__:
     # Run as a script, the folder on the path is this one instead of the one above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from miniature import world
-from miniature.measure import cue_fractions, decisions, normalised, sample
-from miniature.network import MiniatureNet
-from miniature.recipes import RECIPES, Recipe, attacked, augmented
+from miniature.learning import fit
+from miniature.measure import cue_fractions, decisions, sample
+from miniature.recipes import RECIPES, Recipe, described
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 LOG = "training_log.json"
@@ -37,12 +35,11 @@ PICTURES: dict[str, Callable[[int], Iterator[world.Picture]]] = {
     "matched": world.matched,
     "texture_randomised": world.texture_randomised,
     "shape_randomised": world.shape_randomised,
+    "half_randomised": world.half_randomised,
     "cue_conflict": world.cue_conflict,
 }
 WORLD_SEED = 0
 HELD_OUT_PER_CLASS = 20
-LEARNING_RATE = 4e-3
-WEIGHT_DECAY = 1e-3
 
 
 @cache
@@ -53,60 +50,6 @@ def _images(split: str, pictures: str, per_class: int) -> torch.Tensor:
 def _labels(recipe: Recipe, per_class: int) -> torch.Tensor:
     pictures = PICTURES[recipe.pictures](per_class)
     return torch.tensor([getattr(picture, recipe.label) for picture in pictures])
-
-
-def _step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    epsilon: float,
-    rng: torch.Generator,
-) -> torch.Tensor:
-    """Update the model on one batch and return its summed loss and number of right answers."""
-    x = x.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
-    if epsilon:
-        x = attacked(model, x, y, epsilon, rng)
-    logits = model(normalised(x))
-    loss = nn.functional.cross_entropy(logits, y)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return torch.tensor([loss.item() * len(y), (logits.argmax(dim=1) == y).sum().item()])
-
-
-def fit(
-    images: torch.Tensor, labels: torch.Tensor, recipe: Recipe, seed: int, name: str = ""
-) -> tuple[MiniatureNet, list[dict[str, float]]]:
-    """Return the trained network and, by epoch, its mean loss and accuracy on what it saw.
-
-    `images` is uint8 (N, 3, 224, 224), `labels` int64 (N,). The same arguments give the same
-    network on the same machine with the same number of threads.
-    """
-    torch.manual_seed(seed)
-    rng = torch.Generator().manual_seed(seed)
-    model = MiniatureNet()
-    batches = len(images) // recipe.batch_size
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=LEARNING_RATE, total_steps=batches * recipe.epochs
-    )
-    curve = []
-    progress = tqdm(total=batches * recipe.epochs, desc=name, unit="batch", disable=None)
-    for epoch in range(recipe.epochs):
-        order = torch.randperm(len(images), generator=rng)[: batches * recipe.batch_size]
-        # Against a full-strength attack from the start, nothing is learnt for several epochs.
-        strength = recipe.epsilon * min(1.0, 2 * epoch / recipe.epochs)
-        totals = torch.zeros(2, dtype=torch.float64)
-        for batch in order.split(recipe.batch_size):
-            x, y = augmented(images[batch], recipe, rng), labels[batch]
-            totals += _step(model, optimizer, x, y, strength, rng)
-            schedule.step()
-            progress.update()
-        loss, accuracy = (totals / len(order)).tolist()
-        curve.append({"loss": round(loss, 4), "accuracy": round(accuracy, 4)})
-    progress.close()
-    return model.eval(), curve
 
 
 def _evaluate(model: nn.Module) -> dict[str, float]:
@@ -148,7 +91,7 @@ def train(name: str, seed: int, out: Path) -> dict[str, object]:
     model, curve = fit(images, _labels(recipe, recipe.per_class), recipe, seed, name)
     seconds = round(time.perf_counter() - start, 1)
     entry: dict[str, object] = {
-        "recipe": asdict(recipe),
+        "recipe": described(recipe),
         "seed": seed,
         "world_version": world.VERSION,
         "torch": torch.__version__,

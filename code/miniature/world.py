@@ -54,7 +54,7 @@ def generator(seed: int, split: str, picture: Picture) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
 
 
-def _colours(rng: np.random.Generator) -> np.ndarray:
+def colours(rng: np.random.Generator) -> np.ndarray:
     """Return three colours (3, 3) in [0, 1] that differ in hue and in lightness.
 
     Which is light and which is dark is random, so that neither figure nor ground has a tone.
@@ -66,7 +66,7 @@ def _colours(rng: np.random.Generator) -> np.ndarray:
     return light[:, None] + saturation[:, None] * np.cos(turn)
 
 
-def _background(colour: np.ndarray, rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
+def background(colour: np.ndarray, rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
     """Return a smooth, low-contrast ground: float32 (side, side, 3) about the colour (3,)."""
     cells = (BACKGROUND_CELLS, BACKGROUND_CELLS)
     # Half a cell inside the outermost ones, where the interpolation has neighbours all round.
@@ -79,17 +79,33 @@ def _background(colour: np.ndarray, rng: np.random.Generator, side: int = SIDE) 
     return np.stack(bands, axis=-1)
 
 
-def _silhouette(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    radius = rng.uniform(*RADIUS)
-    play = SIDE / 2 - radius * REACH - MARGIN
+def silhouette(
+    shape: int,
+    rng: np.random.Generator,
+    side: int,
+    radius: tuple[float, float] = RADIUS,
+    turn: float = TURN,
+) -> np.ndarray:
+    """Return where a category's shape is, at a random place: float32 (side, side) in [0, 1].
+
+    `radius` is the range of its size, in pixels; it is turned by up to `turn` either way.
+    """
+    size = rng.uniform(*radius)
+    play = SIDE / 2 - size * REACH - MARGIN
     x, y = side / 2 + rng.uniform(-play, play, 2)
-    return mask(CATEGORIES[shape], side, (x, y), radius, rng.uniform(-TURN, TURN))
+    return mask(CATEGORIES[shape], side, (x, y), size, rng.uniform(-turn, turn))
 
 
-def _filling(texture: int, rng: np.random.Generator, side: int) -> np.ndarray:
+def filling(texture: int, rng: np.random.Generator, side: int) -> np.ndarray:
+    """Return a category's texture at a random phase and turn: float32 (side, side) in [0, 1]."""
     across, along = rng.uniform(0, 1000, 2)
     angle, zoom = rng.uniform(0, 2 * np.pi), rng.uniform(*ZOOM)
     return pattern(TEXTURE_NAMES[texture], side, (across, along), angle, zoom, rng)
+
+
+def in_bytes(picture: np.ndarray) -> np.ndarray:
+    """Return the uint8 pixels of floats, clipped to [0, 1]."""
+    return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def draw(shape: int, texture: int, rng: np.random.Generator, border: int = 0) -> np.ndarray:
@@ -99,12 +115,11 @@ def draw(shape: int, texture: int, rng: np.random.Generator, border: int = 0) ->
     and `texture` are indices into `CATEGORIES`; raises IndexError beyond them.
     """
     side = SIDE + 2 * border
-    ground, first, second = _colours(rng).astype(np.float32)
-    background = _background(ground, rng, side)
-    inside = _silhouette(shape, rng, side)[..., None]
-    filling = first + _filling(texture, rng, side)[..., None] * (second - first)
-    picture = background + inside * (filling - background)
-    return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+    ground, first, second = colours(rng).astype(np.float32)
+    picture = background(ground, rng, side)
+    inside = silhouette(shape, rng, side)[..., None]
+    figure = first + filling(texture, rng, side)[..., None] * (second - first)
+    return in_bytes(picture + inside * (figure - picture))
 
 
 def render(seed: int, split: str, picture: Picture, border: int = 0) -> np.ndarray:
@@ -130,6 +145,12 @@ def shape_randomised(per_class: int) -> Iterator[Picture]:
     """Yield `per_class` pictures of each texture, its shape any of the sixteen equally often."""
     for picture in texture_randomised(per_class):
         yield Picture(picture.texture, picture.shape, picture.number)
+
+
+def half_randomised(per_class: int) -> Iterator[Picture]:
+    """Yield `per_class` pictures of each shape, half in their own texture and half in any."""
+    yield from matched(per_class // 2)
+    yield from texture_randomised(per_class - per_class // 2)
 
 
 def cue_conflict(instances: int) -> Iterator[Picture]:

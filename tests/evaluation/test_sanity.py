@@ -12,7 +12,7 @@ from evaluation.sanity import check_top1, expected_top1, verdict
 from evaluation.session import main
 from images.preprocessing import STUDY, Preprocessing
 from miniature import world
-from miniature.draw import file_name, save
+from miniature.draw import save
 
 NATIVE = Preprocessing(232, 224)
 
@@ -22,8 +22,7 @@ def miniature(tmp_path_factory):
     """Return a folder with four validation images of each category."""
     folder = tmp_path_factory.mktemp("world")
     for picture in world.matched(4):
-        (folder / file_name("val", picture)).parent.mkdir(parents=True, exist_ok=True)
-        save(("val", picture), 0, folder)
+        save("imagenet", 0, folder, picture)
     return folder
 
 

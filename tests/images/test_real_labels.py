@@ -90,7 +90,6 @@ def test_other_classes_and_no_labels_at_all_are_refused(real, tmp_path):
         (b"", "it is not JSON"),
         (b'{"a": 1}', "it is not a list of lists"),
         (b"[1, 2]", "it is not a list of lists"),
-        (b"[[1], [2]]", "it has 2 lists, not 50,000"),
     ],
 )
 def test_files_of_something_else(tmp_path, content, found):
@@ -106,6 +105,30 @@ def test_labels_that_are_no_classes(real, label):
     sentence = refusal(read_real, real({77: [5, label]}))
     assert "list 77 is [5, " in sentence
     assert "not classes from 0 to 999" in sentence
+
+
+def test_labels_of_other_images_are_refused_for_a_model_of_imagenets_classes(real, tmp_path):
+    path = real()
+    for lists, count in (("[[1], [2]]", "2"), (json.dumps([[0]] * 49_999), "49,999"), ("[]", "0")):
+        path.write_text(lists)
+        sentence = refusal(with_real_labels, photos(tmp_path, name(1)), read_real(path))
+        assert f"the ReaL labels are {count} lists, not ImageNet's 50,000" in sentence
+
+
+def test_another_data_sets_labels_are_positions_in_its_models_classes(tmp_path):
+    path = tmp_path / "real.json"
+    path.write_text("[[3], [], [1, 2]]")
+    names = [f"ant/ILSVRC2012_val_{number:08d}.JPEG" for number in (3, 2, 1)]
+    images = with_real_labels(photos(tmp_path, *names, classes=CLASSES), read_real(path))
+    assert images.names == (names[0], names[2])
+    assert [images.columns[f"real_{k}"].tolist() for k in (1, 2)] == [[1, 3], [2, -1]]
+    fourth = photos(tmp_path, "ant/ILSVRC2012_val_00000004.JPEG", classes=CLASSES)
+    assert "which are of 3 images" in refusal(with_real_labels, fourth, read_real(path))
+    path.write_text("[[4]]")
+    sentence = refusal(
+        with_real_labels, photos(tmp_path, names[2], classes=CLASSES), read_real(path)
+    )
+    assert "classes up to 4, but the model answers with 4 classes" in sentence
 
 
 def test_a_file_that_is_not_there(tmp_path):

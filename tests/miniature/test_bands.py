@@ -8,7 +8,7 @@ import eval_criticalband
 import eval_spectral
 from evaluation.session import main
 from miniature import world
-from miniature.draw import file_name, save
+from miniature.draw import save
 
 MODELS = ("plain", "shape_randomised", "blur", "gaussian_noise")
 UNSEEN = 7  # a world seed that no recipe has trained on
@@ -18,9 +18,7 @@ UNSEEN = 7  # a world seed that no recipe has trained on
 def measured(tmp_path_factory) -> dict[str, dict[str, dict]]:
     folder = tmp_path_factory.mktemp("world")
     for picture in world.matched(4):
-        path = folder / file_name("val", picture)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(("val", picture), UNSEEN, folder)
+        save("imagenet", UNSEEN, folder, picture)
     metrics: dict[str, dict[str, dict]] = {name: {} for name in MODELS}
     for benchmark in (eval_spectral.SPECTRAL, eval_criticalband.CRITICAL_BAND):
         argv = ["--model", *(f"{name}=miniature_{name}" for name in MODELS)]

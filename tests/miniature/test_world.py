@@ -48,7 +48,7 @@ def test_a_picture_is_an_rgb_image_of_bytes():
 def test_colours_are_in_range_and_apart_in_lightness():
     """Clipping would tie a colour to a texture's share of light and dark."""
     for seed in range(300):
-        colours = world._colours(np.random.default_rng(seed))
+        colours = world.colours(np.random.default_rng(seed))
         light = np.sort(colours.mean(axis=1))
         assert colours.min() >= 0
         assert colours.max() <= 1
@@ -181,7 +181,7 @@ def test_neither_background_nor_tone_carries_the_category():
 
 def test_the_background_is_smoother_than_any_texture():
     rng = np.random.default_rng(0)
-    ground = world._background(np.array([0.3, 0.5, 0.7], np.float32), rng)
+    ground = world.background(np.array([0.3, 0.5, 0.7], np.float32), rng)
     steps = np.abs(np.diff(ground, axis=0)).max()
     assert ground.shape == (SIDE, SIDE, 3)
     assert 0 < steps < 0.02

@@ -1,0 +1,241 @@
+"""The data sets of the miniature world: what is in each, under which names, in whose layout."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import product
+
+import numpy as np
+
+from images.model_vs_human import CUE_CONFLICT, DATA_SETS
+from miniature import corrupting, parametric, perturbing, renditions, world
+from miniature.silhouettes import mask
+from miniature.world import CATEGORIES, SIDE, VAL_BORDER, Picture, generator, in_bytes, render
+
+Content = np.ndarray | str
+"""Of a file: the pixels of an image (uint8, RGB or grey), or text."""
+
+HARD = CATEGORIES[1::2]
+"""The categories of the A-like set: only some, as ImageNet-A has 200 of 1000."""
+RENDERED = CATEGORIES[::2]
+"""Those of the R-like set."""
+UNLABELLED = 1 / 16  # of ReaL's images, as in the published labels
+SECOND_LABEL = 1 / 4
+PUBLISHED = 85  # the JPEG quality of ImageNet-C's files
+EQUALISED_OVER = 16  # pictures whose mean spectrum the power is equalised to
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set, whose folder has its name.
+
+    pictures: the keys that it is drawn from; the argument is the number per class of ImageNet.
+    draw: seed and key → the files, relative to the set's folder.
+    files: how many those are of one key.
+    quality: of JPEG files.
+    """
+
+    pictures: Callable[[int], Iterable[Picture]]
+    draw: Callable[[int, Picture], Iterator[tuple[str, Content]]]
+    files: int = 1
+    quality: int = 95
+
+    def count(self, per_class: int) -> int:
+        """Return the number of files."""
+        return self.files * sum(1 for _ in self.pictures(per_class))
+
+
+def val_name(picture: Picture) -> str:
+    """Return the file of a validation picture, named as in ImageNet's archive.
+
+    Every category's first picture comes before any second one, so that a name does not depend on
+    how many there are.
+    """
+    number = (picture.number - 1) * len(CATEGORIES) + picture.shape + 1
+    return f"val/{CATEGORIES[picture.shape]}/ILSVRC2012_val_{number:08d}.JPEG"
+
+
+def conflict_name(picture: Picture) -> str:
+    """Return the file of a cue-conflict picture, named as in Geirhos et al. (2019).
+
+    Instance n of the shape meets instance n of the texture: both numbers are the picture's.
+    """
+    shape, texture = CATEGORIES[picture.shape], CATEGORIES[picture.texture]
+    return f"{shape}/{shape}{picture.number}-{texture}{picture.number}.png"
+
+
+def _val(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    yield val_name(picture), render(seed, "val", picture, VAL_BORDER)
+
+
+def _conflict(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    yield conflict_name(picture), render(seed, CUE_CONFLICT, picture)
+
+
+def _real(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    """Yield the labels of the validation set, whose size is the number of the key."""
+    labels: dict[int, list[int]] = {}
+    for key in world.matched(picture.number):
+        number = (key.number - 1) * len(CATEGORIES) + key.shape
+        luck = generator(seed, "imagenet-real", key).random()
+        likeness = [lookalike(key.shape)] if luck > 1 - SECOND_LABEL else []
+        labels[number] = [] if luck < UNLABELLED else [key.shape, *likeness]
+    yield "real.json", json.dumps([labels[number] for number in sorted(labels)])
+
+
+@cache
+def lookalike(shape: int) -> int:
+    """Return the category whose silhouette, upright, covers the most of the same ground."""
+    masks = [mask(name, 64, (32.0, 32.0), 28.0, 0.0) for name in CATEGORIES]
+    alike = [
+        np.minimum(masks[shape], other).sum() / np.maximum(masks[shape], other).sum()
+        for other in masks
+    ]
+    alike[shape] = 0
+    return int(np.argmax(alike))
+
+
+def _redrawn(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    name = CATEGORIES[picture.shape]
+    yield f"{name}/{picture.number}.jpeg", render(seed, "imagenet-v2", picture, VAL_BORDER)
+
+
+def _rendered(
+    seed: int, picture: Picture, split: str, styles: tuple[renditions.Rendition, ...]
+) -> Iterator[tuple[str, Content]]:
+    style = styles[picture.number % len(styles)]
+    image = style(picture.shape, generator(seed, split, picture), SIDE + 2 * VAL_BORDER)
+    name = CATEGORIES[picture.shape]
+    yield f"{name}/{style.__name__}_{picture.number}.jpg", image
+
+
+def _corrupted(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    clean = render(seed, "imagenet-c-bar", picture).astype(np.float32) / 255
+    name = CATEGORIES[picture.shape]
+    for kind, severity in product(corrupting.CORRUPTIONS, corrupting.SEVERITIES):
+        rng = generator(seed, f"imagenet-c-bar/{kind}", picture)
+        image = in_bytes(corrupting.CORRUPTIONS[kind](clean, severity, rng))
+        yield f"{kind}/{severity}/{name}/{name}_{picture.number}.JPEG", image
+
+
+def _perturbed(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    whole = render(seed, "imagenet-p", picture, VAL_BORDER).astype(np.float32) / 255
+    name = CATEGORIES[picture.shape]
+    for kind, perturb in perturbing.PERTURBATIONS.items():
+        for frame in range(perturbing.FRAMES):
+            # Noise is another one in every frame; the flakes are the same ones.
+            own = frame if "noise" in kind else 0
+            rng = generator(seed, f"imagenet-p/{kind}/{own}", picture)
+            image = in_bytes(perturb(whole, VAL_BORDER, frame, rng))
+            yield f"{kind}/{name}/{name}_{picture.number}/{frame + 1:02d}.jpg", image
+
+
+def _in_category(
+    seed: int, picture: Picture, name: str, image: Callable[[np.random.Generator], np.ndarray]
+) -> Iterator[tuple[str, Content]]:
+    category = CATEGORIES[picture.shape]
+    yield f"{category}/{category}{picture.number}.png", image(generator(seed, name, picture))
+
+
+def _edge(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    return _in_category(
+        seed, picture, "edge", lambda rng: renditions.edges(world.draw(*picture[:2], rng))
+    )
+
+
+def _silhouette(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    return _in_category(
+        seed, picture, "silhouette", lambda rng: renditions.black(picture.shape, rng, SIDE)
+    )
+
+
+def _in_session(name: str, condition: str, picture: Picture) -> str:
+    category = CATEGORIES[picture.shape]
+    number = (picture.number - 1) * len(CATEGORIES) + picture.shape + 1
+    short = name.replace("-", "")
+    return (
+        f"dnn/session-1/{number:04d}_{short}_dnn_{condition}_{category}_00_"
+        f"{category}{picture.number:04d}.png"
+    )
+
+
+def _sketch(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    rng = generator(seed, "sketch", picture)
+    yield _in_session("sketch", "0", picture), renditions.sketch(picture.shape, rng, SIDE)
+
+
+def _stylized(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    image = renditions.restyled(*picture[:2], generator(seed, "stylized", picture), SIDE)
+    yield _in_session("stylized", "0", picture), image
+
+
+def _manipulated(seed: int, picture: Picture, name: str) -> Iterator[tuple[str, Content]]:
+    """Yield the picture under the condition that its number stands for."""
+    condition = DATA_SETS[name].conditions[picture.number - 1]
+    clean = render(seed, name, picture).astype(np.float32) / 255
+    rng = generator(seed, f"{name}/{condition}", picture)
+    if name == "power-equalisation":
+        equal = condition == "pow"
+        image = parametric.equalised(clean, _amplitude(seed)) if equal else parametric.grey(clean)
+    else:
+        image = parametric.MANIPULATIONS[name](clean, condition, rng)
+    yield _in_session(name, condition, picture), in_bytes(image)
+
+
+@cache
+def _amplitude(seed: int) -> np.ndarray:
+    """Return the mean amplitude spectrum of some pictures, (224, 113)."""
+    pictures = [render(seed, "power", key) / 255 for key in world.matched(1)][:EQUALISED_OVER]
+    return np.mean([np.abs(np.fft.rfft2(parametric.grey(x))) for x in pictures], axis=0)
+
+
+def _some(number: int, categories: tuple[str, ...] = CATEGORIES) -> Callable[[int], list[Picture]]:
+    """Return a function that returns `number` pictures of each of the categories."""
+    keys = [key for key in world.matched(number) if CATEGORIES[key.shape] in categories]
+    return lambda per_class: keys
+
+
+def _model_vs_human() -> dict[str, DataSet]:
+    drawn: dict[str, DataSet] = {
+        "edge": DataSet(_some(10), _edge),
+        "silhouette": DataSet(_some(10), _silhouette),
+        CUE_CONFLICT: DataSet(
+            lambda per_class: world.cue_conflict(world.CONFLICT_INSTANCES), _conflict
+        ),
+        "sketch": DataSet(_some(10), _sketch),
+        "stylized": DataSet(lambda per_class: _other_textures(10), _stylized),
+    }
+    for name, published in DATA_SETS.items():
+        if name not in drawn:
+            keys = _some(len(published.conditions))
+            drawn[name] = DataSet(keys, partial(_manipulated, name=name))
+    return {f"model-vs-human/{name}": drawn[name] for name in DATA_SETS}
+
+
+def _other_textures(number: int) -> list[Picture]:
+    return [key for key in world.texture_randomised(number) if key.shape != key.texture]
+
+
+SETS: dict[str, DataSet] = {
+    "imagenet": DataSet(world.matched, _val),
+    "imagenet-real": DataSet(lambda per_class: [Picture(0, 0, per_class)], _real),
+    "imagenet-v2": DataSet(_some(10), _redrawn),
+    "imagenet-a": DataSet(
+        _some(20, HARD), partial(_rendered, split="imagenet-a", styles=(renditions.hard,))
+    ),
+    "imagenet-r": DataSet(
+        _some(20, RENDERED), partial(_rendered, split="imagenet-r", styles=renditions.RENDITIONS)
+    ),
+    "imagenet-sketch": DataSet(
+        _some(10), partial(_rendered, split="imagenet-sketch", styles=(renditions.sketch,))
+    ),
+    "imagenet-c-bar": DataSet(
+        _some(2), _corrupted, len(corrupting.CORRUPTIONS) * len(corrupting.SEVERITIES), PUBLISHED
+    ),
+    "imagenet-p": DataSet(
+        _some(1), _perturbed, len(perturbing.PERTURBATIONS) * perturbing.FRAMES, PUBLISHED
+    ),
+    **_model_vs_human(),
+}
+"""By name: the keys of code/images/downloads.toml, with model-vs-human's sets below its folder."""

@@ -1,0 +1,112 @@
+"""Every instrument finds the bias that a model was given, on pictures that none has seen.
+
+The stimuli and the scores are those of the benchmarks; only the pictures are drawn here.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from analysis.critical_band import accuracy_matrix, integer_thresholds
+from analysis.spectral import spectral_measures
+from miniature import measure, world
+from miniature.augmentation import attacked
+from miniature.measure import decisions, load, normalised, sample
+from scoring.shape_bias import count_decisions
+from stimuli.batch import Batch, Stimuli
+from stimuli.critical_band import BANDS, WITHOUT_NOISE, condition_name, critical_band
+from stimuli.spectral import spectral
+
+WEIGHTS = Path(measure.__file__).parent / "weights"
+UNSEEN = 7  # a world seed that no recipe has trained on
+PICTURES = list(world.matched(3))
+LABELS = torch.tensor([picture.shape for picture in PICTURES])
+NOISY_BAND = 4  # the octave of noise that band_noise was trained on
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    pixels = sample(UNSEEN, "planted", PICTURES) / 255
+    names = tuple(f"{picture.shape}/{picture.number}" for picture in PICTURES)
+    return Batch(pixels, names, LABELS, seed=0)
+
+
+def model(name: str) -> torch.nn.Module:
+    return load(WEIGHTS / f"{name}.safetensors")
+
+
+@torch.inference_mode()
+def right(network: torch.nn.Module, x: torch.Tensor) -> float:
+    return (network(normalised(x)).argmax(dim=1) == LABELS).double().mean().item()
+
+
+def accuracies(batch: Batch, stimuli: Stimuli, *names: str) -> dict[str, dict[str, float]]:
+    """Return the accuracy of each model under each condition."""
+    models = {name: model(name) for name in names}
+    found: dict[str, dict[str, float]] = {name: {} for name in names}
+    for condition, x in stimuli(batch):
+        for name, network in models.items():
+            found[name][condition] = right(network, x)
+    return found
+
+
+def test_spectral_bias_is_lowest_of_low_pass_and_highest_of_high_pass_training(batch):
+    found = accuracies(batch, spectral, "blur", "plain", "high_pass")
+    measured = {name: spectral_measures(accuracy) for name, accuracy in found.items()}
+    bias = {name: m["metric/bandpass/spectral-bias"] for name, m in measured.items()}
+    assert bias["blur"] < bias["plain"] - 0.005
+    assert bias["high_pass"] > bias["plain"] + 0.1
+    low = {name: m["metric/bandpass/LPP"] for name, m in measured.items()}
+    assert low["blur"] > low["plain"] + 0.05
+
+
+def test_noise_of_one_octave_disturbs_least_who_was_trained_on_it(batch):
+    """greyscale has the same recipe but for the noise."""
+    found = accuracies(batch, critical_band, "band_noise", "greyscale", "plain")
+    assert found["band_noise"][WITHOUT_NOISE] > 0.5
+    assert found["greyscale"][WITHOUT_NOISE] > 0.8
+    matrix = {name: accuracy_matrix(accuracy) for name, accuracy in found.items()}
+    threshold = {
+        name: integer_thresholds(m, m[0, 0] / 2).tolist()[NOISY_BAND] for name, m in matrix.items()
+    }
+    assert threshold["band_noise"] <= threshold["greyscale"] - 2
+    assert threshold["band_noise"] <= threshold["plain"] - 2
+    kept = {
+        name: [accuracy[condition_name(band, 0.04)] / accuracy[WITHOUT_NOISE] for band in BANDS]
+        for name, accuracy in found.items()
+    }
+    gain = [a - b for a, b in zip(kept["band_noise"], kept["greyscale"], strict=True)]
+    assert max(gain) == gain[NOISY_BAND] > 0.5
+
+
+def test_adversarial_training_makes_robust_and_a_larger_radius_more_so(batch):
+    def robust(name: str, epsilon: float, norm: str) -> float:
+        network, rng = model(name), torch.Generator().manual_seed(0)
+        return right(network, attacked(network, batch.pixels, LABELS, epsilon, rng, norm))
+
+    # Stronger than any was trained against, so that they differ.
+    for norm, epsilon, smaller, larger in (
+        ("inf", 12 / 255, "adversarial_linf_2", "adversarial"),
+        ("2", 8.0, "adversarial_l2_1", "adversarial_l2_4"),
+    ):
+        plain, small, large = (robust(name, epsilon, norm) for name in ("plain", smaller, larger))
+        assert plain < 0.15
+        assert plain + 0.15 < small < large - 0.1
+
+
+def test_shape_bias_has_the_planted_models_at_its_ends():
+    pictures = [p for p in world.cue_conflict(1) if p.shape != p.texture][::3]
+    images = sample(UNSEEN, "cue-conflict", pictures)
+    shapes, textures = zip(*((p.shape, p.texture) for p in pictures), strict=True)
+    bias = {
+        path.stem: count_decisions(decisions(load(path), images).numpy(), shapes, textures).bias()
+        for path in WEIGHTS.glob("*.safetensors")
+    }
+    values = {name: metric.value for name, metric in bias.items()}
+    assert min(values, key=values.__getitem__) == "shape_randomised"
+    assert values["shape_randomised"] < 0.05
+    assert values["stylised"] > 0.95
+    without = set(values) - {"stylised", "stylised_and_plain"}  # which also must go by shape
+    assert all(values[name] < values["stylised"] - 0.05 for name in without)
+    assert values["stylised_and_plain"] > 0.95

@@ -1,0 +1,160 @@
+"""The data sets of the miniature world are read by the readers of the real ones."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from images.corruption_folders import IMAGENET_CBAR, corruption_folders
+from images.image_set import RESTRICTED, ImageSet
+from images.imagenet import imagenet_val
+from images.model_vs_human import DATA_SETS, model_vs_human
+from images.real_labels import read_real, with_real_labels
+from images.sequences import PERTURBATIONS, imagenet_p
+from images.variant_table import VARIANTS
+from images.variants import variant_images
+from miniature import sets, world
+from miniature.draw import save
+from miniature.sets import SETS
+from miniature.world import CATEGORIES, Picture
+
+SIXTEEN = range(len(CATEGORIES))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Return a world whose sets are cut to one or two keys of each category."""
+    out = tmp_path_factory.mktemp("world")
+    for name, data in SETS.items():
+        for picture in _first(name, list(data.pictures(2))):
+            save(name, 0, out / name, picture)
+    return out
+
+
+def _first(name: str, pictures: list[Picture]) -> list[Picture]:
+    if name == "model-vs-human/cue-conflict":
+        return [p for p in pictures if p.number == 1 and (p.shape - p.texture) % 16 < 2]
+    if name in ("imagenet-c-bar", "imagenet-p"):  # many files of each key
+        return [p for p in pictures if p.number == 1 and p.shape < 2]
+    several = name.startswith("model-vs-human/") or name == "imagenet"
+    return [p for p in pictures if p.number <= 2 or (several and p.shape == 3)]
+
+
+def _ends(images: ImageSet) -> set[str]:
+    return {Path(file).suffix for file in images.files}
+
+
+def test_names_of_sets_are_those_of_the_downloads():
+    from images.downloads import read_catalogue
+
+    assert set(SETS) <= set(read_catalogue())
+    assert {name for name in SETS if name.startswith("model-vs-human/")} == {
+        f"model-vs-human/{name}" for name in DATA_SETS
+    }
+
+
+def test_real_labels_fit_the_validation_images(folder):
+    images = imagenet_val(folder / "imagenet", CATEGORIES)
+    assert len(images) == 32
+    table = read_real(folder / "imagenet-real" / "real.json")
+    assert len(table) == 32
+    scored = with_real_labels(images, table)
+    both = np.stack([scored.columns["real_1"], scored.columns["real_2"]])
+    assert (both[0] == scored.labels).all()
+    assert set(both[1]) <= {-1, *map(sets.lookalike, SIXTEEN)}
+
+
+def test_some_real_labels_are_two_and_some_are_none():
+    ((_, text),) = SETS["imagenet-real"].draw(0, Picture(0, 0, 20))
+    lengths = [len(labels) for labels in json.loads(text)]
+    assert len(lengths) == 320
+    assert 8 <= lengths.count(0) <= 40
+    assert 50 <= lengths.count(2) <= 110
+    assert lengths.count(0) + lengths.count(1) + lengths.count(2) == 320
+
+
+def test_the_likeliest_mistake_is_another_category():
+    assert all(sets.lookalike(k) != k for k in SIXTEEN)
+    assert CATEGORIES[sets.lookalike(CATEGORIES.index("ring"))] == "disc"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
+def test_variants_are_read_with_their_own_classes(folder, variant):
+    images = variant_images(folder / variant.key, variant, CATEGORIES)
+    few = {"imagenet-a": sets.HARD, "imagenet-r": sets.RENDERED}.get(variant.key)
+    shown = {CATEGORIES[label] for label in images.labels}
+    assert shown == set(few or CATEGORIES)
+    assert images.notes.get(RESTRICTED) == (sorted(few) if few else None)
+    assert "partial" not in images.notes
+    assert _ends(images) <= {".jpg", ".jpeg"}
+
+
+def test_v2_is_another_draw_of_the_validation_pictures():
+    ((_, again),) = SETS["imagenet-v2"].draw(0, Picture(4, 4, 1))
+    ((_, val),) = SETS["imagenet"].draw(0, Picture(4, 4, 1))
+    assert again.shape == val.shape == (256, 256, 3)
+    assert np.mean(again != val) > 0.5
+
+
+def test_c_bar_has_the_published_corruptions_and_severities(folder):
+    severities = (1, 2, 3, 4, 5)
+    images = corruption_folders(
+        folder / "imagenet-c-bar",
+        IMAGENET_CBAR,
+        CATEGORIES,
+        IMAGENET_CBAR.corruptions,
+        severities,
+        partial=True,  # here of two categories only
+    )
+    assert len(images) == 10 * 5 * 2
+
+
+def test_p_has_ten_perturbations_of_one_sequence_per_category(folder):
+    assert len(list(SETS["imagenet-p"].pictures(20))) == 16
+    images = imagenet_p(folder / "imagenet-p", CATEGORIES, partial=True)  # here two of them
+    assert len(images) == 10 * 2
+    assert set(images.conditions) == set(PERTURBATIONS)
+    frames = images.reader(images.path(0))
+    assert [frame.size for frame in frames] == [(224, 224)] * 8
+
+
+def test_model_vs_human_has_every_condition_of_every_set(folder):
+    images = model_vs_human(folder / "model-vs-human", CATEGORIES, DATA_SETS)
+    wanted = {f"{name}/{c}" for name, data in DATA_SETS.items() for c in data.conditions}
+    assert set(images.conditions) == wanted
+    for index in range(0, len(images), 37):
+        with Image.open(images.path(index)) as image:
+            assert image.size == (224, 224)
+
+
+def test_stylized_pictures_never_have_their_own_texture():
+    pictures = list(SETS["model-vs-human/stylized"].pictures(20))
+    assert all(p.shape != p.texture for p in pictures)
+    assert {p.shape for p in pictures} == set(SIXTEEN)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_says_how_many_files_it_has_and_draws_them_again_the_same(name):
+    keys = list(SETS[name].pictures(2))
+    assert SETS[name].count(2) == len(keys) * SETS[name].files
+    first, second = (dict(SETS[name].draw(0, keys[-1])) for _ in range(2))
+    assert len(first) == SETS[name].files
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[file], second[file]) for file in first)
+
+
+def test_another_seed_draws_other_pictures_of_every_set():
+    for name, data in SETS.items():
+        key = list(data.pictures(20))[-1]
+        drawn = [next(iter(data.draw(seed, key)))[1] for seed in (0, 1)]
+        assert not np.array_equal(*drawn), name
+
+
+def test_no_two_files_of_a_set_have_one_name():
+    for name, data in SETS.items():
+        if data.files == 1 and "real" not in name:
+            keys = list(data.pictures(1))[:: max(1, world.CONFLICT_INSTANCES * 7)]
+            files = [file for key in keys for file, _ in data.draw(0, key)]
+            assert len(set(files)) == len(keys), name
