@@ -10,14 +10,14 @@ MINIATURE := $(RESULTS)/miniature
 .PHONY: demo test lint format clean
 
 demo: $(VENV)/installed
-	$(RUN) code/miniature/draw.py --out $(MINIATURE)
-	$(RUN) code/eval_imagenet.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
-	$(RUN) code/eval_shape_bias.py --model $(MODELS) --stimuli $(MINIATURE)/cue-conflict --results $(RESULTS)
-	$(RUN) code/eval_spectral.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
-	$(RUN) code/eval_criticalband.py --model $(MODELS) --imagenet $(MINIATURE) --results $(RESULTS)
-	$(RUN) code/eval_imagenet_c.py --model $(MODELS) --generate --imagenet $(MINIATURE) \
+	$(RUN) code/miniature/draw.py --out $(MINIATURE) --sets imagenet model-vs-human/cue-conflict
+	$(RUN) code/eval_imagenet.py --model $(MODELS) --imagenet $(MINIATURE)/imagenet --results $(RESULTS)
+	$(RUN) code/eval_shape_bias.py --model $(MODELS) --stimuli $(MINIATURE)/model-vs-human/cue-conflict --results $(RESULTS)
+	$(RUN) code/eval_spectral.py --model $(MODELS) --imagenet $(MINIATURE)/imagenet --results $(RESULTS)
+	$(RUN) code/eval_criticalband.py --model $(MODELS) --imagenet $(MINIATURE)/imagenet --results $(RESULTS)
+	$(RUN) code/eval_imagenet_c.py --model $(MODELS) --generate --imagenet $(MINIATURE)/imagenet \
 		--severities 1 3 5 --limit 48 --results $(RESULTS)
-	$(RUN) code/eval_imagenet_adv.py --model $(MODELS) --imagenet $(MINIATURE) \
+	$(RUN) code/eval_imagenet_adv.py --model $(MODELS) --imagenet $(MINIATURE)/imagenet \
 		--eps 1/255 2/255 4/255 8/255 --steps 10 --limit 32 --results $(RESULTS)
 	$(RUN) code/collect.py --results $(RESULTS) --models $(MODELS) --out $(RESULTS)/raw-data
 	$(RUN) code/report.py --table $(RESULTS)/raw-data/benchmark.csv --results $(RESULTS) \
