@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--benchmark", nargs="+", metavar="NAME",
         help=f"some of {', '.join(KINDS)}, each perhaps with flags of its own in quotes (default: "
-        "all whose data are here)")  # fmt: skip
+        "all whose data are here; shape_bias only without model_vs_human, which has it)")  # fmt: skip
     add("--data", type=Path, metavar="DIR", help="the data sets' folder")
     add("--results", type=Path, default=Path("results"), metavar="DIR")
     add(
@@ -126,6 +126,8 @@ def _measurable(data: Path | None) -> list[str]:
     if not found:
         raise UserError("no benchmark's data are here: give their folder with --data, or download "
                         "some with python code/download.py")  # fmt: skip
+    if "model_vs_human" in found and "shape_bias" in found:
+        found.remove("shape_bias")  # is measured with the others' cue conflict
     return found
 
 
