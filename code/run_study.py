@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--benchmark", nargs="+", metavar="NAME",
         help=f"some of {', '.join(KINDS)}, each perhaps with flags of its own in quotes (default: "
-        "all whose data are here; shape_bias only without model_vs_human, which has it)")  # fmt: skip
+        "all whose data are here; not shape_bias beside model_vs_human, which has it)")  # fmt: skip
     add("--data", type=Path, metavar="DIR", help="the data sets' folder")
     add("--results", type=Path, default=Path("results"), metavar="DIR")
     add(
