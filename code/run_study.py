@@ -21,6 +21,7 @@ from pathlib import Path
 
 from basics.errors import UserError
 from basics.guard import guarded
+from evaluation.command_line import underscored
 from study.benchmarks import KINDS, lacking
 from study.cells import Cell, Records, cells_of, together
 from study.driving import engine_for, measure, places_of, summarised
@@ -50,6 +51,27 @@ def parser() -> argparse.ArgumentParser:
         "all whose data are here; not shape_bias beside model_vs_human, which has it)")  # fmt: skip
     add("--data", type=Path, metavar="DIR", help="the data sets' folder")
     add("--results", type=Path, default=Path("results"), metavar="DIR")
+    _add_running(parser)
+    add("--again", action="store_true", help="run also the cells that are done")
+    add("--dry_run", action="store_true", help="print the plan: images, time, disk")
+    add(
+        "--rate",
+        type=float,
+        metavar="R",
+        help="model inputs per second for the plan (default: as measured here before)",
+    )
+    add(
+        "--print_commands",
+        action="store_true",
+        help="print one command per cell, for SLURM arrays, GNU parallel or xargs",
+    )
+    add("--no_report", action="store_true", help="neither collect nor report at the end")
+    return parser
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where and how the cells run."""
+    add = parser.add_argument
     add(
         "--engine",
         choices=("local", "ray"),
@@ -68,30 +90,13 @@ def parser() -> argparse.ArgumentParser:
         help="models per cell: they share decoding and start-up (default 1); when such a cell "
         "fails, its models are measured one by one",
     )
-    add("--again", action="store_true", help="run also the cells that are done")
-    add("--dry_run", action="store_true", help="print the plan: images, time, disk")
-    add(
-        "--rate",
-        type=float,
-        metavar="R",
-        help="model inputs per second for the plan (default: as measured here before)",
-    )
-    add(
-        "--print_commands",
-        action="store_true",
-        help="print one command per cell, for SLURM arrays, GNU parallel or xargs",
-    )
-    add("--no_report", action="store_true", help="neither collect nor report at the end")
-    return parser  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
     words = sys.argv[1:] if argv is None else argv
     split = words.index("--") if "--" in words else len(words)
-    own = [w.replace("-", "_") if w.startswith("--") and w[2:3] else w for w in words[:split]]
-    own = [w.replace("__", "--", 1) if w.startswith("__") else w for w in own]
-    arguments = parser().parse_args(own)
+    arguments = parser().parse_args([underscored(word) for word in words[:split]])
     return guarded(lambda: _run(arguments, words[split + 1 :]))
 
 

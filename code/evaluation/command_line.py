@@ -133,7 +133,7 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
 def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
     """Return the parsed arguments; `-` and `_` inside the name of a flag are the same."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = parser.parse_args([_underscored(word) for word in words])
+    arguments = parser.parse_args([underscored(word) for word in words])
     if not arguments.model and not arguments.save_stimuli:
         parser.error("say which models to measure: --model NAME [NAME …]")
     if arguments.save_stimuli and not arguments.limit:
@@ -142,7 +142,8 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
     return arguments
 
 
-def _underscored(word: str) -> str:
+def underscored(word: str) -> str:
+    """Return a flag with `_` for each `-` inside its name; other words as they are."""
     if not word.startswith("--"):
         return word
     flag, equals, value = word[2:].partition("=")
