@@ -44,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="NAME",
-        help="as the scripts take them; category:NAME of the zoo; @FILE with one per line",
+        help="as the scripts take them; category:NAME of the zoo; a pattern, such as 'resnet50_*'; "
+        "@FILE with one per line",
     )
     add("--benchmark", nargs="+", metavar="NAME",
         help=f"some of {', '.join(KINDS)}, each perhaps with flags of its own in quotes (default: "
