@@ -22,7 +22,9 @@ def imagenet_c(pixels: np.ndarray, name: str, seed: int) -> Iterator[tuple[str, 
     from stimuli.batch import Batch
 
     clean = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    for condition, image in stimuli(Batch(clean, (name,), torch.zeros(1, dtype=torch.int64), seed)):
+    for condition, image, *_ in stimuli(
+        Batch(clean, (name,), torch.zeros(1, dtype=torch.int64), seed)
+    ):
         corruption, _, severity = condition.rpartition("_")
         bytes_ = (image[0] * 255).round().to(torch.uint8).permute(1, 2, 0)
         yield corruption, int(severity), bytes_.numpy()
