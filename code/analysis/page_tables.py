@@ -48,6 +48,7 @@ def _cell(row: pd.Series) -> Row:
     said = f"{short(row['bias'])} and {short(row['target'])}: "
     if not known:
         return {"r": "–", "said": said + row["note"], "shade": 0, "sign": "", "weak": True,
+                "survives": False,
                 "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
     interval = f"{number(row['low'])} to {number(row['high'])}" if np.isfinite(row["low"]) else ""
     said += (

@@ -29,6 +29,7 @@ def test_matrices_have_a_cell_for_every_pair(study):
     constant = cells["high-frequency bias"][0]
     assert (constant["r"], constant["weak"], constant["shade"]) == ("–", True, 0)
     assert "all 9 models have the same value" in constant["said"]
+    assert constant.keys() == cells["shape bias"][0].keys()
     row = study.correlations.iloc[0]
     assert cells["shape bias"][0]["r"] == f"{row['r']:.2f}".replace("-", "−")
     assert "after Holm's correction" in cells["shape bias"][0]["said"]
