@@ -3,9 +3,9 @@
     python code/miniature/draw.py --out MINIATURE
     python benchmarks/cells.py --imagenet DIR --miniature MINIATURE --model path/to/file.py:factory
 
-Each benchmark's script is run as a study runs it, in a process of its own, on few and on more
-images. What the two runs differ in is the cost of images; what is left of the shorter one is
-start-up, with what is done once at the end (scores, figures). Times are CPU time of one thread,
+Each benchmark's script is run on one image in a process of its own, as a study runs it: that is
+start-up, with what is done once at the end (scores, figures). Then in this process, on few and on
+more images: what the two runs differ in is the cost of images. Times are CPU time of one thread,
 because other programs change that less than time by the clock (threads that wait for each other
 would count as busy). They are shared out as the sections
 are that summary.json records: "model" includes the decision and, of adv, nothing of the attack,
@@ -16,6 +16,7 @@ weights in fp32: forward, and forward with the gradient of the input, as attacks
 """
 
 import argparse
+import io
 import json
 import os
 import statistics
@@ -24,8 +25,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -34,6 +37,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 from basics.memory import keep_freed_memory
+from evaluation.session import main as script_main
 from images.imagenet import imagenet_classes, imagenet_val
 from images.loading import decoded_batches
 from images.preprocessing import STUDY
@@ -62,20 +66,27 @@ class Run:
     size: int
 
 
-def run(cell: Cell) -> Run:
-    """Return what a run of the cell's command took; ends the process when it fails."""
+def start(cell: Cell) -> float:
+    """Return the CPU time of the cell's command; ends the process when it fails."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryFile("w+") as said:
-        begin = time.perf_counter()
-        process = subprocess.Popen(
-            cell.command, stdout=said, stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        process = subprocess.Popen(cell.command, stdout=said, stderr=said, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begin
         if status:
             said.seek(0)
             sys.exit(f"{cell.shell}\n{said.read()[-2000:]}")
-    cpu = usage.ru_utime + usage.ru_stime
+    return usage.ru_utime + usage.ru_stime
+
+
+def run(cell: Cell) -> Run:
+    """Return what a run of the cell takes in this process, which has imported everything."""
+    script = import_module(Path(cell.kind.script).stem)
+    begin, cpu = time.perf_counter(), time.process_time()
+    with redirect_stdout(io.StringIO()):
+        code = script_main(getattr(script, cell.kind.declared), None, cell.words)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - begin
+    if code:
+        sys.exit(code)
     seconds: Counter[str] = Counter()
     images = stimuli = answers = size = 0
     for folder in cell.folders:
@@ -89,19 +100,20 @@ def run(cell: Cell) -> Run:
     return Run(cpu, wall, dict(seconds), images, stimuli, answers, size)
 
 
-def measured(name: str, arguments: argparse.Namespace, limit: int) -> Run:
-    """Return a run of a benchmark on `limit` images."""
+@contextmanager
+def cell_of(name: str, arguments: argparse.Namespace, limit: int) -> Iterator[Cell]:
+    """Give a benchmark's cell of `limit` images, with results that are soon forgotten."""
     photographs = IMAGENET in KINDS[name].data and name != "imagenet_real"  # needs their numbers
     own = f" --imagenet {arguments.imagenet} --partial" if photographs else ""
     model = arguments.model if photographs else "miniature_plain"
     flags = ["--limit", str(limit), "--wandb", "disabled"]
     with tempfile.TemporaryDirectory() as results:
         (cell,) = cells_of([name + own], [model], Path(results), arguments.miniature, flags)
-        return run(cell)
+        yield cell
 
 
-def line(name: str, few: Run, more: Run) -> str:
-    """Return the costs that follow from two runs, as a line of the table."""
+def line(name: str, begin: float, few: Run, more: Run) -> str:
+    """Return the costs that follow from the start and two runs, as a line of the table."""
     images, stimuli = more.images - few.images, more.stimuli - few.stimuli
     answers = more.answers - few.answers
     own = {s: more.seconds.get(s, 0) - few.seconds.get(s, 0)
@@ -109,10 +121,9 @@ def line(name: str, few: Run, more: Run) -> str:
     own["rest"] = more.wall - few.wall - own["stimuli"] - own["model"] - own.pop("wait")
     own["rest"] = max(0.0, own["rest"])
     core = (more.cpu - few.cpu) / sum(own.values())  # CPU time in a second of a thread
-    start = few.cpu - (more.cpu - few.cpu) * few.stimuli / stimuli
     each = (own["decode"] / images, own["stimuli"] / stimuli, own["model"] / stimuli,
             own["rest"] / answers)  # fmt: skip
-    cells = [f"{start:6.1f} s", *(f"{1000 * core * seconds:8.2f}" for seconds in each)]
+    cells = [f"{begin:6.1f} s", *(f"{1000 * core * seconds:8.2f}" for seconds in each)]
     return (
         f"{name:22}" + " ".join(cells) + f" {(more.size - few.size) / answers:7.1f} {more.images:6}"
     )
@@ -123,8 +134,16 @@ def cells(arguments: argparse.Namespace) -> None:
     print(f"{'':22}start-up decode   stimuli  model    rest     bytes   images")
     print(f"{'':22}         ms/image ms/input ms/input ms/answer /answer; core-milliseconds")
     for name in arguments.benchmark:
-        few, more = (measured(name, arguments, limit) for limit in SIZES.get(name, USUAL))
-        print(line(name, few, more), flush=True)
+        few, more = SIZES.get(name, USUAL)
+        with cell_of(name, arguments, 1) as cell:
+            begin = start(cell)
+        with cell_of(name, arguments, few) as cell:
+            run(cell)
+        runs = []
+        for limit in (few, more):
+            with cell_of(name, arguments, limit) as cell:
+                runs.append(run(cell))
+        print(line(name, begin, *runs), flush=True)
 
 
 def cost(work: Callable[[], int], repeats: int) -> float:

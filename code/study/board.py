@@ -10,17 +10,17 @@ from basics.progress import LINE_SECONDS, left
 from study.cells import Cell, Ending
 
 _PATIENCE = 50  # a look at the disk waits that many times as long as the last one took
-_BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {postfix}"
+_BAR = "study {percentage:3.0f}%|{bar:12}| {desc}"
 
 
 class Board:
-    """Model inputs done of all that are to be done, and cells that have ended.
+    """Model inputs done of all that are to be done, and models' cells that have ended.
 
     The rate counts what was done since the beginning; what was on disk before is only less to do.
     """
 
     def __init__(self, cells: list[Cell]) -> None:
-        self.total, self.ended = len(cells), 0
+        self.total, self.ended = sum(len(cell.models) for cell in cells), 0
         self.inputs = sum(cell.inputs for cell in cells)
         self.before = {cell: cell.inputs_done() for cell in cells}
         self.now = dict(self.before)  # inputs of each cell that are on disk
@@ -28,7 +28,7 @@ class Board:
         self.begun = self.said = time.monotonic()
         self.next_look = 0.0
         self.terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=100, disable=not self.terminal, desc="study", bar_format=_BAR)
+        self.bar = tqdm(total=100, disable=not self.terminal, bar_format=_BAR)
 
     def tick(self, running: Iterable[Cell]) -> None:
         """Show what the running cells have done."""
@@ -43,14 +43,14 @@ class Board:
         more = f" and {len(running) - 2} more" if len(running) > 2 else ""
         if self.terminal:
             self.bar.n = min(100, 100 * self._behind() / max(self.inputs, 1))
-            self.bar.set_postfix_str(f"{self._state()}; {names}{more}")
+            self.bar.set_description_str(f"{self._state()}; {names}{more}")
         elif running and begin - self.said >= LINE_SECONDS:
             self.said = begin
             print(f"study: {self._state()}; {names}{more}", file=sys.stderr, flush=True)
 
     def end(self, cell: Cell, ending: Ending) -> None:
         """Show that a cell has ended."""
-        self.ended += 1
+        self.ended += len(cell.models)
         self._close(cell, ending.is_done)
         fate = (
             f"done in {duration(ending.seconds)}" if ending.is_done else f"failed: {ending.reason}"
@@ -59,7 +59,6 @@ class Board:
 
     def split(self, cell: Cell, ending: Ending) -> list[Cell]:
         """Say that the models of a cell that failed are measured one by one; return their cells."""
-        self.total += len(cell.models) - 1
         self._close(cell, False)
         singles = cell.single()
         for one in singles:
@@ -86,13 +85,13 @@ class Board:
         gained = sum(self.now[cell] - self.before[cell] for cell in self.now)
         rate = gained / max(time.monotonic() - self.begun, 1e-9)
         if not self.open:
-            return f"{rate:,.0f} model inputs/s"
+            return f"{short(rate)} inputs/s"
         rest = left((self.inputs - self._behind()) / rate) if rate else "no rate yet"
-        return f"{rate:,.0f} model inputs/s, {rest}"
+        return f"{short(rate)} inputs/s, {rest}"
 
     def _state(self) -> str:
-        done = f"{short(self._behind())} of {short(self.inputs)} model inputs"
-        return f"{self.ended} of {self.total} cells, {done}, {self._pace()}"
+        done = f"{short(self._behind())}/{short(self.inputs)} inputs"
+        return f"{self.ended}/{self.total} cells, {done}, {self._pace()}"
 
 
 def short(count: float) -> str:

@@ -258,7 +258,7 @@ def test_the_board_counts_what_was_done_since_it_began(tmp_path, clock, capsys):
     _chunk(tmp_path, "a", 600)
     board.tick(cells[:1])
     said = capsys.readouterr().err
-    assert "study: 0 of 3 cells, 1200 of 6000 model inputs, 2 model inputs/s, 40 min left" in said
+    assert "study: 0/3 cells, 1200/6000 inputs, 2 inputs/s, 40 min left" in said
     assert "imagenet a of a" in said
     clock.append(110.0)
     board.tick(cells[:1])
@@ -267,10 +267,10 @@ def test_the_board_counts_what_was_done_since_it_began(tmp_path, clock, capsys):
     board.end(cells[0], Ending(0, 200.0))
     board.end(cells[1], Ending(2, 1.0, "no"))
     out = capsys.readouterr().out
-    assert "[1/3] imagenet a of a: done in 3 min (5 model inputs/s, 13 min left)" in out
-    assert "[2/3] imagenet b of b: failed: no (5 model inputs/s, 7 min left)" in out
+    assert "[1/3] imagenet a of a: done in 3 min (5 inputs/s, 13 min left)" in out
+    assert "[2/3] imagenet b of b: failed: no (5 inputs/s, 7 min left)" in out
     board.end(cells[2], Ending(0, 1.0))
-    assert "(15 model inputs/s)" in capsys.readouterr().out
+    assert "(15 inputs/s)" in capsys.readouterr().out
 
 
 def test_the_board_goes_on_with_the_models_of_a_cell_that_failed(tmp_path, clock, capsys):
@@ -281,7 +281,7 @@ def test_the_board_goes_on_with_the_models_of_a_cell_that_failed(tmp_path, clock
     clock.append(10.0)
     board.end(singles[0], Ending(0, 10.0))
     out = capsys.readouterr().out
-    assert "[1/2] imagenet a of a: done in 10 s (200 model inputs/s, 10 s left)" in out
+    assert "[1/2] imagenet a of a: done in 10 s (200 inputs/s, 10 s left)" in out
 
 
 @pytest.mark.parametrize(("count", "text"), [(950, "950"), (9_999, "9999"), (12_345, "12.3k"),
