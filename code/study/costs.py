@@ -5,7 +5,7 @@ from study.cells import Cell
 START = 8.0  # seconds: start-up, and scores and figures at the end
 # Core-seconds to read and decode a file: photographs as ImageNet's; ready crops of 224 pixels, as
 # those of ImageNet-C; and, of a sequence, each frame.
-_PHOTOGRAPH, _CROP, _FRAME = 0.0035, 0.0010, 0.0010
+_PHOTOGRAPH, _CROP, _FRAME = 0.0037, 0.0007, 0.0004
 _CROPS = ("imagenet_c", "imagenet_cbar", "model_vs_human", "shape_bias")
 # Core-seconds to make a stimulus on the CPU, beside the model's passes.
 _STIMULUS = {"spectral": 0.0005, "criticalband": 0.0005, "imagenet_c_generated": 0.0010}
