@@ -45,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="NAME",
-        help="as the scripts take them; category:NAME of the zoo; @FILE with one per line",
+        help="as the scripts take them; category:NAME of the zoo; a pattern, such as 'resnet50_*'; "
+        "@FILE with one per line",
     )
     add("--benchmark", nargs="+", metavar="NAME",
         help=f"some of {', '.join(KINDS)}, each perhaps with flags of its own in quotes (default: "
@@ -137,12 +138,12 @@ def _measurable(data: Path | None) -> list[str]:
 
 
 def _planned(
-    cells: list[Cell], records: Records, arguments: argparse.Namespace, places: list[str | None]
+    cells: list[Cell], records: Records, arguments: argparse.Namespace, places: list[dict]
 ) -> str:
     """Return the plan, and which data are not here."""
     known = paces(cells, records, arguments.rate)
     cores = max(1, (os.cpu_count() or 1) / len(places))
-    place = Place(len(places), cores, places[0] is not None)
+    place = Place(len(places), cores, "CUDA_VISIBLE_DEVICES" in places[0])
     table = plan_table(plan(cells, records, known, place, arguments.together), known, place)
     absent = {cell.benchmark: cell.absent for cell in cells if cell.absent}
     return "\n".join([table, *(

@@ -16,6 +16,7 @@ from conftest import REPOSITORY, refusal
 from model_zoo.table import zoo
 from study.benchmarks import KINDS, lacking
 from study.cells import cells_of, together
+from study.driving import places_of
 from study.models import expanded
 
 
@@ -51,6 +52,13 @@ def test_models_are_names_categories_and_lists(tmp_path):
     assert expanded(["b", f"@{tmp_path / 'list.txt'}"]) == ["b", "a", *freezing]
     assert "did you mean freezing" in refusal(expanded, ["category:freezin"])
     assert "cannot be read" in refusal(expanded, [f"@{tmp_path / 'none.txt'}"])
+    miniature = expanded(["miniature_*"])
+    assert len(miniature) == 20 and all(name.startswith("miniature_") for name in miniature)
+    assert expanded(["own?.py:factory", "a=file://x*.pth"]) == [
+        "own?.py:factory",
+        "a=file://x*.pth",
+    ]
+    assert "no model of the zoo is called minature_*" in refusal(expanded, ["minature_*"])
     (tmp_path / "empty.txt").write_text("# nothing\n")
     assert "no model is left" in refusal(expanded, [f"@{tmp_path / 'empty.txt'}"])
 
@@ -129,6 +137,17 @@ def test_cells_share_the_places(kinds, monkeypatch):
     assert _run(kinds, "--model", *"abcdef", "--benchmark", "fake") == 0
     seen = {(kinds / "r/fake" / name / "summary.json").read_text() for name in "abcdef"}
     assert seen == {"0", "1"}
+
+
+def test_processors_are_shared_out_where_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert places_of(None) == [{}]
+    assert places_of(4) == [{"OMP_NUM_THREADS": "2"}] * 4
+    assert places_of(20) == [{"OMP_NUM_THREADS": "1"}] * 20
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert places_of(4) == [{}] * 4
 
 
 def test_a_folder_that_cannot_be_written_is_said_at_once(kinds, capsys):
