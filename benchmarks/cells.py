@@ -27,20 +27,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import torch
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 from basics.memory import keep_freed_memory
 from evaluation.session import main as script_main
+from images.image_set import ImageSet
 from images.imagenet import imagenet_classes, imagenet_val
 from images.loading import decoded_batches
-from images.preprocessing import STUDY
+from images.preprocessing import READY_224, STUDY, Preprocessing
 from study.benchmarks import IMAGENET, KINDS
 from study.cells import Cell, cells_of
 
@@ -157,6 +159,22 @@ def cost(work: Callable[[], int], repeats: int) -> float:
     return statistics.median(costs)
 
 
+def decode(images: ImageSet, view: Preprocessing) -> int:
+    """Return how many images were decoded."""
+    batches = decoded_batches(images, (view,), 0, 16, 0, False)
+    return sum(len(batch.indices) for batch in batches)
+
+
+def cropped(images: ImageSet, folder: Path) -> ImageSet:
+    """Return the images as crops of 224 pixels, JPEG of quality 85 as those of ImageNet-C."""
+    for batch in decoded_batches(images, (STUDY,), 0, 16, 0, False):
+        for index, pixels in zip(batch.indices.tolist(), batch.views[0].numpy(), strict=True):
+            path = folder / images.files[index]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path, "JPEG", quality=85)
+    return replace(images, root=folder)
+
+
 def plain(arguments: argparse.Namespace) -> None:
     """Print what a plain ResNet-50 takes, and decoding."""
     from timm import create_model
@@ -176,14 +194,21 @@ def plain(arguments: argparse.Namespace) -> None:
         torch.autograd.grad(model(leaf).logsumexp(1).sum(), leaf)
         return len(x)
 
-    def decode() -> int:
-        batches = decoded_batches(images, (STUDY,), 0, 16, 0, False)
-        return sum(len(batch.indices) for batch in batches)
+    works: dict[str, Callable[[], int]] = {
+        "resnet50 forward": forward,
+        "resnet50 forward and gradient": gradient,
+        "decoding photographs": lambda: decode(images, STUDY),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        crops = cropped(images, Path(folder))
+        works["decoding crops of 224 pixels"] = lambda: decode(crops, READY_224)
+        report(works, arguments.repeats)
 
-    works = {"resnet50 forward": forward, "resnet50 forward and gradient": gradient,
-             "decoding photographs": decode}  # fmt: skip
+
+def report(works: dict[str, Callable[[], int]], repeats: int) -> None:
+    """Print what each of the works takes."""
     for what, work in works.items():
-        each = cost(work, arguments.repeats)
+        each = cost(work, repeats)
         print(f"{what}: {1000 * each:.1f} core-ms per image, {1 / each:.1f} images/s", flush=True)
 
 

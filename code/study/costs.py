@@ -8,7 +8,7 @@ START = 8.0  # seconds: start-up, and scores and figures at the end
 _PHOTOGRAPH, _CROP, _FRAME = 0.0037, 0.0007, 0.0004
 _CROPS = ("imagenet_c", "imagenet_cbar", "model_vs_human", "shape_bias")
 # Core-seconds to make a stimulus on the CPU, beside the model's passes.
-_STIMULUS = {"spectral": 0.0005, "criticalband": 0.0005, "imagenet_c_generated": 0.0010}
+_STIMULUS = {"spectral": 0.0003, "criticalband": 0.0001, "imagenet_c_generated": 0.0010}
 _WORKERS = 8  # the most that decode for one cell
 
 
