@@ -78,7 +78,7 @@ def work_of(kind: Kind, flags: Sequence[str], here: bool, seen: dict[Any, Listed
     try:
         declared, arguments = _understood(kind, flags)
         benchmarks = _configured(kind, declared, arguments, here)
-    except UserError as error:
+    except (UserError, OSError) as error:
         return replace(_guessed(kind, flags), about=True, notes=(_refused(error),))
     works = [_of(benchmark, kind, arguments, here, seen) for benchmark in benchmarks]
     return Work(

@@ -1,5 +1,6 @@
 """What a study will cost: images, model inputs, time, disk."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,13 +65,31 @@ def paces(cells: Sequence[Cell], records: Records, rate: float | None) -> Paces:
         ending = records.read(cell)
         if ending and ending.is_done and cell.inputs and ending.seconds:
             count += 1
-            net = max(ending.seconds - START, 0.1 * ending.seconds)
+            net = max(ending.seconds - START, 0.1 * ending.seconds, _in_passes(cell))
             seconds[cell.benchmark] = seconds.get(cell.benchmark, 0) + net
             inputs[cell.benchmark] = inputs.get(cell.benchmark, 0) + cell.inputs
     if not count:
         return Paces({}, None)
     own = {name: seconds[name] / inputs[name] for name in seconds}
     return Paces(own, sum(inputs.values()) / sum(seconds.values()), count)
+
+
+def _in_passes(cell: Cell) -> float:
+    """Return the seconds that a model's passes took, in all sessions, as its summaries tell.
+
+    More than the last session where that only went on, or found everything done.
+    """
+    total = 0.0
+    for part in cell.count().parts:
+        path = cell.results / part.name / cell.run_names[0] / "summary.json"
+        try:
+            summary = json.loads(path.read_text())
+            spent, did = summary["seconds"], summary["settings"]
+            shared = 1 if part.attack else round(did["model_inputs"] / did["stimuli_made"])
+            total += (spent["model"] + spent["stimuli"] + spent["wait"]) / max(shared, 1)
+        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+            continue  # no summary, or none of ours
+    return total
 
 
 def plan(

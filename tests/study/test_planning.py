@@ -1,5 +1,6 @@
-"""Plans: what they count is what the scripts then do; times and disk; the board."""
+"""Plans: what they count is what the scripts then do; times and disk."""
 
+import json
 import re
 from dataclasses import replace
 from importlib import import_module
@@ -13,9 +14,8 @@ from evaluation.session import main
 from planning_helpers import write_world
 from stimuli.attacks import Victim
 from study.benchmarks import KINDS
-from study.board import Board, duration, short
 from study.cells import Cell, Ending, Records, cells_of, together
-from study.costs import START, modelled
+from study.costs import START, disk, modelled
 from study.counting import Part, Work
 from study.planning import Line, Paces, Place, paces, plan, plan_table
 
@@ -201,6 +201,26 @@ def test_the_time_is_that_of_the_benchmark_where_it_was_measured(kinds):
     assert "as the 1 cells of fake that were measured here" in plan_table([fake], known, place)
 
 
+def test_a_session_that_found_everything_done_does_not_count_as_fast(kinds):
+    cells = cells_of(["fake"], ["a"], kinds / "r", kinds / "data", [])
+    records = Records(kinds / "r")
+    records.write(cells[0], Ending(0, 5.0))
+    folder = kinds / "r" / "fake" / "a"
+    folder.mkdir(parents=True)
+    content = {
+        "seconds": {"model": 100, "stimuli": 60, "wait": 40, "decode": 70},
+        "settings": {"model_inputs": 400, "stimuli_made": 200},  # with another model
+    }
+    (folder / "summary.json").write_text(json.dumps(content))
+    assert paces(cells, records, None).own == {"fake": 100 / 200}
+
+
+def test_the_disk_is_what_answers_and_names_take(tmp_path):
+    work = Work((Part("x", 1000, shown=23), Part("y", 10, frames=31)))
+    cell = Cell("imagenet", ("m", "n"), (), tmp_path, count=lambda: work)
+    assert disk(cell) == 2 * (1000 * (5 + 23 * 12) + 10 * (5 + 312))
+
+
 def test_the_longest_cell_bounds_the_time_of_many_places():
     line = Line("x", 2, 0, 1, 1, 1000.0, 0, longest=600)
     table = plan_table([line], Paces({}, 1.0), Place(many=8))
@@ -214,85 +234,3 @@ def test_decoding_bounds_a_cell_on_a_gpu_and_adds_to_it_elsewhere(tmp_path):
     assert START < fast < slow
     assert modelled(cell, 100, 1, False) == pytest.approx(slow + fast - START)
     assert modelled(cell, 1e9, 4, True) - START == pytest.approx((fast - START) / 4)
-
-
-def test_inputs_under_way_are_counted_from_chunks_and_results(tmp_path):
-    work = Work((Part("one", 1000, shown=3), Part("two", 1000, attack=5)))
-    cell = Cell("imagenet", ("m", "n"), (), tmp_path, count=lambda: work)
-    assert cell.inputs_done() == 0
-    partial = tmp_path / "two" / "m" / "partial"
-    partial.mkdir(parents=True)
-    for name in ("chunk-00000000-00000256.parquet", "chunk-00000256-00000512.parquet", "x"):
-        (partial / name).write_text("")
-    assert cell.inputs_done() == 512 * 6
-    (tmp_path / "one" / "n").mkdir(parents=True)
-    (tmp_path / "one" / "n" / "summary.json").write_text("")
-    assert cell.inputs_done() == 512 * 6 + 1000 * 3
-    assert cell.inputs == 2 * 1000 * (3 + 6)
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Return a list whose last number is the time."""
-    times = [0.0]
-    monkeypatch.setattr("study.board.time.monotonic", lambda: times[-1])
-    return times
-
-
-def _cell(folder: Path, name: str) -> Cell:
-    work = Work((Part(name, 1000, shown=2),))
-    return Cell("imagenet", (name,), (), folder, own=name, count=lambda: work)
-
-
-def _chunk(folder: Path, name: str, stop: int) -> None:
-    partial = folder / name / name / "partial"
-    partial.mkdir(parents=True, exist_ok=True)
-    (partial / f"chunk-00000000-{stop:08d}.parquet").write_text("")
-
-
-def test_the_board_counts_what_was_done_since_it_began(tmp_path, clock, capsys):
-    cells = [_cell(tmp_path, name) for name in "abc"]
-    _chunk(tmp_path, "a", 500)  # by an earlier call
-    board = Board(cells)
-    clock.append(100.0)
-    _chunk(tmp_path, "a", 600)
-    board.tick(cells[:1])
-    said = capsys.readouterr().err
-    assert "study: 0/3 cells, 1200/6000 inputs, 2 inputs/s, 40 min left" in said
-    assert "imagenet a of a" in said
-    clock.append(110.0)
-    board.tick(cells[:1])
-    assert capsys.readouterr().err == ""  # not a line at every look
-    clock.append(200.0)
-    board.end(cells[0], Ending(0, 200.0))
-    board.end(cells[1], Ending(2, 1.0, "no"))
-    out = capsys.readouterr().out
-    assert "[1/3] imagenet a of a: done in 3 min (5 inputs/s, 13 min left)" in out
-    assert "[2/3] imagenet b of b: failed: no (5 inputs/s, 7 min left)" in out
-    board.end(cells[2], Ending(0, 1.0))
-    assert "(15 inputs/s)" in capsys.readouterr().out
-
-
-def test_the_board_goes_on_with_the_models_of_a_cell_that_failed(tmp_path, clock, capsys):
-    cell = replace(_cell(tmp_path, "a"), models=("a", "b"))
-    board = Board([cell])
-    singles = board.split(cell, Ending(2, 1.0, "no"))
-    assert [one.models for one in singles] == [("a",), ("b",)]
-    clock.append(10.0)
-    board.end(singles[0], Ending(0, 10.0))
-    out = capsys.readouterr().out
-    assert "[1/2] imagenet a of a: done in 10 s (200 inputs/s, 10 s left)" in out
-
-
-@pytest.mark.parametrize(("count", "text"), [(950, "950"), (9_999, "9999"), (12_345, "12.3k"),
-                                             (4.8e6, "4.8M"), (7.78e8, "778.0M")])  # fmt: skip
-def test_numbers_as_people_read_them(count, text):
-    assert short(count) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(40, "40 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h"),
-                          (5e5, "5.8 days")]
-)  # fmt: skip
-def test_times_as_people_read_them(seconds, text):
-    assert duration(seconds) == text
