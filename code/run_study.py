@@ -16,6 +16,7 @@ in <results>/table and the page <results>/report.html.
 """
 
 import argparse
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from study.cells import Cell, Records, cells_of, together
 from study.driving import engine_for, measure, places_of, summarised
 from study.figures import draw, to_be_drawn
 from study.models import expanded
-from study.planning import plan, plan_table
+from study.planning import Place, paces, plan, plan_table
 from study.reporting import reported
 
 
@@ -61,7 +62,8 @@ def parser() -> argparse.ArgumentParser:
         "--rate",
         type=float,
         metavar="R",
-        help="model inputs per second for the plan (default: as measured here before)",
+        help="for the plan: model inputs per second of the model alone on your device (default: "
+        "from the cells that were measured here before)",
     )
     add(
         "--print_commands",
@@ -120,9 +122,7 @@ def _run(arguments: argparse.Namespace, common: list[str]) -> int:
     todo = [cell for cell in cells if arguments.again or not records.is_done(cell)]
     places = places_of(arguments.workers)
     if arguments.dry_run:
-        print(plan_table(plan(cells, records, arguments.rate), len(places)))
-        for line in _absences(cells):
-            print(line)
+        print(_planned(cells, records, arguments, places))
         return 0
     print(f"{len(cells)} cells, {len(cells) - len(todo)} of them done")
     grouped = together(todo, arguments.together)
@@ -145,10 +145,19 @@ def _measurable(data: Path | None) -> list[str]:
     return found
 
 
-def _absences(cells: list[Cell]) -> list[str]:
+def _planned(
+    cells: list[Cell], records: Records, arguments: argparse.Namespace, places: list[dict]
+) -> str:
+    """Return the plan, and which data are not here."""
+    known = paces(cells, records, arguments.rate)
+    cores = max(1, (os.cpu_count() or 1) / len(places))
+    place = Place(len(places), cores, "CUDA_VISIBLE_DEVICES" in places[0])
+    table = plan_table(plan(cells, records, known, place, arguments.together), known, place)
     absent = {cell.benchmark: cell.absent for cell in cells if cell.absent}
-    return [f"{name}: {', '.join(data.key for data in sets)} not found"
-            for name, sets in absent.items()]  # fmt: skip
+    return "\n".join([table, *(
+        f"{name}: {', '.join(data.key for data in sets)} not found"
+        for name, sets in absent.items()
+    )])  # fmt: skip
 
 
 if __name__ == "__main__":
