@@ -70,10 +70,11 @@ def test_an_attack_is_told_in_words(tmp_path):
     how = {"protocol": {"attacks": {"PGD-40": attack, "FGSM": {}}, "eps": ["1/255"]}, "images": {}}
     record = {"protocols": {"imagenet_adv_pgd": how}, "results": {}}
     (tmp_path / "provenance.json").write_text(json.dumps(record))
-    (run,) = runs(tmp_path / "benchmark.csv")
+    (run,), notes = runs(tmp_path / "benchmark.csv")
     assert run["how"] == (
         "attacks: PGD-40 (steps 40, step 0.00784, random start, norm Linf), FGSM; eps: 1/255"
     )
+    assert notes == []
 
 
 def test_stimuli_are_those_that_the_benchmarks_drew(tmp_path):
