@@ -18,6 +18,7 @@ in <results>/table and the page <results>/report.html.
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from basics.errors import UserError
@@ -26,6 +27,7 @@ from evaluation.command_line import underscored
 from study.benchmarks import KINDS, lacking
 from study.cells import Cell, Records, cells_of, together
 from study.driving import engine_for, measure, places_of, summarised
+from study.figures import draw, to_be_drawn
 from study.models import expanded
 from study.planning import Place, paces, plan, plan_table
 from study.reporting import reported
@@ -68,7 +70,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print one command per cell, for SLURM arrays, GNU parallel or xargs",
     )
-    add("--no_report", action="store_true", help="neither collect nor report at the end")
+    add(
+        "--no_report",
+        action="store_true",
+        help="neither draw figures of all models, collect nor report at the end",
+    )
     return parser
 
 
@@ -120,10 +126,12 @@ def _run(arguments: argparse.Namespace, common: list[str]) -> int:
         return 0
     print(f"{len(cells)} cells, {len(cells) - len(todo)} of them done")
     grouped = together(todo, arguments.together)
-    endings = measure(grouped, records, lambda: engine_for(arguments, records, places))
-    failed = summarised(endings)
+    engine = partial(engine_for, arguments, records, places)
+    endings = measure(grouped, records, engine)
+    failed = summarised(endings, records)
     if not arguments.no_report:
-        failed |= reported(arguments.results)
+        draw(to_be_drawn(cells, grouped, endings, records), records, engine)
+        failed |= reported(arguments.results, endings)
     return 1 if failed else 0
 
 
