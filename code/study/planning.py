@@ -140,7 +140,8 @@ def plan_table(lines: Sequence[Line], known: Paces, place: Place) -> str:
     text = [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     ]
-    return "\n".join([*text, *_notes(lines), basis(known, place)])
+    others = {line.benchmark for line in lines} - {*known.own}
+    return "\n".join([*text, *_notes(lines), _basis(known, place, bool(others))])
 
 
 def _row(line: Line) -> tuple[str, ...]:
@@ -159,7 +160,7 @@ def _notes(lines: Sequence[Line]) -> list[str]:
     return [f"{', '.join(names)}: {note}" for note, names in about.items()]
 
 
-def basis(known: Paces, place: Place) -> str:
+def _basis(known: Paces, place: Place, others: bool) -> str:
     """Return the sentence that says what the time rests on."""
     if known.rate is None:
         return "time: no cell has been measured here; give the model's inputs/s with --rate"
@@ -168,5 +169,5 @@ def basis(known: Paces, place: Place) -> str:
             "stimuli as they were measured for docs/scale.md")  # fmt: skip
     if not known.own:
         return f"time: {where}, at {rest}"
-    return (f"time: {where}, as the {known.cells} cells of {', '.join(known.own)} that were "
-            f"measured here; others at their {rest}")  # fmt: skip
+    measured = f"time: {where}, as {known.cells} measured here of {', '.join(known.own)}"
+    return f"{measured}; others at their {rest}" if others else measured

@@ -198,7 +198,8 @@ def test_the_time_is_that_of_the_benchmark_where_it_was_measured(kinds):
     fake, absent = plan(cells, records, known, place)
     assert (fake.done, fake.seconds) == (0, 2 * (START + 50))  # its result is not there any more
     assert absent.seconds == pytest.approx(2 * (START + 100 / (200 / 50)), rel=0.1)
-    assert "as the 1 cells of fake that were measured here" in plan_table([fake], known, place)
+    assert plan_table([fake], known, place).endswith("as 1 measured here of fake")
+    assert "of fake; others at their 4 model" in plan_table([fake, absent], known, place)
 
 
 def test_a_session_that_found_everything_done_does_not_count_as_fast(kinds):
