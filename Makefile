@@ -11,10 +11,10 @@ STUDY := $(RUN) code/run_study.py --model 'miniature_*' --data $(MINIATURE) --wo
 # The most work first, so that both workers end at about the same time.
 demo: miniature
 	$(STUDY) --results $(RESULTS) --benchmark \
-		"adv --eps 2/255 8/255 --steps 10 --limit 32" "model_vs_human --limit 160" \
-		"imagenet_c --limit 16" "criticalband --limit 32" "spectral --limit 32" \
-		"imagenet_cbar --limit 16" "imagenet_p --limit 8" imagenet_ood \
-		"imagenet_c_generated --severities 3 --limit 16" imagenet imagenet_real
+		"model_vs_human --limit 160" "adv --limit 16" "imagenet_c --limit 16" \
+		"criticalband --limit 32" "spectral --limit 32" "imagenet_cbar --limit 16" \
+		"adv --attack fgsm --eps 2/255 4/255 8/255 --limit 32" "imagenet_p --limit 8" \
+		"imagenet_c_generated --severities 3 --limit 16" imagenet_ood imagenet imagenet_real
 
 # The table in raw-data: every benchmark, every image.
 demo-full: miniature
@@ -22,8 +22,9 @@ demo-full: miniature
 		adv imagenet_c_generated criticalband spectral \
 		"adv --attack fgsm --eps 0.5/255 1/255 2/255 4/255 8/255" model_vs_human imagenet_c \
 		imagenet_cbar imagenet_p imagenet_ood imagenet imagenet_real
-	@cmp $(RESULTS)/full/table/benchmark.csv raw-data/benchmark.csv \
-		&& echo "the table is that of raw-data, to the last digit"
+	@if cmp $(RESULTS)/full/table/benchmark.csv raw-data/benchmark.csv; \
+		then echo "the table is that of raw-data, to the last digit"; \
+		else echo "the table is not quite that of raw-data (docs/miniature.md says why it may be)"; fi
 
 miniature: $(VENV)/installed
 	$(RUN) code/miniature/draw.py --out $(MINIATURE)
