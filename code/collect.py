@@ -49,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
                         "preprocessing")  # fmt: skip
     parser.add_argument("--generated_c", "--generated-c", action="store_true",
                         help="let corruptions generated here count as ImageNet-C")  # fmt: skip
+    parser.add_argument("--notes", nargs="*", default=[], metavar="SENTENCE",
+                        help="what else provenance.json and the report are to say")  # fmt: skip
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments), "--out")
 
@@ -56,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     read = from_wandb(arguments.wandb) if arguments.wandb else from_folder(arguments.results)
     results = chosen(read[0], arguments.models, arguments.benchmarks, arguments.without)
-    notes = list(read[1])
+    notes = [*read[1], *arguments.notes]
     if arguments.generated_c:
         results = renamed(results, _GENERATED)
         notes.append("corruptions that were generated count as ImageNet-C")

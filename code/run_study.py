@@ -120,9 +120,9 @@ def _run(arguments: argparse.Namespace, common: list[str]) -> int:
     print(f"{len(cells)} cells, {len(cells) - len(todo)} of them done")
     grouped = together(todo, arguments.together)
     endings = measure(grouped, records, lambda: engine_for(arguments, records, places))
-    failed = summarised(endings)
+    failed = summarised(endings, records)
     if not arguments.no_report:
-        failed |= reported(arguments.results)
+        failed |= reported(arguments.results, endings)
     return 1 if failed else 0
 
 

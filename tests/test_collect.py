@@ -1,7 +1,10 @@
 """collect.py from the command line, and the columns of a full run by the real scores."""
 
 import csv
+import errno
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -84,6 +87,29 @@ def test_nobodys_own_table_is_overwritten(tmp_path, capsys):
     with open(out / "benchmark.csv", "a") as file:
         file.write("b,1\n")
     assert run("--results", results, "--out", out) == 2
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "intervals.csv", "benchmark.csv"])
+def test_a_table_that_was_written_half_is_written_again(tmp_path, monkeypatch, capsys, name):
+    results, out, replace = tmp_path / "results", tmp_path / "raw", os.replace
+    finish(results, "imagenet", "a", imagenet(70))
+    assert run("--results", results, "--out", out) == 0
+
+    def full(source, target):
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    for value in (60, 50):  # the second time, the record is of a table that never came
+        finish(results, "imagenet", f"b{value}", imagenet(value))
+        with monkeypatch.context() as patch:
+            patch.setattr("basics.files.os.replace", full)
+            assert run("--results", results, "--out", out) == 2
+        assert "no space is left on the disk" in capsys.readouterr().err
+    assert [*table_in(out).index] == ["a"]
+    assert run("--results", results, "--out", out, "--notes", "c failed: boom", "d") == 0
+    assert [*table_in(out).index] == ["a", "b50", "b60"]
+    assert json.loads((out / "provenance.json").read_text())["notes"] == ["c failed: boom", "d"]
 
 
 @pytest.mark.parametrize("flag", ["--split", "--allow"])

@@ -41,6 +41,7 @@ def page_of(study: Study, results: Path | None = None) -> str:
     n, source = len(study.table.values), study.table.path
     categories = study.table.categories.nunique()
     table = study.table.values
+    measured, notes = runs(source)
     return environment.get_template("page.html").render(
         title="Do biases explain generalisation?",
         lead=f"{n} model{'s' * (n != 1)}, {categories} kind{'s' * (categories != 1)} of training, "
@@ -49,7 +50,8 @@ def page_of(study: Study, results: Path | None = None) -> str:
         sections=_SECTIONS.items(),
         findings=findings(study),
         faults=study.faults,
-        runs=runs(source),
+        runs=measured,
+        notes=notes,
         matrices=matrices(study),
         tests=tests(study),
         further=further(study),

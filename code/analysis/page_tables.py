@@ -140,11 +140,14 @@ def _texts(
     ]
 
 
-def runs(table: Path) -> list[Row]:
-    """Return how each benchmark was measured, from provenance.json beside the table, if it is."""
+def runs(table: Path) -> tuple[list[Row], list[str]]:
+    """Return how each benchmark was measured, and what else there is to know of the table.
+
+    Both are from provenance.json beside it, and empty where that is not there.
+    """
     path = table.with_name("provenance.json")
     if not path.is_file():
-        return []
+        return [], []
     try:
         record = json.loads(path.read_text())
         return [
@@ -155,7 +158,7 @@ def runs(table: Path) -> list[Row]:
                 "how": _how(how["protocol"]),
             }
             for name, how in record["protocols"].items()
-        ]
+        ], [str(note) for note in record.get("notes", [])]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} cannot be read ({reason_of(error)}): write it anew with code/collect.py"

@@ -1,6 +1,7 @@
 """The files of a collected table: benchmark.csv, intervals.csv, models.csv and provenance.json."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -23,35 +24,42 @@ def write_table(table: Table, folder: Path, notes: list[str]) -> list[Path]:
     """Write the table's files and return their paths.
 
     Raises UserError, before anything is written, where benchmark.csv is not a file that was written
-    by this function and left as it was: nobody's own table is overwritten.
+    by this function and left as it was: nobody's own table is overwritten. The record is written
+    first, and knows the table before, too: so one that a full disk or a kill has stopped half-way
+    can be written again.
     """
     make_folder(folder, "--out")
-    _check_own(folder)
+    before = _check_own(folder)
     texts = {
         INTERVALS: _csv(["model", "column", "low", "high", "n", "note"], _intervals(table)),
         MODELS: _csv(_MODEL_COLUMNS, _models(table)),
         TABLE: _csv(["model", *table.columns], _rows(table)),
     }
+    now = hashlib.sha256(texts[TABLE].encode()).hexdigest()
+    record = _provenance(table, notes) | {"sha256": now, "replaces": before}
+    write_text(folder / PROVENANCE, json.dumps(record, indent=1, sort_keys=True) + "\n")
     for name, text in texts.items():
         write_text(folder / name, text)
-    record = _provenance(table, notes) | {"sha256": sha256_of(folder / TABLE)}
-    write_text(folder / PROVENANCE, json.dumps(record, indent=1, sort_keys=True) + "\n")
     return [folder / name for name in (TABLE, INTERVALS, MODELS, PROVENANCE)]
 
 
-def _check_own(folder: Path) -> None:
-    table, record = folder / TABLE, folder / PROVENANCE
+def _check_own(folder: Path) -> str | None:
+    """Return the SHA-256 of the table that is there, if one is; refuse one of somebody's own."""
+    table, path = folder / TABLE, folder / PROVENANCE
     if not table.exists():
-        return
+        return None
+    found = sha256_of(table)
     try:
-        written = json.loads(record.read_text())["sha256"] == sha256_of(table)
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads(path.read_text())
+        written = found in (record["sha256"], record.get("replaces"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         written = False
     if not written:
         raise UserError(
             f"{table} was not written by collect.py, or was changed since: move it away, or choose "
             "another folder with --out"
         )
+    return found
 
 
 def _csv(header: list[str], rows: Iterable[list[Any]]) -> str:

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -166,10 +167,14 @@ def _images(kind: Kind, own: Sequence[str], common: Sequence[str]) -> int:
 
 
 class Records:
-    """What is on disk about a study's cells: an ending and a log for each model's."""
+    """What is on disk about a study's cells: an ending and a log for each model's.
+
+    unwritten: why endings could not be kept, a sentence for each.
+    """
 
     def __init__(self, results: Path) -> None:
         self.folder = results / ".study"
+        self.unwritten: list[str] = []
         make_folder(self.folder)
 
     def log(self, cell: Cell) -> Path:
@@ -177,19 +182,23 @@ class Records:
         return self.folder / f"{cell.name}.log"
 
     def write(self, cell: Cell, ending: Ending) -> None:
-        """Keep a cell's ending."""
+        """Keep a cell's ending; where the disk refuses, note why, and forget an older one."""
         content = {"words": cell.words, **asdict(ending)}
-        write_text(self.folder / f"{cell.name}.json", json.dumps(content, indent=1) + "\n")
+        path = self.folder / f"{cell.name}.json"
+        try:
+            write_text(path, json.dumps(content, indent=1) + "\n")
+        except UserError as error:
+            self.unwritten.append(str(error))
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def read(self, cell: Cell) -> Ending | None:
         """Return the ending of the same command, or None."""
         try:
             content = json.loads((self.folder / f"{cell.name}.json").read_text())
-        except (OSError, json.JSONDecodeError):
+            return Ending(**content) if content.pop("words", None) == cell.words else None
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
-        if content.pop("words", None) != cell.words:
-            return None
-        return Ending(**content)
 
     def is_done(self, cell: Cell) -> bool:
         """Return whether the cell was measured with the same flags, and its result is still there.

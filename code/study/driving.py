@@ -4,6 +4,7 @@ import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import replace
 
 from basics.errors import UserError, reason_of
@@ -65,7 +66,8 @@ def measure(
                     pending |= {running.submit(one): one for one in board.split(cell, ending)}
                 else:
                     _note(cell, ending, endings, records, board)
-            board.tick(cell for cell in pending.values() if _is_under_way(cell, records, begun))
+            with suppress(OSError):  # result files come and go while it looks
+                board.tick(cell for cell in pending.values() if _is_under_way(cell, records, begun))
     finally:
         board.close()
         running.close()
@@ -94,10 +96,13 @@ def _note(
     board.end(cell, ending)
 
 
-def summarised(endings: dict[Cell, Ending]) -> bool:
+def summarised(endings: dict[Cell, Ending], records: Records) -> bool:
     """Print how many cells were measured, and each failure; return whether there was one."""
     failed = {cell: ending for cell, ending in endings.items() if not ending.is_done}
     print(f"{len(endings) - len(failed)} cells measured, {len(failed)} failed")
     for cell, ending in failed.items():
         print(f"\n{cell.title}: {ending.reason}\n    {cell.shell}")
-    return bool(failed)
+    if lost := records.unwritten:
+        print(f"\n{len(lost)} endings could not be recorded, the first because: {lost[0]}; the same "
+              "command looks at those cells again, and measures only what is missing")  # fmt: skip
+    return bool(failed or lost)

@@ -15,9 +15,9 @@ from queue import Queue
 from typing import Protocol
 
 from study.cells import CODE, Cell, Ending, Records
+from study.output import Output
 
 _LEASH = CODE / "study" / "leash.py"
-_TAIL = 4000  # characters of a log in which the reason of a failure is looked for
 _GRACE = 60.0  # seconds that cells have to write what they have
 INTERRUPTED = 130
 
@@ -40,19 +40,25 @@ class Processes:
         self.closed = False
         self.lock = threading.Lock()
 
-    def start(self, command: list[str], log: Path, environment: dict[str, str]) -> int:
-        """Return the exit code of the command, whose output goes to the end of `log`."""
-        with open(log, "ab") as output:
+    def start(
+        self, command: list[str], log: Path, environment: dict[str, str]
+    ) -> tuple[int, bytes]:
+        """Return the exit code of the command, and the end of what it printed, which `log` has.
+
+        What a killed driver has left is waited for: it writes what it has measured, and goes.
+        """
+        with Output(log) as output:
+            output.hold(_GRACE, lambda: self.closed)
             with self.lock:
                 if self.closed:
-                    return INTERRUPTED
+                    return INTERRUPTED, b""
                 process = subprocess.Popen(
-                    command, stdout=output, stderr=subprocess.STDOUT,
-                    stdin=subprocess.DEVNULL, env=environment,
+                    command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL, env=environment, pass_fds=output.held,
                 )  # fmt: skip
                 self.running.add(process)
             try:
-                return process.wait()
+                return output.follow(process), output.tail
             finally:
                 self.running.discard(process)
 
@@ -78,14 +84,11 @@ def run_cell(
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(extra or {})}
     begun = time.monotonic()
     for _ in range(2):
-        log.write_bytes(log.read_bytes()[-_TAIL:] if log.exists() else b"")
-        start = log.stat().st_size
-        code = processes.start(command, log, environment)
+        code, said = processes.start(command, log, environment)
         if code >= 0 or processes.closed:
             break
     seconds = round(time.monotonic() - begun, 2)
-    reason = "" if code == 0 else _reason(code, log.read_bytes()[start:])
-    return Ending(code, seconds, reason, socket.gethostname())
+    return Ending(code, seconds, _reason(code, said) if code else "", socket.gethostname())
 
 
 def _reason(code: int, output: bytes) -> str:

@@ -43,16 +43,18 @@ def test_tests_are_sorted_by_size_and_leave_out_what_is_undefined(study):
 
 
 def test_runs_are_told_from_the_provenance(tmp_path):
-    assert runs(tmp_path / "benchmark.csv") == []
+    assert runs(tmp_path / "benchmark.csv") == ([], [])
     protocol = {"limit": 48, "precision": "fp32", "severities": [1, 3, 5], "seed": 0,
                 "corruptions": ["a"] * 19, "as_published": False,
                 "preprocessing": {"crop": 224}}  # fmt: skip
     record = {
         "protocols": {"imagenet_c": {"protocol": protocol, "images": {"count": 48}}},
         "results": {"imagenet_c/a": {"benchmark": "imagenet_c"}},
+        "notes": ["imagenet of a failed: boom"],
     }
     (tmp_path / "provenance.json").write_text(json.dumps(record))
-    (run,) = runs(tmp_path / "benchmark.csv")
+    (run,), notes = runs(tmp_path / "benchmark.csv")
+    assert notes == ["imagenet of a failed: boom"]
     assert (run["benchmark"], run["models"], run["images"]) == ("imagenet_c", 1, 48)
     assert run["how"] == (
         "a class-balanced subset (limit 48); fp32; crop 224; severities: 1 3 5; "
