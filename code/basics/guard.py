@@ -40,4 +40,9 @@ def say(error: UserError | OSError, option: str = "--results") -> None:
 
 
 def _as_interrupt(signum: int, frame: object) -> None:
+    """Interrupt the work once: a second SIGTERM would keep it from writing what it has.
+
+    Schedulers repeat theirs, and a cell gets one for each thread of its driver that dies.
+    """
+    signal.signal(signum, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -103,6 +103,6 @@ def summarised(endings: dict[Cell, Ending], records: Records) -> bool:
     for cell, ending in failed.items():
         print(f"\n{cell.title}: {ending.reason}\n    {cell.shell}")
     if lost := records.unwritten:
-        print(f"\n{len(lost)} endings could not be recorded, the first because: {lost[0]}; the same "
-              "command looks at those cells again, and measures only what is missing")  # fmt: skip
+        print(f"\n{len(lost)} endings could not be recorded, so that the same command looks at "
+              f"those cells again: {lost[0]}")  # fmt: skip
     return bool(failed or lost)

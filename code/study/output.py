@@ -27,7 +27,7 @@ class Output:
         self.tail = b""
         self.file: IO[bytes] | None = None
         with suppress(OSError):
-            self.file = open(log, "a+b", buffering=0)
+            self.file = open(log, "a+b", buffering=0)  # noqa: SIM115  (closed in __exit__)
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -67,13 +67,13 @@ class Output:
         if self.file:
             start = max(0, os.fstat(self.file.fileno()).st_size - _TAIL)
             self.file.seek(start)
-            kept = self.file.read()
+            kept = self.file.read(_TAIL)
             if start:
                 self.file.truncate(0)
                 self.file.write(kept)
 
     def follow(self, process: subprocess.Popen) -> int:
-        """Return the exit code of the process when it has ended, with what it printed taken down."""
+        """Return the exit code of the process when it has ended; what it prints is taken down."""
         reader = threading.Thread(target=self._take, args=(process.stdout,), daemon=True)
         reader.start()
         code = process.wait()
