@@ -1,12 +1,17 @@
-"""Studies of real scripts: the miniature world, and models that witness what they are shown."""
+"""Studies of real scripts: the miniature world, models that witness what they are shown, disks."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 import collect
 import run_study
@@ -56,6 +61,19 @@ def world(folder: Path) -> Path:
     words = ["--sets", "imagenet", "imagenet-sketch", "--num_workers", "0"]
     assert draw.main(["--out", str(folder), *words]) == 0
     return folder
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """Yield a file system of some size at `folder`, or skip the test where none can be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system needs the right to mount one (root)")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def words_of(folder: Path, data: Path, *more: str) -> list[str]:

@@ -1,0 +1,172 @@
+"""A study of real scripts in which cells fail in every way; it goes on, says so, and is mended."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+import run_study
+from model_zoo.loading import load_model
+from real_study_helpers import small_disk
+from study.reporting import reported
+
+# Each has a fault as long as there is a file of the fault's name beside this one.
+MODELS = """
+from pathlib import Path
+
+import torch
+
+from model_zoo.checkpoints import read_checkpoint
+from model_zoo.loading import load_model
+
+HERE = Path(__file__).parent
+BALLAST = HERE / "disk" / "ballast"
+
+
+def boom():
+    raise RuntimeError("boom")
+
+
+def too_large():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+def full_disk():
+    with open(BALLAST, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+
+
+class Faulty(torch.nn.Module):
+    def __init__(self, fault):
+        super().__init__()
+        self.inner, self.fault = load_model("miniature_plain"), fault
+        self.classes = self.inner.classes
+
+    def forward(self, x):
+        if len(x) > 1 and (HERE / self.fault.__name__).exists():
+            self.fault()
+        return self.inner(x)
+
+
+def raising(): return Faulty(boom)
+def greedy(): return Faulty(too_large)
+def filling(): return Faulty(full_disk)
+
+
+def broken():
+    model = load_model("miniature_plain")
+    model.load_state_dict(read_checkpoint(HERE / "broken.pth"))
+    return model
+
+
+def freeing():
+    BALLAST.unlink(missing_ok=True)
+    return load_model("miniature_plain")
+"""
+FAULTS = ("boom", "too_large", "full_disk")
+NAMES = ("miniature_plain", "raising", "greedy", "broken", "filling", "freeing")
+REASONS = {
+    "imagenet --limit 16 of raising": "model raising failed on images of shape (16, 3, 224, 224) "
+    "with RuntimeError: boom; mend the model, or leave it out",
+    "imagenet --limit 16 of greedy": "the memory of cpu is too small for model greedy and 16 images "
+    "at once: run it again with a smaller --batch_size",
+    "imagenet --limit 16 of broken": "broken.pth is only a part of a checkpoint: it may be "
+    "truncated; copy or download it again",
+    "imagenet --limit 16 of filling": "no space is left on the disk; free some space and run the "
+    "same command again",
+}  # fmt: skip
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        yield disk
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study ended with, and its page."""
+
+    code: int
+    out: str
+    err: str
+    page: str
+
+
+@pytest.fixture
+def study(tmp_path, disk, miniature, capfd):
+    """Return what runs the study, whose results are on the small disk."""
+    file = tmp_path / "faulty.py"
+    file.write_text(MODELS)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "imagenet").symlink_to(miniature / "imagenet")
+    words = ["--data", str(tmp_path / "data"), "--results", str(disk / "r"), "--together", "6"]
+    words += ["--benchmark", "imagenet --limit 16", "imagenet_ood --limit 16", "--model", NAMES[0]]
+    words += [f"{file}:{name}" for name in NAMES[1:]] + ["--", "--device", "cpu"]
+
+    def run() -> Outcome:
+        code = run_study.main(words)
+        return Outcome(code, *capfd.readouterr(), (disk / "r" / "report.html").read_text())
+
+    return run
+
+
+def test_a_study_goes_on_says_what_failed_and_why_and_can_be_mended(
+    tmp_path, disk, miniature, study
+):
+    checkpoint = tmp_path / "broken.pth"
+    torch.save(load_model("miniature_stylised").state_dict(), checkpoint)
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[: len(whole) // 2])
+    for fault in FAULTS:
+        (tmp_path / fault).touch()
+
+    first = study()
+    assert first.code == 1
+    assert "2 cells measured, 10 failed" in first.out
+    lines = first.out.splitlines()
+    for title, reason in REASONS.items():
+        (number,) = [k for k, line in enumerate(lines) if line.startswith(f"{title}: ")
+                     and line.endswith(reason)]  # fmt: skip
+        command = lines[number + 1]
+        assert "eval_imagenet.py --model" in command and f":{title.split()[-1]} " in command
+        assert f"{title} failed: " in first.page
+    absent = "imagenet_ood --limit 16 of broken: the data are not here: give --imagenet_v2 DIR or "
+    assert absent in first.out and absent.replace(": the", " failed: the") in first.page
+    assert "1 endings could not be recorded" in first.out
+    assert "Traceback" not in first.out + first.err
+    done = {disk / "r/imagenet" / name / "summary.json" for name in ("miniature_plain", "freeing")}
+    assert set(disk.glob("r/*/*/summary.json")) == done
+    times = {path: path.stat().st_mtime_ns for path in done}
+
+    for fault in FAULTS:
+        (tmp_path / fault).unlink()
+    checkpoint.write_bytes(whole)
+    (tmp_path / "data" / "imagenet-sketch").symlink_to(miniature / "imagenet-sketch")
+    second = study()
+    assert (second.code, "Traceback" in second.err) == (0, False)
+    assert "12 cells, 2 of them done" in second.out
+    assert "10 cells measured, 0 failed" in second.out
+    assert "failed: " not in second.page.partition("<script")[0]
+    assert {path: path.stat().st_mtime_ns for path in done} == times
+    assert len(list(disk.glob("r/*/*/summary.json"))) == 12
+
+
+@pytest.mark.parametrize(("room", "file"), [(4096, "provenance.json"), (400_000, "report.html")])
+def test_a_disk_that_is_full_at_the_end_is_said(disk, undisturbed, capfd, room, file):
+    shutil.copytree(undisturbed / "r", disk / "r")
+    usage = shutil.disk_usage(disk)
+    (disk / "ballast").write_bytes(b"0" * (usage.free - room))
+    assert reported(disk / "r", {})
+    error = capfd.readouterr().err
+    assert file in error and error.endswith(
+        "no space is left on the disk; free some space and run the same command again\n"
+    )
+    assert "Traceback" not in error
+    assert not list(disk.rglob("*.tmp"))
