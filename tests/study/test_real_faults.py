@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
@@ -74,8 +73,8 @@ NAMES = ("miniature_plain", "raising", "greedy", "broken", "filling", "freeing")
 REASONS = {
     "imagenet --limit 16 of raising": "model raising failed on images of shape (16, 3, 224, 224) "
     "with RuntimeError: boom; mend the model, or leave it out",
-    "imagenet --limit 16 of greedy": "the memory of cpu is too small for model greedy and 16 images "
-    "at once: run it again with a smaller --batch_size",
+    "imagenet --limit 16 of greedy": "the memory of cpu is too small for model greedy and 16 "
+    "images at once: run it again with a smaller --batch_size",
     "imagenet --limit 16 of broken": "broken.pth is only a part of a checkpoint: it may be "
     "truncated; copy or download it again",
     "imagenet --limit 16 of filling": "no space is left on the disk; free some space and run the "
