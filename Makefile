@@ -3,29 +3,30 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 RESULTS ?= results
-MODELS := miniature_plain miniature_stylised miniature_shape_randomised \
-	miniature_gaussian_noise miniature_blur miniature_adversarial
 MINIATURE := $(RESULTS)/miniature
+STUDY := $(RUN) code/run_study.py --model 'miniature_*' --data $(MINIATURE) --workers 2 --together 20
 
-.PHONY: demo test lint format clean
+.PHONY: demo demo-full miniature test lint format clean
 
-demo: $(VENV)/installed
-	$(RUN) code/miniature/draw.py --out $(MINIATURE) --sets imagenet model-vs-human/cue-conflict
-	$(RUN) code/eval_imagenet.py --model $(MODELS) --imagenet $(MINIATURE)/imagenet --results $(RESULTS)
-	$(RUN) code/eval_shape_bias.py --model $(MODELS) --stimuli $(MINIATURE)/model-vs-human/cue-conflict --results $(RESULTS)
-	$(RUN) code/eval_spectral.py --model $(MODELS) --imagenet $(MINIATURE)/imagenet --results $(RESULTS)
-	$(RUN) code/eval_criticalband.py --model $(MODELS) --imagenet $(MINIATURE)/imagenet --results $(RESULTS)
-	$(RUN) code/eval_imagenet_c.py --model $(MODELS) --generate --imagenet $(MINIATURE)/imagenet \
-		--severities 1 3 5 --limit 48 --results $(RESULTS)
-	$(RUN) code/eval_imagenet_adv.py --model $(MODELS) --imagenet $(MINIATURE)/imagenet \
-		--eps 1/255 2/255 4/255 8/255 --steps 10 --limit 32 --results $(RESULTS)
-	$(RUN) code/collect.py --results $(RESULTS) --models $(MODELS) --out $(RESULTS)/raw-data
-	$(RUN) code/report.py --table $(RESULTS)/raw-data/benchmark.csv --results $(RESULTS) \
-		--out $(RESULTS)/report.html
-	@echo "The figures are $(RESULTS)/imagenet_shape_bias/shape_bias.png, imagenet_spectral/spectral.png,"
-	@echo "imagenet_criticalband/critical_band.png, imagenet_c_generated/severities.png (each of these three"
-	@echo "with its stimuli beside it, example_stimuli.png) and imagenet_adv_pgd/robustness.png"
-	@echo "Everything on one page, to open in a browser: $(abspath $(RESULTS))/report.html"
+# The most work first, so that both workers end at about the same time.
+demo: miniature
+	$(STUDY) --results $(RESULTS) --benchmark \
+		"adv --eps 2/255 8/255 --steps 10 --limit 32" "model_vs_human --limit 160" \
+		"imagenet_c --limit 16" "criticalband --limit 32" "spectral --limit 32" \
+		"imagenet_cbar --limit 16" "imagenet_p --limit 8" imagenet_ood \
+		"imagenet_c_generated --severities 3 --limit 16" imagenet imagenet_real
+
+# The table in raw-data: every benchmark, every image.
+demo-full: miniature
+	$(STUDY) --results $(RESULTS)/full --benchmark \
+		adv imagenet_c_generated criticalband spectral \
+		"adv --attack fgsm --eps 0.5/255 1/255 2/255 4/255 8/255" model_vs_human imagenet_c \
+		imagenet_cbar imagenet_p imagenet_ood imagenet imagenet_real
+	@cmp $(RESULTS)/full/table/benchmark.csv raw-data/benchmark.csv \
+		&& echo "the table is that of raw-data, to the last digit"
+
+miniature: $(VENV)/installed
+	$(RUN) code/miniature/draw.py --out $(MINIATURE)
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest

@@ -16,7 +16,9 @@ in <results>/table and the page <results>/report.html.
 """
 
 import argparse
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from basics.errors import UserError
@@ -25,8 +27,9 @@ from evaluation.command_line import underscored
 from study.benchmarks import KINDS, lacking
 from study.cells import Cell, Records, cells_of, together
 from study.driving import engine_for, measure, places_of, summarised
+from study.figures import draw, to_be_drawn
 from study.models import expanded
-from study.planning import plan, plan_table
+from study.planning import Place, paces, plan, plan_table
 from study.reporting import reported
 
 
@@ -44,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="NAME",
-        help="as the scripts take them; category:NAME of the zoo; @FILE with one per line",
+        help="as the scripts take them; category:NAME of the zoo; a pattern, such as 'resnet50_*'; "
+        "@FILE with one per line",
     )
     add("--benchmark", nargs="+", metavar="NAME",
         help=f"some of {', '.join(KINDS)}, each perhaps with flags of its own in quotes (default: "
@@ -58,14 +62,19 @@ def parser() -> argparse.ArgumentParser:
         "--rate",
         type=float,
         metavar="R",
-        help="model inputs per second for the plan (default: as measured here before)",
+        help="for the plan: model inputs per second of the model alone on your device (default: "
+        "from the cells that were measured here before)",
     )
     add(
         "--print_commands",
         action="store_true",
         help="print one command per cell, for SLURM arrays, GNU parallel or xargs",
     )
-    add("--no_report", action="store_true", help="neither collect nor report at the end")
+    add(
+        "--no_report",
+        action="store_true",
+        help="neither draw figures of all models, collect nor report at the end",
+    )
     return parser
 
 
@@ -113,15 +122,15 @@ def _run(arguments: argparse.Namespace, common: list[str]) -> int:
     todo = [cell for cell in cells if arguments.again or not records.is_done(cell)]
     places = places_of(arguments.workers)
     if arguments.dry_run:
-        print(plan_table(plan(cells, records, arguments.rate), len(places)))
-        for line in _absences(cells):
-            print(line)
+        print(_planned(cells, records, arguments, places))
         return 0
     print(f"{len(cells)} cells, {len(cells) - len(todo)} of them done")
     grouped = together(todo, arguments.together)
-    endings = measure(grouped, records, lambda: engine_for(arguments, records, places))
+    engine = partial(engine_for, arguments, records, places)
+    endings = measure(grouped, records, engine)
     failed = summarised(endings, records)
     if not arguments.no_report:
+        draw(to_be_drawn(cells, grouped, endings, records), records, engine)
         failed |= reported(arguments.results, endings)
     return 1 if failed else 0
 
@@ -136,10 +145,19 @@ def _measurable(data: Path | None) -> list[str]:
     return found
 
 
-def _absences(cells: list[Cell]) -> list[str]:
+def _planned(
+    cells: list[Cell], records: Records, arguments: argparse.Namespace, places: list[dict]
+) -> str:
+    """Return the plan, and which data are not here."""
+    known = paces(cells, records, arguments.rate)
+    cores = max(1, (os.cpu_count() or 1) / len(places))
+    place = Place(len(places), cores, "CUDA_VISIBLE_DEVICES" in places[0])
+    table = plan_table(plan(cells, records, known, place, arguments.together), known, place)
     absent = {cell.benchmark: cell.absent for cell in cells if cell.absent}
-    return [f"{name}: {', '.join(data.key for data in sets)} not found"
-            for name, sets in absent.items()]  # fmt: skip
+    return "\n".join([table, *(
+        f"{name}: {', '.join(data.key for data in sets)} not found"
+        for name, sets in absent.items()
+    )])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -47,6 +47,6 @@ def fake_kinds(folder: Path) -> dict[str, Kind]:
     away = Data("--images", "BVG_FAKE", "away")
     (folder / "data" / "here").mkdir(parents=True, exist_ok=True)
     return {
-        "fake": Kind(str(script), (here,), "fake", 100, 2, 3),
+        "fake": Kind(str(script), (here,), "fake", 100, 2),
         "absent": Kind(str(script), (away,), "absent", 100),
     }

@@ -50,6 +50,14 @@ def test_columns_that_are_partly_or_all_empty(tmp_path):
     assert "The table has no shape bias." in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_a_correlation_that_is_not_defined_is_a_dash(tmp_path):
+    frame = made_up(9)
+    frame["metric/bandpass/HPP"] = 0.25
+    page = tmp_path / "page.html"
+    assert run("--table", write(frame, tmp_path), "--out", page) == 0
+    assert "all 9 models have the same value" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -44,16 +44,18 @@ def adversarial_figure(
     )  # fmt: skip
     for number, (name, metrics) in enumerate(models.items()):
         for one in series[name]:
-            dash = line_style(8 * attacks.index(one.attack))
+            # Lines tell attacks apart or, of one attack, models whose colours are the same.
+            dash = line_style(8 * attacks.index(one.attack) if len(attacks) > 1 else number)
             _curve(panels[0, 0], one, metrics["top1_acc/clean"], number, dash, many)
         if survival:
-            _survival(panels[0, 1], survival[name][1], number, many)
+            _survival(panels[0, 1], survival[name][1], number, many, line_style(number))
     _dress(panels[0], attacks, survival)
     handles = [
-        Line2D([], [], color=colour(n), marker=marker(n), markersize=3.5, linewidth=1)
+        Line2D([], [], color=colour(n), marker=marker(n), markersize=3.5, linewidth=1,
+               linestyle=line_style(n) if len(attacks) == 1 else "-")
         for n in range(len(labels))
-    ]
-    legend_below(figure, handles, labels, "light bands: 95 % intervals")
+    ]  # fmt: skip
+    legend_below(figure, handles, labels, "" if many else "light bands: 95 % intervals")
     save(figure, paths)
 
 
@@ -64,18 +66,19 @@ def _curve(
     points = [(0.0, clean), *((scale * epsilon, metric) for epsilon, metric in series.points)]
     known = [(x, metric.value, metric.low, metric.high) for x, metric in points]
     x, value, low, high = np.array(known, dtype=float).T
-    axes.fill_between(x, low, high, color=colour(number), alpha=0.1 if many else 0.18, linewidth=0)
+    if not many:  # so many bands, one over the other, would hide the lines
+        axes.fill_between(x, low, high, color=colour(number), alpha=0.18, linewidth=0)
     axes.plot(
         x, value, color=colour(number), marker=marker(number), markersize=2.5 if many else 3.5,
         linewidth=0.7 if many else 1.1, linestyle=dash, clip_on=False,
     )  # fmt: skip
 
 
-def _survival(axes: Axes, percent: np.ndarray, number: int, many: bool) -> None:
+def _survival(axes: Axes, percent: np.ndarray, number: int, many: bool, dash: LineStyle) -> None:
     axes.plot(
         np.arange(len(percent)), percent, color=colour(number), linewidth=0.7 if many else 1.1,
-        drawstyle="steps-post", marker=marker(number), markersize=2.5 if many else 3.5,
-        markevery=max(1, len(percent) // 5), clip_on=False,
+        drawstyle="steps-post", linestyle=dash, marker=marker(number),
+        markersize=2.5 if many else 3.5, markevery=max(1, len(percent) // 5), clip_on=False,
     )  # fmt: skip
 
 

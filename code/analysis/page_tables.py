@@ -48,6 +48,7 @@ def _cell(row: pd.Series) -> Row:
     said = f"{short(row['bias'])} and {short(row['target'])}: "
     if not known:
         return {"r": "–", "said": said + row["note"], "shade": 0, "sign": "", "weak": True,
+                "survives": False,
                 "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
     interval = f"{number(row['low'])} to {number(row['high'])}" if np.isfinite(row["low"]) else ""
     said += (
@@ -182,7 +183,21 @@ def _how(protocol: Row) -> str:
     for name, value in protocol.items():
         if name in ("limit", "precision", "preprocessing", "seed") or value in (None, False):
             continue
-        values = value if isinstance(value, list) else [value]
-        shown = " ".join(map(str, values)) if len(values) <= 6 else f"{len(values)} of them"
-        said.append(f"{name.replace('_', ' ')}: {shown}")
+        said.append(f"{name.replace('_', ' ')}: {_shown(value)}")
     return "; ".join(said)
+
+
+def _shown(value: Any) -> str:
+    """Return an entry of a protocol as people read it: PGD-40 (steps 40, step 0.00784)."""
+    if isinstance(value, dict):
+        said = [(key.replace("_", " "), inner) for key, inner in value.items()]
+        return ", ".join(_entry(*one) for one in said if one[1] is not None and one[1] is not False)
+    if isinstance(value, list):
+        return " ".join(map(str, value)) if len(value) <= 6 else f"{len(value)} of them"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _entry(key: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{key} ({_shown(value)})" if value else key
+    return key if value is True else f"{key} {_shown(value)}"

@@ -60,14 +60,15 @@ def _label(name: str, metrics: dict[str, Metric]) -> str:
 def _draw(
     axes: Axes, number: int, metrics: dict[str, Metric], conditions: tuple[str, ...], many: bool
 ) -> None:
-    """Draw one model: its line, the band of its 95 % intervals, and its clean accuracy."""
+    """Draw one model: line, clean accuracy and, of few models, the band of 95 % intervals."""
     points = [metrics[f"top1_acc/{condition}"] for condition in conditions]
     value, low, high = (
         np.array([nan if x is None else x for x in column])
         for column in zip(*((p.value, p.low, p.high) for p in points), strict=True)
     )
     paint = colour(number)
-    axes.fill_between(CUTOFFS, low, high, color=paint, alpha=0.1 if many else 0.2, linewidth=0)
+    if not many:  # so many bands, one over the other, would hide the lines
+        axes.fill_between(CUTOFFS, low, high, color=paint, alpha=0.2, linewidth=0)
     axes.plot(CUTOFFS, value, clip_on=False, **_style(number, many))  # markers at 0 in full
     clean = metrics[f"top1_acc/{CLEAN}"].value
     if clean is not None:
@@ -98,7 +99,9 @@ def _dress(axes: Axes, title: str, biased: bool) -> None:
 
 def _add_legend(figure: Figure, labels: list[str], biased: bool, many: bool) -> None:
     handles = [Line2D([], [], **_style(number, many)) for number in range(len(labels))]
-    title = "light bands: 95 % intervals; dashed across: accuracy on unfiltered images"
+    title = "dashed across: accuracy on unfiltered images"
+    if not many:
+        title = f"light bands: 95 % intervals; {title}"
     if biased:
         title = f"model (spectral bias, from the shaded cutoffs); {title}"
     legend_below(figure, handles, labels, title)

@@ -34,6 +34,14 @@ def main(benchmark: Benchmark, description: str | None, argv: list[str] | None =
 
     The printed output ends with a table of the headline metrics.
     """
+    arguments = arguments_of(benchmark, description, argv)
+    return command_line.guarded(lambda: _evaluate(benchmark, arguments))
+
+
+def arguments_of(
+    benchmark: Benchmark, description: str | None, argv: list[str] | None
+) -> argparse.Namespace:
+    """Return the arguments in `argv`; the process ends where they are none of the benchmark's."""
     parser = command_line.parser(description)
     group = parser.add_argument_group("data")
     benchmark.arguments(group)
@@ -44,8 +52,7 @@ def main(benchmark: Benchmark, description: str | None, argv: list[str] | None =
             default="study",
             help="study: Resize(256) + CenterCrop(224) for every model; native: each model's own",
         )
-    arguments = command_line.parse(parser, argv)
-    return command_line.guarded(lambda: _evaluate(benchmark, arguments))
+    return command_line.parse(parser, argv)
 
 
 # What example_of and save_stimuli are given.

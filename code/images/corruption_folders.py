@@ -78,6 +78,24 @@ def corruption_folders(
     missing, when conditions hold different images (accuracies would not be comparable), and, unless
     `partial`, when they are not all of ImageNet's validation images.
     """
+    base, folders = first_condition(root, data, classes, corruptions, severities, partial)
+    _check_same(base.root, base, list(folders.values()))
+    return crossed(base, folders)
+
+
+def first_condition(
+    root: str | Path,
+    data: CorruptionSet,
+    classes: tuple[str, ...],
+    corruptions: tuple[str, ...],
+    severities: tuple[int, ...],
+    partial: bool = False,
+) -> tuple[ImageSet, dict[str, str]]:
+    """Return the images of the first condition, and every condition's folder.
+
+    Quick, because the other conditions' files are not listed. Raises UserError as
+    corruption_folders does, but for conditions that hold different images.
+    """
     given = existing_folder(root, f"the {data.name} folder", data.flag)
     places = _places(given, data, corruptions)
     folders: dict[str, str] = {}
@@ -91,9 +109,7 @@ def corruption_folders(
                 folders[corruption_condition(name, severity)] = f"{place}/{found}"
     if missing:
         raise UserError(_lacking(given, data, missing, list(places)))
-    base = _first(given, next(iter(folders.values())), classes, partial)
-    _check_same(given, base, list(folders.values()))
-    return crossed(base, folders)
+    return _first(given, next(iter(folders.values())), classes, partial), folders
 
 
 def _places(given: Path, data: CorruptionSet, wanted: tuple[str, ...]) -> dict[str, str]:

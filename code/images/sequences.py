@@ -75,6 +75,21 @@ def imagenet_p(
     that lacks one of the ten, is refused unless `partial`. Raises UserError for any other layout.
     """
     folder = existing_folder(root, "the ImageNet-P folder", "--imagenet_p")
+    found, missing = perturbations_in(folder, perturbations, partial)
+    listed = {name: _listed(folder, place, classes) for name, place in found.items()}
+    notes = _checked(folder, listed, missing, classes, partial)
+    if any(file.lower().endswith(".mp4") for one in listed.values() for file in one.files):
+        notes["decoder"] = f"PyAV {video_library().__version__}"
+    return _combined(folder, listed, classes, notes)
+
+
+def perturbations_in(
+    folder: Path, perturbations: list[str] | None, partial: bool
+) -> tuple[dict[str, str], list[str]]:
+    """Return the folder of each perturbation that is there, and those of the ten that are not.
+
+    perturbations: those asked for; None: the ten. Raises UserError where too little is there.
+    """
     # In one order, whatever the order of asking: it is a part of what the result is.
     asked = {*(perturbations or PERTURBATIONS)}
     wanted = [name for name in PERTURBATIONS if name in asked]
@@ -88,11 +103,7 @@ def imagenet_p(
             f"{folder} lacks the perturbations {', '.join(missing)}: give the whole set, or name "
             "those that are there with --perturbations"
         )
-    listed = {name: _listed(folder, place, classes) for name, place in found.items()}
-    notes = _checked(folder, listed, missing, classes, partial)
-    if any(file.lower().endswith(".mp4") for one in listed.values() for file in one.files):
-        notes["decoder"] = f"PyAV {video_library().__version__}"
-    return _combined(folder, listed, classes, notes)
+    return found, missing
 
 
 def _by_number(name: str) -> list[str | int]:

@@ -4,9 +4,10 @@
 
 Writes a folder for each set, named as code/download.py names it: DIR/imagenet (give it to a script
 with --imagenet), imagenet-real, imagenet-v2, imagenet-a, imagenet-r, imagenet-sketch,
-imagenet-c-bar, imagenet-p, and model-vs-human with its 17; and DIR/world.json, which says how they
-were drawn. The same flags draw the same pixels on any number of workers. A set appears under its
-final name when the whole of it is drawn; drawing what is there already returns at once.
+imagenet-c, imagenet-c-bar, imagenet-p, and model-vs-human with its 17; and DIR/world.json, which
+says how they were drawn. The same flags draw the same pixels on any number of workers. A set
+appears under its final name when the whole of it is drawn; drawing what is there already returns at
+once.
 """
 
 import argparse

@@ -10,6 +10,7 @@ import numpy as np
 
 from images.model_vs_human import CUE_CONFLICT, DATA_SETS
 from miniature import corrupting, parametric, perturbing, renditions, world
+from miniature.imagenet_c import CONDITIONS, imagenet_c
 from miniature.silhouettes import mask
 from miniature.world import CATEGORIES, SIDE, VAL_BORDER, Picture, generator, in_bytes, render
 
@@ -108,6 +109,13 @@ def _rendered(
     image = style(picture.shape, generator(seed, split, picture), SIDE + 2 * VAL_BORDER)
     name = CATEGORIES[picture.shape]
     yield f"{name}/{style.__name__}_{picture.number}.jpg", image
+
+
+def _published_corruptions(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    name = CATEGORIES[picture.shape]
+    file = f"{name}/{name}_{picture.number}.JPEG"
+    for kind, severity, image in imagenet_c(render(seed, "imagenet-c", picture), file, seed):
+        yield f"{kind}/{severity}/{file}", image
 
 
 def _corrupted(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
@@ -230,6 +238,7 @@ SETS: dict[str, DataSet] = {
     "imagenet-sketch": DataSet(
         _some(10), partial(_rendered, split="imagenet-sketch", styles=(renditions.sketch,))
     ),
+    "imagenet-c": DataSet(_some(2), _published_corruptions, CONDITIONS, PUBLISHED),
     "imagenet-c-bar": DataSet(
         _some(2), _corrupted, len(corrupting.CORRUPTIONS) * len(corrupting.SEVERITIES), PUBLISHED
     ),

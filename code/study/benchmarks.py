@@ -12,13 +12,14 @@ class Data:
     """Where a script gets a data set from: a flag, else an environment variable, else the cache.
 
     key: the folder's name under --data, as download.py writes it.
-    optional: the script works without it.
+    optional: the script works without it. cached: the script looks into the cache.
     """
 
     flag: str
     variable: str
     key: str
     optional: bool = False
+    cached: bool = True
 
     def words(self, root: Path | None) -> list[str]:
         """Return the flag and the folder under `root`; nothing where it is not there."""
@@ -28,16 +29,16 @@ class Data:
     def is_there(self, root: Path | None) -> bool:
         """Return whether the script will find it."""
         own = self.words(root) or os.environ.get(self.variable)
-        return bool(own) or (cache_folder() / "data" / self.key).exists()
+        return bool(own) or (self.cached and (cache_folder() / "data" / self.key).exists())
 
 
 @dataclass(frozen=True)
 class Kind:
     """One benchmark.
 
-    results: pattern of its folders under --results.
-    images: how many files of the whole data set are read, and `inputs`: how many forward passes a
-    model makes for each; a gradient counts as two more. any_of: one of the data sets is enough.
+    results: pattern of its folders under --results. images: published files, and `inputs`: forward
+    passes for each, which are taken where nothing can be counted. words: flags that make it this
+    benchmark. any_of: one of the data sets is enough. declared: the script's Benchmark.
     """
 
     script: str
@@ -45,41 +46,42 @@ class Kind:
     results: str
     images: int
     inputs: float = 1
-    rows: int = 1  # of the predictions, per image
     words: tuple[str, ...] = ()
     any_of: bool = False
+    declared: str = ""
 
 
-IMAGENET = Data("--imagenet", "BVG_IMAGENET", "imagenet")
+IMAGENET = Data("--imagenet", "BVG_IMAGENET", "imagenet", cached=False)
 VARIANTS = tuple(
     Data(f"--imagenet_{name}", f"BVG_IMAGENET_{name.upper()}", f"imagenet-{name}")
     for name in ("v2", "a", "r", "sketch")
 )
-# Numbers of images: the publishers'. model-vs-human: what its 17 data sets hold, about.
 KINDS = {
-    "imagenet": Kind("eval_imagenet.py", (IMAGENET,), "imagenet", 50_000),
+    "imagenet": Kind("eval_imagenet.py", (IMAGENET,), "imagenet", 50_000, declared="IMAGENET"),
     "imagenet_real": Kind(
         "eval_imagenet_real.py",
         (IMAGENET, Data("--real", "BVG_REAL", "imagenet-real/real.json", optional=True)),
-        "imagenet_real", 46_837,
+        "imagenet_real", 46_837, declared="REAL",
     ),
     "imagenet_ood": Kind(
-        "eval_imagenet_ood.py", VARIANTS, "imagenet_[vars]*", 98_389, any_of=True
+        "eval_imagenet_ood.py", VARIANTS, "imagenet_[vars]*", 98_389, any_of=True, declared="OOD"
     ),
     "imagenet_c": Kind(
         "eval_imagenet_c.py", (Data("--imagenet_c", "BVG_IMAGENET_C", "imagenet-c"),),
-        "imagenet_c", 4_750_000,
+        "imagenet_c", 4_750_000, declared="CORRUPTED",
     ),
     "imagenet_c_generated": Kind(
-        "eval_imagenet_c.py", (IMAGENET,), "imagenet_c_generated", 50_000, 96, 96, ("--generate",)
+        "eval_imagenet_c.py", (IMAGENET,), "imagenet_c_generated", 50_000, 96, ("--generate",),
+        declared="CORRUPTED",
     ),
     "imagenet_cbar": Kind(
         "eval_imagenet_cbar.py", (Data("--imagenet_cbar", "BVG_IMAGENET_CBAR", "imagenet-c-bar"),),
-        "imagenet_cbar", 2_500_000,
+        "imagenet_cbar", 2_500_000, declared="CORRUPTED",
     ),
     "imagenet_p": Kind(
-        "eval_imagenet_p.py", (Data("--imagenet_p", "BVG_IMAGENET_P", "imagenet-p"),),
-        "imagenet_p", 500_000, 31,
+        "eval_imagenet_p.py",
+        (Data("--imagenet_p", "BVG_IMAGENET_P", "imagenet-p", cached=False),),
+        "imagenet_p", 500_000, 31, declared="IMAGENET_P",
     ),
     "model_vs_human": Kind(
         "eval_model_vs_human.py",
@@ -87,17 +89,22 @@ KINDS = {
             Data("--stimuli", "BVG_MODEL_VS_HUMAN", "model-vs-human"),
             Data("--humans", "BVG_HUMANS", "human-decisions", optional=True),
         ),
-        "imagenet_model_vs_human", 18_000,
+        "imagenet_model_vs_human", 18_080, declared="MODEL_VS_HUMAN",
     ),
     "shape_bias": Kind(
         "eval_shape_bias.py", (Data("--stimuli", "BVG_STIMULI", "model-vs-human/cue-conflict"),),
-        "imagenet_shape_bias", 1_280,
+        "imagenet_shape_bias", 1_280, declared="SHAPE_BIAS",
     ),
-    "spectral": Kind("eval_spectral.py", (IMAGENET,), "imagenet_spectral", 50_000, 23, 23),
+    "spectral": Kind(
+        "eval_spectral.py", (IMAGENET,), "imagenet_spectral", 50_000, 23, declared="SPECTRAL"
+    ),
     "criticalband": Kind(
-        "eval_criticalband.py", (IMAGENET,), "imagenet_criticalband", 50_000, 29, 29
+        "eval_criticalband.py", (IMAGENET,), "imagenet_criticalband", 50_000, 29,
+        declared="CRITICAL_BAND",
     ),
-    "adv": Kind("eval_imagenet_adv.py", (IMAGENET,), "imagenet_adv_*", 50_000, 123, 2),
+    "adv": Kind(
+        "eval_imagenet_adv.py", (IMAGENET,), "imagenet_adv_*", 50_000, 84, declared="ADVERSARIAL"
+    ),
 }  # fmt: skip
 
 

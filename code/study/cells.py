@@ -1,18 +1,22 @@
 """Cells of a study: a model on a benchmark; the command that measures it; what became of it."""
 
 import json
+import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from basics.errors import UserError
 from basics.files import make_folder, write_text
 from model_zoo.loading import split_alias
 from study.benchmarks import KINDS, Data, Kind, lacking
+from study.counting import Work, work_of
 
 CODE = Path(__file__).resolve().parents[1]
 _CHUNK = re.compile(r"chunk-\d{8}-(\d{8})\.parquet")
@@ -23,16 +27,16 @@ class Cell:
     """A model on a benchmark, or several models that one command measures together.
 
     flags: what the script is given besides --model. absent: the data that it lacks here. own: the
-    benchmark's own flags.
+    benchmark's own flags. count: counts its work, when that is asked for.
     """
 
     benchmark: str
     models: tuple[str, ...]
     flags: tuple[str, ...]
     results: Path
-    images: int
     absent: tuple[Data, ...] = ()
     own: str = ""
+    count: Callable[[], Work] = field(default=lambda: Work(()), compare=False, repr=False)
 
     @property
     def kind(self) -> Kind:
@@ -76,22 +80,38 @@ class Cell:
         return shlex.join(self.command)
 
     @property
+    def images(self) -> int:
+        """Return how many files are decoded."""
+        return self.count().images
+
+    @property
     def inputs(self) -> float:
-        """Return the forward passes it takes, a gradient counting as two more."""
-        return len(self.models) * self.images * self.kind.inputs
+        """Return the forward passes it takes, a gradient counting as one more."""
+        return self.count().inputs(len(self.models))
 
     @property
     def folders(self) -> list[Path]:
         """Return the first model's result folders that are there."""
         return [path / self.run_names[0] for path in self.results.glob(self.kind.results)]
 
-    def images_done(self) -> int:
-        """Return how many images are on disk while it runs, as the first model's chunks say."""
-        stops = [0]
-        for folder in self.folders:
-            found = (_CHUNK.fullmatch(path.name) for path in (folder / "partial").glob("chunk-*"))
-            stops.append(max((int(match[1]) for match in found if match), default=0))
-        return sum(stops)
+    def inputs_done(self) -> float:
+        """Return the model inputs whose answers are on disk, as chunks and finished results say."""
+        return sum(
+            _images_of(self.results / part.name / name, part.images)
+            * (part.inputs(len(self.models)) / len(self.models) / max(part.images, 1))
+            for part in self.count().parts
+            for name in self.run_names
+        )
+
+
+def _images_of(result: Path, whole: int) -> int:
+    """Return how many images of a result are on disk."""
+    try:
+        with os.scandir(result / "partial") as entries:
+            found = [_CHUNK.fullmatch(entry.name) for entry in entries]
+    except OSError:
+        return whole if (result / "summary.json").exists() else 0
+    return min(whole, max((int(match[1]) for match in found if match), default=0))
 
 
 @dataclass(frozen=True)
@@ -126,7 +146,8 @@ def cells_of(
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"two models are called {name!r}: tell them apart with RUNNAME=MODEL")
-    cells = []
+    cells: list[Cell] = []
+    seen: dict[Any, Any] = {}
     for text in benchmarks:
         name, *own = shlex.split(text) or [""]
         if name not in KINDS:
@@ -134,11 +155,10 @@ def cells_of(
         kind = KINDS[name]
         found = [word for one in kind.data for word in one.words(data)]
         flags = (*kind.words, *found, *own, "--results", str(results.resolve()), *common)
-        cell = Cell(
-            name, (), flags, results, _images(kind, own, common),
-            tuple(lacking(kind, data) if not {d.flag for d in kind.data} & {*own, *common} else ()),
-            shlex.join(own),
-        )  # fmt: skip
+        given = {d.flag for d in kind.data} & {*own, *common}
+        absent = () if given else tuple(lacking(kind, data))
+        count = cache(partial(work_of, kind, flags, not absent, seen))
+        cell = Cell(name, (), flags, results, absent, shlex.join(own), count)
         cells += [replace(cell, models=(model,)) for model in models]
     if len(set(cells)) < len(cells):
         twice = next(cell for k, cell in enumerate(cells) if cell in cells[:k])
@@ -156,14 +176,6 @@ def together(cells: Sequence[Cell], most: int) -> list[Cell]:
         for cell, models in alike.items()
         for start in range(0, len(models), most)
     ]
-
-
-def _images(kind: Kind, own: Sequence[str], common: Sequence[str]) -> int:
-    words = [*own, *common]
-    if "--limit" in words and words[words.index("--limit") + 1 :][:1]:
-        given = words[words.index("--limit") + 1]
-        return min(kind.images, int(given)) if given.isdigit() else kind.images
-    return kind.images
 
 
 class Records:

@@ -1,6 +1,7 @@
 """The driver: submits cells, records how they end, goes on whatever happens."""
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -16,21 +17,29 @@ from study.running import INTERRUPTED, Engine, Local, without_data
 _TICK = 2.0  # seconds between two looks at the running cells
 
 
-def places_of(workers: int | None) -> list[str | None]:
+def places_of(workers: int | None) -> list[dict[str, str]]:
     """Return the places for cells on this machine: its GPUs, or as many as `workers` says.
 
+    A place is what its cells find in the environment: their GPU, or how many of the processors'
+    threads are theirs (more would wait for each other), unless OMP_NUM_THREADS is set already.
     More workers than GPUs share them in turn. Raises UserError for fewer than one.
     """
     if workers is not None and workers < 1:
         raise UserError("--workers must be at least 1: leave it out for one per GPU")
     import torch  # here, because it takes seconds
 
-    gpus: list[str | None] = [str(number) for number in range(torch.cuda.device_count())]
-    gpus = gpus or [None]
-    return [gpus[k % len(gpus)] for k in range(workers or len(gpus))]
+    gpus = torch.cuda.device_count()
+    number = workers or gpus or 1
+    if gpus:
+        return [{"CUDA_VISIBLE_DEVICES": str(k % gpus)} for k in range(number)]
+    if number == 1 or "OMP_NUM_THREADS" in os.environ:
+        return [{}] * number
+    return [{"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // number))}] * number
 
 
-def engine_for(arguments: argparse.Namespace, records: Records, places: list[str | None]) -> Engine:
+def engine_for(
+    arguments: argparse.Namespace, records: Records, places: list[dict[str, str]]
+) -> Engine:
     """Return the engine that the flags ask for."""
     if arguments.engine == "ray":
         return OnRay(

@@ -107,14 +107,14 @@ def _reason(code: int, output: bytes) -> str:
 class Local:
     """Cells on this machine, as many at once as there are places.
 
-    places: for each, the GPU that its cells see (CUDA_VISIBLE_DEVICES), or None.
+    places: for each, what its cells find in the environment, such as their GPU.
     """
 
-    def __init__(self, records: Records, places: list[str | None]) -> None:
+    def __init__(self, records: Records, places: list[dict[str, str]]) -> None:
         self.records = records
         self.processes = Processes()
         self.threads = ThreadPoolExecutor(len(places))
-        self.places: Queue[str | None] = Queue()
+        self.places: Queue[dict[str, str]] = Queue()
         for place in places:
             self.places.put(place)
 
@@ -125,8 +125,7 @@ class Local:
     def _run(self, cell: Cell) -> Ending:
         place = self.places.get()
         try:
-            extra = {} if place is None else {"CUDA_VISIBLE_DEVICES": place}
-            return run_cell(cell.command[1:], self.records.log(cell), self.processes, extra)
+            return run_cell(cell.command[1:], self.records.log(cell), self.processes, place)
         finally:
             self.places.put(place)
 

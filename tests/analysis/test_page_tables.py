@@ -29,6 +29,7 @@ def test_matrices_have_a_cell_for_every_pair(study):
     constant = cells["high-frequency bias"][0]
     assert (constant["r"], constant["weak"], constant["shade"]) == ("–", True, 0)
     assert "all 9 models have the same value" in constant["said"]
+    assert constant.keys() == cells["shape bias"][0].keys()
     row = study.correlations.iloc[0]
     assert cells["shape bias"][0]["r"] == f"{row['r']:.2f}".replace("-", "−")
     assert "after Holm's correction" in cells["shape bias"][0]["said"]
@@ -62,6 +63,18 @@ def test_runs_are_told_from_the_provenance(tmp_path):
     )
     (tmp_path / "provenance.json").write_text("{")
     assert "cannot be read" in refusal(runs, tmp_path / "benchmark.csv")
+
+
+def test_an_attack_is_told_in_words(tmp_path):
+    attack = {"steps": 40, "step": 2 / 255, "random_start": True, "decay": False, "norm": "Linf"}
+    how = {"protocol": {"attacks": {"PGD-40": attack, "FGSM": {}}, "eps": ["1/255"]}, "images": {}}
+    record = {"protocols": {"imagenet_adv_pgd": how}, "results": {}}
+    (tmp_path / "provenance.json").write_text(json.dumps(record))
+    (run,), notes = runs(tmp_path / "benchmark.csv")
+    assert run["how"] == (
+        "attacks: PGD-40 (steps 40, step 0.00784, random start, norm Linf), FGSM; eps: 1/255"
+    )
+    assert notes == []
 
 
 def test_stimuli_are_those_that_the_benchmarks_drew(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evaluation.corruption_flags import IMAGENET_C
 from images.corruption_folders import IMAGENET_CBAR, corruption_folders
 from images.image_set import RESTRICTED, ImageSet
 from images.imagenet import imagenet_val
@@ -36,7 +37,7 @@ def folder(tmp_path_factory) -> Path:
 def _first(name: str, pictures: list[Picture]) -> list[Picture]:
     if name == "model-vs-human/cue-conflict":
         return [p for p in pictures if p.number == 1 and (p.shape - p.texture) % 16 < 2]
-    if name in ("imagenet-c-bar", "imagenet-p"):  # many files of each key
+    if name in ("imagenet-c", "imagenet-c-bar", "imagenet-p"):  # many files of each key
         return [p for p in pictures if p.number == 1 and p.shape < 2]
     several = name.startswith("model-vs-human/") or name == "imagenet"
     return [p for p in pictures if p.number <= 2 or (several and p.shape == 3)]
@@ -98,17 +99,32 @@ def test_v2_is_another_draw_of_the_validation_pictures():
     assert np.mean(again != val) > 0.5
 
 
-def test_c_bar_has_the_published_corruptions_and_severities(folder):
+@pytest.mark.parametrize(
+    ("name", "published", "corruptions"),
+    [("imagenet-c", IMAGENET_C, 19), ("imagenet-c-bar", IMAGENET_CBAR, 10)],
+)
+def test_corruptions_and_severities_are_the_published_ones(folder, name, published, corruptions):
     severities = (1, 2, 3, 4, 5)
     images = corruption_folders(
-        folder / "imagenet-c-bar",
-        IMAGENET_CBAR,
+        folder / name,
+        published,
         CATEGORIES,
-        IMAGENET_CBAR.corruptions,
+        published.corruptions,
         severities,
         partial=True,  # here of two categories only
     )
-    assert len(images) == 10 * 5 * 2
+    assert len(images) == corruptions * 5 * 2
+
+
+def test_the_corruptions_of_c_grow_with_severity(folder):
+    picture = next(iter(SETS["imagenet-c"].pictures(2)))
+    clean = world.render(0, "imagenet-c", picture).astype(np.float32)
+    drawn = dict(SETS["imagenet-c"].draw(0, picture))
+    assert len(drawn) == 19 * 5
+    name = f"{CATEGORIES[0]}/{CATEGORIES[0]}_1.JPEG"
+    for kind in ("gaussian_noise", "defocus_blur", "contrast", "brightness"):
+        one, five = (np.abs(drawn[f"{kind}/{k}/{name}"] - clean).mean() for k in (1, 5))
+        assert one < five
 
 
 def test_p_has_ten_perturbations_of_one_sequence_per_category(folder):

@@ -15,9 +15,9 @@ import run_study
 from conftest import REPOSITORY, refusal
 from model_zoo.table import zoo
 from study.benchmarks import KINDS, lacking
-from study.cells import Cell, Ending, Records, cells_of, together
+from study.cells import cells_of, together
+from study.driving import places_of
 from study.models import expanded
-from study.planning import duration, plan, plan_table
 
 
 def _run(folder: Path, *words: str) -> int:
@@ -52,6 +52,13 @@ def test_models_are_names_categories_and_lists(tmp_path):
     assert expanded(["b", f"@{tmp_path / 'list.txt'}"]) == ["b", "a", *freezing]
     assert "did you mean freezing" in refusal(expanded, ["category:freezin"])
     assert "cannot be read" in refusal(expanded, [f"@{tmp_path / 'none.txt'}"])
+    miniature = expanded(["miniature_*"])
+    assert len(miniature) == 20 and all(name.startswith("miniature_") for name in miniature)
+    assert expanded(["own?.py:factory", "a=file://x*.pth"]) == [
+        "own?.py:factory",
+        "a=file://x*.pth",
+    ]
+    assert "no model of the zoo is called minature_*" in refusal(expanded, ["minature_*"])
     (tmp_path / "empty.txt").write_text("# nothing\n")
     assert "no model is left" in refusal(expanded, [f"@{tmp_path / 'empty.txt'}"])
 
@@ -118,30 +125,11 @@ def test_models_that_share_a_cell_are_measured_one_by_one_when_it_fails(kinds, c
     assert "2 cells, 2 of them done" in capsys.readouterr().out
 
 
-def test_the_plan_and_the_commands(kinds, capsys):
-    assert _run(kinds, "--model", "a", "--benchmark", "fake") == 0
-    capsys.readouterr()
-    words = ("--model", "a", "b", "c", "--benchmark", "fake", "absent")
-    assert _run(kinds, *words, "--dry_run", "--rate", "10", "--workers", "2") == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[1] == ["fake", "3", "1", "200", "400", "40", "s", "0.0", "MB"]
-    assert lines[3][:5] == ["all", "6", "1", "500", "700"]
-    assert lines[3][5:7] == ["35", "s"]
-    assert lines[4] == ["absent:", "away", "not", "found"]
-    assert _run(kinds, *words[:-1], "--print-commands", "--together", "2") == 0
+def test_commands_are_printed_instead_of_run(kinds, capsys):
+    words = ("--model", "a", "b", "c", "--benchmark", "fake", "--print-commands", "--together", "2")
+    assert _run(kinds, *words) == 0
     commands = capsys.readouterr().out.splitlines()
     assert len(commands) == 2 and " --model a b " in commands[0]
-
-
-def test_the_plan_takes_the_rate_that_was_measured(kinds):
-    cells = cells_of(["fake"], ["a", "b"], kinds / "r", kinds / "data", [])
-    records = Records(kinds / "r")
-    (line,) = plan(cells, records, None)
-    assert line.seconds is None and "unknown" in plan_table([line], 1)
-    records.write(cells[0], Ending(0, 50.0))
-    (line,) = plan(cells, records, None)
-    assert (line.done, line.seconds) == (0, 100)  # its result is not there any more
-    assert line.disk == 2 * 100 * 3 * 15
 
 
 def test_cells_share_the_places(kinds, monkeypatch):
@@ -151,28 +139,21 @@ def test_cells_share_the_places(kinds, monkeypatch):
     assert seen == {"0", "1"}
 
 
+def test_processors_are_shared_out_where_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert places_of(None) == [{}]
+    assert places_of(4) == [{"OMP_NUM_THREADS": "2"}] * 4
+    assert places_of(20) == [{"OMP_NUM_THREADS": "1"}] * 20
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert places_of(4) == [{}] * 4
+
+
 def test_a_folder_that_cannot_be_written_is_said_at_once(kinds, capsys):
     (kinds / "r").write_text("a file")
     assert _run(kinds, "--model", "a", "--benchmark", "fake") == 2
     assert "cannot write" in capsys.readouterr().err
-
-
-def test_images_under_way_are_counted_from_the_chunks(tmp_path):
-    cell = Cell("imagenet", ("m",), (), tmp_path, 50_000)
-    assert cell.images_done() == 0
-    partial = tmp_path / "imagenet" / "m" / "partial"
-    partial.mkdir(parents=True)
-    for name in ("chunk-00000000-00000256.parquet", "chunk-00000256-00000512.parquet", "x"):
-        (partial / name).write_text("")
-    assert cell.images_done() == 512
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(40, "40 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h"),
-                          (5e5, "5.8 days")]
-)  # fmt: skip
-def test_times_as_people_read_them(seconds, text):
-    assert duration(seconds) == text
 
 
 DRIVER = """
