@@ -100,10 +100,12 @@ def test_a_study_of_real_scripts_that_loses_a_node(
     assert "3 cells measured, 0 failed" in capsys.readouterr().out
     assert tables(tmp_path) == tables(undisturbed)
     again = {name: seen(tmp_path, name) - seen(undisturbed, name) for name in models}
-    assert sorted(images.total() for images in again.values()) == [0, 1 + 32]
+    # Ray may kill the script of the lost node before it has written the batch at hand.
+    least, most = sorted(images.total() for images in again.values())
+    assert least == 0 and most in (1 + 32, 1 + 48)
     (lost,) = [name for name in models if again[name]]
     log = (tmp_path / "r" / ".study" / f"imagenet_of_{lost}.log").read_text()
-    assert f"{lost}: goes on after image 272 of 320" in log
+    assert f"{lost}: goes on after image {272 if most == 1 + 32 else 256} of 320" in log
 
 
 def test_without_ray_the_command_that_installs_it_is_said(tmp_path):
