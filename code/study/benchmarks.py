@@ -36,7 +36,7 @@ class Data:
 class Kind:
     """One benchmark.
 
-    results: pattern of its folders under --results. images: published files, and `inputs`: forward
+    results: patterns of its folders under --results, with | between them. images: published files, and `inputs`: forward
     passes for each, which are taken where nothing can be counted. words: flags that make it this
     benchmark. any_of: one of the data sets is enough. declared: the script's Benchmark.
     """
@@ -52,9 +52,10 @@ class Kind:
 
 
 IMAGENET = Data("--imagenet", "BVG_IMAGENET", "imagenet", cached=False)
+_NAMES = ("v2", "a", "r", "sketch")
 VARIANTS = tuple(
     Data(f"--imagenet_{name}", f"BVG_IMAGENET_{name.upper()}", f"imagenet-{name}")
-    for name in ("v2", "a", "r", "sketch")
+    for name in _NAMES
 )
 KINDS = {
     "imagenet": Kind("eval_imagenet.py", (IMAGENET,), "imagenet", 50_000, declared="IMAGENET"),
@@ -64,7 +65,8 @@ KINDS = {
         "imagenet_real", 46_837, declared="REAL",
     ),
     "imagenet_ood": Kind(
-        "eval_imagenet_ood.py", VARIANTS, "imagenet_[vars]*", 98_389, any_of=True, declared="OOD"
+        "eval_imagenet_ood.py", VARIANTS, "|".join(f"imagenet_{name}" for name in _NAMES),
+        98_389, any_of=True, declared="OOD",
     ),
     "imagenet_c": Kind(
         "eval_imagenet_c.py", (Data("--imagenet_c", "BVG_IMAGENET_C", "imagenet-c"),),

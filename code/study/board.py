@@ -55,7 +55,7 @@ class Board:
         fate = (
             f"done in {duration(ending.seconds)}" if ending.is_done else f"failed: {ending.reason}"
         )
-        tqdm.write(f"[{self.ended}/{self.total}] {cell.title}: {fate} ({self._pace()})")
+        _say(f"[{self.ended}/{self.total}] {cell.title}: {fate} ({self._pace()})")
 
     def split(self, cell: Cell, ending: Ending) -> list[Cell]:
         """Say that the models of a cell that failed are measured one by one; return their cells."""
@@ -65,7 +65,7 @@ class Board:
             self.before[one] = self.now[one] = one.inputs_done()
         self.inputs += sum(one.inputs for one in singles) - cell.inputs
         self.open |= {*singles}
-        tqdm.write(f"{cell.title}: failed together ({ending.reason}); now one by one")
+        _say(f"{cell.title}: failed together ({ending.reason}); now one by one")
         return singles
 
     def close(self) -> None:
@@ -92,6 +92,12 @@ class Board:
     def _state(self) -> str:
         done = f"{short(self._behind())}/{short(self.inputs)} inputs"
         return f"{self.ended}/{self.total} cells, {done}, {self._pace()}"
+
+
+def _say(line: str) -> None:
+    """Print a line above the bar, at once also where it goes to a file."""
+    tqdm.write(line)
+    sys.stdout.flush()
 
 
 def short(count: float) -> str:

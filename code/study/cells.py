@@ -92,7 +92,11 @@ class Cell:
     @property
     def folders(self) -> list[Path]:
         """Return the first model's result folders that are there."""
-        return [path / self.run_names[0] for path in self.results.glob(self.kind.results)]
+        return [
+            path / self.run_names[0]
+            for pattern in self.kind.results.split("|")
+            for path in self.results.glob(pattern)
+        ]
 
     def inputs_done(self) -> float:
         """Return the model inputs whose answers are on disk, as chunks and finished results say."""
