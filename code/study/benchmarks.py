@@ -36,9 +36,10 @@ class Data:
 class Kind:
     """One benchmark.
 
-    results: patterns of its folders under --results, with | between them. images: published files, and `inputs`: forward
-    passes for each, which are taken where nothing can be counted. words: flags that make it this
-    benchmark. any_of: one of the data sets is enough. declared: the script's Benchmark.
+    results: patterns of its folders under --results, with | between them. images: published files,
+    and `inputs`: forward passes for each, which are taken where nothing can be counted. words:
+    flags that make it this benchmark. any_of: one of the data sets is enough. declared: the
+    script's Benchmark.
     """
 
     script: str
