@@ -28,6 +28,7 @@ class Output:
         self.file: IO[bytes] | None = None
         with suppress(OSError):
             self.file = open(log, "a+b", buffering=0)  # noqa: SIM115  (closed in __exit__)
+            os.utime(log)  # by which the cell is seen to have begun, before it prints anything
 
     def __enter__(self) -> Self:
         """Return self."""
