@@ -6,7 +6,7 @@ RESULTS ?= results
 MINIATURE := $(RESULTS)/miniature
 STUDY := $(RUN) code/run_study.py --model 'miniature_*' --data $(MINIATURE) --workers 2 --together 20
 
-.PHONY: demo demo-full miniature test lint format clean
+.PHONY: demo demo-full miniature test test-ray lint format clean
 
 # The most work first, so that both workers end at about the same time.
 demo: miniature
@@ -31,6 +31,11 @@ miniature: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest
+
+# A study on a Ray cluster of two nodes on this machine, one of which is lost; installs Ray.
+test-ray: $(VENV)/installed-dev
+	$(RUN) -m pip install --quiet --disable-pip-version-check 'ray>=2.40'
+	RAY_worker_niceness=0 $(RUN) -m pytest tests/study/test_ray.py
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .

@@ -185,13 +185,14 @@ def together(cells: Sequence[Cell], most: int) -> list[Cell]:
 class Records:
     """What is on disk about a study's cells: an ending and a log for each model's.
 
-    unwritten: why endings could not be kept, a sentence for each.
+    unwritten: why endings could not be kept, a sentence for each. to_read: nothing is made.
     """
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, to_read: bool = False) -> None:
         self.folder = results / ".study"
         self.unwritten: list[str] = []
-        make_folder(self.folder)
+        if not to_read:
+            make_folder(self.folder)
 
     def log(self, cell: Cell) -> Path:
         """Return where the script's output goes."""

@@ -46,6 +46,24 @@ def test_data_are_found_by_flag_variable_or_cache(tmp_path, monkeypatch):
     assert lacking(KINDS["imagenet_ood"], tmp_path) == []  # one of the four is enough
 
 
+def test_without_benchmarks_all_are_taken_whose_data_are_here(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BVG_CACHE", str(tmp_path / "cache"))
+    words = ["--model", "a", "--data", str(tmp_path), "--results", str(tmp_path / "r")]
+    for key in ("imagenet", "model-vs-human/cue-conflict"):
+        (tmp_path / key).mkdir(parents=True)
+
+    def scripts() -> list[str]:
+        assert run_study.main([*words, "--print_commands"]) == 0
+        return [Path(shlex.split(line)[1]).stem for line in capsys.readouterr().out.splitlines()]
+
+    first = scripts()
+    assert "eval_shape_bias" not in first and "eval_model_vs_human" in first
+    assert "eval_imagenet_c" in first and "eval_imagenet_cbar" not in first  # to be generated
+    (tmp_path / "imagenet-c").mkdir()
+    assert sorted(scripts()) == sorted(first)  # the files instead
+    assert not (tmp_path / "r").exists()
+
+
 def test_models_are_names_categories_and_lists(tmp_path):
     (tmp_path / "list.txt").write_text("a  # the first\n\nb\n# none\ncategory:freezing\na\n")
     freezing = [m.name for m in zoo().values() if m.category == "freezing" and not m.unavailable]
