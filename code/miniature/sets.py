@@ -14,8 +14,7 @@ from miniature.imagenet_c import CONDITIONS, imagenet_c
 from miniature.silhouettes import mask
 from miniature.world import CATEGORIES, SIDE, VAL_BORDER, Picture, generator, in_bytes, render
 
-Content = np.ndarray | str
-"""Of a file: the pixels of an image (uint8, RGB or grey), or text."""
+Content = np.ndarray | str  # of a file: an image's pixels (uint8, RGB or grey), or text
 
 HARD = CATEGORIES[1::2]
 """The categories of the A-like set: only some, as ImageNet-A has 200 of 1000."""
