@@ -41,12 +41,13 @@ def page_of(study: Study, results: Path | None = None) -> str:
     n, source = len(study.table.values), study.table.path
     categories = study.table.categories.nunique()
     table = study.table.values
+    biases, benchmarks = len(study.measures.biases.columns), len(study.measures.benchmarks.columns)
     measured, notes = runs(source)
     return environment.get_template("page.html").render(
         title="Do biases explain generalisation?",
         lead=f"{n} model{'s' * (n != 1)}, {categories} kind{'s' * (categories != 1)} of training, "
-        f"{len(study.measures.biases.columns)} biases (shape or texture, spatial frequencies, "
-        f"critical band), {len(study.measures.benchmarks.columns)} benchmarks. From {source.name}.",
+        f"{biases} bias{'es' * (biases != 1)} (shape or texture, spatial frequencies, critical "
+        f"band), {benchmarks} benchmark{'s' * (benchmarks != 1)}. From {source.name}.",
         sections=_SECTIONS.items(),
         findings=findings(study),
         faults=study.faults,
