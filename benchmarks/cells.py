@@ -7,12 +7,12 @@ Each benchmark's script is run on one image in a process of its own, as a study 
 start-up, with what is done once at the end (scores, figures). Then in this process, on few and on
 more images: what the two runs differ in is the cost of images. Times are CPU time of one thread,
 because other programs change that less than time by the clock (threads that wait for each other
-would count as busy). They are shared out as the sections
-are that summary.json records: "model" includes the decision and, of adv, nothing of the attack,
-which is "stimuli"; "rest" is the answers' way to the disk and what nobody timed. Benchmarks of
-ImageNet's photographs are run on --imagenet with --model; the others on the miniature world with
-miniature_plain, so the model's part means little there. "resnet50" is the plain network with random
-weights in fp32: forward, and forward with the gradient of the input, as attacks take it.
+would count as busy). They are shared out as the sections are that summary.json records: "model"
+includes the decision and, of adv, nothing of the attack, which is "stimuli"; "rest" is the answers'
+way to the disk and what nobody timed. Benchmarks of ImageNet's photographs are run on --imagenet
+with --model; the others on the miniature world with miniature_plain, so the model's part means
+little there. "resnet50" is the plain network with random weights in fp32: forward, and forward with
+the gradient of the input, as attacks take it.
 """
 
 import argparse

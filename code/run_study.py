@@ -135,7 +135,7 @@ def _run(arguments: argparse.Namespace, common: list[str]) -> int:
     endings = measure(grouped, records, engine)
     failed = summarised(endings, records)
     if not arguments.no_report:
-        draw(to_be_drawn(cells, grouped, endings, records), records, engine)
+        draw(to_be_drawn(cells, records), records, engine)
         failed |= reported(arguments.results, endings)
     return 1 if failed else 0
 

@@ -217,6 +217,13 @@ class Records:
         except (OSError, ValueError, TypeError, AttributeError):
             return None
 
+    def written(self, cell: Cell) -> int:
+        """Return when the cell's ending was kept, in nanoseconds; 0 where there is none."""
+        try:
+            return (self.folder / f"{cell.name}.json").stat().st_mtime_ns
+        except OSError:
+            return 0
+
     def is_done(self, cell: Cell) -> bool:
         """Return whether the cell was measured with the same flags, and its result is still there.
 

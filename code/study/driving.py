@@ -4,15 +4,16 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import suppress
 from dataclasses import replace
 
-from basics.errors import UserError, reason_of
+from basics.errors import UserError
 from study.board import Board
 from study.cells import Cell, Ending, Records
+from study.figures import drawn_by
 from study.ray_engine import OnRay
-from study.running import INTERRUPTED, Engine, Local, without_data
+from study.running import INTERRUPTED, Engine, Local, ending_of, without_data
 
 _TICK = 2.0  # seconds between two looks at the running cells
 
@@ -70,7 +71,7 @@ def measure(
         while pending:
             ended, _ = wait(pending, timeout=_TICK, return_when=FIRST_COMPLETED)
             for future in ended:
-                cell, ending = pending.pop(future), _ending(future)
+                cell, ending = pending.pop(future), ending_of(future)
                 if len(cell.models) > 1 and ending.code not in (0, INTERRUPTED):
                     pending |= {running.submit(one): one for one in board.split(cell, ending)}
                 else:
@@ -81,13 +82,6 @@ def measure(
         board.close()
         running.close()
     return endings
-
-
-def _ending(future: "Future[Ending]") -> Ending:
-    error = future.exception()
-    if error is None:
-        return future.result()
-    return Ending(1, 0.0, f"{type(error).__name__}: {reason_of(error)}")
 
 
 def _is_under_way(cell: Cell, records: Records, begun: float) -> bool:
@@ -102,6 +96,8 @@ def _note(
         endings[one] = replace(ending, seconds=round(ending.seconds / len(cell.models), 2))
         if ending.code != INTERRUPTED:
             records.write(one, endings[one])
+    if len(cell.models) > 1 and ending.is_done:
+        records.write(drawn_by(cell), ending)  # the script has drawn them together
     board.end(cell, ending)
 
 

@@ -4,25 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from study.cells import Cell, Ending, Records, together
-from study.running import INTERRUPTED, Engine
+from study.running import INTERRUPTED, Engine, ending_of
 
 
-def to_be_drawn(
-    cells: Sequence[Cell], commands: Sequence[Cell], endings: dict[Cell, Ending], records: Records
-) -> list[Cell]:
-    """Return a cell of all models of each benchmark whose figures do not show them all yet.
+def to_be_drawn(cells: Sequence[Cell], records: Records) -> list[Cell]:
+    """Return a cell of all models of each benchmark whose figures do not show them all as they are.
 
-    cells: the study's. commands, endings: what was run now, and what became of each model's cell.
-    A cell that is returned is the command that one would give for these models: the script finds
-    them measured, and draws. Models without a result are left out.
+    It is the command that one would give for these models: the script finds them measured, and
+    draws. Models without a result are left out.
     """
     done = [cell for cell in cells if not cell.absent and records.is_done(cell)]
-    groups = [group for group in together(done, max(1, len(done))) if len(group.models) > 1]
-    for group in set(groups) & set(commands):  # drawn when they were measured
-        records.write(drawn_by(group), endings[group.single()[0]])
-    rest = [group for group in groups if group not in commands]
-    now = endings.keys()
-    return [g for g in rest if not (_is_drawn(g, records) and now.isdisjoint(g.single()))]
+    groups = together(done, max(1, len(done)))
+    return [group for group in groups if len(group.models) > 1 and not _is_drawn(group, records)]
 
 
 def drawn_by(group: Cell) -> Cell:
@@ -31,8 +24,10 @@ def drawn_by(group: Cell) -> Cell:
 
 
 def _is_drawn(group: Cell, records: Records) -> bool:
-    ending = records.read(drawn_by(group))
-    return ending is not None and ending.is_done
+    """Return whether the group was drawn, and none of its models was measured since."""
+    ending, when = records.read(drawn_by(group)), records.written(drawn_by(group))
+    drawn = ending is not None and ending.is_done
+    return drawn and all(records.written(cell) <= when for cell in group.single())
 
 
 def draw(groups: Sequence[Cell], records: Records, engine: Callable[[], Engine]) -> None:
@@ -44,7 +39,7 @@ def draw(groups: Sequence[Cell], records: Records, engine: Callable[[], Engine])
     try:
         futures = {group: running.submit(drawn_by(group)) for group in groups}
         for group, future in futures.items():
-            _note(group, future.result(), records)
+            _note(group, ending_of(future), records)
     finally:
         running.close()
 

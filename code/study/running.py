@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Protocol
 
+from basics.errors import reason_of
 from study.cells import CODE, Cell, Ending, Records
 from study.output import Output
 
@@ -134,6 +135,14 @@ class Local:
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.processes.end()
         self.threads.shutdown()
+
+
+def ending_of(future: "Future[Ending]") -> Ending:
+    """Return how a submitted cell ended; what its engine raised is a reason, too."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    return Ending(1, 0.0, f"{type(error).__name__}: {reason_of(error)}")
 
 
 def without_data(cell: Cell) -> Ending:
