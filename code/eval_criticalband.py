@@ -2,6 +2,8 @@
 
     python code/eval_criticalband.py --model resnet50.tv_in1k --imagenet /data/imagenet
 
+Reference: bw_norm 5.67 octaves, cf_norm 54.7 cycles/image, pns_norm 1.00 for tv_resnet50 (the
+study's table).
 Paper: Subramanian et al., "Spatial-frequency channels, shape bias, and adversarial robustness",
 NeurIPS 2023, in the form of Gavrikov & Keuper, CVPR 2024.
 Data: the 50,000 validation images (https://image-net.org/download, ILSVRC2012; a login is needed).
@@ -14,24 +16,32 @@ criticalband16 among 16 categories, of the images that belong to one; W&B projec
 """
 
 import sys
-from pathlib import Path
 
 from analysis.critical_band import channel_metrics
 from analysis.critical_band_figure import channel_picture, critical_band_figure
 from analysis.drawing import png_and_pdf
 from analysis.stimulus_panel import critical_band_layout, stimulus_panel
-from evaluation.benchmark import Benchmark, Finished
-from evaluation.decisions import among_all_and_categories
-from evaluation.imagenet_flags import imagenet_arguments, imagenet_folder, imagenet_images
-from evaluation.session import main
-from images.imagenet import are_imagenet
-from predictions.table import Predictions
+from evaluation.command_line import parse_args, script
+from evaluation.decisions import top5_and_category
+from evaluation.evaluate import evaluate, example, load_models
+from evaluation.flags import imagenet_flags
+from evaluation.runs import print_files, print_table
+from images.finding import find_data
+from images.imagenet import are_imagenet, imagenet_val
 from scoring.conditions import category_correct, condition_accuracies, top1_by_condition
-from scoring.metric import Metric
-from stimuli.critical_band import BANDS, DEVIATIONS, WITHOUT_NOISE, critical_band
+from stimuli.critical_band import WITHOUT_NOISE, critical_band
+
+# Subramanian et al. 2023: octaves, band f being centred at 1.75 * 2**f cycles per image; the
+# standard deviations of the noise, on images whose greys span 0.2.
+BANDS = (0, 1, 2, 3, 4, 5, 6)
+DEVIATIONS = (0.02, 0.04, 0.08, 0.16)
 
 
-def score(predictions: Predictions) -> dict[str, Metric]:
+def stimuli(batch):
+    return critical_band(batch, BANDS, DEVIATIONS)
+
+
+def score(predictions):
     """Return accuracies and channel parameters, among all classes and among 16 categories."""
     names, correct = top1_by_condition(predictions)
     metrics = condition_accuracies(names, correct)
@@ -43,34 +53,37 @@ def score(predictions: Predictions) -> dict[str, Metric]:
     return metrics
 
 
-def files(finished: list[Finished], args, example) -> list[Path]:
+def figures(runs, args, images):
     """Draw the channels of all models of the call, and one image under all conditions."""
-    folder = args.results / CRITICAL_BAND.name
+    folder = args.results / "imagenet_criticalband"
     maps, panel = png_and_pdf(folder, "critical_band"), png_and_pdf(folder, "example_stimuli")
-    chance = 1 / len(finished[0].predictions.classes)
-    answers = {model.name: top1_by_condition(model.predictions) for model in finished}
-    pictures = {name: channel_picture(*answer, chance) for name, answer in answers.items()}
+    pictures = {}
+    for run in runs:
+        predictions = run.predictions
+        chance = 1 / len(predictions.classes)
+        pictures[run.name] = channel_picture(*top1_by_condition(predictions), chance)
     critical_band_figure(pictures, maps)
-    stimulus_panel(example(), critical_band_layout(), panel)
-    return maps + panel
+    layout = critical_band_layout(BANDS, DEVIATIONS)
+    stimulus_panel(example(images, stimuli, args), layout, panel)
+    print_files(*maps, *panel)
 
 
-CRITICAL_BAND = Benchmark(
-    name="imagenet_criticalband",
-    arguments=imagenet_arguments,
-    locate=imagenet_folder,
-    images=imagenet_images,
-    stimuli=critical_band,
-    decision=among_all_and_categories,
-    decision_columns=("category",),
-    score=score,
-    headline=(
-        f"top1_acc/{WITHOUT_NOISE}",
-        *(f"metric/criticalband/{parameter}_norm" for parameter in ("bw", "cf", "pns", "r2")),
-    ),
-    protocol={"bands": list(BANDS), "deviations": list(DEVIATIONS), "noise": "one field per image"},
-    files=files,
-)
+@script
+def main(argv=None):
+    args = parse_args(__doc__, argv, imagenet_flags)
+    folder = find_data("imagenet", args.imagenet)
+    models, classes = load_models(args)
+    images = imagenet_val(folder, classes, args.partial)
+    decide = top5_and_category(classes or ())
+    protocol = {
+        "bands": list(BANDS), "deviations": list(DEVIATIONS), "noise": "one field per image",
+    }  # fmt: skip
+    runs = evaluate("imagenet_criticalband", models, images, stimuli, decide, score, args, protocol)
+    if runs:
+        figures(runs, args, images)
+    print_table(runs, f"top1_acc/{WITHOUT_NOISE}",
+                *(f"metric/criticalband/{name}_norm" for name in ("bw", "cf", "pns", "r2")))  # fmt: skip
+
 
 if __name__ == "__main__":
-    sys.exit(main(CRITICAL_BAND, __doc__))
+    sys.exit(main())

@@ -1,70 +1,202 @@
-"""Adversarial robustness: accuracy on images that were changed, within ε, to be got wrong.
+"""Adversarial robustness: accuracy on images that were changed, within ε, to be misclassified.
 
     python code/eval_imagenet_adv.py --model resnet50.tv_in1k --imagenet /data/imagenet
     python code/eval_imagenet_adv.py --model resnet50.tv_in1k --attack pgd fgsm --eps 0.5/255 1/255
     python code/eval_imagenet_adv.py --model resnet50.tv_in1k --source resnext50_32x4d.tv_in1k
         --attack targeted --as_ood
 
+Reference: 18.39 % under pgd for tv_resnet50 (the study's table).
 Papers: Gavrikov & Keuper, "Can Biases in ImageNet Models Explain Generalization?", CVPR 2024 (pgd:
 L∞, ε = 0.5/255, 40 steps of 2/255, random start, the last iterate counts); Madry et al., ICLR 2018
 (PGD); Goodfellow et al., ICLR 2015 (fgsm); Croce & Hein, ICML 2020 (autoattack, with the package
 pyautoattack); Orhan, "Robustness properties of Facebook's ResNeXt WSL models", 2019 (targeted).
 Data: the 50,000 validation images (https://image-net.org/download, ILSVRC2012; a login is needed).
 An attack is a result of its own, imagenet_adv_<attack>[_first][_from_<source>]. Images that are
-wrong as they are count as broken and are not attacked. Random starts and targets are keyed by
-(seed, image). ε is in units of the pixel range [0, 1]; of pgd-l2 over all pixels and channels.
+misclassified as they are count as broken and are not attacked. Random starts and targets are keyed
+by (seed, image). ε is in units of the pixel range [0, 1]; of pgd-l2 over all pixels and channels.
 Writes top1_acc/clean and top1_acc/<attack>/eps=<ε>[/from=<source>] (percent of all images), such as
 top1_acc/PGD-40/eps=0.5_255; …/PGD-40-any/… (no iterate is wrong); metric/<attack>/eps=<ε>/
 median-steps, …/median-perturbation, …/masked-gradients; figures of all models of the call.
 """
 
+import argparse
+import re
 import sys
-from pathlib import Path
+from dataclasses import asdict, replace
 
 from analysis.adversarial_figure import adversarial_figure, adversarial_pictures
 from analysis.drawing import png_and_pdf
-from evaluation.adversarial_files import pictures_folder
-from evaluation.attack_flags import attack_arguments, configure
-from evaluation.benchmark import Benchmark, Finished
-from evaluation.decisions import among_all_classes
-from evaluation.imagenet_flags import imagenet_folder, imagenet_images
-from evaluation.session import main
+from basics.errors import UserError
+from evaluation.adversarial_files import pictures_folder, saving
+from evaluation.attacking import attackable, load_source
+from evaluation.command_line import parse_args, positive, script, with_options
+from evaluation.decisions import top5
+from evaluation.evaluate import evaluate, limited, load_models
+from evaluation.flags import imagenet_flags
+from evaluation.runs import print_files, print_table
+from evaluation.settings import settings_of
+from images.finding import find_data
+from images.imagenet import imagenet_val
+from images.preprocessing import SQUARE_224
 from scoring.adversarial import adversarial_metrics, doubts, survival
-from stimuli.batch import unchanged
+from stimuli.adversarial import adversarial, epsilon_of, gradient_method, in_order
+from stimuli.attacks import L2, LINF, Attack
+from stimuli.autoattack import autoattack_method, autoattack_version
+
+# How each attack walks (None: AutoAttack), and its ε unless others are given.
+ATTACKS = {
+    # Gavrikov & Keuper 2024: the step is 4 ε, so every pixel is at ±ε after each.
+    "pgd": (Attack(steps=40, step=2 / 255), ["0.5/255"]),
+    "pgd-decay": (Attack(steps=40, relative_step=2.0, decay=True), ["0.5/255"]),
+    # The threat model of the L2-robust ResNet-50s (Salman et al. 2020); 2.5 ε / steps as there.
+    "pgd-l2": (Attack(steps=40, norm=L2, relative_step=2.5 / 40), ["0.5", "3"]),
+    "fgsm": (Attack(steps=1, random_start=False), ["0.5/255"]),
+    # ood-benchmarks (Orhan 2019).
+    "targeted": (Attack(steps=10, step=2 / 255, targeted=True), ["0.06"]),
+    "autoattack": (None, ["4/255"]),
+}
+ONE_WAY = ("fgsm", "autoattack")  # without a choice of steps
+POOL = 4  # batches whose images take the places of those that are done, with --stop first
 
 
-def files(finished: list[Finished], args, example) -> list[Path]:
+def flags(group):
+    add = group.add_argument
+    add("--attack", nargs="+", choices=ATTACKS, default=["pgd"], metavar="NAME",
+        help=f"attacks to run, of {', '.join(ATTACKS)} (default: pgd, the study's); each has a "
+        "result of its own")  # fmt: skip
+    add("--eps", nargs="+", type=_epsilon, metavar="E",
+        help="bounds of the perturbation, numbers or fractions of the pixel range [0, 1], such as "
+        "0.5/255 1/255 (default: the attack's own)")  # fmt: skip
+    add("--steps", nargs="+", type=positive, metavar="N",
+        help="number of gradient steps; several values run one attack each (default: 40; targeted "
+        "10)")  # fmt: skip
+    add("--step_size", type=_epsilon, metavar="S",
+        help="size of each step, a number or fraction (default: pgd and targeted 2/255, pgd-decay "
+        "from 2 ε down, pgd-l2 2.5 ε / steps)")  # fmt: skip
+    add("--stop", choices=("last", "first"), default="last",
+        help="last: the last iterate counts, as in the study; first: stop attacking an image once "
+        "it is misclassified")  # fmt: skip
+    add("--source", metavar="MODEL",
+        help="make the images against this model and show them to those of --model (transfer, "
+        "black box)")  # fmt: skip
+    add("--attack_precision", choices=("fp32", "bf16"),
+        help="precision of the gradients (default: --precision); every success is checked in "
+        "--precision")  # fmt: skip
+    add("--as_ood", action="store_true",
+        help="preprocess as ood-benchmarks does: central square, resized to 224 (bicubic)")
+    add("--save_adversarial", type=positive, metavar="N",
+        help="write original, perturbation and adversarial image of N images as PNG and "
+        "safetensors, below the result")  # fmt: skip
+
+
+def _epsilon(text):
+    try:
+        return epsilon_of(re.sub(r"\s", "", text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number above 0 nor a fraction such as 0.5/255"
+        ) from error
+
+
+def methods_of(name, args, batch_size):
+    """Return the attacks that a name and the flags describe, and the record of each."""
+    attack, _ = ATTACKS[name]
+    if name in ONE_WAY and (args.steps or args.step_size or args.stop == "first"):
+        raise UserError(
+            f"--attack {name} has no choice of --steps, --step_size or --stop: leave them out, or "
+            "run it in a call of its own"
+        )
+    if attack is None:
+        return {autoattack_method(batch_size): {"package": autoattack_version()}}
+    methods = {}
+    for steps in dict.fromkeys(args.steps or [attack.steps]):
+        own = replace(attack, steps=steps, first=args.stop == "first")
+        if name == "pgd-l2":
+            own = replace(own, relative_step=2.5 / steps)
+        label = f"PGD-{steps}{name.removeprefix('pgd') if name != 'targeted' else '-targeted'}"
+        if args.step_size:
+            own = replace(own, step=args.step_size.value)
+            if own.step != attack.step:
+                label += f"-step={args.step_size.name}"
+        label = "FGSM" if name == "fgsm" else label + "-first" * own.first
+        methods[gradient_method(label, own, batch_size)] = asdict(own)
+    return methods
+
+
+@script
+def main(argv=None):
+    args = parse_args(__doc__, argv, imagenet_flags, flags)
+    if args.as_ood and args.preprocess == "native":
+        raise UserError("--as_ood and --preprocess native exclude each other: leave one of them out")
+    settings = settings_of(args)
+    attacks = {}
+    for name in dict.fromkeys(args.attack):  # all of them before any work, to see what is wrong
+        walk, epsilons = ATTACKS[name]
+        epsilons = in_order(args.eps or map(epsilon_of, epsilons), walk.norm if walk else LINF)
+        attacks[name] = methods_of(name, args, settings.batch_size), epsilons
+    folder = find_data("imagenet", args.imagenet)
+    source = load_source(args) if args.source else None
+    models, classes = load_models(args)
+    if args.save_stimuli and (not models or (len(models) > 1 and not source)):
+        raise UserError(
+            "these stimuli are made against a model, so --save_stimuli needs one model to make "
+            "them against: give one --model"
+        )
+    images = limited(imagenet_val(folder, classes, args.partial), args)
+    images = replace(images, view=SQUARE_224) if args.as_ood else images
+    for name, (methods, epsilons) in attacks.items():
+        first = args.stop == "first"
+        benchmark = f"imagenet_adv_{name.replace('-', '_')}" + "_first" * first
+        benchmark += f"_from_{source.name}" if source else ""
+        results = args.results / benchmark
+        protocol = {
+            "attacks": {method.name: record for method, record in methods.items()},
+            "eps": [epsilon.name for epsilon in epsilons],
+            "gradients": args.attack_precision or args.precision,
+        } | ({"source": source.identity} if source else {})
+
+        def made_against(model, benchmark_folder, methods=methods, epsilons=epsilons):
+            return adversarial(
+                attackable(model, args), tuple(methods), epsilons,
+                source=source.name if source else "", witness=saving(benchmark_folder, images, args),
+            )  # fmt: skip
+
+        if source:
+            shown = made_against(source, pictures_folder(results, None))
+            stimuli = {model.name: shown for model in models}
+        else:
+            stimuli = {m.name: made_against(m, pictures_folder(results, m.name)) for m in models}
+        own = with_options(args, batch_size=settings.batch_size * (POOL if first else 1))
+        if args.save_stimuli and len(attacks) > 1:
+            own.save_stimuli = args.save_stimuli / benchmark
+        runs = evaluate(benchmark, models, images, stimuli, top5, adversarial_metrics, own, protocol)
+        figures(runs, args, results)
+        conditions = [
+            method.condition(epsilon, source.name if source else "")
+            for method in methods for epsilon in epsilons
+        ]  # fmt: skip
+        print_table(runs, "top1_acc/clean", *(f"top1_acc/{condition}" for condition in conditions))
+        for run in runs:
+            for doubt in doubts(run.metrics):
+                print(f"{run.name}: {doubt}")
+
+
+def figures(runs, args, results):
     """Draw robust accuracy by ε and by steps, and the adversarial images that were kept."""
-    benchmark = finished[0].folder.parent
-    curves = png_and_pdf(benchmark, "robustness")
-    steps = {model.name: survival(model.predictions) for model in finished}
+    if not runs:
+        return
+    steps = {run.name: survival(run.predictions) for run in runs}
     survived = {name: found for name, found in steps.items() if found}
-    adversarial_figure({model.name: model.metrics for model in finished}, survived, curves)
-    written = curves
-    for folder in (benchmark, *(model.folder for model in finished)):
+    curves = png_and_pdf(results, "robustness")
+    adversarial_figure({run.name: run.metrics for run in runs}, survived, curves)
+    print_files(*curves)
+    for folder in (results, *(run.folder for run in runs)):
         pictures = pictures_folder(folder, None)
         if args.save_adversarial and pictures.is_dir():
             panel = png_and_pdf(folder, "adversarial_images")
             adversarial_pictures(pictures, panel)
-            written = [*written, pictures, *panel]
-    return written
+            print_files(pictures, *panel)
 
-
-ADVERSARIAL = Benchmark(
-    name="imagenet_adv",
-    arguments=attack_arguments,
-    locate=imagenet_folder,
-    images=imagenet_images,
-    stimuli=unchanged,
-    decision=among_all_classes,
-    score=adversarial_metrics,
-    headline=("top1_acc/clean",),
-    decision_columns=("first_success", "masked_gradients"),
-    float_columns=("perturbation",),
-    files=files,
-    configure=configure,
-    remarks=doubts,
-)
 
 if __name__ == "__main__":
-    sys.exit(main(ADVERSARIAL, __doc__))
+    sys.exit(main())

@@ -3,11 +3,13 @@
     python code/eval_imagenet_c.py --model resnet50.tv_in1k --imagenet_c /data/imagenet-c
     python code/eval_imagenet_c.py --model resnet50.tv_in1k --generate --imagenet /data/imagenet
 
+Reference: 41.12 % on all 19 × 5 for tv_resnet50 (the study's table).
 Paper: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", ICLR 2019.
 Data: the published 224-pixel JPEGs (https://zenodo.org/records/2235448, 75 GB), used as they are;
 or, with --generate, ImageNet's validation images, which are decoded once and corrupted on the
 device. The result is then another one (imagenet_c_generated), with clean accuracy besides.
+A corruption of your own: a function in stimuli.imagenet_c.CORRUPTIONS, and its name in OWN below.
 Writes top1_acc/<corruption>_<severity>, top1_acc/<corruption>, top1_acc/imagenet-c (of all 19 × 5;
 undefined when fewer were measured), …/15 (the standard corruptions), …/noise and so on (groups),
 …/measured (of some), in percent; mCE, mCE/<corruption> and relative-mCE, in percent of AlexNet's
@@ -15,64 +17,129 @@ errors; W&B project "imagenet_c" or "imagenet_c_generated"; figures of all model
 """
 
 import sys
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from analysis.corruption_figure import corruption_figures
 from analysis.drawing import png_and_pdf
 from analysis.stimulus_panel import corruption_layout, stimulus_panel
-from evaluation import corruption_flags as flags
-from evaluation.benchmark import Benchmark, Finished
-from evaluation.corruption_flags import IMAGENET_C
-from evaluation.decisions import among_all_classes
-from evaluation.imagenet_flags import imagenet_folder, imagenet_images
-from evaluation.session import main
-from images.preprocessing import READY_224, STUDY
+from basics.errors import UserError
+from evaluation.command_line import parse_args, script
+from evaluation.decisions import top5
+from evaluation.evaluate import evaluate, example, load_models
+from evaluation.flags import condition_flags, partial_flag
+from evaluation.runs import print_files, print_table
+from images.corruption_folders import CorruptionSet, corruption_folders
+from images.finding import find_data
+from images.imagenet import imagenet_val
 from scoring.corruptions import corruption_metrics
 from stimuli.batch import unchanged
+from stimuli.imagenet_c import frost_source, imagenet_c
+
+# Hendrycks & Dietterich 2019; the groups are also the archives that the files come in.
+GROUPS = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost", "fog", "brightness"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+    "extra": ("speckle_noise", "gaussian_blur", "spatter", "saturate"),
+}
+STANDARD = (*GROUPS["noise"], *GROUPS["blur"], *GROUPS["weather"], *GROUPS["digital"])
+SEVERITIES = (1, 2, 3, 4, 5)
+OWN = ()  # further corruptions; they do not count in top1_acc/imagenet-c
+
+IMAGENET_C = CorruptionSet(
+    name="ImageNet-C",
+    key="imagenet-c",
+    flag="--imagenet_c",
+    where="https://zenodo.org/records/2235448 (blur, digital, extra, noise and weather.tar), or "
+    "made from ImageNet's images with --generate",
+    corruptions=(*STANDARD, *GROUPS["extra"]),
+    subsets={"15": STANDARD, **GROUPS},
+    groups=tuple(GROUPS),
+)
 
 
-def arguments(group) -> None:
-    """Add the flags of published files and of generated images."""
-    flags.corruption_arguments(group, IMAGENET_C)
-    flags.generate_arguments(group)
+def flags(group):
+    group.add_argument(
+        "--imagenet_c",
+        metavar="DIR",
+        help="the folder of the published files (default: $BVG_IMAGENET_C)",
+    )
+    partial_flag(group)
+    condition_flags(group, (*IMAGENET_C.corruptions, *OWN), SEVERITIES)
+    add = group.add_argument
+    add("--generate", action="store_true",
+        help="make the corruptions from clean images; a result of its own (imagenet_c_generated)")  # fmt: skip
+    add("--imagenet", metavar="DIR",
+        help="with --generate: ImageNet's folder (default: $BVG_IMAGENET)")  # fmt: skip
+    add("--as_published", action="store_true",
+        help="with --generate: also save each image as JPEG of quality 85, as the published files")  # fmt: skip
+    add("--frost", metavar="DIR",
+        help="with --generate: frost photographs to use instead of a procedural texture")  # fmt: skip
 
 
-def configure(benchmark: Benchmark, args) -> tuple[Benchmark]:
-    """Return the benchmark on the published files or on generated images."""
-    stimuli, protocol = flags.generated(args)
-    if not stimuli:
-        return flags.of_files(benchmark, args, IMAGENET_C)
-    changed = replace(
-        benchmark, name=f"{benchmark.name}_generated", locate=imagenet_folder,
-        images=imagenet_images, stimuli=stimuli, preprocessing=STUDY, protocol=protocol,
-        headline=("top1_acc/clean", *flags.headline(benchmark, args, IMAGENET_C)),
-    )  # fmt: skip
-    return (changed,)
+def check_flags(args):
+    if args.generate and args.imagenet_c:
+        raise UserError(
+            "--generate makes the corruptions from clean images, so it takes --imagenet DIR, not "
+            "--imagenet_c: leave one of the two out"
+        )
+    for flag in () if args.generate else ("imagenet", "as_published", "frost"):
+        if getattr(args, flag):
+            raise UserError(
+                f"--{flag} belongs to corruptions that are made here: add --generate, or leave "
+                "it out to measure published files"
+            )
+    if args.save_stimuli and not args.generate:
+        raise UserError(
+            "the files of ImageNet-C are the stimuli, so --save_stimuli has nothing to write: "
+            "leave it out"
+        )
 
 
-def files(finished: list[Finished], args, example) -> list[Path]:
-    """Draw the accuracies of all models, and one image under all conditions that are generated."""
-    folder = finished[0].folder.parent
-    figures = corruption_figures({m.name: m.metrics for m in finished}, IMAGENET_C, folder)
-    panel = png_and_pdf(folder, "example_stimuli") if args.generate else []
-    if panel:
-        stimulus_panel(example(), corruption_layout(*flags.chosen(args, IMAGENET_C)), panel)
-    return figures + panel
+@script
+def main(argv=None):
+    args = parse_args(__doc__, argv, flags)
+    check_flags(args)
+    corruptions = [name for name in (*IMAGENET_C.corruptions, *OWN) if name in args.corruptions]
+    severities = [severity for severity in SEVERITIES if severity in args.severities]
+    protocol = {"corruptions": corruptions, "severities": severities}
+    score = partial(corruption_metrics, data=IMAGENET_C)
+    if args.generate:
+        name, folder = "imagenet_c_generated", find_data("imagenet", args.imagenet)
+        photographs, source = frost_source(args.frost, corruptions)
+        protocol |= {"as_published": args.as_published, "frost": source}
+        corrupted = imagenet_c(corruptions, severities, args.as_published, photographs)
 
+        def stimuli(batch):
+            made = corrupted(batch)
+            first = next(made)  # before anything is yielded: what it refuses is refused at once
+            yield "clean", batch.pixels
+            yield first
+            yield from made
 
-CORRUPTED = Benchmark(
-    name="imagenet_c", arguments=arguments,
-    locate=partial(flags.corruption_folder, data=IMAGENET_C),
-    images=partial(flags.corruption_images, data=IMAGENET_C), stimuli=unchanged,
-    decision=among_all_classes, score=partial(corruption_metrics, data=IMAGENET_C),
-    headline=(
-        "top1_acc/imagenet-c", "top1_acc/imagenet-c/measured",
-        *(f"top1_acc/imagenet-c/{subset}" for subset in IMAGENET_C.subsets), "mCE",
-    ),
-    preprocessing=READY_224, files=files, configure=configure,
-)  # fmt: skip
+        models, classes = load_models(args)
+        images = imagenet_val(folder, classes, args.partial)
+    else:
+        name, folder, stimuli = "imagenet_c", find_data("imagenet-c", args.imagenet_c), unchanged
+        models, classes = load_models(args)
+        images = corruption_folders(
+            folder, IMAGENET_C, classes, tuple(corruptions), tuple(severities), args.partial
+        )
+    runs = evaluate(name, models, images, stimuli, top5, score, args, protocol)
+    if runs:
+        results = args.results / name
+        metrics = {run.name: run.metrics for run in runs}
+        print_files(*corruption_figures(metrics, IMAGENET_C.corruptions, results))
+    if runs and args.generate:
+        panel = png_and_pdf(results, "example_stimuli")
+        layout = corruption_layout(tuple(corruptions), tuple(severities))
+        stimulus_panel(example(images, stimuli, args), layout, panel)
+        print_files(*panel)
+    print_table(runs, "top1_acc/clean", "top1_acc/imagenet-c", "top1_acc/imagenet-c/measured",
+                *(f"top1_acc/imagenet-c/{subset}" for subset in IMAGENET_C.subsets), "mCE",
+                *(f"top1_acc/{corruption}" for corruption in OWN))  # fmt: skip
+
 
 if __name__ == "__main__":
-    sys.exit(main(CORRUPTED, __doc__))
+    sys.exit(main())

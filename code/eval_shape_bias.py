@@ -2,6 +2,7 @@
 
     python code/eval_shape_bias.py --model resnet50.tv_in1k
 
+Reference: shape bias 0.2146, 18.28 % of the shapes right, for tv_resnet50 (the study's table).
 Paper: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019.
 Data: 1,280 stimuli, <shape>/<shape><n>-<texture><m>.png; downloaded into the cache from
 https://github.com/bethgelab/model-vs-human when neither --stimuli nor $BVG_STIMULI names a folder.
@@ -11,68 +12,53 @@ top1_acc/cue-conflict and …/congruent (percent), W&B project "imagenet_shape_b
 tables in the published format; a figure of all models of the call.
 """
 
-import os
 import sys
-from pathlib import Path
 
 from analysis.drawing import png_and_pdf
 from analysis.shape_bias_figure import HUMANS, shape_bias_figure
-from evaluation.benchmark import Benchmark, Finished
-from evaluation.decisions import among_categories, categories_of
-from evaluation.session import main
+from evaluation.command_line import parse_args, script
+from evaluation.decisions import categories_of, sixteen_way
+from evaluation.evaluate import evaluate, load_models
+from evaluation.runs import print_files, print_table
 from images.cue_conflict import cue_conflict, download_cue_conflict
-from images.image_set import existing_folder
-from images.preprocessing import READY_224
+from images.finding import look_for
+from images.imagenet import classes_in
 from scoring.decision_table import decision_table, write_decisions
 from scoring.humans import humans_of_one_set
 from scoring.shape_bias import shape_bias_metrics
 from stimuli.batch import unchanged
 
 
-def arguments(group):
-    """Add the flags that say where the stimuli and human decisions are."""
-    group.add_argument("--stimuli", metavar="DIR", help="else $BVG_STIMULI, else downloaded")
-    group.add_argument("--humans", metavar="DIR", help="human decision tables for the figure "
-                       "(model-vs-human's raw-data/cue-conflict)")  # fmt: skip
+def flags(group):
+    add = group.add_argument
+    add("--stimuli", metavar="DIR",
+        help="the stimuli's folder (default: $BVG_STIMULI, else downloaded)")  # fmt: skip
+    add("--humans", metavar="DIR", help="human decision tables for the figure "
+        "(model-vs-human's raw-data/cue-conflict)")  # fmt: skip
 
 
-def locate(args) -> Path:
-    """Return the folder of the stimuli, downloaded if none is given."""
-    if args.humans:
-        humans_of_one_set(args.humans)
-    given = args.stimuli or os.environ.get("BVG_STIMULI")
-    if not given:
-        return download_cue_conflict()
-    return existing_folder(given, "the folder of cue-conflict stimuli", "--stimuli")
+@script
+def main(argv=None):
+    args = parse_args(__doc__, argv, flags)
+    humans = humans_of_one_set(args.humans) if args.humans else None
+    folder = look_for("cue-conflict", args.stimuli) or download_cue_conflict()
+    models, classes = load_models(args)
+    images = cue_conflict(folder, categories_of(classes or classes_in(folder)))
+    decide = sixteen_way(classes) if models else None
+    runs = evaluate("imagenet_shape_bias", models, images, unchanged, decide, shape_bias_metrics,
+                    args)  # fmt: skip
+    if runs:
+        tables = {run.name: decision_table(run.predictions, run.name, "cue") for run in runs}
+        for run in runs:
+            print_files(write_decisions(tables[run.name], run.folder, "cue-conflict"))
+        observers = tables if humans is None else {**tables, HUMANS: humans}
+        figures = png_and_pdf(args.results / "imagenet_shape_bias", "shape_bias")
+        shape_bias_figure(observers, figures)
+        print_files(*figures)
+    print_table(runs, "shape-bias", "shape-bias/max", "fraction-correct-shape",
+                "fraction-correct-texture", "fraction-neither", "top1_acc/cue-conflict",
+                "top1_acc/cue-conflict/congruent")  # fmt: skip
 
-
-def files(finished: list[Finished], args, example) -> list[Path]:
-    """Write each model's decision table, and the figure of all models of the call."""
-    observers = {m.name: decision_table(m.predictions, m.name, "cue") for m in finished}
-    tables = [write_decisions(observers[m.name], m.folder, "cue-conflict") for m in finished]
-    if args.humans:
-        observers[HUMANS] = humans_of_one_set(args.humans)
-    figures = png_and_pdf(args.results / SHAPE_BIAS.name, "shape_bias")
-    shape_bias_figure(observers, figures)
-    return tables + figures
-
-
-SHAPE_BIAS = Benchmark(
-    name="imagenet_shape_bias",
-    arguments=arguments,
-    locate=locate,
-    images=lambda folder, classes, args: cue_conflict(folder, categories_of(classes)),
-    stimuli=unchanged,
-    decision=among_categories,
-    decision_columns=("answer_max",),
-    score=shape_bias_metrics,
-    headline=(
-        "shape-bias", "shape-bias/max", "fraction-correct-shape", "fraction-correct-texture",
-        "fraction-neither", "top1_acc/cue-conflict", "top1_acc/cue-conflict/congruent",
-    ),
-    preprocessing=READY_224,
-    files=files,
-)  # fmt: skip
 
 if __name__ == "__main__":
-    sys.exit(main(SHAPE_BIAS, __doc__))
+    sys.exit(main())

@@ -6,21 +6,16 @@ steps of noise (analysis.critical_band), large where little noise already distur
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite, log, nan, sqrt
 
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
 
-from stimuli.critical_band import BANDS, DEVIATIONS
-
-NO_NOISE = len(DEVIATIONS)  # the threshold where only the images without noise pass, or nothing
 LOWEST_CENTRE = 1.75  # cycles per image of 224 pixels, of band 0
 OCTAVES_PER_SIGMA = 2 * sqrt(log(4))  # a Gaussian's full width at half its peak
 START = (1.0, 0.0, 1.0)  # of the fit: amplitude, mu, sigma
-BOUNDS = ((0.0, -np.inf, -np.inf), (float(NO_NOISE), np.inf, np.inf))
-WIDEST = float(len(BANDS))  # octaves that were tested
 # Bands are an octave apart. Of a channel with a width of w octaves, the third-nearest band is at
 # least an octave from the centre and sees at most 4 * 2**-(2 / w)**2 steps. For w < 1 that is less
 # than 1/4, next to nothing: three parameters then rest on two thresholds.
@@ -31,8 +26,8 @@ NARROWEST = 1.0
 class Channel:
     """A Gaussian fitted to the thresholds: T(f) = amplitude * exp(-(f - mu)**2 / (2 sigma**2)).
 
-    thresholds: of the octave bands f = 0 … 6, in steps of noise, 0 … 4.
-    amplitude (0 … 4 steps), mu and sigma (octaves) are NaN where the fit did not converge.
+    thresholds: of the octave bands, in steps of noise, 0 … `steps`, which stands for no noise.
+    amplitude (0 … steps), mu and sigma (octaves) are NaN where the fit did not converge.
     r_squared: share of the thresholds' variance that the fit explains; None for equal thresholds
     and where the fit did not converge.
     degenerate: why the parameters mean nothing, in plain words; empty for a sound fit.
@@ -44,6 +39,7 @@ class Channel:
     sigma: float
     r_squared: float | None
     degenerate: tuple[str, ...]
+    steps: int = 4
 
     @property
     def bandwidth(self) -> float:
@@ -58,14 +54,22 @@ class Channel:
 
     @property
     def peak_sensitivity(self) -> float:
-        """Return the peak noise sensitivity: 1/16 (SD 0.16 is tolerated) … 1 (not even 0.02)."""
-        return 2.0 ** (self.amplitude - NO_NOISE)
+        """Return the peak noise sensitivity: 1/16 (SD 0.16 is tolerated) … 1 (not even 0.02).
+
+        Strengths of noise are octaves apart.
+        """
+        return 2.0 ** (self.amplitude - self.steps)
 
 
-def fit_channel(thresholds: Iterable[float], spoiled: str = "") -> Channel:
-    """Return the channel that fits seven thresholds best in the sense of least squares.
+def fit_channel(
+    thresholds: Iterable[float],
+    spoiled: str = "",
+    bands: Sequence[int] = range(7),
+    steps: int = 4,
+) -> Channel:
+    """Return the channel that fits the thresholds of `bands` best in the sense of least squares.
 
-    spoiled: why these thresholds mean nothing, if so; the channel is degenerate for that reason.
+    bands: octaves, in rising order. steps: how many strengths of noise there were. spoiled: why these thresholds mean nothing, if so; the channel is degenerate for that reason.
     Never fails for odd numbers: the channel then says why it is degenerate. Thresholds with two
     separate peaks can end in a local optimum, as in the study: r_squared is low there.
     """
@@ -75,7 +79,12 @@ def fit_channel(thresholds: Iterable[float], spoiled: str = "") -> Channel:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", OptimizeWarning)
             parameters, covariance = curve_fit(
-                _gaussian, BANDS, values, p0=START, bounds=BOUNDS, jac=_jacobian
+                _gaussian,
+                np.array(bands, dtype=float),
+                values,
+                p0=START,
+                bounds=((0.0, -np.inf, -np.inf), (float(steps), np.inf, np.inf)),
+                jac=_jacobian,
             )
     except (RuntimeError, ValueError):  # too many iterations; numbers that are not finite
         pass
@@ -85,9 +94,10 @@ def fit_channel(thresholds: Iterable[float], spoiled: str = "") -> Channel:
         amplitude=amplitude,
         mu=mu,
         sigma=sigma,
-        r_squared=_r_squared(values, _gaussian(np.array(BANDS), amplitude, mu, sigma)),
+        r_squared=_r_squared(values, _gaussian(np.array(bands), amplitude, mu, sigma)),
         # What the fit itself lacks follows from spoiled thresholds: it is no reason of its own.
-        degenerate=(spoiled,) if spoiled else _why_degenerate(values, mu, sigma, covariance),
+        degenerate=(spoiled,) if spoiled else _why_degenerate(values, bands, mu, sigma, covariance),
+        steps=steps,
     )
 
 
@@ -96,7 +106,7 @@ def _gaussian(band, amplitude, mu, sigma):
 
 
 def _jacobian(band, amplitude, mu, sigma):
-    """Return the derivatives (7, 3); the same optima as by finite differences, in 2/3 the time."""
+    """Return the derivatives (bands, 3); the same optima as by finite differences, in 2/3 the time."""
     distance = band - mu
     bell = np.exp(-(distance**2) / (2 * sigma**2))
     slope = amplitude * bell * distance / sigma**2
@@ -104,15 +114,15 @@ def _jacobian(band, amplitude, mu, sigma):
 
 
 def _why_degenerate(
-    thresholds: np.ndarray, mu: float, sigma: float, covariance: np.ndarray
+    thresholds: np.ndarray, bands: Sequence[int], mu: float, sigma: float, covariance: np.ndarray
 ) -> tuple[str, ...]:
     width = OCTAVES_PER_SIGMA * abs(sigma)
     converged = isfinite(sigma)
     reasons = {
         "fewer than three distinct thresholds": len(set(thresholds.tolist())) < 3,
         "the fit did not converge": not converged,
-        "the centre is outside the tested bands": converged and not BANDS[0] <= mu <= BANDS[-1],
-        "the bandwidth exceeds the tested seven octaves": width > WIDEST,
+        "the centre is outside the tested bands": converged and not bands[0] <= mu <= bands[-1],
+        f"the bandwidth exceeds the {len(bands)} octaves tested": width > len(bands),
         "the bandwidth is below the one octave between bands": width < NARROWEST,
         "the covariance is not finite": converged and not np.isfinite(covariance).all(),
     }

@@ -1,5 +1,6 @@
 """Accuracy under corruptions: by severity as lines, and by corruption as a table in colours."""
 
+from collections.abc import Sequence
 from math import ceil, nan
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from analysis.drawing import (
     wrapped,
 )
 from analysis.legend import legend_below, legend_height
-from images.corruption_folders import SEVERITIES, CorruptionSet, corruption_condition
+from images.corruption_folders import SEVERITIES, condition_parts, corruption_condition
 from scoring.metric import Metric
 from stimuli.batch import CLEAN
 
@@ -38,25 +39,33 @@ _DARK = 0.45  # of the colours' range; on what is below, black is harder to read
 Models = dict[str, dict[str, Metric]]
 
 
-def corruption_figures(models: Models, data: CorruptionSet, folder: Path) -> list[Path]:
+def corruption_figures(models: Models, corruptions: Sequence[str], folder: Path) -> list[Path]:
     """Return the files of both figures of these models, drawn into `folder`.
 
     models: name -> metrics in percent, top1_acc/<corruption>_<severity>, top1_acc/clean if known.
+    corruptions: the order of those that have one; others that were measured come after them.
     """
     curves, table = png_and_pdf(folder, "severities"), png_and_pdf(folder, "corruptions")
-    shown = tuple(name for name in data.corruptions if _known(models, name))
-    accuracies = {name: _accuracies(metrics, shown) for name, metrics in models.items()}
+    measured = _measured(models)
+    found = list(dict.fromkeys(name for name, _ in measured))
+    shown = (*(c for c in corruptions if c in found), *(c for c in found if c not in corruptions))
+    severities = tuple(sorted({*SEVERITIES, *(severity for _, severity in measured)}))
+    accuracies = {name: _accuracies(metrics, shown, severities) for name, metrics in models.items()}
     severity_figure(accuracies, shown, curves)
     corruption_table(accuracies, shown, table)
     return curves + table
 
 
-def _known(models: Models, corruption: str) -> bool:
-    keys = {f"top1_acc/{corruption_condition(corruption, severity)}" for severity in SEVERITIES}
-    return any(keys & set(metrics) for metrics in models.values())
+def _measured(models: Models) -> list[tuple[str, int]]:
+    """Return the corruptions and severities that some model has an accuracy for."""
+    keys = dict.fromkeys(key for metrics in models.values() for key in metrics)
+    names = [key.removeprefix("top1_acc/") for key in keys if key.startswith("top1_acc/")]
+    return [parts for name in names if "/" not in name and (parts := condition_parts(name))]
 
 
-def _accuracies(metrics: dict[str, Metric], corruptions: tuple[str, ...]) -> np.ndarray:
+def _accuracies(
+    metrics: dict[str, Metric], corruptions: tuple[str, ...], severities: tuple[int, ...]
+) -> np.ndarray:
     """Return accuracies (corruptions, 1 + severities), the clean one first; NaN where unknown."""
 
     def value(condition: str) -> float:
@@ -65,7 +74,7 @@ def _accuracies(metrics: dict[str, Metric], corruptions: tuple[str, ...]) -> np.
 
     return np.array(
         [
-            [value(CLEAN), *(value(corruption_condition(c, s)) for s in SEVERITIES)]
+            [value(CLEAN), *(value(corruption_condition(c, s)) for s in severities)]
             for c in corruptions
         ]
     )
@@ -76,7 +85,7 @@ def severity_figure(
 ) -> None:
     """Draw accuracy by severity, a panel per corruption and one of their mean, a line per model.
 
-    models: name -> (corruptions, 1 + 5) in percent: clean, then severities 1 to 5; NaN if unknown.
+    models: name -> (corruptions, 1 + n) in percent: clean, then severities 1 to n; NaN if unknown.
     """
     many = len(models) > _MANY
     titles = [name.replace("_", " ") for name in corruptions]
@@ -88,6 +97,7 @@ def severity_figure(
         rows, columns, figsize=(PAGE_WIDTH, height), sharex=True, sharey=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
+    severities = range(1, next(iter(models.values())).shape[1])
     clean = any(np.isfinite(values[:, 0]).any() for values in models.values())
     for number, axes in enumerate(grid.flat):
         if number >= len(titles):
@@ -95,7 +105,7 @@ def severity_figure(
             continue
         for model, values in enumerate(models.values()):
             _draw(axes, model, _of_panel(values, number), many)
-        _dress(axes, titles[number], clean, lowest=number + columns >= len(titles))
+        _dress(axes, titles[number], severities, clean, number + columns >= len(titles))
     for axes in grid[:, 0]:
         axes.set_ylabel("top-1 acc. (%)", fontsize=_FONT)
     highest = np.nanmax([1.0, *(np.nanmax(values, initial=0) for values in models.values())])
@@ -130,11 +140,11 @@ def _style(model: int, many: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _dress(axes: Axes, title: str, clean: bool, lowest: bool) -> None:
+def _dress(axes: Axes, title: str, severities: range, clean: bool, lowest: bool) -> None:
     weight = "bold" if title == _MEAN else "normal"
     axes.set_title(title, fontsize=_FONT + 0.5, fontweight=weight, pad=3)
-    axes.set_xticks([0, *SEVERITIES] if clean else SEVERITIES)
-    axes.set_xlim(-0.2 if clean else 0.8, len(SEVERITIES) + 0.2)
+    axes.set_xticks([0, *severities] if clean else severities)
+    axes.set_xlim(-0.2 if clean else 0.8, len(severities) + 0.2)
     axes.tick_params(labelsize=_FONT, length=2, pad=2, labelbottom=lowest)
     axes.grid(axis="y", color="0.9", linewidth=0.5)
     axes.set_axisbelow(True)
@@ -201,6 +211,6 @@ def _top(cells: np.ndarray) -> float:
 def _severities(models: dict[str, np.ndarray]) -> str:
     """Return what the cells show."""
     there = [np.isfinite(values[:, 1:]).any(axis=0) for values in models.values()]
-    shown = [str(s) for s, known in zip(SEVERITIES, np.any(there, axis=0), strict=True) if known]
+    shown = [str(s) for s, known in enumerate(np.any(there, axis=0), start=1) if known]
     plural = "severities" if len(shown) > 1 else "severity"
     return f"top-1 accuracy (%)\nmean over {plural} {', '.join(shown)}"

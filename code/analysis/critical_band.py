@@ -4,7 +4,7 @@ Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape
 adversarial robustness", NeurIPS 2023, in the form of Gavrikov & Keuper, CVPR 2024. Per octave band,
 the threshold is a step j of noise: 0 for SD 0.16 … 3 for 0.02, 4 for no noise at all; the first at
 which the model still recognises enough. So a large threshold is a high sensitivity, and the channel
-is the Gaussian over the bands that fits the seven thresholds.
+is the Gaussian over the bands that fits their thresholds.
 
 Four readings, by the suffix of their keys: "enough" is half of the images, or ("_norm") half of
 those that are right without noise; and thresholds are whole steps as in the study, or
@@ -12,37 +12,52 @@ those that are right without noise; and thresholds are whole steps as in the stu
 Compare models within a reading, never across readings.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import nan
 
 import numpy as np
 
-from analysis.channel import NO_NOISE, Channel, fit_channel
+from analysis.channel import Channel, fit_channel
 from scoring.bootstrap import bootstrapped, resampled_accuracies
 from scoring.metric import Metric
-from stimuli.critical_band import BANDS, CONDITIONS, DEVIATIONS, WITHOUT_NOISE, condition_name
+from stimuli.critical_band import WITHOUT_NOISE
 
 ENOUGH = 0.5  # share of the images that must be right; 50 % of 1000-way top-1 in the study
 REPLICATES = 1000
+_CONDITION = re.compile(r"criticalband/f=(?P<band>-?\d+)/sd=(?P<deviation>[\d.e-]+)")
 # With fewer, whether half of them are right under noise is a matter of three or four images.
 FEWEST_RIGHT = 20
 
 
-def accuracy_matrix(accuracy: Mapping[str, float]) -> np.ndarray:
-    """Return accuracies by condition as a matrix (5, 7): SD 0, 0.02, 0.04, 0.08, 0.16 by band.
+def noise_grid(conditions: Iterable[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the bands and the deviations of the noise in these conditions, both in rising order.
 
-    The accuracy without noise is repeated over the bands. Raises KeyError if one is missing.
+    Deviations are as they are written; that of the images without noise is not among them.
     """
-    rows = [[accuracy[WITHOUT_NOISE]] * len(BANDS)]
-    rows += [[accuracy[condition_name(f, deviation)] for f in BANDS] for deviation in DEVIATIONS]
+    found = [match for name in conditions if (match := _CONDITION.fullmatch(name))]
+    noisy = [match for match in found if float(match["deviation"]) > 0]
+    bands = sorted({int(match["band"]) for match in noisy})
+    return tuple(bands), tuple(sorted({match["deviation"] for match in noisy}, key=float))
+
+
+def accuracy_matrix(accuracy: Mapping[str, float]) -> np.ndarray:
+    """Return accuracies by condition as a matrix (1 + deviations, bands), from no noise upwards.
+
+    The study's is (5, 7): SD 0, 0.02, 0.04, 0.08, 0.16 by band 0 … 6. The accuracy without noise is
+    repeated over the bands. Raises KeyError if one is missing.
+    """
+    bands, deviations = noise_grid(accuracy)
+    rows = [[accuracy[WITHOUT_NOISE]] * len(bands)]
+    rows += [[accuracy[f"criticalband/f={f}/sd={sd}"] for f in bands] for sd in deviations]
     return np.array(rows)
 
 
 def nothing_passes(matrix: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     """Return whether even without noise the accuracy is not above `level`: thresholds say nothing.
 
-    matrix: (…, 5, 7); level in the same units, a number or (…).
+    matrix: (…, 1 + deviations, bands); level in the same units, a number or (…).
     """
     return ~(matrix[..., 0, 0] > level)
 
@@ -50,20 +65,20 @@ def nothing_passes(matrix: np.ndarray, level: float | np.ndarray) -> np.ndarray:
 def integer_thresholds(matrix: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     """Return per band the first step, from the strongest noise on, at which accuracy > level.
 
-    matrix: (…, 5, 7) as accuracy_matrix gives it; level in the same units, a number or (…).
-    Returns (…, 7) whole numbers in 0 … 4. 4 is both "only without noise" and "not even then":
-    nothing_passes tells them apart.
+    matrix: (…, 1 + deviations, bands) as accuracy_matrix gives it; level in the same units, a
+    number or (…). Returns (…, bands) whole numbers in 0 … n for n deviations. n is both "only
+    without noise" and "not even then": nothing_passes tells them apart.
     """
     passes = matrix[..., ::-1, :] > np.asarray(level)[..., None, None]
-    return np.where(passes.any(axis=-2), passes.argmax(axis=-2), NO_NOISE)
+    return np.where(passes.any(axis=-2), passes.argmax(axis=-2), matrix.shape[-2] - 1)
 
 
 def interpolated_thresholds(matrix: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     """Return per band the step at which accuracy crosses `level`, linear between steps.
 
-    Arguments and shapes as for integer_thresholds; (…, 7) numbers in [0, 4]. Steps are octaves of
-    noise SD, and no noise stands at step 4, where SD 0.01 would be. 0 where even the strongest
-    noise leaves the accuracy above the level; 4 where nothing passes.
+    Arguments and shapes as for integer_thresholds; (…, bands) numbers in [0, n]. Steps are octaves
+    of noise SD, and no noise stands at step n (the study's 4, where SD 0.01 would be). 0 where even
+    the strongest noise leaves the accuracy above the level; n where nothing passes.
     """
     step = integer_thresholds(matrix, level)
     level = np.asarray(level)[..., None]
@@ -92,8 +107,9 @@ def channels(
         suffix: _spoiled(bool(nothing_passes(matrix, level)), right, float(level), chance)
         for suffix, level in _levels(matrix).items()
     }
+    bands, deviations = noise_grid(conditions)
     return {
-        suffix: fit_channel(thresholds, spoiled[suffix])
+        suffix: fit_channel(thresholds, spoiled[suffix], bands, len(deviations))
         for suffix, thresholds in _thresholds(matrix).items()
     }
 
@@ -122,20 +138,19 @@ def channel_metrics(
     with the readings' suffixes. 95 % percentile bootstrap over images. A degenerate fit has no
     value: its note says why, and what the formula gives. Arguments as for `channels`.
     """
-    column = {name: number for number, name in enumerate(conditions)}
-    correct = correct[:, [column[name] for name in CONDITIONS]]
     accuracies = resampled_accuracies(correct, replicates)
-    numbers = accuracy_matrix({name: number for number, name in enumerate(CONDITIONS)})
+    numbers = accuracy_matrix({name: number for number, name in enumerate(conditions)})
     resampled = _thresholds(accuracies[:, numbers])
+    bands, _ = noise_grid(conditions)
     metrics = {}
-    for suffix, channel in channels(CONDITIONS, correct, chance).items():
-        for name, metric in _parameters(channel, resampled[suffix], len(correct)).items():
+    for suffix, channel in channels(conditions, correct, chance).items():
+        for name, metric in _parameters(channel, resampled[suffix], bands, len(correct)).items():
             metrics[f"{prefix}/{name}{suffix}"] = metric
     return metrics
 
 
 def _levels(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the accuracy that is enough under each reading, (…) for a matrix (…, 5, 7)."""
+    """Return the accuracy that is enough under each reading, (…) for a matrix of accuracies."""
     normalised = ENOUGH * matrix[..., 0, 0]
     raw = np.full_like(normalised, ENOUGH)
     return {
@@ -147,7 +162,7 @@ def _levels(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _thresholds(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the thresholds (…, 7) under each reading of a matrix (…, 5, 7) of shares."""
+    """Return the thresholds (…, bands) under each reading of a matrix of shares."""
     return {
         suffix: (
             interpolated_thresholds(matrix, level)
@@ -158,8 +173,10 @@ def _thresholds(matrix: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _parameters(channel: Channel, resampled: np.ndarray, n: int) -> dict[str, Metric]:
-    """Return the metrics of one channel, from the thresholds (R, 7) of resampled images."""
+def _parameters(
+    channel: Channel, resampled: np.ndarray, bands: tuple[int, ...], n: int
+) -> dict[str, Metric]:
+    """Return the metrics of one channel, from the thresholds (R, bands) of resampled images."""
     reasons = "; ".join(channel.degenerate)
     unknown = "the thresholds are equal, or the fit did not converge"
     metrics = {
@@ -174,7 +191,7 @@ def _parameters(channel: Channel, resampled: np.ndarray, n: int) -> dict[str, Me
         return metrics
     # Whole steps make the same few vectors again and again: each is fitted once.
     vectors, which = np.unique(resampled, axis=0, return_inverse=True)
-    fits = [fit_channel(vector) for vector in vectors]
+    fits = [fit_channel(vector, "", bands, channel.steps) for vector in vectors]
     for name, value in values.items():
         fitted = [nan if fit.degenerate else _measures(fit)[name] for fit in fits]
         metric = bootstrapped(value, np.array(fitted)[which.ravel()], n, "the fit is degenerate")

@@ -21,10 +21,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import LinearLocator
 
-from analysis.channel import LOWEST_CENTRE, NO_NOISE, Channel
-from analysis.critical_band import accuracy_matrix, channels
+from analysis.channel import LOWEST_CENTRE, Channel
+from analysis.critical_band import accuracy_matrix, channels, noise_grid
 from analysis.drawing import COLUMN_WIDTH, PAGE_WIDTH, letter_width, save, wrapped
-from stimuli.critical_band import BANDS, DEVIATIONS
 
 _COLOURS = matplotlib.colormaps["cividis"].with_extremes(bad="0.85")
 _CHANNEL: dict[str, Any] = {"color": "#d55e00", "linewidth": 1.2}
@@ -44,12 +43,15 @@ _LINE = 1.25 * _FONT / 72
 class ChannelPicture:
     """What is drawn of one model.
 
-    accuracy: (5, 7) in percent, rows by SD of the noise 0, 0.02, 0.04, 0.08, 0.16, columns by
-    band; NaN where it is unknown. channel: what was fitted to the thresholds, if anything.
+    accuracy: (1 + deviations, bands) in percent, the first row without noise; NaN where it is
+    unknown. channel: what was fitted to the thresholds, if anything. bands: octaves. deviations: SD
+    of the noise, as they are written.
     """
 
     accuracy: np.ndarray
     channel: Channel | None
+    bands: tuple[int, ...] = tuple(range(7))
+    deviations: tuple[str, ...] = ("0.02", "0.04", "0.08", "0.16")
 
 
 def channel_picture(
@@ -61,7 +63,7 @@ def channel_picture(
     """
     accuracy = dict(zip(conditions, 100 * correct.mean(axis=0), strict=True))
     channel = channels(conditions, correct, chance)["_norm_interpolated"]
-    return ChannelPicture(accuracy_matrix(accuracy), channel)
+    return ChannelPicture(accuracy_matrix(accuracy), channel, *noise_grid(conditions))
 
 
 def critical_band_figure(models: dict[str, ChannelPicture], paths: list[Path]) -> None:
@@ -82,7 +84,7 @@ def critical_band_figure(models: dict[str, ChannelPicture], paths: list[Path]) -
             (left / page, bottom / height, width / page, _MAP / height), title=title
         )
         _draw(axes, picture, scale)
-        _dress(axes, first=column == 0, last=number + columns >= len(models))
+        _dress(axes, picture, first=column == 0, last=number + columns >= len(models))
     _head(figure, scale)
     save(figure, paths)
 
@@ -123,16 +125,16 @@ def _summary(channel: Channel | None) -> str:
 
 
 def _draw(axes: Axes, picture: ChannelPicture, scale: Normalize) -> None:
-    """Draw one model; rows are 0 (no noise) … 4 (SD 0.16) upwards."""
+    """Draw one model; rows are 0 (no noise) … n (the strongest noise) upwards."""
     axes.imshow(picture.accuracy, norm=scale, cmap=_COLOURS, origin="lower", aspect="auto")
     axes.axhline(0.5, color="white", linewidth=1.5)  # no noise is not a strength of noise
-    thresholds = np.full(len(BANDS), nan)
+    thresholds = np.full(len(picture.bands), nan)
     if picture.channel is not None:
-        # Threshold step j is the row 4 - j.
-        thresholds = NO_NOISE - np.array(picture.channel.thresholds)
-        axes.plot(BANDS, thresholds, **_THRESHOLD, zorder=5)
+        # Threshold step j is the row n - j.
+        thresholds = len(picture.deviations) - np.array(picture.channel.thresholds)
+        axes.plot(range(len(thresholds)), thresholds, **_THRESHOLD, zorder=5)
         if not picture.channel.degenerate:
-            _draw_channel(axes, picture.channel)
+            _draw_channel(axes, picture.channel, picture.bands)
     for (row, band), value in np.ndenumerate(picture.accuracy):
         cell = _COLOURS(scale(value))
         # In the lower half of the cell, or where a threshold is there, in the upper half.
@@ -144,11 +146,14 @@ def _draw(axes: Axes, picture: ChannelPicture, scale: Normalize) -> None:
         )  # fmt: skip
 
 
-def _draw_channel(axes: Axes, channel: Channel) -> None:
-    octaves = np.linspace(BANDS[0] - 0.5, BANDS[-1] + 0.5, 200)
+def _draw_channel(axes: Axes, channel: Channel, bands: tuple[int, ...]) -> None:
+    columns = np.linspace(-0.5, len(bands) - 0.5, 200)
+    # Half an octave beyond the first and the last band; between bands as far apart as they are.
+    ends = (bands[0] - 0.5, *bands, bands[-1] + 0.5)
+    octaves = np.interp(columns, (-0.5, *range(len(bands)), len(bands) - 0.5), ends)
     steps = channel.amplitude * np.exp(-((octaves - channel.mu) ** 2) / (2 * channel.sigma**2))
     rim = [Stroke(linewidth=2.2, foreground="white"), Normal()]
-    axes.plot(octaves, NO_NOISE - steps, **_CHANNEL, path_effects=rim, zorder=3)
+    axes.plot(columns, channel.steps - steps, **_CHANNEL, path_effects=rim, zorder=3)
 
 
 def _contrasting(colour: tuple[float, ...]) -> str:
@@ -158,13 +163,15 @@ def _contrasting(colour: tuple[float, ...]) -> str:
     return "black" if luminance > 0.179 else "white"
 
 
-def _dress(axes: Axes, first: bool, last: bool) -> None:
+def _dress(axes: Axes, picture: ChannelPicture, first: bool, last: bool) -> None:
     """Set the ticks; first: of its row; last: of its column."""
     axes.title.set(fontsize=_FONT - 0.5, linespacing=1.15, parse_math=False)
-    axes.set_xticks(BANDS, [f"{LOWEST_CENTRE * 2**f:g}" for f in BANDS])
-    axes.set_yticks(range(NO_NOISE + 1), ["no noise", *(f"SD {sd}" for sd in DEVIATIONS)])
+    rows = ["no noise", *(f"SD {sd}" for sd in picture.deviations)]
+    centres = [f"{LOWEST_CENTRE * 2.0**f:g}" for f in picture.bands]
+    axes.set_xticks(range(len(centres)), centres)
+    axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(labelsize=_FONT - 1, length=2, pad=1.5, labelleft=first)
-    axes.set(xlim=(BANDS[0] - 0.5, BANDS[-1] + 0.5), ylim=(-0.5, NO_NOISE + 0.5))
+    axes.set(xlim=(-0.5, len(centres) - 0.5), ylim=(-0.5, len(rows) - 0.5))
     if last:
         axes.set_xlabel("centre of the noise (cycles/image)", fontsize=_FONT - 0.5, labelpad=2)
 

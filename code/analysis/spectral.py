@@ -6,55 +6,69 @@ at cutoff c, relative to the accuracy without a filter (they may exceed 1). LPP 
 means over the cutoffs up to a half; spectral bias = HPP / (LPP + HPP).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from scoring.bootstrap import bootstrapped, resampled_accuracies
 from scoring.metric import Metric
-from stimuli.spectral import CLEAN, CONDITIONS, CUTOFFS
+from stimuli.batch import CLEAN
+from stimuli.spectral import HIGHPASS, LOWPASS
 
 PREFIX = "metric/bandpass"
 MEAN_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5)  # of LPP and HPP
+_BANDS = {"LFC": LOWPASS, "HFC": HIGHPASS}
 _BIAS = f"{PREFIX}/spectral-bias"
 
 
-def spectral_measures(accuracy: Mapping[str, float | np.ndarray]) -> dict[str, np.ndarray]:
+def spectral_measures(
+    accuracy: Mapping[str, float | np.ndarray], mean_cutoffs: Sequence[float] = MEAN_CUTOFFS
+) -> dict[str, np.ndarray]:
     """Return LFC/<c>, HFC/<c>, LPP, HPP and spectral-bias, each named metric/bandpass/….
 
-    accuracy: by condition of stimuli.spectral, in any one unit; numbers or equally shaped arrays
-    (of replicates), whose shape the measures have too. NaN where no image is right without a
-    filter, and for the bias also where none is right under any of its filters. Raises KeyError
-    when a condition is missing.
+    accuracy: under `clean`, lowpass/<c> and highpass/<c>, in any one unit; numbers or equally
+    shaped arrays (of replicates), whose shape the measures have too. mean_cutoffs: those that LPP
+    and HPP are the means over; they, and the bias, are left out where the accuracy at one of them
+    is unknown. NaN where no image is right without a filter, and for the bias also where none is
+    right under any of its filters. Raises KeyError without `clean`.
     """
     clean = np.asarray(accuracy[CLEAN], dtype=float)
-    measures = {}
-    for short, band in (("LFC", "lowpass"), ("HFC", "highpass")):
-        for cutoff in CUTOFFS:
-            measures[f"{PREFIX}/{short}/{cutoff}"] = _ratio(accuracy[f"{band}/{cutoff}"], clean)
-    low, high = (
-        np.mean([measures[f"{PREFIX}/{short}/{cutoff}"] for cutoff in MEAN_CUTOFFS], axis=0)
-        for short in ("LFC", "HFC")
-    )
-    return measures | {
-        f"{PREFIX}/LPP": low,
-        f"{PREFIX}/HPP": high,
-        _BIAS: _ratio(high, low + high),
+    measures = {
+        f"{PREFIX}/{short}/{condition.removeprefix(f'{band}/')}": _ratio(accuracy[condition], clean)
+        for short, band in _BANDS.items()
+        for condition in accuracy
+        if condition.startswith(f"{band}/")
     }
+    parts = [[f"{PREFIX}/{short}/{cutoff}" for cutoff in mean_cutoffs] for short in _BANDS]
+    for name, keys in zip(("LPP", "HPP"), parts, strict=True):
+        if set(keys) <= set(measures):
+            measures[f"{PREFIX}/{name}"] = np.mean([measures[key] for key in keys], axis=0)
+    low, high = measures.get(f"{PREFIX}/LPP"), measures.get(f"{PREFIX}/HPP")
+    if low is not None and high is not None:
+        measures[_BIAS] = _ratio(high, low + high)
+    return measures
 
 
-def spectral_metrics(conditions: tuple[str, ...], correct: np.ndarray) -> dict[str, Metric]:
+def spectral_metrics(
+    conditions: tuple[str, ...], correct: np.ndarray, mean_cutoffs: Sequence[float] = MEAN_CUTOFFS
+) -> dict[str, Metric]:
     """Return the spectral measures with 95 % percentile bootstrap intervals over images.
 
     conditions: the names of the columns of `correct` (N, C), bool: which images are right under
-    which condition. Raises KeyError when a condition is missing, ValueError when there is no image.
+    which condition. LPP, HPP and the bias are undefined where one of mean_cutoffs is not among
+    them. Raises KeyError without `clean`, ValueError when there is no image.
     """
-    column = {name: number for number, name in enumerate(conditions)}
-    correct = correct[:, [column[name] for name in CONDITIONS]]
     resampled = resampled_accuracies(correct)
-    measured = spectral_measures(dict(zip(CONDITIONS, correct.mean(axis=0), strict=True)))
-    replicates = spectral_measures(dict(zip(CONDITIONS, resampled.T, strict=True)))
-    return {
+    accuracies = correct.mean(axis=0)
+    measured = spectral_measures(dict(zip(conditions, accuracies, strict=True)), mean_cutoffs)
+    replicates = spectral_measures(dict(zip(conditions, resampled.T, strict=True)), mean_cutoffs)
+    note = f"it needs low-pass and high-pass at {', '.join(map(str, mean_cutoffs))}"
+    metrics = {
+        name: Metric(None, n=len(correct), note=f"{note}, which this run did not measure")
+        for name in (f"{PREFIX}/LPP", f"{PREFIX}/HPP", _BIAS)
+        if name not in measured
+    }
+    return metrics | {
         name: bootstrapped(float(value), replicates[name], len(correct), _undefined(name))
         for name, value in measured.items()
     }

@@ -14,7 +14,8 @@ from analysis.drawing import PAGE_WIDTH, colour, line_style, marker, save
 from analysis.legend import legend_below, legend_height
 from analysis.spectral import MEAN_CUTOFFS, PREFIX
 from scoring.metric import Metric
-from stimuli.spectral import CLEAN, CUTOFFS, HIGHPASS, LOWPASS
+from stimuli.batch import CLEAN
+from stimuli.spectral import HIGHPASS, LOWPASS
 
 _BIAS = f"{PREFIX}/spectral-bias"
 _PANELS = {
@@ -32,19 +33,28 @@ def spectral_figure(models: dict[str, dict[str, Metric]], paths: list[Path]) -> 
     and metric/bandpass/spectral-bias where it is known. What has no value is not drawn.
     """
     many = len(models) > _MANY
+    cutoffs = _cutoffs(models)
     biased = any(_bias(metrics) is not None for metrics in models.values())
     labels = [_label(name, models[name]) for name in models]
     height = (3.6 if many else 2.8) + legend_height(labels)
     figure, panels = plt.subplots(
         1, 2, figsize=(PAGE_WIDTH, height), sharey=True, layout="constrained"
     )
-    for axes, (title, conditions) in zip(panels, _PANELS.items(), strict=True):
+    for axes, (title, band) in zip(panels, _PANELS.items(), strict=True):
         for number, metrics in enumerate(models.values()):
-            _draw(axes, number, metrics, conditions, many)
-        _dress(axes, title, biased)
+            _draw(axes, number, metrics, [f"{band}/{cutoff}" for cutoff in cutoffs], many)
+        _dress(axes, title, cutoffs, biased)
     panels[0].set_ylabel("top-1 accuracy (%)", fontsize=_FONT + 1)
     _add_legend(figure, labels, biased, many)
     save(figure, paths)
+
+
+def _cutoffs(models: dict[str, dict[str, Metric]]) -> list[str]:
+    """Return the cutoffs that some model was shown, as they are written, in rising order."""
+    prefixes = tuple(f"top1_acc/{band}/" for band in _PANELS.values())
+    shown = {key.rpartition("/")[2] for metrics in models.values() for key in metrics
+             if key.startswith(prefixes)}  # fmt: skip
+    return sorted(shown, key=float)
 
 
 def _bias(metrics: dict[str, Metric]) -> float | None:
@@ -58,18 +68,20 @@ def _label(name: str, metrics: dict[str, Metric]) -> str:
 
 
 def _draw(
-    axes: Axes, number: int, metrics: dict[str, Metric], conditions: tuple[str, ...], many: bool
+    axes: Axes, number: int, metrics: dict[str, Metric], conditions: list[str], many: bool
 ) -> None:
     """Draw one model: line, clean accuracy and, of few models, the band of 95 % intervals."""
-    points = [metrics[f"top1_acc/{condition}"] for condition in conditions]
+    unknown = Metric(None)
+    points = [metrics.get(f"top1_acc/{condition}", unknown) for condition in conditions]
+    cutoffs = [float(condition.rpartition("/")[2]) for condition in conditions]
     value, low, high = (
         np.array([nan if x is None else x for x in column])
         for column in zip(*((p.value, p.low, p.high) for p in points), strict=True)
     )
     paint = colour(number)
     if not many:  # so many bands, one over the other, would hide the lines
-        axes.fill_between(CUTOFFS, low, high, color=paint, alpha=0.2, linewidth=0)
-    axes.plot(CUTOFFS, value, clip_on=False, **_style(number, many))  # markers at 0 in full
+        axes.fill_between(cutoffs, low, high, color=paint, alpha=0.2, linewidth=0)
+    axes.plot(cutoffs, value, clip_on=False, **_style(number, many))  # markers at 0 in full
     clean = metrics[f"top1_acc/{CLEAN}"].value
     if clean is not None:
         axes.axhline(clean, color=paint, linewidth=0.3 if many else 0.6, linestyle="--", zorder=1)
@@ -83,11 +95,11 @@ def _style(number: int, many: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _dress(axes: Axes, title: str, biased: bool) -> None:
+def _dress(axes: Axes, title: str, cutoffs: list[str], biased: bool) -> None:
     if biased:
         axes.axvspan(MEAN_CUTOFFS[0], MEAN_CUTOFFS[-1], color="0.95", zorder=0)
     axes.set_title(title, fontsize=_FONT + 1)
-    axes.set_xticks(CUTOFFS, [str(cutoff) for cutoff in CUTOFFS])
+    axes.set_xticks([float(cutoff) for cutoff in cutoffs], cutoffs)
     axes.set_xlabel("cutoff: share of the frequency range that is kept", fontsize=_FONT + 1)
     axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=_FONT)

@@ -5,6 +5,7 @@ Everything is placed by the pixel: in a PNG file, each pixel of a picture is one
 structure, which is what these stimuli are about. On paper, the figure fills both columns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from matplotlib.figure import Figure
 from analysis.channel import LOWEST_CENTRE
 from analysis.drawing import DPI, PAGE_WIDTH, save
 from images.corruption_folders import corruption_condition
-from stimuli.critical_band import BANDS, DEVIATIONS, WITHOUT_NOISE, condition_name
-from stimuli.spectral import CLEAN, CUTOFFS, HIGHPASS, LOWPASS
+from stimuli.batch import CLEAN
+from stimuli.critical_band import WITHOUT_NOISE, condition_name
+from stimuli.spectral import HIGHPASS, LOWPASS
 
 _SIDE = 224  # pixels; pictures much smaller than this are enlarged
 _GAP = 10  # pixels between pictures
@@ -42,26 +44,26 @@ class Layout:
     inner_labels: tuple[tuple[int, int, str], ...] = ()
 
 
-def spectral_layout() -> Layout:
+def spectral_layout(cutoffs: Sequence[float]) -> Layout:
     """Return two rows, low-pass above high-pass, by cutoff."""
     return Layout(
         original=CLEAN,
         original_label="unfiltered",
-        grid=(LOWPASS, HIGHPASS),
+        grid=tuple(tuple(f"{band}/{c}" for c in cutoffs) for band in (LOWPASS, HIGHPASS)),
         row_labels=("low-pass", "high-pass"),
-        column_labels=tuple(str(cutoff) for cutoff in CUTOFFS),
+        column_labels=tuple(str(cutoff) for cutoff in cutoffs),
         columns="cutoff: share of the frequency range that is kept",
     )
 
 
-def critical_band_layout() -> Layout:
+def critical_band_layout(bands: Sequence[int], deviations: Sequence[float]) -> Layout:
     """Return a row per SD of the noise, from the weakest, and a column per band."""
     return Layout(
         original=WITHOUT_NOISE,
         original_label="no noise",
-        grid=tuple(tuple(condition_name(f, sd) for f in BANDS) for sd in DEVIATIONS),
-        row_labels=tuple(f"SD {sd}" for sd in DEVIATIONS),
-        column_labels=tuple(f"{LOWEST_CENTRE * 2**f:g}" for f in BANDS),
+        grid=tuple(tuple(condition_name(f, sd) for f in bands) for sd in deviations),
+        row_labels=tuple(f"SD {sd}" for sd in deviations),
+        column_labels=tuple(f"{LOWEST_CENTRE * 2.0**f:g}" for f in bands),
         columns="centre frequency of the noise (cycles/image)",
     )
 

@@ -41,6 +41,12 @@ def storage_error(error: OSError, path: object, option: str = "--results") -> Us
     return UserError(f"cannot write {path}: {reason}; choose another folder with {option}")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether the device, or the machine, had no memory left."""
+    marks = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(mark in str(error) for mark in marks)
+
+
 def reason_of(error: BaseException) -> str:
     """Return an error's own words in one line, without error numbers; its kind if it says nothing.
 

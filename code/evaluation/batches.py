@@ -14,7 +14,7 @@ from evaluation.rows import condition_of
 from images.image_set import ImageSet
 from images.loading import decoded_batches
 from images.preprocessing import Preprocessing
-from stimuli.batch import Batch, Stimuli
+from stimuli.batch import Batch, Columns, Stimuli
 
 Example = dict[str, np.ndarray]  # by condition, one image as (H, W, 3) float32 in [0, 1]
 
@@ -33,10 +33,16 @@ def as_batch(
     return Batch(on_device.float() / 255, names, labels, seed)
 
 
-def check_stimuli(stimuli: Stimuli, view: Preprocessing, device: torch.device) -> None:
-    """Begin with a grey image, so that stimuli refuse what they cannot be made from at once."""
+@torch.no_grad()
+def check_stimuli(stimuli: Stimuli, view: Preprocessing, device: torch.device) -> Columns:
+    """Return the columns that stimuli come with, as the first one made from a grey image has them.
+
+    So stimuli that cannot be made from images of this size say so at once.
+    """
     grey = torch.full((1, 3, view.crop, view.crop), 0.5, device=device)
-    next(iter(stimuli(Batch(grey, ("grey",), torch.zeros(1, dtype=torch.int64), 0))))
+    label = torch.zeros(1, dtype=torch.int64, device=device)
+    _, _, *columns = next(iter(stimuli(Batch(grey, ("grey",), label, 0))))
+    return columns[0] if columns else {}
 
 
 def example_of(

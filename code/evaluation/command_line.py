@@ -3,12 +3,14 @@
 import argparse
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from basics import guard
-from basics.errors import UserError
+from basics.errors import UserError, is_out_of_memory
 from evaluation.tracking import MODES
 from model_zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
@@ -130,16 +132,61 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """Return the parsed arguments; `-` and `_` inside the name of a flag are the same."""
+def parse_args(
+    description: str | None,
+    argv: list[str] | None,
+    *flags: Callable[[argparse._ArgumentGroup], None],
+) -> argparse.Namespace:
+    """Return the arguments of a script: its own flags, and those that every script has.
+
+    description: the script's docstring. argv: None for the process's own. flags: functions that add
+    flags to a group. `-` and `_` inside the name of a flag are the same.
+    """
+    own = parser(description)
+    group = own.add_argument_group("data and protocol")
+    for add_flags in flags:
+        add_flags(group)
     words = sys.argv[1:] if argv is None else argv
-    arguments = parser.parse_args([underscored(word) for word in words])
+    arguments = own.parse_args([underscored(word) for word in words])
     if not arguments.model and not arguments.save_stimuli:
-        parser.error("say which models to measure: --model NAME [NAME …]")
+        own.error("say which models to evaluate: --model NAME [NAME …]")
     if arguments.save_stimuli and not arguments.limit:
-        parser.error("--save_stimuli writes a file per image and condition: say of how many images "
-                     "with --limit N")  # fmt: skip
+        own.error("--save_stimuli writes a file per image and condition: say of how many images "
+                  "with --limit N")  # fmt: skip
     return arguments
+
+
+def options(**given: Any) -> argparse.Namespace:
+    """Return what a script without flags would be given, changed by keyword.
+
+    For notebooks: options(model=["tv_resnet50"], limit=100, results=Path("mine")).
+    """
+    found = parser(None).parse_args([])
+    vars(found).update(given)
+    found.results = Path(found.results)
+    return found
+
+
+def with_options(args: argparse.Namespace, **changes: Any) -> argparse.Namespace:
+    """Return a copy of the arguments with some of them changed."""
+    return argparse.Namespace(**{**vars(args), **changes})
+
+
+def script(main: Callable[[list[str] | None], None]) -> Callable[[list[str] | None], int]:
+    """Return a script's main function as one that returns an exit code.
+
+    Whatever the user can remedy becomes one sentence and exit code 2 instead of a traceback.
+    """
+
+    @wraps(main)
+    def returning(argv: list[str] | None = None) -> int:
+        def work() -> int:
+            main(argv)
+            return 0
+
+        return guarded(work)
+
+    return returning
 
 
 def underscored(word: str) -> str:
@@ -182,12 +229,14 @@ def best_device(wanted: str | None) -> torch.device:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Return work()'s exit code; whatever a user can mend becomes one sentence and exit code 2."""
+    """Return work()'s exit code; whatever a user can remedy becomes one sentence and exit code 2."""
 
     def within_memory() -> int:
         try:
             return work()
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             first = str(error).splitlines()[0]
             raise UserError(f"{first} Use a smaller --batch_size") from error
 

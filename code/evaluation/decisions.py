@@ -5,13 +5,12 @@ A decision maps (B, classes) logits to columns: `answers` (B, K) int16, best fir
 Ties go to the class that comes first, on every device: sorts are stable.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from basics.errors import UserError
 from images.categories import CATEGORIES, CATEGORY_INDICES
-from images.image_set import RESTRICTED, ImageSet
 from images.imagenet import are_imagenet
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
@@ -19,56 +18,49 @@ RANKS = 5  # answers kept per image
 UNRESTRICTED = tuple(f"unrestricted_{rank}" for rank in range(1, RANKS + 1))
 
 
-def among_all_classes(model_classes: tuple[str, ...], images: ImageSet | None = None) -> Decision:
-    """Return the decision that ranks all of the model's classes and keeps the best five."""
-
-    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        probabilities = _wide(logits).softmax(dim=1)
-        return _ranked(logits.float(), probabilities)
-
-    return decide
+def top5(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the five best of all the model's classes (fewer where it has fewer)."""
+    return _ranked(logits.float(), _wide(logits).softmax(dim=1))
 
 
-def among_own_classes(model_classes: tuple[str, ...], images: ImageSet) -> Decision:
-    """Return the decision among the classes that the data set has, by its note `restricted_to`.
+def top5_among(classes: Sequence[int]) -> Decision:
+    """Return the decision among those of the model's classes whose indices are given.
 
     So ImageNet-A and -R, which have 200 of the 1000 classes, are meant to be scored (Hendrycks et
     al. 2021). Adds `unrestricted_1` to `unrestricted_5`: the best five of all the model's classes,
     -1 where it has fewer.
     """
-    names = images.notes[RESTRICTED]
-    assert isinstance(names, list)
-    own = torch.tensor(sorted(map(model_classes.index, names)))
+    chosen = torch.tensor(sorted(classes))
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
         whole = _ranked(logits.float(), logits)["answers"]
         missing = whole.new_full((len(whole), RANKS - whole.shape[1]), -1)
-        classes = own.to(logits.device)
-        among = logits[:, classes]
+        indices = chosen.to(logits.device)
+        among = logits[:, indices]
         ranked = _ranked(among.float(), _wide(among).softmax(dim=1))
-        ranked["answers"] = classes[ranked["answers"].long()].to(torch.int16)
+        ranked["answers"] = indices[ranked["answers"].long()].to(torch.int16)
         unrestricted = torch.cat([whole, missing], dim=1)
         return ranked | dict(zip(UNRESTRICTED, unrestricted.unbind(dim=1), strict=True))
 
     return decide
 
 
-def among_categories(model_classes: tuple[str, ...], images: ImageSet | None = None) -> Decision:
+def sixteen_way(classes: tuple[str, ...]) -> Decision:
     """Return the decision among 16 entry-level categories (Geirhos et al. 2018).
 
-    For an ImageNet model: the mean probability over the classes of each category, ranked. Adds
-    `answer_max`, the second rule in use (ood-benchmarks): the category of the best of those
-    classes that belong to one. For a model whose classes are the categories themselves, both
-    rules are the identity. Raises UserError for a model of any other classes.
+    classes: those of the model's logits. For an ImageNet model: the mean probability over the
+    classes of each category, ranked. Adds `answer_max`, the second rule in use (ood-benchmarks):
+    the category of the best of those classes that belong to one. For a model whose classes are the
+    categories themselves, both rules are the identity. Raises UserError for a model of any other
+    classes.
     """
-    if not are_imagenet(model_classes):
-        if len(model_classes) != len(CATEGORIES):
+    if not are_imagenet(classes):
+        if len(classes) != len(CATEGORIES):
             raise UserError(
-                f"a model of {len(model_classes)} classes cannot choose among 16 categories: it "
-                "needs ImageNet's 1000 classes, or the 16 categories as its classes"
+                f"a model of {len(classes)} classes cannot choose among 16 categories: it needs "
+                "ImageNet's 1000 classes, or the 16 categories as its classes"
             )
-        whole = among_all_classes(model_classes)
-        return lambda logits: _with_max(whole(logits))
+        return _both_rules
     members = [list(indices) for indices in CATEGORY_INDICES.values()]
     flat = [index for indices in members for index in indices]
     category_of = torch.tensor([k for k, indices in enumerate(members) for _ in indices])
@@ -83,15 +75,13 @@ def among_categories(model_classes: tuple[str, ...], images: ImageSet | None = N
     return decide
 
 
-def among_all_and_categories(
-    model_classes: tuple[str, ...], images: ImageSet | None = None
-) -> Decision:
+def top5_and_category(classes: tuple[str, ...]) -> Decision:
     """Return the decision among all classes that also notes the best of the 16 categories.
 
-    Adds `category`, by mean probability as in `among_categories`; -1 for a model of other classes
-    than ImageNet's.
+    Adds `category`, by mean probability as in `sixteen_way`; -1 for a model of other classes than
+    ImageNet's.
     """
-    known = are_imagenet(model_classes)
+    known = are_imagenet(classes)
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
         probabilities = _wide(logits).softmax(dim=1)
@@ -106,7 +96,7 @@ def among_all_and_categories(
 
 
 def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the categories that `among_categories` answers with."""
+    """Return the names of the categories that `sixteen_way` answers with."""
     return CATEGORIES if are_imagenet(model_classes) else model_classes
 
 
@@ -126,5 +116,7 @@ def _category_means(probabilities: torch.Tensor) -> torch.Tensor:
     return torch.stack([probabilities[:, indices].mean(dim=1) for indices in members], dim=1)
 
 
-def _with_max(answers: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _both_rules(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the five best categories of a model that answers with categories, by both rules."""
+    answers = top5(logits)
     return {**answers, "answer_max": answers["answers"][:, 0]}

@@ -17,7 +17,7 @@ from model_zoo.loading import CheckpointOptions, load_model, split_alias
 
 
 @dataclass(frozen=True)
-class Entrant:
+class LoadedModel:
     """A model that is ready to be evaluated.
 
     name: what results, tables and W&B call it.
@@ -37,7 +37,7 @@ class Entrant:
 
 def load_entrants(
     arguments: argparse.Namespace, settings: Settings, view: Preprocessing | None
-) -> list[Entrant]:
+) -> list[LoadedModel]:
     """Return the models of --model on the device; `view` None takes each one's own preprocessing.
 
     Raises UserError for two models of one name, a model that fails on an image, and models whose
@@ -72,7 +72,7 @@ def load_entrant(
     options: CheckpointOptions,
     settings: Settings,
     view: Preprocessing | None,
-) -> Entrant:
+) -> LoadedModel:
     """Return the model `spec` on the device, under `name`; see load_entrants."""
     model = load_model(spec, options)
     origin = {"spec": spec, **getattr(model, "origin", {})}
@@ -86,7 +86,7 @@ def load_entrant(
             "the model an attribute `native` (images.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
-    return Entrant(name, model, own, _classes(name, model, own, settings), identity, origin)
+    return LoadedModel(name, model, own, _classes(name, model, own, settings), identity, origin)
 
 
 def _portable(spec: str) -> str:

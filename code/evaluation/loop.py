@@ -7,65 +7,53 @@ bounded by one batch under all of its conditions, and by the answers (some bytes
 condition) since the last chunk; never by the data set.
 """
 
+import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from basics.errors import UserError, reason_of
+from basics.errors import UserError, is_out_of_memory, reason_of
 from basics.memory import give_back_freed_memory
 from evaluation.batches import as_batch
 from evaluation.decisions import Decision
 from evaluation.rows import Answers, Columns, as_columns, joined
+from evaluation.runs import Run
 from evaluation.settings import Settings, autocast
 from evaluation.stopwatch import Stopwatch
 from images.image_set import ImageSet
 from images.loading import Decoded, decoded_batches
-from images.preprocessing import Preprocessing
 from model_zoo.normalized import NormalizedModel
-from predictions.store import ResultFolder
 from stimuli.batch import Stimuli, Stimulus
 
 CHUNK_IMAGES = 256  # a chunk is written after so many images,
 CHUNK_SECONDS = 10.0  # or after so long
 
 
-@dataclass
-class Member:
-    """A model that takes part in the pass, and its answers that are not yet on disk."""
-
-    name: str
-    model: nn.Module
-    decide: Decision
-    view: Preprocessing
-    store: ResultFolder
-    stimuli: Stimuli | None = None  # made for this model alone; None: those of the pass
-    rows: list[Columns] = field(default_factory=list)
-
-
-def run(
+def run_pass(
     images: ImageSet,
-    members: list[Member],
-    stimuli: Stimuli,
+    runs: list[Run],
+    stimuli: Stimuli | Mapping[str, Stimuli],
+    decide: Decision,
     settings: Settings,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, int]:
-    """Measure what is missing in each member's store; return counters of the work done.
+    """Measure what is missing in each run's store; return counters of the work done.
 
-    `progress` is called with the number of images that all members have behind them.
+    stimuli: those that all models see, or each model's own by its name.
+    `progress` is called with the number of images that all runs have behind them.
     Raises UserError for an image that cannot be decoded (unless settings.skip_bad_images), a
     model that fails or gives numbers that are not finite, and a disk that is full; what was
     finished before is on disk then.
     """
-    members = [member for member in members if member.store.done < len(images)]
+    runs = [run for run in runs if run.store.done < len(images)]
     counters = {"images_decoded": 0, "stimuli_made": 0, "model_inputs": 0}
-    if not members:
+    if not runs:
         return counters
-    work = _Pass(images, members, stimuli, settings, counters)
+    work = _Pass(images, runs, stimuli, decide, settings, counters)
     progress(work.done)  # before the work, so that its rate counts all of it
     try:
         for done in work.batches():
@@ -77,17 +65,19 @@ def run(
 
 
 class _Pass:
-    """One pass over the images, from the first one that some member lacks."""
+    """One pass over the images, from the first one that some run lacks."""
 
-    def __init__(self, images, members, stimuli, settings, counters) -> None:
+    def __init__(self, images, runs, stimuli, decide, settings, counters) -> None:
         self.images: ImageSet = images
-        self.members: list[Member] = members
-        self.stimuli: Stimuli = stimuli
+        self.runs: list[Run] = runs
+        self.stimuli: Stimuli | Mapping[str, Stimuli] = stimuli
+        self.decide: Decision = decide
         self.settings: Settings = settings
         self.counters: dict[str, int] = counters
-        self.views = tuple(dict.fromkeys(member.view for member in members))
+        self.views = tuple(dict.fromkeys(run.view for run in runs))
         self.watch = Stopwatch(settings.device)
-        self.done = min(member.store.done for member in members)
+        self.most: int | None = None  # files at once, where the device has no memory for a batch
+        self.done = min(run.store.done for run in runs)
         self.info: dict[str, Any] = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
 
@@ -119,20 +109,52 @@ class _Pass:
                 return
             queued = (batch, answers)
 
-    @torch.no_grad()  # not inference_mode: gradient attacks are among the stimuli
     def _answers(self, decoded: Decoded) -> dict[int, Answers]:
-        """Return, for each member that lacks some of the batch, its answers by condition."""
+        """Return, for each run that lacks some of the batch, its answers by condition.
+
+        A batch that does not fit into the device's memory is halved until it does: answers do not
+        depend on batches.
+        """
+        parts = decoded.split(self.most) if self.most else [decoded]
+        return _joined([self._within_memory(part) for part in parts])
+
+    def _within_memory(self, part: Decoded) -> dict[int, Answers]:
+        try:
+            return self._answers_of(part)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            count, device = len(part.indices), self.settings.device
+            if count == 1:
+                raise UserError(
+                    f"the memory of {device} is too small even for one image at a time: use a "
+                    "smaller model, another --device, or fewer models per call"
+                ) from error
+            self.most = -(-count // 2)
+            print(
+                f"the memory of {device} is too small for {count} images at a time: going on with "
+                f"{self.most} (--batch_size {self.most} spares this)",
+                file=sys.stderr,
+                flush=True,
+            )
+        # Behind the except clause, whose error holds on to the tensors that did not fit.
+        if self.settings.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return _joined([self._within_memory(half) for half in part.split(self.most)])
+
+    @torch.no_grad()  # not inference_mode: gradient attacks are among the stimuli
+    def _answers_of(self, decoded: Decoded) -> dict[int, Answers]:
         answers: dict[int, Answers] = {}
         if not len(decoded.indices):
             return answers
-        self.counters["images_decoded"] += len(decoded.indices)
+        made = inputs = 0
         last = int(decoded.indices[-1])
         positions = decoded.indices.repeat_interleave(decoded.frames)
         for view, pixels in zip(self.views, decoded.views, strict=True):
             lacking = [
                 number
-                for number, member in enumerate(self.members)
-                if member.view == view and member.store.done <= last
+                for number, run in enumerate(self.runs)
+                if run.view == view and run.store.done <= last
             ]
             if not lacking:
                 continue
@@ -140,18 +162,23 @@ class _Pass:
             batch = as_batch(self.images, pixels, positions, device, seed)
             for stimuli, numbers in self._by_stimuli(lacking).items():
                 for condition, x, *own in self._timed(stimuli(batch)):
-                    self.counters["stimuli_made"] += len(x)
+                    made += len(x)
                     for number in numbers:
-                        self.counters["model_inputs"] += len(x)
-                        answer = self._decide(self.members[number], x) | (own[0] if own else {})
+                        inputs += len(x)
+                        answer = self._decide(self.runs[number], x) | (own[0] if own else {})
                         answers.setdefault(number, []).append((condition, answer))
+        self.counters["images_decoded"] += len(decoded.indices)
+        self.counters["stimuli_made"] += made
+        self.counters["model_inputs"] += inputs
         return answers
 
     def _by_stimuli(self, numbers: list[int]) -> dict[Stimuli, list[int]]:
-        """Return which members see which stimuli: those of the pass, or ones of their own."""
+        """Return which runs see which stimuli: those of the pass, or ones of their own."""
         groups: dict[Stimuli, list[int]] = {}
         for number in numbers:
-            groups.setdefault(self.members[number].stimuli or self.stimuli, []).append(number)
+            shown = self.stimuli
+            own = shown[self.runs[number].name] if isinstance(shown, Mapping) else shown
+            groups.setdefault(own, []).append(number)
         return groups
 
     def _timed(self, stimuli: Iterator[Stimulus]):
@@ -162,22 +189,20 @@ class _Pass:
                 return
             yield stimulus
 
-    def _decide(self, member: Member, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _decide(self, run: Run, x: torch.Tensor) -> dict[str, torch.Tensor]:
         with self.watch.section("model"):
             try:
                 with autocast(self.settings):
-                    logits = member.model(_own(member.model, x))
-            except torch.OutOfMemoryError as error:
-                raise UserError(
-                    f"the memory of {self.settings.device} is too small for model {member.name} "
-                    f"and {len(x)} images at once: run it again with a smaller --batch_size"
-                ) from error
+                    logits = run.model.model(_own(run.model.model, x))
             except Exception as error:  # the model may be anyone's code
+                if is_out_of_memory(error):
+                    raise
                 raise UserError(
-                    f"model {member.name} failed on images of shape {tuple(x.shape)} with "
-                    f"{type(error).__name__}: {reason_of(error)}; mend the model, or leave it out"
+                    f"model {run.name} failed on images of shape {tuple(x.shape)} with "
+                    f"{type(error).__name__}: {reason_of(error)}; fix the model or drop it from "
+                    "--model"
                 ) from error
-            return member.decide(logits)
+            return self.decide(logits)
 
     def _check(self, decoded: Decoded) -> None:
         """Note what the batch could not deliver, or refuse to go on without it."""
@@ -199,17 +224,17 @@ class _Pass:
         indices, frames = decoded.indices.numpy(), decoded.frames.numpy()
         fetched = []
         for number, by_condition in answers.items():
-            member = self.members[number]
+            run = self.runs[number]
             columns = as_columns(self.images, indices, frames, by_condition)
             if not np.isfinite(columns["confidence"]).all():
                 raise UserError(
-                    f"model {member.name} gave logits that are not finite numbers in precision "
+                    f"model {run.name} gave logits that are not finite numbers in precision "
                     f"{self.settings.precision}: use --precision fp32, or mend the model"
                 )
-            fresh = np.repeat(indices >= member.store.done, len(by_condition))
-            fetched.append((member, {name: values[fresh] for name, values in columns.items()}))
-        for member, columns in fetched:  # all of them or none: a batch is done as a whole
-            member.rows.append(columns)
+            fresh = np.repeat(indices >= run.store.done, len(by_condition))
+            fetched.append((run, {name: values[fresh] for name, values in columns.items()}))
+        for run, columns in fetched:  # all of them or none: a batch is done as a whole
+            run.rows.append(columns)
         self.watch.settle()
         positions = [*indices, *(index for index, _ in decoded.failures)]
         self.done = int(max(positions)) + 1
@@ -221,15 +246,30 @@ class _Pass:
         return self.done
 
     def write_chunks(self) -> None:
-        """Write each member's answers since the last chunk."""
-        info = {**self.info, "seconds": self.watch.take(), "models": len(self.members)}
-        for member in self.members:
-            if self.done > member.store.done:
-                columns = joined(member.rows, member.store.layout.names)
-                member.store.append(self.done, columns, info)
-                member.rows.clear()
+        """Write each run's answers since the last chunk."""
+        info = {**self.info, "seconds": self.watch.take(), "models": len(self.runs)}
+        for run in self.runs:
+            if self.done > run.store.done:
+                columns = joined(run.rows, run.store.layout.names)
+                run.store.append(self.done, columns, info)
+                run.rows.clear()
         self.info = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
+
+
+def _joined(parts: list[dict[int, Answers]]) -> dict[int, Answers]:
+    """Return the answers to the parts of a batch as those to the batch."""
+    if len(parts) == 1:
+        return parts[0]
+    whole: dict[int, Answers] = {}
+    for number in {number: None for part in parts for number in part}:
+        # All parts have the same conditions, in the same order.
+        by_condition = zip(*(part[number] for part in parts if number in part), strict=True)
+        whole[number] = [
+            (pieces[0][0], {key: torch.cat([piece[key] for _, piece in pieces]) for key in pieces[0][1]})
+            for pieces in by_condition
+        ]
+    return whole
 
 
 def _own(model: nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import nn
 
 from basics.errors import UserError
 from evaluation.batches import as_batch
-from evaluation.entrants import Entrant
+from evaluation.entrants import LoadedModel
 from evaluation.imagenet_flags import imagenet_folder
 from evaluation.settings import Settings, autocast
 from images.image_set import ImageSet, class_balanced
@@ -29,7 +29,7 @@ ALLOWED = 0.5
 SURE = 0.001  # a deviation is reported where chance alone would bring it about so rarely
 
 
-def check_top1(entrants: list[Entrant], arguments: argparse.Namespace, settings: Settings) -> None:
+def check_top1(entrants: list[LoadedModel], arguments: argparse.Namespace, settings: Settings) -> None:
     """Say each model's accuracy on --check_top1 clean images, and warn where it is not its own.
 
     Its own is what the zoo's table says for this view; a model that the table has no number for

@@ -7,8 +7,9 @@ from basics.errors import UserError
 from basics.progress import Meter
 from images.crossed import crossed
 from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
-from images.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet
+from images.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet, classes_in
 from images.layouts import check_counts, check_known, some
+from images.preprocessing import READY_224
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -34,40 +35,21 @@ class CorruptionSet:
     levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def condition_parts(condition: str) -> tuple[str, int] | None:
+    """Return the corruption and the severity that a condition names, or None for any other."""
+    name, _, severity = condition.rpartition("_")
+    return (name, int(severity)) if name and severity.isdigit() else None
+
+
 def corruption_condition(corruption: str, severity: int) -> str:
     """Return what predictions and metrics call the condition."""
     return f"{corruption}_{severity}"
 
 
-# The program that makes ImageNet-C-bar (Mintun, Kirillov & Xie, NeurIPS 2021; imagenet_c_bar.csv in
-# their repository) names a severity's folder after its parameter; their archive has 1 to 5.
-_CBAR_LEVELS: dict[str, tuple[str, ...]] = {
-    "blue_noise_sample": ("0.80", "1.60", "2.40", "4.00", "5.60"),
-    "brownish_noise": ("1.00", "2.00", "3.00", "4.00", "5.00"),
-    "caustic_refraction": ("2.35", "3.20", "4.90", "6.60", "9.15"),
-    "checkerboard_cutout": ("2.00", "3.00", "4.00", "5.00", "6.00"),
-    "cocentric_sine_waves": ("3.00", "5.00", "8.00", "9.00", "10.00"),
-    "inverse_sparkles": ("1.00", "2.00", "4.00", "9.00", "10.00"),
-    "perlin_noise": ("4.60", "5.20", "5.80", "7.60", "8.80"),
-    "plasma_noise": ("4.75", "7.00", "8.50", "9.25", "10.00"),
-    "single_frequency_greyscale": ("1.00", "1.50", "2.00", "4.50", "5.00"),
-    "sparkles": ("1.00", "2.00", "3.00", "5.00", "6.00"),
-}
-IMAGENET_CBAR = CorruptionSet(
-    name="ImageNet-C-bar",
-    key="imagenet-cbar",
-    flag="--imagenet_cbar",
-    where="https://dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz, or with: "
-    "python code/download.py imagenet-c-bar",
-    corruptions=tuple(_CBAR_LEVELS),
-    levels=_CBAR_LEVELS,
-)
-
-
 def corruption_folders(
     root: str | Path,
     data: CorruptionSet,
-    classes: tuple[str, ...],
+    classes: tuple[str, ...] | None,
     corruptions: tuple[str, ...],
     severities: tuple[int, ...],
     partial: bool = False,
@@ -78,6 +60,7 @@ def corruption_folders(
     missing, when conditions hold different images (accuracies would not be comparable), and, unless
     `partial`, when they are not all of ImageNet's validation images.
     """
+    classes = classes or classes_in(Path(root))
     base, folders = first_condition(root, data, classes, corruptions, severities, partial)
     _check_same(base.root, base, list(folders.values()))
     return crossed(base, folders)
@@ -114,17 +97,18 @@ def first_condition(
 
 def _places(given: Path, data: CorruptionSet, wanted: tuple[str, ...]) -> dict[str, str]:
     """Return where each corruption's folder is below `given`; raises UserError if none is there."""
-    found = _found(given, data)
+    names = (*data.corruptions, *wanted)  # also corruptions of one's own
+    found = _found(given, data, names)
     if set(found) & set(wanted):
         return {name: found[name] for name in wanted if name in found}
     layout = f"the folders of {data.name} (such as {wanted[0]}/1/<class>/)"
     for above in given.resolve().parents:
-        if _found(above, data):
+        if _found(above, data, names):
             raise UserError(
                 f"{given} is inside {data.name}: give the whole of it, {above}, with {data.flag}"
             )
     for inner in subfolders(given):
-        if _found(given / inner, data):
+        if _found(given / inner, data, names):
             raise UserError(
                 f"{given} does not hold {layout}, but {given / inner} does: give that with "
                 f"{data.flag}"
@@ -135,7 +119,7 @@ def _places(given: Path, data: CorruptionSet, wanted: tuple[str, ...]) -> dict[s
     )
 
 
-def _found(folder: Path, data: CorruptionSet) -> dict[str, str]:
+def _found(folder: Path, data: CorruptionSet, names: tuple[str, ...]) -> dict[str, str]:
     """Return the corruptions' folders in `folder` or in a group's folder in it."""
     try:
         inside = subfolders(folder)
@@ -146,7 +130,7 @@ def _found(folder: Path, data: CorruptionSet) -> dict[str, str]:
         if group in inside:
             found |= {name: f"{group}/{name}" for name in subfolders(folder / group)}
     found |= {name: name for name in inside}
-    return {name: found[name] for name in data.corruptions if name in found}
+    return {name: found[name] for name in names if name in found}
 
 
 def _severity_folder(folder: Path, levels: tuple[str, ...], severity: int) -> str | None:
@@ -178,7 +162,7 @@ def _first(root: Path, folder: str, classes: tuple[str, ...], partial: bool) -> 
     """Return the images of one condition, which all the others must hold."""
     check_known(root / folder, sorted(set(subfolders(root / folder)) - set(classes)))
     files, labels = in_class_folders(root / folder, classes)
-    base = ImageSet(root, tuple(files), tuple(files), labels, classes)
+    base = ImageSet(root, tuple(files), tuple(files), labels, classes, view=READY_224)
     whole = (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (len(files), len(classes))
     check_counts(replace(base, root=root / folder), whole, partial)  # shares the notes
     return base

@@ -12,6 +12,7 @@ import numpy as np
 from basics.errors import UserError
 from images.downloads import data_folder, get, read_catalogue
 from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
+from images.preprocessing import READY_224
 
 IMAGES = 1_280
 _NAME = re.compile(r"(?P<shape>.+?)\d+-(?P<texture>.+?)\d+")
@@ -48,6 +49,7 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
         classes,
         {"texture": np.array(textures, dtype=np.int64)},
         notes if len(files) != IMAGES else {},
+        view=READY_224,
     )
 
 

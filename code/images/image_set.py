@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from basics.errors import UserError
+from images.preprocessing import STUDY, Preprocessing
 
 Reader = Callable[[Path], list[Image.Image]]
 RESTRICTED = "restricted_to"  # the note that lists the classes among which a model is to answer
@@ -33,6 +34,8 @@ class ImageSet:
     conditions: the condition that each file shows; empty where the stimuli make the conditions.
         Two files may be one image (have one name) under two conditions.
     reader: returns the frames of a file that holds several; None for one image per file.
+    frames: how many frames a file holds, as a rule.
+    view: how a file becomes the crop that models see.
     """
 
     root: Path
@@ -44,6 +47,8 @@ class ImageSet:
     notes: dict[str, object] = field(default_factory=dict)
     conditions: Sequence[str] = ()
     reader: Reader | None = None
+    frames: int = 1
+    view: Preprocessing = STUDY
 
     def __len__(self) -> int:
         """Return the number of images."""

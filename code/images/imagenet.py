@@ -48,8 +48,12 @@ def are_imagenet(classes: tuple[str, ...]) -> bool:
     return len(classes) == VAL_CLASSES and classes == imagenet_classes()
 
 
-def imagenet_val(root: str | Path, classes: tuple[str, ...], partial: bool = False) -> ImageSet:
+def imagenet_val(
+    root: str | Path, classes: tuple[str, ...] | None = None, partial: bool = False
+) -> ImageSet:
     """Return ImageNet val, or a data set of the same layout for other `classes`.
+
+    classes: what the models answer with; None: those that the folder names.
 
     `root` is ImageNet's folder or its `val`; inside are `<class>/<image>` folders, or the 50,000
     files of the original archive with the ground truth beside them (see images/flat_val.py).
@@ -57,6 +61,7 @@ def imagenet_val(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
     Raises UserError for any other layout, naming what was found and the right folder.
     """
     given = existing_folder(root, "the ImageNet folder", "--imagenet")
+    classes = classes or classes_in(given)
     folder = given / "val" if (given / "val").is_dir() else given
     present = set(subfolders(folder)) & set(classes)
     if present:

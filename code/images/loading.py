@@ -41,6 +41,18 @@ class Decoded(NamedTuple):
     resized: list[int]
     seconds: float
 
+    def split(self, most: int) -> list["Decoded"]:
+        """Return the decoded images in parts of at most `most` files; what failed is in none."""
+        parts = []
+        ends = self.frames.cumsum(0).tolist()
+        for start in range(0, len(self.indices), most):
+            files = slice(start, start + most)
+            first = ends[start - 1] if start else 0
+            rows = slice(first, ends[min(start + most, len(ends)) - 1])
+            views = [view[rows] for view in self.views]
+            parts.append(Decoded(self.indices[files], self.frames[files], views, [], [], 0.0))
+        return parts or [self]
+
 
 class _Image(NamedTuple):
     """What became of one file: per view, its frames' crops (F, H, W, 3), or why there are none."""

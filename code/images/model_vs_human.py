@@ -17,6 +17,8 @@ from basics.fetch import cache_folder
 from images.categories import CATEGORIES
 from images.cue_conflict import cue_conflict
 from images.image_set import ImageSet, existing_folder, image_files, in_class_folders, subfolders
+from images.imagenet import classes_in
+from images.preprocessing import READY_224
 
 CUE_CONFLICT = "cue-conflict"
 
@@ -141,7 +143,9 @@ def _wrong_folder(folder: Path) -> str:
     return f"{folder} holds none of the 17 data sets ({expected}, …): {_REMEDY}"
 
 
-def model_vs_human(root: Path, classes: tuple[str, ...], names: Iterable[str]) -> ImageSet:
+def model_vs_human(
+    root: Path, classes: tuple[str, ...] | None, names: Iterable[str]
+) -> ImageSet:
     """Return the images of those data sets in `names` that are there, data set after data set.
 
     root: the folder that holds them. classes: those of the models; if there are 16 they are the
@@ -151,6 +155,7 @@ def model_vs_human(root: Path, classes: tuple[str, ...], names: Iterable[str]) -
     of images than published is noted in the result, not refused.
     Raises UserError when folders or names are not of the published layout.
     """
+    classes = classes or classes_in(root)
     classes = classes if len(classes) == len(CATEGORIES) else CATEGORIES
     parts = {name: _data_set(root, name, classes) for name in DATA_SETS
              if name in {*names} and (root / name).is_dir()}  # fmt: skip
@@ -169,6 +174,7 @@ def model_vs_human(root: Path, classes: tuple[str, ...], names: Iterable[str]) -
         {"texture": np.concatenate([part.columns["texture"] for part in parts.values()])},
         {"data_sets": counts, **({"partial": partial} if partial else {})},
         tuple(f"{name}/{shown}" for name, part in parts.items() for shown in part.conditions),
+        view=READY_224,
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from basics.errors import UserError, reason_of
+from images.finding import find_data, look_for
 from images.image_set import ImageSet
 from images.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes
 from images.layouts import check_answerable
@@ -30,6 +31,17 @@ def packaged_real() -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def real_file(given: str | None) -> Path:
+    """Return the file of labels: the flag's, the environment's, the fetched one, or timm's copy.
+
+    Raises UserError when it is given but not there, or nowhere.
+    """
+    found = look_for("imagenet-real", given)
+    if found and found.is_dir():
+        found = found / "real.json"
+    return found or packaged_real() or find_data("imagenet-real")
 
 
 def read_real(path: Path) -> np.ndarray:

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,8 +15,9 @@ from PIL import Image
 from basics.errors import UserError, reason_of
 from images.crossed import crossed
 from images.image_set import ImageSet, existing_folder, image_files, subfolders
-from images.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet
+from images.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet, classes_in
 from images.loading import decode
+from images.preprocessing import READY_224
 from images.video import video_frames, video_library
 
 # The ten that the benchmark's means are over. Its download holds more: harder noise
@@ -64,7 +66,7 @@ def read_frames(path: Path) -> list[Image.Image]:
 
 def imagenet_p(
     root: str | Path,
-    classes: tuple[str, ...],
+    classes: tuple[str, ...] | None,
     perturbations: list[str] | None = None,
     partial: bool = False,
 ) -> ImageSet:
@@ -75,6 +77,7 @@ def imagenet_p(
     that lacks one of the ten, is refused unless `partial`. Raises UserError for any other layout.
     """
     folder = existing_folder(root, "the ImageNet-P folder", "--imagenet_p")
+    classes = classes or classes_in(folder)
     found, missing = perturbations_in(folder, perturbations, partial)
     listed = {name: _listed(folder, place, classes) for name, place in found.items()}
     notes = _checked(folder, listed, missing, classes, partial)
@@ -167,11 +170,10 @@ def _combined(
     root: Path, listed: dict[str, _Perturbed], classes: tuple[str, ...], notes: dict[str, object]
 ) -> ImageSet:
     first = next(iter(listed.values()))
+    shown: dict[str, Any] = {"reader": read_frames, "frames": FRAMES, "view": READY_224}
     names = tuple(_sequence(file) for file in first.files)
     if all(one.files == first.files for one in listed.values()):
-        base = ImageSet(
-            root, first.files, names, first.labels, classes, notes=notes, reader=read_frames
-        )
+        base = ImageSet(root, first.files, names, first.labels, classes, notes=notes, **shown)
         return crossed(base, {name: one.folder for name, one in listed.items()})
     return ImageSet(
         root,
@@ -181,7 +183,7 @@ def _combined(
         classes,
         notes=notes,
         conditions=tuple(name for name, one in listed.items() for _ in one.files),
-        reader=read_frames,
+        **shown,
     )
 
 

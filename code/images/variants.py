@@ -7,7 +7,7 @@ import numpy as np
 
 from basics.errors import UserError
 from images.image_set import RESTRICTED, ImageSet, existing_folder, image_files, subfolders
-from images.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes
+from images.imagenet import VAL_CLASSES, VAL_IMAGES, classes_in, imagenet_classes
 from images.layouts import (
     check_answerable,
     check_counts,
@@ -65,7 +65,7 @@ def _not_a_set(folder: Path, variant: Variant) -> str:
 
 
 def variant_images(
-    root: str | Path, variant: Variant, classes: tuple[str, ...], partial: bool = False
+    root: str | Path, variant: Variant, classes: tuple[str, ...] | None, partial: bool = False
 ) -> ImageSet:
     """Return the images of a data set, for a model of `classes`.
 
@@ -75,6 +75,7 @@ def variant_images(
     `partial`, for other counts than the published ones.
     """
     folder = variant_folder(root, variant)
+    classes = classes or classes_in(folder)
     inside = subfolders(folder)
     class_of = _classes_of_folders(folder, inside, variant)
     if set(classes) == set(inside) and all(map(_NUMBER.fullmatch, inside)):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from basics.errors import UserError
-from images.corruption_folders import SEVERITIES, CorruptionSet, corruption_condition
+from images.corruption_folders import SEVERITIES, CorruptionSet, condition_parts, corruption_condition
 from images.imagenet import are_imagenet
 from predictions.table import Predictions
 from scoring.bootstrap import bootstrapped, resampled_accuracies
@@ -39,6 +39,16 @@ def corruption_means(data: CorruptionSet) -> dict[str, Measure]:
     groups |= {f"top1_acc/{data.key}/{name}": members for name, members in data.subsets.items()}
     groups[f"top1_acc/{data.key}"] = data.corruptions
     return {key: (_conditions(members), _mean) for key, members in groups.items()}
+
+
+def _own_means(data: CorruptionSet, conditions: tuple[str, ...]) -> dict[str, Measure]:
+    """Return the means over the measured severities of corruptions that are not the data set's."""
+    severities: dict[str, list[str]] = {}
+    for condition in conditions:
+        parts = condition_parts(condition)
+        if parts and parts[0] not in data.corruptions:
+            severities.setdefault(parts[0], []).append(condition)
+    return {f"top1_acc/{name}": (tuple(own), _mean) for name, own in severities.items()}
 
 
 def corruption_errors() -> dict[str, Measure]:
@@ -75,15 +85,17 @@ def corruption_metrics(predictions: Predictions, data: CorruptionSet) -> dict[st
     """Return the accuracy under each condition and every measure, in percent, with intervals.
 
     Where some severities or corruptions were not measured, the means that need them have no value,
-    and top1_acc/<key>/measured is the mean over what was. Of ImageNet-C (whose subset "15" has
+    and top1_acc/<key>/measured is the mean over what was. Corruptions that are not the data set's
+    have a mean of their own over the severities measured, and count in no other. Of ImageNet-C (whose subset "15" has
     AlexNet's errors), also the corruption errors. Images that could not be used under some
     condition are left out of all. Raises UserError when none is left.
     """
     conditions, correct = top1_by_condition(_shared(predictions))
     metrics = condition_accuracies(conditions, correct)
-    measures = corruption_means(data)
-    corrupted = tuple(name for name in conditions if name != CLEAN)
-    if not set(_conditions(data.corruptions)) <= set(conditions):
+    measures = corruption_means(data) | _own_means(data, conditions)
+    whole = _conditions(data.corruptions)
+    corrupted = tuple(name for name in conditions if name in whole)
+    if corrupted and len(corrupted) < len(whole):
         measures[f"top1_acc/{data.key}/measured"] = (corrupted, _mean)
     if "15" in data.subsets:
         measures |= corruption_errors()

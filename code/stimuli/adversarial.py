@@ -6,8 +6,10 @@ targeted: ε = 0.06, 10 steps of 2/255 towards a random class; an image whose ta
 is shown as it was.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -62,6 +64,21 @@ def epsilon_of(text: str) -> Epsilon:
     if not 0 < value < float("inf") or (slash and parts[1] <= 0):
         raise ValueError(text)
     return Epsilon("_".join(f"{part:.12g}" for part in parts), value)
+
+
+def in_order(epsilons: Iterable[Epsilon], norm: str) -> tuple[Epsilon, ...]:
+    """Return the ε in rising order; raises UserError for one that is there twice or too large."""
+    ordered = sorted(epsilons, key=lambda epsilon: epsilon.value)
+    for one, other in pairwise(ordered):
+        if math.isclose(one.value, other.value, rel_tol=1e-9):
+            written = one.name.replace("_", "/")
+            raise UserError(f"--eps has {written} twice: leave one of them out")
+    if norm == LINF and ordered[-1].value > 1:
+        raise UserError(
+            f"an ε of {ordered[-1].value:g} lets pixels in [0, 1] become anything: give it in "
+            f"units of the pixel range, such as --eps {ordered[-1].value:g}/255"
+        )
+    return tuple(ordered)
 
 
 def gradient_method(name: str, attack: Attack, batch_size: int) -> Method:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from basics.errors import UserError, reason_of
+from basics.errors import UserError, is_out_of_memory, reason_of
 
 LINF, L2 = "linf", "l2"
 NEVER = -1  # first_success of an image that is never answered as the attack wants
@@ -86,9 +86,9 @@ class Victim:
                 wide = torch.promote_types(logits.dtype, torch.float32)
                 loss = cross_entropy(logits.to(wide), classes, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, leaf)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:  # the model may be anyone's code
+            if is_out_of_memory(error):
+                raise
             raise UserError(
                 f"model {self.name} has no gradient with respect to its input "
                 f"({type(error).__name__}: {reason_of(error)}), so it cannot be attacked with "

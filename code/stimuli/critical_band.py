@@ -4,11 +4,11 @@ Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape
 adversarial robustness", NeurIPS 2023 (noise after Solomon & Pelli, Nature 1994), as Gavrikov &
 Keuper (CVPR 2024) use it. tests/oracles/critical_band.py is the definition, pixel by pixel.
 
-All 28 noisy conditions of an image come from one field of noise, drawn by (seed, image): its
-pyramid has the seven bands, and scaling gives the four strengths.
+All noisy conditions of an image come from one field of noise, drawn by (seed, image): its pyramid
+has the bands, and scaling gives the strengths.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch.nn.functional import threshold
@@ -20,8 +20,7 @@ from stimuli.laplacian import laplacian_levels
 from stimuli.randomness import keyed_generator, keyed_normal
 
 SIZE = 224  # pixels; band f is centred at 1.75 * 2**f cycles per image only at this size
-BANDS = (0, 1, 2, 3, 4, 5, 6)
-DEVIATIONS = (0.02, 0.04, 0.08, 0.16)  # SD of the noise; the images' greys span 0.2
+FINEST = 6  # the band of the pyramid's first level
 CONTRAST, GREY = 0.2, 0.449
 FURTHEST = 0.9  # noise beyond ±0.9 that leaves [0, 1] cannot be met by changing the image
 _NEXT_TO_0, _NEXT_TO_1 = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).eps
@@ -34,14 +33,17 @@ def condition_name(band: int, deviation: float) -> str:
 
 
 WITHOUT_NOISE = condition_name(0, 0)
-CONDITIONS = (WITHOUT_NOISE, *(condition_name(f, sd) for f in BANDS for sd in DEVIATIONS))
 
 
-def critical_band(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the grey images without noise, then under each of the 28 conditions.
+def critical_band(
+    batch: Batch, bands: Sequence[int], deviations: Sequence[float]
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the grey images without noise, then under noise of each band and standard deviation.
 
-    Each is (B, 3, 224, 224) in [0, 1], its three channels one and the same memory.
-    Raises UserError for images of another size.
+    bands: octaves f, at most 6, centred at 1.75 * 2**f cycles per image. deviations: SD of the
+    noise; the images' greys span 0.2. Each condition is (B, 3, 224, 224) in [0, 1], its three
+    channels one and the same memory.
+    Raises UserError for images of another size, ValueError for a band above 6.
     """
     if batch.pixels.shape[2:] != (SIZE, SIZE):
         height, width = batch.pixels.shape[2:]
@@ -55,9 +57,9 @@ def critical_band(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
     yield WITHOUT_NOISE, _in_colour(grey)
     darkest, brightest = _extremes(grey)
     field = keyed_normal(batch, "criticalband", (SIZE, SIZE))
-    for band, noise in octave_bands(field):
+    for band, noise in octave_bands(field, bands):
         lowest, highest = _extremes(noise)
-        for deviation in DEVIATIONS:
+        for deviation in deviations:
             name = condition_name(band, deviation)
             masked = torch.add(grey, noise, alpha=deviation)
             low, high = lowest * deviation, highest * deviation
@@ -82,16 +84,26 @@ def low_contrast_grey(pixels: torch.Tensor) -> torch.Tensor:
     return (luma - mean.view(-1, 1, 1)) / 255 * CONTRAST + GREY
 
 
-def octave_bands(field: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield (f, that octave of the field) from f = 6 down, each as strong as the finest.
+def octave_bands(
+    field: torch.Tensor, bands: Sequence[int]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield (f, that octave of the field) from the finest band down, each as strong as f = 6.
 
     field: (B, 224, 224) unit noise. Strength is the root mean square per image, with the mean.
+    The coarsest of the pyramid's levels, f = 0 (or lower, if a lower band is asked for), is the
+    low-pass residual: it holds everything below.
     """
+    if max(bands) > FINEST:
+        raise ValueError(f"no band is above {FINEST}, the finest octave of {SIZE} pixels")
+    coarsest = min(0, *bands)
+    octaves = range(FINEST, coarsest - 1, -1)
     finest: torch.Tensor | None = None
-    for band, level in zip(reversed(BANDS), laplacian_levels(field, len(BANDS)), strict=True):
-        strength = torch.linalg.vector_norm(level, dim=(1, 2), keepdim=True)
-        finest = strength if finest is None else finest
-        yield band, level * (finest / strength)
+    for band, level in zip(octaves, laplacian_levels(field, len(octaves)), strict=True):
+        if finest is None or band in bands:
+            strength = torch.linalg.vector_norm(level, dim=(1, 2), keepdim=True)
+            finest = strength if finest is None else finest
+            if band in bands:
+                yield band, level * (finest / strength)
 
 
 def bring_back(masked: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor | None:

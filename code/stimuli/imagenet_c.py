@@ -5,6 +5,7 @@ Perturbations", ICLR 2019. stimuli/corruptions has the corruptions; here is what
 names and groups, the 8 bits that images are stored in, and the JPEG files that were published.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ import torch
 
 from basics.errors import UserError
 from basics.memory import keep_freed_memory
+from images.image_set import existing_folder
 from stimuli.batch import Batch, Stimuli
 from stimuli.corruptions.blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
 from stimuli.corruptions.digital import (
@@ -24,6 +26,7 @@ from stimuli.corruptions.digital import (
     saturate,
 )
 from stimuli.corruptions.filters import quantised
+from stimuli.corruptions.frost_textures import load_frost
 from stimuli.corruptions.geometry import elastic_transform
 from stimuli.corruptions.glass import glass_blur
 from stimuli.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
@@ -35,14 +38,7 @@ Corruption = Callable[[Batch, int], torch.Tensor]
 SIZE = 224  # pixels; blurs, offsets and displacements are given for crops of this size
 SEVERITIES = (1, 2, 3, 4, 5)
 PUBLISHED_QUALITY = 85  # of the published JPEG files
-GROUPS = {
-    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
-    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
-    "weather": ("snow", "frost", "fog", "brightness"),
-    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
-    "extra": ("speckle_noise", "gaussian_blur", "spatter", "saturate"),
-}
-STANDARD = tuple(name for group, names in GROUPS.items() if group != "extra" for name in names)
+# Add your own: (batch, severity) → (B, 3, H, W) in [0, 1]. ImageNet-C's severities are 1 to 5.
 CORRUPTIONS: dict[str, Corruption] = {
     "gaussian_noise": gaussian_noise,
     "shot_noise": shot_noise,
@@ -64,6 +60,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "spatter": spatter,
     "saturate": saturate,
 }
+_PUBLISHED = tuple(CORRUPTIONS)
 # Where the published files were made otherwise than their definition says.
 PUBLISHED_OTHERWISE: dict[str, Corruption] = {
     "motion_blur": partial(motion_blur, published=True),
@@ -77,7 +74,7 @@ def condition_name(corruption: str, severity: int) -> str:
 
 
 def imagenet_c(
-    corruptions: Iterable[str] = tuple(CORRUPTIONS),
+    corruptions: Iterable[str],
     severities: Iterable[int] = SEVERITIES,
     as_published: bool = False,
     frost_photographs: Sequence[torch.Tensor] | None = None,
@@ -118,10 +115,31 @@ def imagenet_c(
     return stimuli
 
 
-def _check(corruption: str, severity: int) -> None:
-    """Raise UserError unless ImageNet-C has the corruption at that severity."""
-    if corruption not in CORRUPTIONS:
+def _check(name: str, severity: int) -> None:
+    """Raise UserError unless there is such a corruption, and ImageNet-C's severity."""
+    if name not in CORRUPTIONS:
         known = ", ".join(CORRUPTIONS)
-        raise UserError(f"no corruption is called {corruption!r}; choose from {known}")
-    if severity not in SEVERITIES:
-        raise UserError(f"severities are 1 to 5, not {severity!r}; choose from these")
+        raise UserError(f"no corruption is called {name!r}; choose from {known}")
+    if name in _PUBLISHED and severity not in SEVERITIES:
+        raise UserError(
+            f"{name} is defined at severities 1 to 5, not {severity!r}: choose from these, or add a "
+            "corruption of your own"
+        )
+
+
+def frost_source(
+    folder: str | None, corruptions: Iterable[str]
+) -> tuple[tuple[torch.Tensor, ...] | None, str | None]:
+    """Return the frost photographs in `folder`, and what the record says of the frost's source.
+
+    Without a folder, frost is procedural. Where no frost is made, its source does not matter.
+    """
+    corruptions = tuple(corruptions)
+    if folder is None or "frost" not in corruptions:
+        return None, "procedural" if "frost" in corruptions else None
+    photographs = load_frost(existing_folder(folder, "the folder of frost photographs", "--frost"))
+    digest = hashlib.sha256()
+    for photograph in photographs:
+        digest.update(f"{photograph.dtype}{tuple(photograph.shape)}".encode())
+        digest.update(photograph.cpu().contiguous().numpy().tobytes())
+    return photographs, f"{len(photographs)} photographs, {digest.hexdigest()[:16]}"

@@ -7,42 +7,42 @@ Then the real part of the inverse, clipped to [0, 1]. tests/oracles/spectral.py 
 
 Here the same numbers come from much less work. (1) The transform is shared by all conditions.
 (2) Before clipping, high-pass is the image minus the low-pass of the same square, and the 22
-conditions need 11 squares. (3) The square has one row and column more on the negative side, and the
+conditions of 11 cutoffs need 11 squares. (3) The square has one row and column more on the negative side, and the
 real part of such a mask's output is the output of its even part, H(k) = (M(k) + M(-k)) / 2, which
 is 1 inside, 1/2 on the border, and 0 where a corner has no mirror image; so half of the spectrum
 is enough. (4) Columns that are 0 are not transformed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
 import torch
 
 from basics.memory import keep_freed_memory
-from stimuli.batch import CLEAN, Batch
 
-# Gavrikov & Keuper 2024. int(c * 112) follows Python's double arithmetic on these literals.
-CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
-LOWPASS = tuple(f"lowpass/{cutoff}" for cutoff in CUTOFFS)
-HIGHPASS = tuple(f"highpass/{cutoff}" for cutoff in CUTOFFS)
-CONDITIONS = (CLEAN, *LOWPASS, *HIGHPASS)
+LOWPASS, HIGHPASS = "lowpass", "highpass"
 _CPU_BLOCK = 2  # images whose transforms fit into the cores' caches
 
 Square = tuple[int, int]  # half-widths of the square in the spectrum: rows, columns
 
 
-def spectral(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the images unfiltered, then under each of the 22 conditions, (B, 3, H, W) in [0, 1].
+def bandpass(
+    pixels: torch.Tensor, cutoffs: Sequence[float]
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the images low-pass and high-pass filtered at each cutoff, (B, 3, H, W) in [0, 1].
 
-    Within 1e-5 of the definition in double precision. Images of any size, square or not.
+    pixels: (B, 3, H, W) in [0, 1], of any size, square or not. cutoffs: shares of the frequency
+    range that are kept, in (0, 1]; conditions are called lowpass/<cutoff> and highpass/<cutoff>.
+    Within 1e-5 of the definition in double precision. Raises ValueError for other cutoffs.
     """
-    if batch.pixels.device.type == "cpu":
+    if len(set(cutoffs)) < len(cutoffs) or not all(0 < cutoff <= 1 for cutoff in cutoffs):
+        raise ValueError(f"cutoffs must be distinct and in (0, 1], not {tuple(cutoffs)}")
+    if pixels.device.type == "cpu":
         keep_freed_memory()  # page faults of fresh outputs would cost more than the filters
-    yield CLEAN, batch.pixels
-    pixels = batch.pixels.contiguous()
+    pixels = pixels.contiguous()
     spectrum = torch.fft.rfft2(pixels)
-    for square, conditions in _conditions_by_square(*pixels.shape[2:]).items():
+    for square, conditions in _conditions_by_square(*pixels.shape[2:], cutoffs).items():
         yield from _filtered(pixels, spectrum, square, conditions)
 
 
@@ -62,17 +62,20 @@ def _filtered(
         kept[..., :columns] = torch.fft.ifft(spectrum[block, ..., :columns] * weights, dim=-2)
         low = torch.fft.irfft(kept, n=width, dim=-1)  # before clipping
         for condition, output in outputs.items():
-            if condition in LOWPASS:
+            if condition.startswith(LOWPASS):
                 torch.clamp(low, 0, 1, out=output[block])
             else:
                 torch.sub(pixels[block], low, out=output[block]).clamp_(0, 1)
     yield from outputs.items()
 
 
-def _conditions_by_square(height: int, width: int) -> dict[Square, list[str]]:
+def _conditions_by_square(
+    height: int, width: int, cutoffs: Sequence[float]
+) -> dict[Square, list[str]]:
     """Return which conditions need the low-pass of which square."""
-    shares = list(zip(LOWPASS, CUTOFFS, strict=True))
-    shares += [(name, 1 - cutoff) for name, cutoff in zip(HIGHPASS, CUTOFFS, strict=True)]
+    # int(c * 112) follows Python's double arithmetic on the literals.
+    shares = [(f"{LOWPASS}/{cutoff}", cutoff) for cutoff in cutoffs]
+    shares += [(f"{HIGHPASS}/{cutoff}", 1 - cutoff) for cutoff in cutoffs]
     squares: dict[Square, list[str]] = {}
     for name, share in shares:
         square = (int(share * (height // 2)), int(share * (width // 2)))
