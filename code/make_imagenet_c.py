@@ -31,23 +31,17 @@ from basics.errors import UserError, storage_error
 from basics.files import locked, make_folder, written_atomically
 from evaluation.batches import as_batch
 from evaluation.command_line import best_device, guarded
-from evaluation.corruption_flags import (
-    FROST_HELP,
-    IMAGENET_C,
-    choice_arguments,
-    chosen,
-    frost_source,
-)
-from evaluation.imagenet_flags import imagenet_arguments, imagenet_folder, imagenet_images
+from evaluation.flags import condition_flags, imagenet_folder_flags
 from evaluation.progress import Progress
 from images.corruption_writing import Missing, check_space, missing_files, save_jpeg
+from images.finding import find_data
 from images.image_set import ImageSet, class_balanced, subfolders
-from images.imagenet import classes_in
+from images.imagenet import imagenet_val
 from images.loading import decoded_batches
 from images.preprocessing import STUDY
 from predictions.identity import differences
 from stimuli.batch import Stimuli
-from stimuli.imagenet_c import PUBLISHED_QUALITY, imagenet_c
+from stimuli.imagenet_c import CORRUPTIONS, PUBLISHED_QUALITY, SEVERITIES, frost_source, imagenet_c
 
 RECORD = "made_by.json"
 MOST_WAITING = 512  # images in memory that wait to be written
@@ -65,13 +59,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    imagenet_arguments(parser.add_argument_group("data"))
+    imagenet_folder_flags(parser.add_argument_group("data"))
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="where the files go")
-    choice_arguments(parser.add_argument_group("which of them"), IMAGENET_C)
+    condition_flags(parser.add_argument_group("which of them"), tuple(CORRUPTIONS), SEVERITIES)
     add("--limit", type=_positive, metavar="N", help="a class-balanced subset of the images")
-    add("--seed", type=int, default=0, help="of subsets and corruptions (default 0)")
-    add("--frost", metavar="DIR", help=FROST_HELP)
+    add("--seed", type=int, default=0, help="random seed for subsets and corruptions (default: 0)")
+    add("--frost", metavar="DIR", help="frost photographs to use instead of a procedural texture")
     add(
         "--quality",
         type=_quality,
@@ -98,11 +92,12 @@ def _quality(text: str) -> int:
 
 
 def _make(arguments: argparse.Namespace) -> int:
-    corruptions, severities = chosen(arguments, IMAGENET_C)
+    corruptions = tuple(name for name in CORRUPTIONS if name in arguments.corruptions)
+    severities = tuple(s for s in SEVERITIES if s in arguments.severities)
     photographs, source = frost_source(arguments.frost, corruptions)
     device = best_device(arguments.device)
-    folder = imagenet_folder(arguments)
-    images = imagenet_images(folder, classes_in(folder), arguments)
+    folder = find_data("imagenet", arguments.imagenet)
+    images = imagenet_val(folder, partial=arguments.partial)
     if arguments.limit:
         images = class_balanced(images, arguments.limit, arguments.seed)
     out = make_folder(arguments.out, "--out")

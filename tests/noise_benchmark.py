@@ -7,11 +7,15 @@ file that it waits for, NOISE_CHUNK sets the images per chunk.
 import os
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from evaluation.benchmark import Benchmark
-from evaluation.decisions import among_all_classes
-from evaluation.session import main
+from evaluation.command_line import parse_args, script
+from evaluation.decisions import top5
+from evaluation.evaluate import evaluate, load_models
+from evaluation.runs import print_table
 from images.imagenet import imagenet_val
 from images.preprocessing import Preprocessing
 from scoring.accuracy import accuracy
@@ -26,21 +30,39 @@ def stimuli(batch):
     yield "noise", batch.pixels + 0.5 * keyed_normal(batch, "noise", (3, *batch.pixels.shape[2:]))
 
 
-NOISE = Benchmark(
-    name="noise",
-    arguments=lambda group: group.add_argument("--data"),
-    locate=lambda args: Path(args.data),
-    images=lambda folder, classes, args: imagenet_val(folder, classes),
-    stimuli=stimuli,
-    decision=among_all_classes,
-    score=lambda predictions: {"top1_acc": accuracy(predictions, 1)},
-    headline=("top1_acc",),
-    preprocessing=Preprocessing(resize=32, crop=24),
-)
+def flags(group):
+    group.add_argument("--data")
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A benchmark whose parts tests exchange; `main` is the script of it."""
+
+    name: str
+    images: Callable
+    stimuli: Any
+    score: Callable = staticmethod(lambda predictions: {"top1_acc": accuracy(predictions, 1)})
+    view: Preprocessing = Preprocessing(resize=32, crop=24)
+    frames: int = 1
+
+    def main(self, argv: list[str] | None = None) -> int:
+        @script
+        def run(argv):
+            args = parse_args(__doc__, argv, flags)
+            models, classes = load_models(args, self.view)
+            images = self.images(Path(args.data), classes)
+            images = replace(images, view=self.view, frames=self.frames)
+            runs = evaluate(self.name, models, images, self.stimuli, top5, self.score, args)
+            print_table(runs, "top1_acc")
+
+        return run(argv)
+
+
+NOISE = Toy("noise", imagenet_val, stimuli)
 
 if __name__ == "__main__":
     if "NOISE_CHUNK" in os.environ:
         from evaluation import loop
 
         loop.CHUNK_IMAGES = int(os.environ["NOISE_CHUNK"])
-    sys.exit(main(NOISE, __doc__))
+    sys.exit(NOISE.main())

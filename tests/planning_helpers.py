@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conftest import draw
 from images.categories import CATEGORIES
-from images.corruption_folders import IMAGENET_CBAR
+from eval_imagenet_cbar import IMAGENET_CBAR
 from images.model_vs_human import DATA_SETS
 from images.sequences import PERTURBATIONS
 from model_vs_human_helpers import image_names

@@ -3,7 +3,10 @@
 import numpy as np
 import torch
 
+import eval_criticalband
+import eval_spectral
 from stimuli.batch import Batch
+from stimuli.critical_band import condition_name
 
 
 def photo_like(seed: int, height: int = 224, width: int = 224) -> np.ndarray:
@@ -18,3 +21,14 @@ def batch_of(*images: np.ndarray, names: tuple[str, ...] = (), seed: int = 0) ->
     names = names or tuple(f"image {number}" for number in range(len(images)))
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     return Batch(pixels, names, torch.zeros(len(images), dtype=torch.int64), seed)
+
+
+SPECTRAL_CONDITIONS = (
+    "clean",
+    *(f"lowpass/{cutoff}" for cutoff in eval_spectral.CUTOFFS),
+    *(f"highpass/{cutoff}" for cutoff in eval_spectral.CUTOFFS),
+)
+NOISE_CONDITIONS = (
+    condition_name(0, 0),
+    *(condition_name(f, sd) for f in eval_criticalband.BANDS for sd in eval_criticalband.DEVIATIONS),
+)

@@ -12,23 +12,23 @@ import pytest
 
 import collect
 import eval_criticalband
-import eval_imagenet
-import eval_imagenet_c
-import eval_imagenet_cbar
-import eval_imagenet_ood
-import eval_imagenet_real
-import eval_model_vs_human
-import eval_shape_bias
 import eval_spectral
 from analysis.measures import STUDY_COLUMNS
 from collection_helpers import accuracy, finish, imagenet
+from eval_imagenet_c import IMAGENET_C
+from eval_imagenet_cbar import IMAGENET_CBAR
 from images.categories import CATEGORY_INDICES
-from images.corruption_folders import IMAGENET_CBAR, SEVERITIES, corruption_condition
+from images.corruption_folders import SEVERITIES, corruption_condition
 from images.imagenet import imagenet_classes
 from images.model_vs_human import DATA_SETS
 from images.variant_table import VARIANTS
 from predictions.table import Predictions
-from stimuli import critical_band, spectral
+from scoring.accuracy import imagenet_accuracy, subset_accuracy, top1_and_top5
+from scoring.corruptions import corruption_metrics
+from scoring.model_vs_human import model_vs_human_metrics
+from scoring.real import real_accuracy
+from scoring.shape_bias import shape_bias_metrics
+from stimulus_helpers import NOISE_CONDITIONS, SPECTRAL_CONDITIONS
 
 
 def run(*words) -> int:
@@ -165,19 +165,21 @@ def full_run(results) -> None:
     human = [f"{name}/{c}" for name, data in DATA_SETS.items() for c in data.conditions]
     decisions = made(human, categories, 256, answer_max=[0], texture=range(7))
     scored = [
-        (eval_imagenet.IMAGENET, everything),
-        (eval_imagenet_real.REAL, real),
-        *((eval_imagenet_ood.of_variant(v), variant if v.subset else everything) for v in VARIANTS),
-        (eval_imagenet_c.CORRUPTED, made(corrupted(eval_imagenet_c.IMAGENET_C.corruptions),
-                                         classes, 10)),
-        (eval_imagenet_cbar.CORRUPTED, made(corrupted(IMAGENET_CBAR.corruptions), classes, 10)),
-        (eval_model_vs_human.MODEL_VS_HUMAN, decisions),
-        (eval_spectral.SPECTRAL, made(spectral.CONDITIONS, classes, 30)),
-        (eval_criticalband.CRITICAL_BAND, made(critical_band.CONDITIONS, classes, 60,
-                                               category=[0])),
+        ("imagenet", imagenet_accuracy(everything)),
+        ("imagenet_real", real_accuracy(real)),
+        *((v.benchmark, subset_accuracy(variant, v.key) if v.subset
+           else top1_and_top5(everything, v.key)) for v in VARIANTS),
+        ("imagenet_c", corruption_metrics(made(corrupted(IMAGENET_C.corruptions), classes, 10),
+                                          IMAGENET_C)),
+        ("imagenet_cbar", corruption_metrics(
+            made(corrupted(IMAGENET_CBAR.corruptions), classes, 10), IMAGENET_CBAR)),
+        ("imagenet_model_vs_human", model_vs_human_metrics(decisions)),
+        ("imagenet_spectral", eval_spectral.score(made(SPECTRAL_CONDITIONS, classes, 30))),
+        ("imagenet_criticalband", eval_criticalband.score(
+            made(NOISE_CONDITIONS, classes, 60, category=[0]))),
     ]  # fmt: skip
-    for benchmark, predictions in scored:
-        finish(results, benchmark.name, "a", benchmark.score(predictions))
+    for name, metrics in scored:
+        finish(results, name, "a", metrics)
     finish(results, "imagenet_adv", "a", {"top1_acc/PGD-40/eps=0.5_255": accuracy(18)})
 
 
@@ -197,10 +199,9 @@ def test_a_full_run_has_every_column_that_is_analysed(full):
 
 
 def test_shape_bias_alone_gives_the_same_columns(full):
-    assert eval_shape_bias.SHAPE_BIAS.name == "imagenet_shape_bias"
     categories = [*CATEGORY_INDICES]
     decisions = made(["clean"], categories, 256, answer_max=[0], texture=range(7))
-    metrics = eval_shape_bias.SHAPE_BIAS.score(decisions)
+    metrics = shape_bias_metrics(decisions)
     assert set(metrics) <= set(table_in(full))
 
 

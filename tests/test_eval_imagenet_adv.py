@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 import eval_imagenet_adv
 from conftest import CLASSES, draw
 from evaluation import loop
-from evaluation.session import main
 from images.preprocessing import STUDY
 from model_zoo.loading import load_model
 from predictions.store import ResultFolder
@@ -84,7 +83,7 @@ def evaluate(world, tmp_path, capsys):
         argv = ["--model", *(f"{world / 'tiny.py'}:{name}" for name in models)] if models else []
         argv += ["--imagenet", str(world / "data"), "--results", str(tmp_path / results)]
         argv += ["--num_workers", "0", "--wandb", "disabled", *words]
-        assert main(eval_imagenet_adv.ADVERSARIAL, None, argv) == code
+        assert eval_imagenet_adv.main(argv) == code
         printed = capsys.readouterr()
         return printed.out if code == 0 else printed.err
 
@@ -199,7 +198,7 @@ def test_a_run_that_was_interrupted_goes_on_and_ends_with_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(ResultFolder, "append", interrupted)
         evaluate(*TINY, code=130)
-    assert "one: goes on after image 10 of 24" in evaluate(*TINY)
+    assert "one: resuming at image 10 of 24" in evaluate(*TINY)
     names = [tmp_path / r / "imagenet_adv_pgd/one/predictions.parquet" for r in ("whole", "r")]
     assert names[0].read_bytes() == names[1].read_bytes()
     assert "was ['2_255', '8_255'] and is now ['1_255']" in evaluate("--eps", "1/255", code=2)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import eval_imagenet_ood
-from evaluation.session import main
 from images.imagenet import imagenet_classes
 from predictions.table import read_predictions
 from scoring.accuracy import subset_accuracy
@@ -38,7 +37,7 @@ def evaluate(tmp_path, capsys):
     def run(*words: str, model: str = f"{tmp_path}/net.py:Net"):
         argv = ["--model", model, "--results", str(tmp_path / "results"), "--num_workers", "0"]
         capsys.readouterr()
-        code = main(eval_imagenet_ood.OOD, None, [*argv, *words])
+        code = eval_imagenet_ood.main([*argv, *words])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -149,7 +148,7 @@ def test_a_model_of_other_classes(evaluate, sets, model_file, val_folder):
 def test_stimuli_are_saved_without_a_model(sets, tmp_path):
     words = ["--partial", "--save_stimuli", str(tmp_path / "saved"), "--limit", "5"]
     words += flags(sets, *SETS)
-    assert main(eval_imagenet_ood.OOD, None, words) == 0
+    assert eval_imagenet_ood.main(words) == 0
     counts = {path.name: len([*path.rglob("*.png")]) for path in (tmp_path / "saved").iterdir()}
     assert counts == {
         "imagenet_v2": 5, "imagenet_a": 5, "imagenet_r": 4, "imagenet_sketch": 4,
@@ -158,7 +157,7 @@ def test_stimuli_are_saved_without_a_model(sets, tmp_path):
 
 def test_help_names_what_is_needed(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(eval_imagenet_ood.OOD, eval_imagenet_ood.__doc__, ["--help"])
+        eval_imagenet_ood.main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for word in ("Papers:", "Data:", "--imagenet_sketch", "BVG_IMAGENET_V2", "--partial"):

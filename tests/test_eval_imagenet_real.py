@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import eval_imagenet_real
-from evaluation.session import main
 from images.imagenet import imagenet_classes
 from oracles.variants import real_accuracy, real_labels_of
 from predictions.table import read_predictions
@@ -49,7 +48,7 @@ def evaluate(tmp_path, capsys):
         argv = ["--model", f"{tmp_path}/net.py:Net", "--imagenet", str(data), "--partial"]
         argv += ["--results", str(tmp_path / results), "--num_workers", "0"]
         capsys.readouterr()
-        code = main(eval_imagenet_real.REAL, None, [*argv, *words])
+        code = eval_imagenet_real.main([*argv, *words])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -166,13 +165,13 @@ def test_wrong_labels_are_refused_before_anything_is_loaded(evaluate, sorted_by_
 def test_a_model_of_other_classes(evaluate, val_folder, model_file, real, tmp_path, capsys):
     argv = ["--model", f"{model_file}:one", "--imagenet", str(val_folder(1)), "--real", str(real)]
     argv += ["--results", str(tmp_path / "results"), "--num_workers", "0"]
-    assert main(eval_imagenet_real.REAL, None, argv) == 2
+    assert eval_imagenet_real.main(argv) == 2
     assert "evaluate a model of ImageNet's 1000 classes" in capsys.readouterr().err
 
 
 def test_help_names_what_is_needed(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(eval_imagenet_real.REAL, eval_imagenet_real.__doc__, ["--help"])
+        eval_imagenet_real.main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for word in ("Paper:", "Data:", "--real", "BVG_REAL", "BVG_IMAGENET", "--partial"):

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.spectral import PREFIX, spectral_measures
-from stimuli.spectral import CUTOFFS
 
 SHAPE_BIAS = "shape-bias"
+CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)  # of the published table
 LPP, HPP, SPECTRAL = f"{PREFIX}/LPP", f"{PREFIX}/HPP", f"{PREFIX}/spectral-bias"
 IMAGENET = "top1_acc/imagenet"
 ADVERSARIAL = "top1_acc/PGD-40/low"  # 40 steps, L∞, ε = 0.5/255

@@ -11,7 +11,7 @@ import torch
 
 from basics import guard
 from basics.errors import UserError, is_out_of_memory
-from evaluation.tracking import MODES
+from evaluation.wandb_mirror import MODES
 from model_zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
@@ -19,8 +19,8 @@ _CACHES = """
 caches: downloads go to $BVG_CACHE (default ~/.cache/bvg), weights to $BVG_WEIGHTS (default
 $BVG_CACHE/weights); timm's weights to $HF_HOME, torchvision's to $TORCH_HOME; matplotlib's fonts to
 $MPLCONFIGDIR. Everything else that is written goes to --results.
-exit codes: 0 done; 2 something the user can mend (one sentence says what); 130 interrupted (the
-same command goes on where it stopped).
+exit codes: 0 done; 2 a mistake or missing data (one sentence says what to do); 130 interrupted
+(the same command resumes).
 """
 
 
@@ -37,23 +37,23 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="one or more: a zoo or timm name, torchvision:NAME[/WEIGHTS], file://checkpoint.pth, "
-        "or path/to/file.py:factory; RUNNAME=MODEL names the results",
+        help="models: zoo or timm names, torchvision:NAME[/WEIGHTS], file://checkpoint.pth, or "
+        "path/to/file.py:factory; RUNNAME=MODEL names the results",
     )
-    group = parser.add_argument_group("what is measured (recorded; changing it needs --overwrite)")
+    group = parser.add_argument_group("protocol (recorded; changing it needs --overwrite)")
     group.add_argument(
         "--limit",
         type=positive,
         metavar="N",
-        help="a class-balanced subset of N images; where the files show conditions, N of each, the "
-        "same ones if they are there in all",
+        help="evaluate a class-balanced subset of N images (N per condition for C, C-bar, P), the same "
+        "images in every condition",
     )
-    group.add_argument("--seed", type=int, default=0, help="of subsets and noise (default 0)")
+    group.add_argument("--seed", type=int, default=0, help="random seed for subsets and noise (default: 0)")
     group.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="fp32",
-        help="of the model's arithmetic (default fp32: 32 bits also where GPUs would use TF32)",
+        help="precision of the model's arithmetic (default: fp32, without TF32)",
     )
     _add_running(parser)
     _add_checkpoints(parser)
@@ -61,65 +61,65 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("how it runs")
-    group.add_argument("--device", default=None, help="cuda, cuda:1, mps, cpu (default: the best)")
+    group = parser.add_argument_group("execution")
+    group.add_argument("--device", default=None, help="cuda, cuda:1, mps or cpu (default: the fastest available)")
     group.add_argument(
         "--batch_size",
         type=positive,
         metavar="B",
-        help="images at once (default 64; on the CPU 16, as fast there and with less memory)",
+        help="images per batch (default: 64, on the CPU 16)",
     )
     group.add_argument(
         "--num_workers",
         type=_count,
         metavar="W",
-        help="processes that decode images ahead (default: the cores, at most 8; on the CPU 0: "
-        "threads decode between the batches, since processes would take cores from the model)",
+        help="processes that decode images ahead (default: one per core, at most 8; on the CPU 0, where "
+        "threads decode between the batches)",
     )
     group.add_argument(
         "--results",
         type=Path,
         default=Path("results"),
         metavar="DIR",
-        help="where all results go (default results)",
+        help="directory for results (default: results)",
     )
-    group.add_argument("--overwrite", action="store_true", help="measure anew what is there")
+    group.add_argument("--overwrite", action="store_true", help="re-run and replace existing results")
     group.add_argument(
         "--save_stimuli",
         type=Path,
         metavar="DIR",
-        help="write the stimuli of the --limit N images as DIR/<condition>/<image>.png; needs no "
-        "--model (with one, the models are measured as well)",
+        help="write the stimuli of the --limit N images to DIR/<condition>/<image>.png; needs no "
+        "--model (with one, the models are evaluated as well)",
     )
     group.add_argument(
         "--skip_bad_images",
         action="store_true",
-        help="leave out images that cannot be decoded; they are counted and recorded",
+        help="skip images that cannot be decoded; they are counted and recorded",
     )
     group.add_argument(
         "--wandb",
         choices=MODES,
         default="auto",
-        help="auto logs online where you are logged in to W&B, else not at all (default)",
+        help="mirror results to W&B; auto: online if you are logged in, else not (default: auto)",
     )
 
 
 def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("weights")
-    group.add_argument("--weights_dir", type=Path, metavar="DIR", help="of downloaded weights")
+    group.add_argument("--weights_dir", type=Path, metavar="DIR",
+                       help="directory for downloaded weights (default: $BVG_WEIGHTS)")  # fmt: skip
     group.add_argument(
         "--check_top1",
         type=positive,
         metavar="N",
-        help="first compare each model's accuracy on N clean validation images of ImageNet "
-        "(--imagenet or $BVG_IMAGENET) with the zoo's table, or with chance, and warn where it is "
-        "not what it should be",
+        help="first check each model's accuracy on N clean ImageNet validation images (--imagenet or "
+        "$BVG_IMAGENET) against the zoo's table, or against chance, and warn if it is off",
     )
     group.add_argument(
         "--arch",
         default="resnet50",
-        help="of file:// checkpoints: a timm name, torchvision:NAME or file.py:factory "
-        "(default resnet50)",
+        help="architecture of file:// checkpoints: a timm name, torchvision:NAME or "
+        "file.py:factory (default: resnet50)",
     )
     for name, default in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
         group.add_argument(
@@ -128,7 +128,8 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
             nargs=3,
             default=default,
             metavar="X",
-            help=f"{name} of R, G, B in [0, 1] that a file:// checkpoint expects (ImageNet's)",
+            help=f"{name} of R, G, B that a file:// checkpoint expects, for pixels in [0, 1] "
+            "(default: ImageNet's)",
         )
 
 

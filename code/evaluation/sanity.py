@@ -15,8 +15,8 @@ from torch import nn
 from basics.errors import UserError
 from evaluation.batches import as_batch
 from evaluation.entrants import LoadedModel
-from evaluation.imagenet_flags import imagenet_folder
 from evaluation.settings import Settings, autocast
+from images.finding import find_data
 from images.image_set import ImageSet, class_balanced
 from images.imagenet import imagenet_val
 from images.loading import decoded_batches
@@ -37,9 +37,9 @@ def check_top1(entrants: list[LoadedModel], arguments: argparse.Namespace, setti
     """
     if not arguments.check_top1 or not entrants:
         return
-    given = argparse.Namespace(imagenet=getattr(arguments, "imagenet", None))
+    folder = find_data("imagenet", getattr(arguments, "imagenet", None))
     partial = getattr(arguments, "partial", False)
-    images = imagenet_val(imagenet_folder(given), entrants[0].classes, partial)
+    images = imagenet_val(folder, entrants[0].classes, partial)
     images = class_balanced(images, arguments.check_top1, settings.seed)
     for entrant in entrants:
         view = replace(entrant.view, keep_ready=False)  # photographs are never ready stimuli

@@ -11,7 +11,7 @@ from analysis.channel import Channel, fit_channel
 BANDS = np.arange(7.0)
 FEW = "fewer than three distinct thresholds"
 OUTSIDE = "the centre is outside the tested bands"
-WIDE = "the bandwidth exceeds the tested seven octaves"
+WIDE = "the bandwidth exceeds the 7 octaves tested"
 NARROW = "the bandwidth is below the one octave between bands"
 
 

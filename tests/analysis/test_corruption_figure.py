@@ -11,8 +11,9 @@ from analysis.corruption_figure import (
     severity_figure,
 )
 from analysis.stimulus_panel import corruption_layout
-from evaluation.corruption_flags import IMAGENET_C
-from images.corruption_folders import IMAGENET_CBAR, SEVERITIES, corruption_condition
+from eval_imagenet_c import IMAGENET_C
+from eval_imagenet_cbar import IMAGENET_CBAR
+from images.corruption_folders import SEVERITIES, corruption_condition
 from scoring.metric import Metric
 
 
@@ -40,7 +41,7 @@ def cells(axes) -> dict[tuple[int, int], str]:
 def test_every_accuracy_is_in_its_panel_and_its_cell(tmp_path, kept, data):
     clean = data is IMAGENET_C
     models = {name: metrics_of(seed, data, clean) for seed, name in enumerate(("one", "two"))}
-    files = corruption_figures(models, data, tmp_path)
+    files = corruption_figures(models, data.corruptions, tmp_path)
     assert sorted(path.name for path in files) == [
         "corruptions.pdf", "corruptions.png", "severities.pdf", "severities.png"
     ]  # fmt: skip
@@ -68,7 +69,7 @@ def test_every_accuracy_is_in_its_panel_and_its_cell(tmp_path, kept, data):
 def test_what_was_not_measured_is_not_drawn(tmp_path, kept):
     metrics = metrics_of(0, severities=(2, 4), names=("fog",), clean=False)
     metrics["top1_acc/snow_1"] = Metric(None, note="nothing")
-    corruption_figures({"one": metrics}, IMAGENET_C, tmp_path)
+    corruption_figures({"one": metrics}, IMAGENET_C.corruptions, tmp_path)
     assert list(panels(kept[0])) == ["snow", "fog", "mean_of_these"]
     assert list(points(panels(kept[0])["fog"], 0)) == [2, 4]
     assert not panels(kept[0])["snow"].lines
@@ -78,7 +79,7 @@ def test_what_was_not_measured_is_not_drawn(tmp_path, kept):
 
 def test_some_severities_have_a_mean_that_says_so(tmp_path, kept):
     metrics = metrics_of(3, severities=(2, 4), names=("fog", "snow"), clean=False)
-    corruption_figures({"one": metrics}, IMAGENET_C, tmp_path)
+    corruption_figures({"one": metrics}, IMAGENET_C.corruptions, tmp_path)
     fog = np.mean([metrics["top1_acc/fog_2"].value, metrics["top1_acc/fog_4"].value])
     assert cells(kept[-1].axes[0])[(0, 1)] == f"{fog:.0f}"
     assert "severities 2, 4" in kept[-1].texts[0].get_text()

@@ -201,7 +201,7 @@ def test_the_grid_has_at_most_four_columns(tmp_path, kept, count, columns):
 
 def test_fifty_models_with_long_names_fit_on_the_page(tmp_path, kept):
     name = "resnet50_trained_on_SIN_and_IN_then_finetuned_on_IN_$\\x$_"
-    reason = replace(DEGENERATE, degenerate=("the bandwidth exceeds the tested seven octaves",))
+    reason = replace(DEGENERATE, degenerate=("the bandwidth exceeds the 7 octaves tested",))
     models = {
         f"{name}{number}": ChannelPicture(_accuracy(number), (CHANNEL, reason, None)[number % 3])
         for number in range(50)

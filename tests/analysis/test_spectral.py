@@ -5,7 +5,8 @@ import pytest
 
 from analysis.spectral import spectral_measures, spectral_metrics
 from scoring.bootstrap import resampled_accuracies
-from stimuli.spectral import CONDITIONS, CUTOFFS
+from eval_spectral import CUTOFFS
+from stimulus_helpers import SPECTRAL_CONDITIONS as CONDITIONS
 
 
 def slow_measures(accuracy: dict[str, float]) -> dict[str, float]:

@@ -12,7 +12,9 @@ from analysis.stimulus_panel import (
     spectral_layout,
     stimulus_panel,
 )
-from stimuli import critical_band, spectral
+from eval_criticalband import BANDS, DEVIATIONS
+from eval_spectral import CUTOFFS
+from stimulus_helpers import NOISE_CONDITIONS, SPECTRAL_CONDITIONS
 
 LAYOUT = Layout(
     original="clean",
@@ -108,7 +110,7 @@ def test_a_missing_condition_is_refused_before_anything_is_written(tmp_path):
 
 
 def test_spectral_layout_has_every_condition_under_its_label():
-    layout = spectral_layout()
+    layout = spectral_layout(CUTOFFS)
     assert layout.original == "clean"
     assert layout.row_labels == ("low-pass", "high-pass")
     named = [
@@ -117,11 +119,11 @@ def test_spectral_layout_has_every_condition_under_its_label():
         for cutoff in layout.column_labels
     ]
     assert [name for row in layout.grid for name in row] == named
-    assert {layout.original, *named} == set(spectral.CONDITIONS)
+    assert {layout.original, *named} == set(SPECTRAL_CONDITIONS)
 
 
 def test_critical_band_layout_has_every_condition_under_its_label():
-    layout = critical_band_layout()
+    layout = critical_band_layout(BANDS, DEVIATIONS)
     assert layout.original == "criticalband/f=0/sd=0"
     centres = {"1.75": 0, "3.5": 1, "7": 2, "14": 3, "28": 4, "56": 5, "112": 6}
     named = [
@@ -130,11 +132,11 @@ def test_critical_band_layout_has_every_condition_under_its_label():
         for column in layout.column_labels
     ]
     assert [name for row in layout.grid for name in row] == named
-    assert {layout.original, *named} == set(critical_band.CONDITIONS)
+    assert {layout.original, *named} == set(NOISE_CONDITIONS)
 
 
 def test_the_same_files_twice(tmp_path):
-    layout = critical_band_layout()
+    layout = critical_band_layout(BANDS, DEVIATIONS)
     pictures = _pictures(16, 16, layout)
     paths = [tmp_path / "panel.png", tmp_path / "panel.pdf"]
     stimulus_panel(pictures, layout, paths)

@@ -10,7 +10,6 @@ from PIL import Image
 import eval_imagenet
 import eval_shape_bias
 from conftest import CLASSES, draw
-from evaluation.session import main
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def imagenet(model_file, val_folder, tmp_path, capsys):
         if "--results" not in words:
             argv += ["--results", str(tmp_path / "results")]
         capsys.readouterr()
-        code = main(eval_imagenet.IMAGENET, None, [*argv, *words])
+        code = eval_imagenet.main([*argv, *words])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -69,7 +68,7 @@ def test_missing_and_empty_folders(imagenet, tmp_path):
 
 def test_no_folder_at_all_says_where_imagenet_comes_from(model_file, capsys, tmp_path):
     argv = ["--model", f"{model_file}:one", "--results", str(tmp_path / "r")]
-    assert main(eval_imagenet.IMAGENET, None, argv) == 2
+    assert eval_imagenet.main(argv) == 2
     err = capsys.readouterr().err
     assert "--imagenet" in err
     assert "BVG_IMAGENET" in err
@@ -79,7 +78,7 @@ def test_no_folder_at_all_says_where_imagenet_comes_from(model_file, capsys, tmp
 def test_the_environment_names_the_folder(model_file, capsys, tmp_path, val_folder, monkeypatch):
     monkeypatch.setenv("BVG_IMAGENET", str(val_folder(1)))
     argv = ["--model", f"{model_file}:one", "--results", str(tmp_path / "r"), "--num-workers", "0"]
-    assert main(eval_imagenet.IMAGENET, None, argv) == 0
+    assert eval_imagenet.main(argv) == 0
 
 
 @pytest.fixture
@@ -107,8 +106,8 @@ def test_a_bad_image_is_named_or_skipped_and_recorded(imagenet, spoil, kind):
     assert _final_files(imagenet.results) == []
     code, out, _ = imagenet("--skip-bad-images", "--batch_size", "4")
     assert code == 0
-    assert "one: goes on after image 8 of 21" in out
-    assert "1 image(s) left out" in out
+    assert "one: resuming at image 8 of 21" in out
+    assert "1 image(s) skipped" in out
     summary = json.loads((imagenet.results / "imagenet/one/summary.json").read_text())
     assert summary["images"]["evaluated"] == 20
     assert [entry["image"] for entry in summary["images"]["skipped"]] == [f"bee/{kind}.JPEG"]
@@ -220,10 +219,10 @@ def test_changed_weights_are_refused_and_overwritten(imagenet, model_file):
 
 def test_shape_bias_of_stimuli_that_are_not_there(model_file, tmp_path, capsys):
     argv = ["--model", f"{model_file}:one", "--results", str(tmp_path / "r")]
-    outcome = main(eval_shape_bias.SHAPE_BIAS, None, [*argv, "--stimuli", str(tmp_path / "no")])
+    outcome = eval_shape_bias.main([*argv, "--stimuli", str(tmp_path / "no")])
     _refused((outcome, "", capsys.readouterr().err), "--stimuli")
     folder = tmp_path / "stimuli"
     draw(folder / "ant" / "ant1-bee1.png", 1)
-    outcome = main(eval_shape_bias.SHAPE_BIAS, None, [*argv, "--stimuli", str(folder)])
+    outcome = eval_shape_bias.main([*argv, "--stimuli", str(folder)])
     _refused((outcome, "", capsys.readouterr().err), "4 classes cannot choose among 16 categories")
     assert len(CLASSES) == 4

@@ -11,7 +11,7 @@ import torch
 from basics.errors import UserError
 from conftest import REPOSITORY
 from evaluation import command_line
-from evaluation.command_line import best_device, guarded, parse, parser
+from evaluation.command_line import best_device, guarded, parse_args
 
 
 def _raising(error: BaseException):
@@ -67,7 +67,7 @@ def test_a_reader_that_goes_away_is_no_error():
 
 def test_flags_take_dashes_and_values_keep_theirs():
     words = ["--model", "a-b", "--batch-size=7", "--skip-bad-images", "--num_workers", "0"]
-    arguments = parse(parser("x"), words)
+    arguments = parse_args("x", words)
     assert arguments.model == ["a-b"]
     assert (arguments.batch_size, arguments.num_workers) == (7, 0)
     assert arguments.skip_bad_images

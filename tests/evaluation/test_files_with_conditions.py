@@ -1,6 +1,5 @@
 """Data sets whose files show the conditions, files of several frames, several sets in one call."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from PIL import Image
 from conftest import CLASSES, draw
 from evaluation import loop
 from evaluation.batches import save_stimuli
-from evaluation.session import main
 from images.crossed import crossed
 from images.image_set import ImageSet, in_class_folders
 from images.loading import decode
@@ -24,7 +22,7 @@ from stimuli.batch import unchanged
 CONDITIONS = {"fog_1": "fog/1", "snow_2": "snow/2"}
 
 
-def _conditions(folder: Path, classes, arguments=None) -> ImageSet:
+def _conditions(folder: Path, classes) -> ImageSet:
     files, labels = in_class_folders(folder / "fog" / "1", classes)
     return crossed(ImageSet(folder, tuple(files), tuple(files), labels, classes), CONDITIONS)
 
@@ -33,7 +31,7 @@ def _frames(path: Path) -> list[Image.Image]:
     return [decode(frame) for frame in sorted(path.iterdir())]
 
 
-def _sequences(folder: Path, classes, arguments=None) -> ImageSet:
+def _sequences(folder: Path, classes) -> ImageSet:
     names = [f"{name}/{number}" for name in classes for number in range(3)]
     labels = np.repeat(np.arange(len(classes)), 3)
     files = [f"shake/{name}" for name in names]
@@ -45,7 +43,7 @@ def _sequences(folder: Path, classes, arguments=None) -> ImageSet:
 def measured(tmp_path, model_file):
     def run(benchmark, results: str, *words: str) -> Path:
         argv = ["--model", f"{model_file}:one", "--data", str(tmp_path), "--num_workers", "0"]
-        assert main(benchmark, None, [*argv, "--results", str(tmp_path / results), *words]) == 0
+        assert benchmark.main([*argv, "--results", str(tmp_path / results), *words]) == 0
         return tmp_path / results / benchmark.name / "one"
 
     return run
@@ -75,7 +73,7 @@ def test_a_row_has_its_files_condition(corrupted, measured, tmp_path):
     predictions = read_predictions(measured(corrupted, "a") / "predictions.parquet")
     assert predictions.condition_names == tuple(CONDITIONS)
     assert len(predictions) == 2 * 12
-    alone = replace(corrupted, images=lambda folder, classes, args: _fog_alone(folder, classes))
+    alone = replace(corrupted, images=_fog_alone)
     fog = read_predictions(measured(alone, "b") / "predictions.parquet")
     np.testing.assert_array_equal(fog.answers, predictions.answers[:12])
     correct = by_condition(predictions, correct_in_top(predictions, 1))
@@ -102,8 +100,8 @@ def test_a_limit_is_equal_across_conditions(corrupted, measured):
 
 def test_stimuli_are_saved_by_their_files_condition(corrupted, tmp_path, capsys):
     argv = ["--data", str(tmp_path), "--save_stimuli", str(tmp_path / "out"), "--limit", "4"]
-    given = replace(corrupted, images=lambda folder, classes, args: _conditions(folder, CLASSES))
-    assert main(given, None, argv) == 0
+    given = replace(corrupted, images=lambda folder, classes: _conditions(folder, CLASSES))
+    assert given.main(argv) == 0
     assert "wrote 8 stimuli of 8 images" in capsys.readouterr().out
     written = sorted(
         p.relative_to(tmp_path / "out").parts[0] for p in (tmp_path / "out").rglob("*.png")
@@ -130,7 +128,7 @@ def test_frames_are_shown_one_by_one_and_kept_by_file(shaken, measured, tmp_path
 
 
 def _each_frame_alone(shaken, measured, tmp_path) -> dict[str, tuple[list[int], float]]:
-    def every(folder, classes, arguments):
+    def every(folder, classes):
         paths = sorted(path.relative_to(folder) for path in (folder / "shake").rglob("*.png"))
         labels = np.array([classes.index(path.parts[1]) for path in paths])
         names = ["/".join(path.parts[1:]) for path in paths]
@@ -161,7 +159,7 @@ def test_a_broken_sequence_can_be_left_out(shaken, measured, tmp_path, capsys):
     )
     assert len(predictions) == 11
     assert "bee/1" not in set(predictions.images)
-    assert "1 image(s) left out" in capsys.readouterr().out
+    assert "1 image(s) skipped" in capsys.readouterr().out
 
 
 def test_stimuli_of_sequences_are_saved_by_frame(shaken, tmp_path):
@@ -169,41 +167,7 @@ def test_stimuli_of_sequences_are_saved_by_frame(shaken, tmp_path):
 
     images = _sequences(tmp_path, CLASSES).select(np.array([2]))
     out = tmp_path / "out"
-    count = save_stimuli(out, images, NOISE.preprocessing, unchanged, torch.device("cpu"), 0)
+    count = save_stimuli(out, images, NOISE.view, unchanged, torch.device("cpu"), 0)
     written = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
     assert count == 4
     assert written == [f"shake/ant/2/{frame:03d}.png" for frame in range(4)]
-
-
-def _two_sets(benchmark, arguments):
-    names = ("first", "second") if not Path(arguments.data, "broken").exists() else ("first", "no")
-    return [
-        replace(benchmark, name=name, locate=lambda args, name=name: Path(args.data) / name)
-        for name in names
-    ]
-
-
-def test_a_script_can_measure_several_sets(measured, tmp_path, capsys):
-    for seed, name in enumerate(("first", "second")):
-        for label, category in enumerate(CLASSES):
-            draw(tmp_path / name / "val" / category / "x.png", 10 * seed + label)
-    both = replace(NOISE, configure=_two_sets)
-    measured(both, "a")
-    results = tmp_path / "a"
-    assert sorted(path.name for path in results.iterdir()) == ["first", "second"]
-    for name in ("first", "second"):
-        summary = json.loads((results / name / "one" / "summary.json").read_text())
-        assert summary["identity"]["benchmark"] == name
-        assert summary["images"]["folder"] == str(tmp_path / name / "val")
-    assert capsys.readouterr().out.count("95 % interval") == 2
-
-
-def test_all_sets_are_checked_before_the_first_is_measured(tmp_path, model_file, capsys):
-    for label, category in enumerate(CLASSES):
-        draw(tmp_path / "first" / "val" / category / "x.png", label)
-    (tmp_path / "broken").touch()
-    argv = ["--model", f"{model_file}:one", "--data", str(tmp_path)]
-    argv += ["--results", str(tmp_path / "results")]
-    assert main(replace(NOISE, configure=_two_sets), None, argv) == 2
-    assert "no does not exist" in capsys.readouterr().err
-    assert not list((tmp_path / "results").rglob("predictions.parquet"))

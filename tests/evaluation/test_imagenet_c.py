@@ -10,11 +10,10 @@ from PIL import Image
 
 import eval_imagenet_c
 from conftest import CLASSES, draw
-from evaluation.corruption_flags import IMAGENET_C
-from evaluation.session import main
+from eval_imagenet_c import GROUPS, IMAGENET_C, STANDARD
 from images.corruption_folders import corruption_condition
 from predictions.table import read_predictions
-from stimuli.imagenet_c import CORRUPTIONS, GROUPS, STANDARD, condition_name
+from stimuli.imagenet_c import CORRUPTIONS, condition_name
 
 FEW = ("--corruptions", "gaussian_noise", "contrast", "--severities", "5", "1")
 CONDITIONS = ["gaussian_noise_1", "gaussian_noise_5", "contrast_1", "contrast_5"]
@@ -26,7 +25,7 @@ def evaluate(model_file, tmp_path):
         argv = ["--model", *(f"{model_file}:{name}" for name in models)] if models else []
         argv += ["--results", str(tmp_path / results)]
         argv += [] if "--num_workers" in words else ["--num_workers", "0"]
-        assert main(eval_imagenet_c.CORRUPTED, None, [*argv, *words]) == code
+        assert eval_imagenet_c.main([*argv, *words]) == code
         name = "imagenet_c_generated" if "--generate" in words else "imagenet_c"
         return tmp_path / results / name
 

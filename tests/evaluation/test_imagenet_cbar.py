@@ -6,8 +6,7 @@ import pytest
 
 import eval_imagenet_cbar
 from conftest import CLASSES, draw
-from evaluation.session import main
-from images.corruption_folders import IMAGENET_CBAR
+from eval_imagenet_cbar import IMAGENET_CBAR
 from predictions.table import read_predictions
 
 
@@ -25,11 +24,11 @@ def cached(tmp_path):
 
 def test_all_fifty_conditions_make_the_mean(cached, model_file, tmp_path, monkeypatch, capsys):
     argv = ["--model", f"{model_file}:one", "--results", str(tmp_path / "r"), "--num_workers", "0"]
-    assert main(eval_imagenet_cbar.CORRUPTED, None, argv) == 2
+    assert eval_imagenet_cbar.main(argv) == 2
     sentence = capsys.readouterr().err
     assert "BVG_IMAGENET_CBAR" in sentence and "imagenet_c_bar.tar.gz" in sentence
     monkeypatch.setenv("BVG_CACHE", str(tmp_path / "home"))
-    assert main(eval_imagenet_cbar.CORRUPTED, None, argv) == 0
+    assert eval_imagenet_cbar.main(argv) == 0
     folder = tmp_path / "r" / "imagenet_cbar"
     metrics = json.loads((folder / "one" / "summary.json").read_text())["metrics"]
     predictions = read_predictions(folder / "one" / "predictions.parquet")

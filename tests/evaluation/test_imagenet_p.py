@@ -13,7 +13,6 @@ from PIL import Image
 
 import eval_imagenet_p
 from conftest import CLASSES
-from evaluation.session import main
 from images.preprocessing import READY_224
 from images.sequences import PERTURBATIONS, read_frames
 from oracles import stability as slow
@@ -66,7 +65,7 @@ def evaluate(world, model_file, tmp_path):
         argv = ["--model", *(f"{model_file}:{name}" for name in models)]
         argv += ["--imagenet_p", str(world), "--results", str(tmp_path / results)]
         argv += [] if "--num_workers" in words else ["--num_workers", "0"]
-        assert main(eval_imagenet_p.IMAGENET_P, None, [*argv, *words]) == code
+        assert eval_imagenet_p.main([*argv, *words]) == code
         return tmp_path / results / "imagenet_p"
 
     return run
@@ -206,5 +205,5 @@ def test_mistakes_are_one_sentence(evaluate, capsys, words, said):
 
 def test_the_folder_is_asked_for(model_file, tmp_path, capsys):
     words = ["--model", f"{model_file}:one", "--results", str(tmp_path / "a")]
-    assert main(eval_imagenet_p.IMAGENET_P, None, words) == 2
+    assert eval_imagenet_p.main(words) == 2
     assert "BVG_IMAGENET_P" in capsys.readouterr().err

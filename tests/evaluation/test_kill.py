@@ -88,7 +88,7 @@ def test_killed_again_and_again_ends_with_the_same_bytes(start, tmp_path, unbrok
         kept = _chunks(results)
         assert len(kept) >= chunks_before_kill
     out, _ = _finish(start(results))
-    assert "one: goes on after image" in out
+    assert "one: resuming at image" in out
     decoded = int(out.split("decoded ")[1].split()[0])
     assert decoded <= 48 - 8 * len(kept) + 8  # at most one chunk is done again
     assert _bytes(results) == unbroken

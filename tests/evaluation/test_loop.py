@@ -9,7 +9,6 @@ import torch
 
 from conftest import CLASSES
 from evaluation import loop
-from evaluation.session import main
 from noise_benchmark import NOISE
 from predictions.table import read_predictions
 
@@ -23,7 +22,7 @@ def evaluate(model_file, val_folder, tmp_path):
         argv = ["--model", *specs, "--data", str(data), "--results", str(tmp_path / results)]
         if "--num_workers" not in words:
             argv += ["--num_workers", "0"]
-        assert main(NOISE, None, [*argv, *words]) == 0
+        assert NOISE.main([*argv, *words]) == 0
         return tmp_path / results / "noise"
 
     return run
@@ -110,7 +109,7 @@ def test_memory_is_bounded_by_the_chunk_not_by_the_set(evaluate, monkeypatch):
 
     def collect(self, *arguments):
         done = original(self, *arguments)
-        held.append(sum(len(rows["label"]) for m in self.members for rows in m.rows))
+        held.append(sum(len(rows["label"]) for run in self.runs for rows in run.rows))
         return done
 
     monkeypatch.setattr(loop._Pass, "_collect", collect)
@@ -132,7 +131,7 @@ def test_a_model_that_raises_midway_keeps_what_was_done(evaluate, model_file, ca
     err = capsys.readouterr().err
     assert "model odd failed on images of shape (8, 3, 24, 24) with AssertionError: I am" in err
     evaluate("a", "--batch_size", "8", models=("odd",))  # 7 calls are enough for the rest
-    assert "odd: goes on after image 16 of 40" in capsys.readouterr().out
+    assert "odd: resuming at image 16 of 40" in capsys.readouterr().out
 
 
 def test_a_decoding_process_that_dies_is_no_traceback(evaluate, monkeypatch, capsys):

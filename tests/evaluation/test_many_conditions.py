@@ -15,29 +15,28 @@ from PIL import Image
 import eval_criticalband
 import eval_spectral
 from conftest import CLASSES, REPOSITORY
-from evaluation.session import main
 from predictions.table import read_predictions
 from scoring.accuracy import correct_in_top
 
 BENCHMARKS = {
-    "spectral": (eval_spectral.SPECTRAL, 23),
-    "critical band": (eval_criticalband.CRITICAL_BAND, 29),
+    "spectral": (eval_spectral, "imagenet_spectral", 23),
+    "critical band": (eval_criticalband, "imagenet_criticalband", 29),
 }
 
 
 @pytest.fixture(params=BENCHMARKS)
 def evaluate(request, model_file, val_folder, tmp_path):
-    benchmark, count = BENCHMARKS[request.param]
+    script, name, count = BENCHMARKS[request.param]
     data = val_folder(5)
 
     def run(results: str, *words: str, models: tuple[str, ...] = ("one",), code: int = 0) -> Path:
         argv = ["--model", *(f"{model_file}:{name}" for name in models)] if models else []
         argv += ["--imagenet", str(data), "--results", str(tmp_path / results)]
         argv += [] if "--num_workers" in words else ["--num_workers", "0"]
-        assert main(benchmark, None, [*argv, *words]) == code
-        return tmp_path / results / benchmark.name
+        assert script.main([*argv, *words]) == code
+        return tmp_path / results / name
 
-    run.count, run.name = count, benchmark.name
+    run.count, run.name = count, name
     run.spectral = request.param == "spectral"
     return run
 
@@ -59,10 +58,10 @@ def test_killed_and_resumed_is_the_same_to_the_last_byte(
     evaluate, model_file, val_folder, tmp_path
 ):
     whole = evaluate("a", "--batch_size", "4") / "one" / "predictions.parquet"
-    script = "eval_spectral.SPECTRAL" if evaluate.spectral else "eval_criticalband.CRITICAL_BAND"
+    script = "eval_spectral" if evaluate.spectral else "eval_criticalband"
     program = (
-        "import sys; from evaluation import loop, session; loop.CHUNK_IMAGES = 4\n"
-        f"import {script.partition('.')[0]}; sys.exit(session.main({script}, None))"
+        "import sys; from evaluation import loop; loop.CHUNK_IMAGES = 4\n"
+        f"import {script}; sys.exit({script}.main())"
     )
     slow = model_file.with_name("slow.py")
     slow.write_text(

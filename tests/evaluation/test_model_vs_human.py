@@ -7,7 +7,6 @@ import pytest
 
 import eval_model_vs_human
 from conftest import REPOSITORY
-from evaluation.session import main
 from images.categories import CATEGORIES
 from images.model_vs_human import DATA_SETS
 from model_vs_human_helpers import write_data_set, write_humans, write_stimuli
@@ -43,7 +42,7 @@ def call(tmp_path):
         argv = ["--model", *(f"{tmp_path}/net.py:{name}" for name in models)]
         argv += ["--stimuli", str(stimuli), "--results", str(tmp_path / "results")]
         argv += ["--num_workers", "0", *words]
-        return main(eval_model_vs_human.MODEL_VS_HUMAN, None, argv)
+        return eval_model_vs_human.main(argv)
 
     run.folder = tmp_path / "results" / "imagenet_model_vs_human"
     return run

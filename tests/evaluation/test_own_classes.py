@@ -1,24 +1,14 @@
 """The decision among the classes that a data set has, against plain Python."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from evaluation.decisions import UNRESTRICTED, among_all_classes, among_own_classes
-from images.image_set import ImageSet
-from images.imagenet import imagenet_classes
+from evaluation.decisions import UNRESTRICTED, top5, top5_among
 from images.variant_table import VARIANTS
 from oracles.straight_line import top_five
 from oracles.variants import top_five_among
 
 LOGITS = torch.randn(64, 1000, generator=torch.Generator().manual_seed(0)) * 4
-WNIDS = imagenet_classes()
-
-
-def of_classes(classes, own) -> ImageSet:
-    notes = {"restricted_to": [classes[k] for k in own]}
-    return ImageSet(Path(), (), (), np.zeros(0, np.int64), classes, notes=notes)
 
 
 def unrestricted(answers) -> list[list[int]]:
@@ -27,7 +17,7 @@ def unrestricted(answers) -> list[list[int]]:
 
 def test_the_200_classes_of_imagenet_a_and_r():
     for variant in VARIANTS[1:3]:
-        decide = among_own_classes(WNIDS, of_classes(WNIDS, reversed(variant.subset)))
+        decide = top5_among(reversed(variant.subset))
         answers = decide(LOGITS)
         rows = LOGITS.double().numpy()
         assert answers["answers"].tolist() == [
@@ -42,25 +32,22 @@ def test_the_200_classes_of_imagenet_a_and_r():
 
 
 def test_all_classes_restrict_nothing():
-    answers = among_own_classes(WNIDS, of_classes(WNIDS, range(1000)))(LOGITS)
-    whole = among_all_classes(WNIDS)(LOGITS)
+    answers = top5_among(range(1000))(LOGITS)
+    whole = top5(LOGITS)
     assert torch.equal(answers["answers"], whole["answers"])
     assert torch.equal(answers["confidence"], whole["confidence"])
 
 
 def test_ties_go_to_the_first_of_the_models_classes():
-    letters = tuple("abcdefgh")
     logits = torch.zeros(2, 8)
     logits[1, [3, 6]] = 2.0
-    answers = among_own_classes(letters, of_classes(letters, [6, 1, 3]))(logits)
+    answers = top5_among([6, 1, 3])(logits)
     assert answers["answers"].tolist() == [[1, 3, 6], [3, 6, 1]]
     assert unrestricted(answers)[1] == [3, 6, 0, 1, 2]
 
 
 def test_a_model_of_few_classes():
-    answers = among_own_classes(("a", "b", "c"), of_classes(("a", "b", "c"), [1]))(
-        torch.tensor([[1.0, 2.0, 3.0]])
-    )
+    answers = top5_among([1])(torch.tensor([[1.0, 2.0, 3.0]]))
     assert answers["answers"].tolist() == [[1]]
     assert unrestricted(answers) == [[2, 1, 0, -1, -1]]
 
@@ -69,6 +56,6 @@ def test_a_certain_class_outside_does_not_drown_the_others():
     logits = torch.zeros(1, 1000)
     logits[0, 0] = 300.0
     logits[0, 8] = 5.0
-    answers = among_own_classes(WNIDS, of_classes(WNIDS, [1, 8, 9]))(logits)
+    answers = top5_among([1, 8, 9])(logits)
     assert answers["answers"][0, 0] == 8
     assert answers["confidence"][0] > 0.98

@@ -8,7 +8,6 @@ import pytest
 
 from conftest import CLASSES, draw, refusal
 from images.corruption_folders import (
-    IMAGENET_CBAR,
     CorruptionSet,
     corruption_condition,
     corruption_folders,

@@ -6,7 +6,6 @@ import pytest
 
 import eval_criticalband
 import eval_spectral
-from evaluation.session import main
 from miniature import world
 from miniature.draw import save
 
@@ -20,13 +19,14 @@ def measured(tmp_path_factory) -> dict[str, dict[str, dict]]:
     for picture in world.matched(4):
         save("imagenet", UNSEEN, folder, picture)
     metrics: dict[str, dict[str, dict]] = {name: {} for name in MODELS}
-    for benchmark in (eval_spectral.SPECTRAL, eval_criticalband.CRITICAL_BAND):
+    scripts = {"spectral": eval_spectral, "criticalband": eval_criticalband}
+    for name, script in scripts.items():
         argv = ["--model", *(f"{name}=miniature_{name}" for name in MODELS)]
         argv += ["--imagenet", str(folder), "--results", str(folder / "results")]
-        assert main(benchmark, None, argv) == 0
-        for name in MODELS:
-            summary = folder / "results" / benchmark.name / name / "summary.json"
-            metrics[name] |= json.loads(summary.read_text())["metrics"]
+        assert script.main(argv) == 0
+        for model in MODELS:
+            summary = folder / "results" / f"imagenet_{name}" / model / "summary.json"
+            metrics[model] |= json.loads(summary.read_text())["metrics"]
     return metrics
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from images.corruption_folders import IMAGENET_CBAR
+from eval_imagenet_cbar import IMAGENET_CBAR
 from images.model_vs_human import DATA_SETS
 from images.sequences import PERTURBATIONS as PUBLISHED
 from miniature import corrupting, parametric, perturbing, renditions

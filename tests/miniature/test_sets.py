@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.corruption_flags import IMAGENET_C
-from images.corruption_folders import IMAGENET_CBAR, corruption_folders
+from eval_imagenet_c import IMAGENET_C
+from eval_imagenet_cbar import IMAGENET_CBAR
+from images.corruption_folders import corruption_folders
 from images.image_set import RESTRICTED, ImageSet
 from images.imagenet import imagenet_val
 from images.model_vs_human import DATA_SETS, model_vs_human

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.channel import Channel, fit_channel
 from analysis.spectral import spectral_measures
-from stimuli.spectral import CUTOFFS
+from eval_spectral import CUTOFFS
 
 # The table has no thresholds. Of all 5**7 vectors, these are the ones whose fit gives a published
 # triple; the next best misses it by 1 % or more.

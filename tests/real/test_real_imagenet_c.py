@@ -6,9 +6,9 @@ import pytest
 
 import eval_imagenet_c
 import make_imagenet_c
-from evaluation.corruption_flags import IMAGENET_C
-from evaluation.session import main
-from images.corruption_folders import IMAGENET_CBAR, SEVERITIES, corruption_condition
+from eval_imagenet_c import IMAGENET_C
+from eval_imagenet_cbar import IMAGENET_CBAR
+from images.corruption_folders import SEVERITIES, corruption_condition
 from predictions.table import read_predictions
 from scoring.corruptions import ALEXNET, corruption_errors, corruption_means, measured
 
@@ -44,9 +44,9 @@ def test_files_and_generated_images_get_the_same_answers(fixtures, tmp_path):
         str(tmp_path / "r"), "--num_workers", "0", "--device", "cpu", *few,
     ]  # fmt: skip
     generate = [*common, *data, "--generate", "--as_published", "--batch_size", "5"]
-    assert main(eval_imagenet_c.CORRUPTED, None, generate) == 0
+    assert eval_imagenet_c.main(generate) == 0
     files = [*common, "--imagenet_c", str(tmp_path / "c")]
-    assert main(eval_imagenet_c.CORRUPTED, None, files) == 0
+    assert eval_imagenet_c.main(files) == 0
     made, read = (
         read_predictions(tmp_path / "r" / name / "mobilenet_v1_025" / "predictions.parquet")
         for name in ("imagenet_c_generated", "imagenet_c")

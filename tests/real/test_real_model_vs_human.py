@@ -10,7 +10,6 @@ import os
 import pytest
 
 import eval_model_vs_human
-from evaluation.session import main
 from images.model_vs_human import DATA_SETS, condition_of
 from oracles import model_vs_human as oracle
 from oracles import straight_line
@@ -43,7 +42,7 @@ def results(fixtures, humans, tmp_path_factory):
     if os.environ.get("BVG_EVERY") != "1":
         words += ["--limit", "160"]
     models = [f"{fixtures}/models/mobilenet_tf.py:{name}" for name in FACTORIES]
-    assert main(eval_model_vs_human.MODEL_VS_HUMAN, None, ["--model", *models, *words]) == 0
+    assert eval_model_vs_human.main(["--model", *models, *words]) == 0
     return results / "imagenet_model_vs_human"
 
 

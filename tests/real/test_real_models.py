@@ -7,7 +7,6 @@ import pytest
 
 import eval_imagenet
 import eval_shape_bias
-from evaluation.session import main
 from oracles import straight_line
 from predictions.table import read_predictions
 
@@ -19,7 +18,7 @@ def photos(fixtures, tmp_path_factory) -> Path:
     """Return results of all three models on the 400 photographs, in one call."""
     results = tmp_path_factory.mktemp("photos")
     words = ["--imagenet", str(fixtures / "imagenet"), "--partial", "--results", str(results)]
-    assert main(eval_imagenet.IMAGENET, None, ["--model", *_specs(fixtures), *words]) == 0
+    assert eval_imagenet.main(["--model", *_specs(fixtures), *words]) == 0
     return results / "imagenet"
 
 
@@ -28,7 +27,7 @@ def stimuli(fixtures, tmp_path_factory) -> Path:
     results = tmp_path_factory.mktemp("stimuli")
     folder = fixtures / "model-vs-human" / "cue-conflict"
     words = ["--stimuli", str(folder), "--results", str(results)]
-    assert main(eval_shape_bias.SHAPE_BIAS, None, ["--model", *_specs(fixtures), *words]) == 0
+    assert eval_shape_bias.main(["--model", *_specs(fixtures), *words]) == 0
     return results / "imagenet_shape_bias"
 
 

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 import eval_imagenet_p
-from evaluation.session import main
 from oracles import stability as slow
 from oracles import straight_line
 from predictions.table import read_predictions
@@ -61,7 +60,7 @@ def results(fixtures, data, tmp_path_factory) -> Path:
     results = tmp_path_factory.mktemp("results")
     models = [f"{fixtures}/models/mobilenet_tf.py:{name}" for name in FACTORIES]
     words = ["--imagenet_p", str(data), "--partial", "--results", str(results)]
-    assert main(eval_imagenet_p.IMAGENET_P, None, ["--model", *models, *words]) == 0
+    assert eval_imagenet_p.main(["--model", *models, *words]) == 0
     return results / "imagenet_p"
 
 

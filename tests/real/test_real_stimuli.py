@@ -10,13 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
+from eval_criticalband import BANDS, DEVIATIONS
+from eval_criticalband import stimuli as critical_band
+from eval_spectral import stimuli as spectral
 from images.imagenet import imagenet_classes, imagenet_val
 from images.preprocessing import STUDY
 from oracles import critical_band as masking
 from oracles import spectral as filtering
-from stimuli.critical_band import BANDS, DEVIATIONS, condition_name, critical_band
+from stimuli.critical_band import condition_name
 from stimuli.randomness import keyed_generator, keyed_normal
-from stimuli.spectral import spectral
 from stimulus_helpers import batch_of
 
 

@@ -15,7 +15,6 @@ import pytest
 import eval_imagenet_ood
 import eval_imagenet_real
 from evaluation.decisions import UNRESTRICTED
-from evaluation.session import main
 from images.imagenet import imagenet_classes
 from images.real_labels import packaged_real, read_real
 from images.variant_table import VARIANTS
@@ -68,7 +67,7 @@ def variants(fixtures, photos, tmp_path_factory) -> Path:
     (root / "imagenet-a" / "README.txt").write_text("ImageNet-A")
     words = ["--model", *specs(fixtures), "--partial", "--results", str(root / "results")]
     words += [word for v in VARIANTS for word in (v.flag, str(root / v.key))]
-    assert main(eval_imagenet_ood.OOD, None, words) == 0
+    assert eval_imagenet_ood.main(words) == 0
     return root
 
 
@@ -154,7 +153,7 @@ def real(fixtures, photos, tmp_path_factory) -> Path:
         link(photo, root / "val" / photo.parent.name, f"ILSVRC2012_val_{number:08d}.JPEG")
     words = ["--model", *specs(fixtures), "--imagenet", str(root), "--partial"]
     words += ["--real", str(fixtures / "published" / "real.json")]
-    assert main(eval_imagenet_real.REAL, None, [*words, "--results", str(root / "results")]) == 0
+    assert eval_imagenet_real.main([*words, "--results", str(root / "results")]) == 0
     return root
 
 

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 import eval_imagenet
-from evaluation.session import main
 from local_server import serve
 from model_zoo.loading import CheckpointOptions, load_model
 from model_zoo.table import read_table
@@ -78,7 +77,7 @@ def test_the_photographs_answers_equal_the_straight_lines(
     specs = [f"{name}=zoo_{name}" for name in names]
     words = ["--imagenet", str(fixtures / "imagenet"), "--partial", "--results", str(tmp_path)]
     words += ["--weights_dir", str(tmp_path / "weights"), "--limit", str(count)]
-    assert main(eval_imagenet.IMAGENET, None, ["--model", *specs, *words]) == 0
+    assert eval_imagenet.main(["--model", *specs, *words]) == 0
     for name in names:
         predictions = read_predictions(tmp_path / "imagenet" / name / "predictions.parquet")
         assert len(predictions) == count

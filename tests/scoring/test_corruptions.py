@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from conftest import CLASSES
-from evaluation.corruption_flags import IMAGENET_C
-from images.corruption_folders import IMAGENET_CBAR, SEVERITIES, corruption_condition
+from eval_imagenet_c import IMAGENET_C
+from eval_imagenet_cbar import IMAGENET_CBAR
+from images.corruption_folders import SEVERITIES, corruption_condition
 from images.imagenet import imagenet_classes
 from oracles import corruption_scores as oracle
 from predictions.table import Predictions

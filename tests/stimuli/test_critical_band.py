@@ -5,19 +5,13 @@ import pytest
 import torch
 
 from conftest import refusal
+from eval_criticalband import BANDS, DEVIATIONS
+from eval_criticalband import stimuli as critical_band
 from oracles import critical_band as oracle
 from stimuli.batch import Batch
-from stimuli.critical_band import (
-    BANDS,
-    CONDITIONS,
-    DEVIATIONS,
-    bring_back,
-    condition_name,
-    critical_band,
-    low_contrast_grey,
-    octave_bands,
-)
+from stimuli.critical_band import bring_back, condition_name, low_contrast_grey, octave_bands
 from stimuli.randomness import keyed_generator, keyed_normal
+from stimulus_helpers import NOISE_CONDITIONS as CONDITIONS
 from stimulus_helpers import batch_of, photo_like
 
 UNLUCKY, UNLUCKY_SEED = "image 0", 52  # 44 pixels of its band f = 3 at SD 0.16 are lost
@@ -74,7 +68,7 @@ def test_an_unlucky_image_needs_new_noise():
     batch = batch_of(photo_like(4), names=(UNLUCKY,), seed=UNLUCKY_SEED)
     grey = low_contrast_grey(batch.pixels)
     field = keyed_normal(batch, "criticalband", (224, 224))
-    bands = [0.16 * noise for _, noise in octave_bands(field)]
+    bands = [0.16 * noise for _, noise in octave_bands(field, BANDS)]
     lost = sum(int(bring_back(grey + noise, noise).sum()) for noise in bands)
     assert lost == 44
 
@@ -125,9 +119,9 @@ def test_masking_is_what_a_pixel_by_pixel_loop_does_with_strong_noise():
 def test_bands_sum_to_the_field_and_are_equally_strong():
     field = torch.randn(2, 224, 224, generator=torch.Generator().manual_seed(1))
     strengths = torch.stack(
-        [noise.square().mean((1, 2)).sqrt() for _, noise in octave_bands(field)]
+        [noise.square().mean((1, 2)).sqrt() for _, noise in octave_bands(field, BANDS)]
     )
-    assert [f for f, _ in octave_bands(field)] == [6, 5, 4, 3, 2, 1, 0]
+    assert [f for f, _ in octave_bands(field, BANDS)] == [6, 5, 4, 3, 2, 1, 0]
     assert (strengths - strengths[0]).abs().max() < 1e-5
     assert strengths[0].tolist() == pytest.approx([0.9425, 0.9425], abs=0.005)
 
@@ -137,7 +131,7 @@ def test_bands_follow_each_other_by_an_octave():
     cycles = torch.fft.fftfreq(224, 1 / 224)
     radius = (cycles[:, None] ** 2 + cycles[None, :] ** 2).sqrt().clamp(min=0.5)
     middles = {}
-    for band, noise in octave_bands(field):
+    for band, noise in octave_bands(field, BANDS):
         power = torch.fft.fft2(noise).abs().square().mean(0)
         middles[band] = float((power * radius.log2()).sum() / power.sum())
     steps = [middles[band + 1] - middles[band] for band in BANDS[:-1]]

@@ -4,8 +4,9 @@ import torch
 
 from oracles import spectral as oracle
 from stimuli.batch import Batch
-from stimuli.spectral import CONDITIONS, CUTOFFS, spectral
-from stimulus_helpers import batch_of, photo_like
+from eval_spectral import CUTOFFS
+from eval_spectral import stimuli as spectral
+from stimulus_helpers import SPECTRAL_CONDITIONS, batch_of, photo_like
 
 
 def by_condition(batch: Batch) -> dict[str, np.ndarray]:
@@ -16,7 +17,7 @@ def test_conditions_are_the_studys_and_the_clean_one():
     names = [name for name, _ in spectral(batch_of(photo_like(0)))]
     assert sorted(names) == sorted(["clean", *oracle.CONDITIONS])
     assert names[0] == "clean"
-    assert set(CONDITIONS) == set(names) and len(CONDITIONS) == 23
+    assert set(SPECTRAL_CONDITIONS) == set(names) and len(SPECTRAL_CONDITIONS) == 23
     assert CUTOFFS == oracle.CUTOFFS
 
 

@@ -1,0 +1,5 @@
+MODES = ("auto", "online", "offline", "disabled")
+
+
+def mirror(summaries, mode):
+    pass
