@@ -23,6 +23,7 @@ MODES = ("auto", "online", "offline", "disabled")
 LIMIT_SECONDS = 60.0  # the child process is killed after these,
 RUN_SECONDS = 20.0  # and as many more for each run
 SAYS = "W&B: "  # begins the lines that an evaluation passes on from the child
+HOSTS = ("wandb.ai", "coreweave.com")  # of logins in netrc
 NO_LOGIN = "not logged in (run `wandb login`)"
 
 # Sent are config and metrics: no console, no code, no git state, nothing about the machine.
@@ -79,19 +80,19 @@ def mirror(summaries: list[Path], mode: str) -> None:
 
 def _configured() -> bool:
     """Return False where there is certainly no login and no setting of W&B; imports no wandb."""
-    mode = os.environ.get("WANDB_MODE")
-    if mode or os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return mode != "disabled"
-    server = os.environ.get("WANDB_BASE_URL", "").split("://")[-1].split("/")[0].split(":")[0]
-    hosts = [host for host in ("wandb.ai", "coreweave.com", server) if host]
+    if os.environ.get("WANDB_MODE") == "disabled":
+        return False
+    names = ("MODE", "API_KEY", "IDENTITY_TOKEN_FILE", "BASE_URL")
+    if any(os.environ.get(f"WANDB_{name}") for name in names):
+        return True
+    user = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb", "settings")
+    workspace = Path(os.environ.get("WANDB_DIR") or ".", "wandb", "settings")
+    logins = (Path(os.environ.get("NETRC") or "~/.netrc"), Path("~/_netrc"))
     try:
-        user = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
-        workspace = Path(os.environ.get("WANDB_DIR") or ".", "wandb")
-        if (user / "settings").exists() or (workspace / "settings").exists():
+        if user.expanduser().exists() or workspace.exists():
             return True
-        names = [os.environ["NETRC"]] if os.environ.get("NETRC") else ["~/.netrc", "~/_netrc"]
-        files = [path for name in names if (path := Path(name).expanduser()).exists()]
-        return any(host in path.read_text(errors="replace") for path in files for host in hosts)
+        files = [path for login in logins if (path := login.expanduser()).exists()]
+        return any(host in path.read_text(errors="replace") for path in files for host in HOSTS)
     except (OSError, RuntimeError):  # unreadable, or a user without a home
         return False
 
@@ -140,8 +141,8 @@ def _log_all(summaries: list[Path], wanted: str) -> int:
         except Exception as error:
             trouble = trouble or _reason(error)
     if waiting:
-        kinds = f"{len(waiting)} run(s) not uploaded, {kept} logged offline"
-        _say(f"{trouble}: {kinds}" if trouble else kinds, waiting)
+        reason = f"{trouble}: " if trouble else ""
+        _say(f"{reason}{len(waiting)} run(s) not uploaded, {kept} logged offline", waiting)
     return int(len(runs) < len(summaries) or (online and bool(waiting)))
 
 
@@ -186,15 +187,9 @@ def _reason(error: BaseException) -> str:
 
 def main() -> int:
     """Log the summaries named on the command line; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="Log finished results to Weights & Biases.")
     parser.add_argument(
-        "summaries",
-        nargs="+",
-        type=Path,
-        metavar="SUMMARY",
-        help="RESULTS/BENCHMARK/MODEL/summary.json",
+        "summaries", nargs="+", type=Path, help="RESULTS/BENCHMARK/MODEL/summary.json"
     )
     parser.add_argument("--mode", choices=MODES, default="online", help="default: online")
     arguments = parser.parse_args()

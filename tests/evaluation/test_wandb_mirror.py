@@ -242,6 +242,7 @@ def test_disabled_starts_nothing(summaries, started, monkeypatch, mode):
         ("WANDB_API_KEY", KEY),
         ("WANDB_IDENTITY_TOKEN_FILE", "token"),
         ("WANDB_MODE", "offline"),
+        ("WANDB_BASE_URL", "https://wandb.example.org"),
         (".netrc", "machine api.wandb.ai\n  login user\n  password {KEY}\n"),
         ("_netrc", "machine api.forge.coreweave.com login user password {KEY}\n"),
         (".config/wandb/settings", "[default]\nmode = offline\n"),
@@ -257,19 +258,21 @@ def test_auto_starts_where_there_may_be_a_login(summaries, started, monkeypatch,
     assert command[-2:] == [str(path) for path in summaries]
 
 
-def test_auto_finds_what_the_environment_names(place, summaries, started, monkeypatch):
-    home_file("elsewhere", f"machine wandb.example.org login user password {KEY}")
+def test_auto_starts_where_the_environment_names_a_file(place, summaries, started, monkeypatch):
+    home_file("elsewhere", f"machine api.wandb.ai login user password {KEY}")
     monkeypatch.setenv("NETRC", "~/elsewhere")
-    mirror(summaries, "auto")
-    assert started == []
-    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org:8080/")
     mirror(summaries, "auto")
     assert len(started) == 1
     monkeypatch.delenv("NETRC")
+    home_file("settings", "[default]\nmode = offline\n")
+    monkeypatch.setenv("WANDB_CONFIG_DIR", "~")
+    mirror(summaries, "auto")
+    assert len(started) == 2
+    monkeypatch.delenv("WANDB_CONFIG_DIR")
     (place / "cwd" / "wandb").mkdir()
     (place / "cwd" / "wandb" / "settings").write_text("[default]\nproject = mine\n")
     mirror(summaries, "auto")
-    assert len(started) == 2
+    assert len(started) == 3
 
 
 # ---------------------------------------------------------------- without a login
@@ -503,8 +506,8 @@ NOISY = """
 import sys, subprocess, types
 print("wandb: a banner"); print("a warning", file=sys.stderr)
 sys.stdout = sys.stderr = None
-service = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-open("service", "w").write(str(service.pid))
+late = "import time; time.sleep(15); open('service has ended', 'w')"
+open("service", "w").write(str(subprocess.Popen([sys.executable, "-c", late]).pid))
 class Settings:
     model_fields = {"silent": None}
 def setup():
@@ -523,5 +526,6 @@ def test_a_noisy_client_is_not_heard_and_its_service_not_waited_for(
 ):
     fake_wandb(place, monkeypatch, NOISY)
     mirror(summaries, "online")
-    os.kill(int((place / "cwd" / "service").read_text()), signal.SIGKILL)  # it is still there
+    assert not (place / "cwd" / "service has ended").exists()
+    os.kill(int((place / "cwd" / "service").read_text()), signal.SIGKILL)
     assert capfd.readouterr() == ("", "")
