@@ -136,9 +136,15 @@ def main(argv=None):
         layout = corruption_layout(tuple(corruptions), tuple(severities))
         stimulus_panel(example(images, stimuli, args), layout, panel)
         print_files(*panel)
-    print_table(runs, "top1_acc/clean", "top1_acc/imagenet-c", "top1_acc/imagenet-c/measured",
-                *(f"top1_acc/imagenet-c/{subset}" for subset in IMAGENET_C.subsets), "mCE",
-                *(f"top1_acc/{corruption}" for corruption in OWN))  # fmt: skip
+    print_table(
+        runs,
+        "top1_acc/clean",
+        "top1_acc/imagenet-c",
+        "top1_acc/imagenet-c/measured",
+        *(f"top1_acc/imagenet-c/{subset}" for subset in IMAGENET_C.subsets),
+        "mCE",
+        *(f"top1_acc/{corruption}" for corruption in OWN),
+    )
 
 
 if __name__ == "__main__":

@@ -112,13 +112,24 @@ class _Pass:
     def _answers(self, decoded: Decoded) -> dict[int, Answers]:
         """Return, for each run that lacks some of the batch, its answers by condition.
 
-        A batch that does not fit into the device's memory is halved until it does: answers do not
-        depend on batches.
+        A batch that does not fit into the device's memory is halved until it does, and so are the
+        following ones: answers do not depend on batches.
         """
-        parts = decoded.split(self.most) if self.most else [decoded]
-        return _joined([self._within_memory(part) for part in parts])
+        waiting, done = [decoded], []
+        while waiting:
+            part = waiting.pop(0)
+            if self.most and len(part.indices) > self.most:
+                waiting = part.split(self.most) + waiting
+                continue
+            answers = self._within_memory(part)
+            if answers is None:
+                waiting.insert(0, part)
+            else:
+                done.append(answers)
+        return _joined(done)
 
-    def _within_memory(self, part: Decoded) -> dict[int, Answers]:
+    def _within_memory(self, part: Decoded) -> dict[int, Answers] | None:
+        """Return the answers, or None, with `most` halved, where there is too little memory."""
         try:
             return self._answers_of(part)
         except (RuntimeError, MemoryError) as error:
@@ -133,14 +144,14 @@ class _Pass:
             self.most = -(-count // 2)
             print(
                 f"the memory of {device} is too small for {count} images at a time: going on with "
-                f"{self.most} (--batch_size {self.most} spares this)",
+                f"{self.most} (--batch_size {self.most} avoids this)",
                 file=sys.stderr,
                 flush=True,
             )
         # Behind the except clause, whose error holds on to the tensors that did not fit.
         if self.settings.device.type == "cuda":
             torch.cuda.empty_cache()
-        return _joined([self._within_memory(half) for half in part.split(self.most)])
+        return None
 
     @torch.no_grad()  # not inference_mode: gradient attacks are among the stimuli
     def _answers_of(self, decoded: Decoded) -> dict[int, Answers]:

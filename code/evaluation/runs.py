@@ -125,9 +125,18 @@ def complete(
 
 
 def print_table(runs: Sequence[Run], *keys: str) -> None:
-    """Print the metrics of these keys, a line per model and metric; nothing without a result."""
+    """Print the metrics of these keys, a line per model and metric; nothing without a result.
+
+    The first key is always printed, with the reason if it has no value; of the others, those that
+    have one for some model.
+    """
+    metrics = {run.name: run.metrics for run in runs}
+
+    def has_value(key: str) -> bool:
+        return any(key in found and found[key].value is not None for found in metrics.values())
+
     if runs:
-        print(metrics_table({run.name: run.metrics for run in runs}, keys))
+        print(metrics_table(metrics, (keys[0], *filter(has_value, keys[1:]))))
 
 
 def print_files(*paths: Path) -> None:

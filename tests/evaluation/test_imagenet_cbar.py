@@ -26,7 +26,7 @@ def test_all_fifty_conditions_make_the_mean(cached, model_file, tmp_path, monkey
     argv = ["--model", f"{model_file}:one", "--results", str(tmp_path / "r"), "--num_workers", "0"]
     assert eval_imagenet_cbar.main(argv) == 2
     sentence = capsys.readouterr().err
-    assert "BVG_IMAGENET_CBAR" in sentence and "imagenet_c_bar.tar.gz" in sentence
+    assert "BVG_IMAGENET_CBAR" in sentence and "download.py imagenet-c-bar" in sentence
     monkeypatch.setenv("BVG_CACHE", str(tmp_path / "home"))
     assert eval_imagenet_cbar.main(argv) == 0
     folder = tmp_path / "r" / "imagenet_cbar"

@@ -168,16 +168,41 @@ def test_a_model_that_gives_nan_is_refused_by_name(model_file, evaluate, capsys)
     assert "model bad gave logits that are not finite" in capsys.readouterr().err
 
 
-def test_running_out_of_memory_names_the_remedy(evaluate, monkeypatch, capsys):
-    calls = []
+def _small_memory(monkeypatch, most: int) -> list[int]:
+    """Let the model fail for want of memory with more than `most` images; return batches' sizes."""
+    seen: list[int] = []
+    forward = torch.nn.Linear.forward
 
-    def forward(self, x):
-        calls.append(x)
-        if len(calls) > 3:
+    def limited(self, x):
+        seen.append(len(x))
+        if len(x) > most:
             raise torch.OutOfMemoryError("no memory")
-        return torch.zeros(len(x), 4)
+        return forward(self, x)
 
-    monkeypatch.setattr(torch.nn.Linear, "forward", forward)
+    monkeypatch.setattr(torch.nn.Linear, "forward", limited)
+    return seen
+
+
+@pytest.mark.parametrize("most", [1, 5, 9])
+def test_a_batch_that_does_not_fit_is_halved(evaluate, monkeypatch, capsys, most):
+    whole = read_predictions(evaluate("a", "--batch_size", "16") / "one/predictions.parquet")
+    seen = _small_memory(monkeypatch, most)
+    capsys.readouterr()
+    halved = read_predictions(evaluate("b", "--batch_size", "16") / "one/predictions.parquet")
+    np.testing.assert_array_equal(halved.answers, whole.answers)
+    np.testing.assert_allclose(halved.confidence, whole.confidence, rtol=1e-5)
+    assert list(halved.images) == list(whole.images)
+    captured = capsys.readouterr()
+    assert "decoded 40 images once for 1 model(s): 80 stimuli, 80 model inputs" in captured.out
+    said = [line for line in captured.err.splitlines() if "memory" in line]
+    sizes = [16 >> k for k in range(1, 5) if 16 >> (k - 1) > most]
+    assert [f"--batch_size {size} " in line for size, line in zip(sizes, said, strict=True)]
+    assert max(seen[seen.index(16) + len(sizes) :]) <= most  # after that, no batch is too large
+
+
+def test_a_memory_too_small_for_one_image_is_one_sentence(evaluate, monkeypatch, capsys):
+    _small_memory(monkeypatch, 0)
     with pytest.raises(AssertionError):
         evaluate("a", "--batch_size", "16")
-    assert "smaller --batch_size" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1].startswith("error: ") and "Traceback" not in err
