@@ -23,7 +23,7 @@ from evaluation.sanity import check_top1
 from evaluation.settings import Settings, settings_of
 from evaluation.summary import metrics_table
 from evaluation.tracking import Tracker, resolve_mode
-from images.image_set import ImageSet, class_balanced
+from images.image_set import ImageSet, class_balanced, unused_sentence
 from images.imagenet import classes_in
 from images.preprocessing import STUDY, Preprocessing
 from stimuli.batch import Stimuli
@@ -123,6 +123,8 @@ def _task(
         check_stimuli(benchmark.stimuli, view, settings.device)
     classes = entrants[0].classes if entrants else classes_in(folder)
     images = benchmark.images(folder, classes, arguments)
+    if unused := unused_sentence(images):
+        print(f"{benchmark.name}: {unused}")
     if arguments.limit:
         images = class_balanced(images, arguments.limit, arguments.seed)
     own = _own_stimuli(benchmark, images, arguments, settings, entrants)

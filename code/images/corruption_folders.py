@@ -6,7 +6,7 @@ from pathlib import Path
 from basics.errors import UserError
 from basics.progress import Meter
 from images.crossed import crossed
-from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
+from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders, unused_note
 from images.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet
 from images.layouts import check_counts, check_known, some
 
@@ -139,7 +139,7 @@ def _found(folder: Path, data: CorruptionSet) -> dict[str, str]:
     """Return the corruptions' folders in `folder` or in a group's folder in it."""
     try:
         inside = subfolders(folder)
-    except PermissionError:  # a folder above that is not ours to read
+    except UserError:  # a folder above that is not ours to read
         return {}
     found: dict[str, str] = {}
     for group in data.groups:
@@ -177,8 +177,9 @@ def _lacking(given: Path, data: CorruptionSet, missing: list[str], there: list[s
 def _first(root: Path, folder: str, classes: tuple[str, ...], partial: bool) -> ImageSet:
     """Return the images of one condition, which all the others must hold."""
     check_known(root / folder, sorted(set(subfolders(root / folder)) - set(classes)))
-    files, labels = in_class_folders(root / folder, classes)
-    base = ImageSet(root, tuple(files), tuple(files), labels, classes)
+    files, labels, names, unused = in_class_folders(root / folder, classes)
+    notes = unused_note(unused)
+    base = ImageSet(root, tuple(files), tuple(names), labels, classes, notes=notes)
     whole = (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (len(files), len(classes))
     check_counts(replace(base, root=root / folder), whole, partial)  # shares the notes
     return base
