@@ -1,5 +1,6 @@
 """Corrupted images in folders, `<corruption>/<severity>/<class>/<image>`, as in ImageNet-C."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def corruption_folders(
     `partial`, when they are not all of ImageNet's validation images.
     """
     base, folders = first_condition(root, data, classes, corruptions, severities, partial)
-    _check_same(base.root, base, list(folders.values()))
+    base.notes.update(unused_note(_check_same(base.root, base, list(folders.values()))))
     return crossed(base, folders)
 
 
@@ -185,14 +186,20 @@ def _first(root: Path, folder: str, classes: tuple[str, ...], partial: bool) -> 
     return base
 
 
-def _check_same(root: Path, base: ImageSet, folders: list[str]) -> None:
-    """Raise UserError unless every folder holds the files of the first."""
+def _check_same(root: Path, base: ImageSet, folders: list[str]) -> Counter[str]:
+    """Return how many files in the folders are not used, by kind.
+
+    Raises UserError unless every folder holds the files of the first.
+    """
     wanted = set(base.files)
+    unused: Counter[str] = Counter()
     with Meter("reading folders", "folders", len(folders)) as meter:
         for folder in folders:
-            found = set(in_class_folders(root / folder, base.classes)[0])
-            _compare(root, folders[0], wanted, folder, found)
+            found = in_class_folders(root / folder, base.classes)
+            _compare(root, folders[0], wanted, folder, set(found.files))
+            unused += found.unused
             meter.add(1)
+    return unused
 
 
 def _compare(root: Path, first: str, wanted: set[str], folder: str, found: set[str]) -> None:

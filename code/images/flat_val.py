@@ -7,7 +7,7 @@ row says nothing, so it is never used.
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from basics.errors import UserError, reason_of
@@ -44,26 +44,29 @@ def wnids_of_flat_val(folder: Path, files: list[str]) -> list[str]:
     stems = [Path(file).stem for file in files]
     place, lookups, doubts = _nearest(folder, stems)
     wnids: list[str] = []
+    unknown: list[str] = []
     for file, stem in zip(files, stems, strict=True):
         if _TEST_NAME.fullmatch(stem):
             raise UserError(
                 f"{folder / file} is one of ImageNet's test images, whose labels are not "
                 "published: give the validation images with --imagenet"
             )
-        said = dict.fromkeys(_WNID_IN_NAME.findall(stem), "the file's name")
         match = _VAL_NAME.fullmatch(stem)
-        key = f"ILSVRC2012_val_{match[1]}" if match else stem
-        for name, lookup in lookups.items():
-            if wnid := lookup(key):
-                said.setdefault(wnid, str(place / name))
+        name = f"ILSVRC2012_val_{match[1]}" if match else stem
+        said = dict.fromkeys(_WNID_IN_NAME.findall(stem), "the file's name")
+        for source, lookup in lookups.items():
+            if wnid := lookup(name):
+                said.setdefault(wnid, str(place / source))
         if len(said) > 1:
+            labels = ", ".join(f"{wnid} by {source}" for wnid, source in said.items())
             raise UserError(
-                f"{folder / file} has several labels ({_listed(said)}): rename the file, or remove "
-                "the ground truth of other images"
+                f"{folder / file} has several labels ({labels}): rename the file, or remove the "
+                "ground truth if it is that of other images"
             )
-        if not said:
-            raise UserError(_unknown(folder, file, place, lookups, doubts))
         wnids += said
+        unknown += [] if said else [file]
+    if unknown:
+        raise UserError(_unknown(folder, files, unknown, [*_lists_not(place, lookups), *doubts]))
     return wnids
 
 
@@ -72,23 +75,18 @@ def wnids_in_name(file: str) -> set[str]:
     return set(_WNID_IN_NAME.findall(Path(file).stem))
 
 
-def _listed(said: dict[str, str]) -> str:
-    return ", ".join(f"{wnid} by {source}" for wnid, source in said.items())
+def _lists_not(place: Path, sources: Iterable[str]) -> list[str]:
+    return [f"{place / source} does not list it" for source in sources]
 
 
-def _unknown(
-    folder: Path, file: str, place: Path, lookups: Collection[str], doubts: list[str]
-) -> str:
-    reasons = list(doubts)
-    if lookups:
-        reasons.append(f"{' and '.join(lookups)} in {place} do not list it by its name")
-    elif not doubts:
-        reasons.append("no ground truth lies in or above the folder")
+def _unknown(folder: Path, files: list[str], unknown: list[str], reasons: list[str]) -> str:
+    why = "; ".join(reasons) or "no ground truth lies in or above the folder"
     return (
-        f"the class of {folder / file} is unknown: its name states no wnid (n01440764), and "
-        f"{'; '.join(reasons)}. Keep the archive's names (ILSVRC2012_val_00000001.JPEG) and put "
-        f"the whole {_DEVKIT}/, {_TORCHVISION}, {_KAGGLE} or {_SYNSETS} beside the images, or sort "
-        "them into class folders"
+        f"the class of {len(unknown):,} of the {len(files):,} images in {folder} is unknown, the "
+        f"first is {unknown[0]}: its name has no wnid (such as n01440764) in it, and {why}. Keep "
+        f"the archive's names (ILSVRC2012_val_00000001.JPEG) and put the whole of {_DEVKIT}/, "
+        f"{_TORCHVISION}, {_KAGGLE} or {_SYNSETS} beside the images, or sort them into class "
+        "folders"
     )
 
 

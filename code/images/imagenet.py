@@ -55,7 +55,8 @@ def classes_in(folder: Path) -> tuple[str, ...]:
         if set(inside) <= set(imagenet_classes()):
             return imagenet_classes()
         level = level / inside[0]
-    return tuple(subfolders(top)) or imagenet_classes()
+    folders = tuple(name for name in subfolders(top) if name not in DEVKIT_FOLDERS)
+    return folders or imagenet_classes()
 
 
 def val_folder(given: Path) -> Path:
