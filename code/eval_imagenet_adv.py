@@ -142,6 +142,12 @@ def main(argv=None):
             "these stimuli are made against a model, so --save_stimuli needs one model to make "
             "them against: give one --model"
         )
+    for model in models if source else ():
+        if model.classes != source.classes:
+            raise UserError(
+                f"{source.name} and {model.name} answer with different classes, so images made "
+                "against the one mean nothing to the other: choose another --source"
+            )
     images = limited(imagenet_val(folder, classes, args.partial), args)
     images = replace(images, view=SQUARE_224) if args.as_ood else images
     for name, (methods, epsilons) in attacks.items():

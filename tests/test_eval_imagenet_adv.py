@@ -265,7 +265,7 @@ def test_a_model_that_hides_its_gradient_is_noted_or_refused(evaluate):
         (("--eps", "1/255", "2/510"), "twice: leave one of them out"),
         (("--attack", "fgsm", "--steps", "3"), "--attack fgsm has no choice of --steps"),
         (("--attack", "autoattack", "--stop", "first"), "has no choice of --steps"),
-        (("--as_ood", "--preprocess", "native"), "two views"),
+        (("--as_ood", "--preprocess", "native"), "exclude each other"),
         (("--source", "no_such_model"), "no model is called 'no_such_model'"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import eval_imagenet_real
+from images import real_labels
 from images.imagenet import imagenet_classes
 from oracles.variants import real_accuracy, real_labels_of
 from predictions.table import read_predictions
@@ -131,12 +132,13 @@ def test_where_the_labels_come_from(evaluate, sorted_by_class, real, tmp_path, m
         path = tmp_path / "results" / "imagenet_real" / "Net" / "summary.json"
         return json.loads(path.read_text())["identity"]["protocol"]["real_sha256"]
 
-    monkeypatch.setattr(eval_imagenet_real, "packaged_real", lambda: None)
+    monkeypatch.setattr(real_labels, "packaged_real", lambda: None)
     code, _, err = evaluate(sorted_by_class)
     assert code == 2
-    assert "--real (or BVG_REAL), or download them: python code/download.py imagenet-real" in err
+    for word in ("--real", "BVG_REAL", "python code/download.py imagenet-real"):
+        assert word in err
     packaged = write_real(tmp_path / "packaged.json", [[1]])
-    monkeypatch.setattr(eval_imagenet_real, "packaged_real", lambda: packaged)
+    monkeypatch.setattr(real_labels, "packaged_real", lambda: packaged)
     seen = [digest()]
     data = Path(os.environ["BVG_CACHE"]) / "data"
     data.mkdir(parents=True)

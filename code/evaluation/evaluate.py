@@ -27,7 +27,7 @@ from evaluation.provenance import environment
 from evaluation.runs import Run, announce, complete, open_run
 from evaluation.sanity import check_top1
 from evaluation.settings import settings_of
-from images.image_set import ImageSet, class_balanced
+from images.image_set import ImageSet, class_balanced, unused_sentence
 from images.preprocessing import STUDY, Preprocessing
 from predictions.table import Predictions, schema
 from scoring.metric import Metric
@@ -76,6 +76,8 @@ def evaluate(
     """
     args = args or options()
     settings = settings_of(args)
+    if unused := unused_sentence(images):
+        print(f"{name}: {unused}")
     images = limited(images, args)
     shared, own = (unchanged, stimuli) if isinstance(stimuli, Mapping) else (stimuli, {})
     views = [_view(model, images, args) for model in models] or [images.view]

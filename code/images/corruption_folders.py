@@ -1,12 +1,13 @@
 """Corrupted images in folders, `<corruption>/<severity>/<class>/<image>`, as in ImageNet-C."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from basics.errors import UserError
 from basics.progress import Meter
 from images.crossed import crossed
-from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
+from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders, unused_note
 from images.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet, classes_in
 from images.layouts import check_counts, check_known, some
 from images.preprocessing import READY_224
@@ -62,7 +63,7 @@ def corruption_folders(
     """
     classes = classes or classes_in(Path(root))
     base, folders = first_condition(root, data, classes, corruptions, severities, partial)
-    _check_same(base.root, base, list(folders.values()))
+    base.notes.update(unused_note(_check_same(base.root, base, list(folders.values()))))
     return crossed(base, folders)
 
 
@@ -123,7 +124,7 @@ def _found(folder: Path, data: CorruptionSet, names: tuple[str, ...]) -> dict[st
     """Return the corruptions' folders in `folder` or in a group's folder in it."""
     try:
         inside = subfolders(folder)
-    except PermissionError:  # a folder above that is not ours to read
+    except UserError:  # a folder above that is not ours to read
         return {}
     found: dict[str, str] = {}
     for group in data.groups:
@@ -161,21 +162,28 @@ def _lacking(given: Path, data: CorruptionSet, missing: list[str], there: list[s
 def _first(root: Path, folder: str, classes: tuple[str, ...], partial: bool) -> ImageSet:
     """Return the images of one condition, which all the others must hold."""
     check_known(root / folder, sorted(set(subfolders(root / folder)) - set(classes)))
-    files, labels = in_class_folders(root / folder, classes)
-    base = ImageSet(root, tuple(files), tuple(files), labels, classes, view=READY_224)
+    files, labels, names, unused = in_class_folders(root / folder, classes)
+    notes = unused_note(unused)
+    base = ImageSet(root, tuple(files), tuple(names), labels, classes, notes=notes, view=READY_224)
     whole = (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (len(files), len(classes))
     check_counts(replace(base, root=root / folder), whole, partial)  # shares the notes
     return base
 
 
-def _check_same(root: Path, base: ImageSet, folders: list[str]) -> None:
-    """Raise UserError unless every folder holds the files of the first."""
+def _check_same(root: Path, base: ImageSet, folders: list[str]) -> Counter[str]:
+    """Return how many files in the folders are not used, by kind.
+
+    Raises UserError unless every folder holds the files of the first.
+    """
     wanted = set(base.files)
+    unused: Counter[str] = Counter()
     with Meter("reading folders", "folders", len(folders)) as meter:
         for folder in folders:
-            found = set(in_class_folders(root / folder, base.classes)[0])
-            _compare(root, folders[0], wanted, folder, found)
+            found = in_class_folders(root / folder, base.classes)
+            _compare(root, folders[0], wanted, folder, set(found.files))
+            unused += found.unused
             meter.add(1)
+    return unused
 
 
 def _compare(root: Path, first: str, wanted: set[str], folder: str, found: set[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from basics.errors import UserError
 from images.downloads import data_folder, get, read_catalogue
-from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
+from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders, unused_note
 from images.preprocessing import READY_224
 
 IMAGES = 1_280
@@ -33,31 +33,32 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
     folder = existing_folder(root, "the folder of cue-conflict stimuli", "--stimuli")
     if (folder / "cue-conflict").is_dir():
         folder = folder / "cue-conflict"
-    files, labels = in_class_folders(folder, classes)
+    files, labels, names, unused = in_class_folders(folder, classes)
     if not files:
         raise UserError(_wrong_layout(folder, classes))
     unknown = sorted(set(subfolders(folder)) - set(classes))
     if unknown:
         raise UserError(f"{folder / unknown[0]} is not one of the {len(classes)} categories")
     textures = [_texture(folder, file, classes) for file in files]
-    notes: dict[str, object] = {"partial": {"images": len(files), "expected_images": IMAGES}}
+    notes = unused_note(unused)
+    if len(files) != IMAGES:
+        notes["partial"] = {"images": len(files), "expected_images": IMAGES}
     return ImageSet(
         folder,
         tuple(files),
-        tuple(files),
+        tuple(names),
         labels,
         classes,
         {"texture": np.array(textures, dtype=np.int64)},
-        notes if len(files) != IMAGES else {},
+        notes,
         view=READY_224,
     )
 
 
 def _texture(folder: Path, file: str, classes: tuple[str, ...]) -> int:
-    path = Path(file)
-    match = _NAME.fullmatch(path.stem)
+    match = _NAME.fullmatch(Path(file).stem)
     shape, texture = (match["shape"], match["texture"]) if match else ("", "")
-    if shape != path.parent.name or texture not in classes:
+    if shape != file.partition("/")[0] or texture not in classes:
         raise UserError(
             f"{folder / file} is not named <shape><n>-<texture><m> with two categories, the shape "
             "being its folder's: rename or remove it"

@@ -6,12 +6,29 @@ from pathlib import Path
 import numpy as np
 
 from basics.errors import UserError
-from images.image_set import ImageSet, image_files, subfolders
+from images.image_set import (
+    ImageSet,
+    image_files,
+    images_of_class,
+    kinds_in_words,
+    subfolders,
+    unused_sentence,
+)
 
 
 def holds_class_folders(folder: Path) -> bool:
-    """Return whether some folder in `folder` has images directly in it."""
-    return any(image_files(folder / name) for name in subfolders(folder))
+    """Return whether some folder in `folder` holds images as a class's folder does."""
+    return any(_holds_images(folder / name) for name in subfolders(folder))
+
+
+def _holds_images(folder: Path) -> bool:
+    try:
+        return bool(image_files(folder)) or any(
+            inner in ("images", folder.name) and image_files(folder / inner)
+            for inner in subfolders(folder)
+        )
+    except UserError:  # a folder that may not be read, such as lost+found
+        return False
 
 
 def check_known(folder: Path, unknown: list[str]) -> None:
@@ -28,16 +45,20 @@ def check_answerable(folder: Path, needed: Iterable[str], classes: tuple[str, ..
     lacking = sorted(set(needed) - set(classes))
     if lacking:
         raise UserError(
-            f"the images in {folder} are of ImageNet's classes, but the model answers with "
+            f"images in {folder} are labelled as ImageNet's classes, but the model answers with "
             f"{len(classes):,} classes ({some(classes)}) that lack {some(lacking)}: evaluate a "
-            "model of ImageNet's 1000 classes"
+            "model of ImageNet's 1000 classes, or check the labels if it is one"
         )
 
 
 def found_in(images: ImageSet) -> tuple[int, int]:
     """Return the numbers of images and of classes; raises UserError when there is no image."""
     if not len(images):
-        raise UserError(f"{images.root} has class folders but no image in them")
+        unused = unused_sentence(images)
+        raise UserError(
+            f"{images.root} has class folders but no image in them that can be read"
+            f"{f' ({unused})' if unused else ''}: give another folder, or convert the images"
+        )
     return len(images), len(np.unique(images.labels))
 
 
@@ -67,10 +88,13 @@ def one_class(given: Path) -> str:
 
 def contents(folder: Path) -> str:
     """Return what is in `folder`, for a sentence that says it is not what it should be."""
-    inside, loose = subfolders(folder), image_files(folder)
-    if not inside and loose:
+    inside = subfolders(folder)
+    if inside:
+        return f"the folders {some(inside)}"
+    loose, others = images_of_class(folder)
+    if loose:
         return f"{len(loose):,} image(s) in no class folders"
-    return f"the folders {some(inside)}" if inside else "nothing of use"
+    return f"no images ({kinds_in_words(others)})" if others else "nothing of use"
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

@@ -14,10 +14,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from basics.errors import UserError, reason_of
+from images.decoding import UNDECODABLE, decode
 from images.image_set import ImageSet
 from images.preprocessing import Preprocessing
-
-MIN_SIDE = 8  # pixels; smaller files are placeholders, not photographs
 
 # Pillow's remarks on odd EXIF data and palettes, which are common in ImageNet and harmless.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -97,7 +96,7 @@ class _Decoder(Dataset):
         try:
             read = self.images.reader or _single
             frames = read(self.images.path(index))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (*UNDECODABLE, UserError) as error:
             return _Image([], _reason(error), False, time.perf_counter() - begin)
         crops = [np.stack([view(frame) for frame in frames]) for view in self.views]
         resized = any(
@@ -110,21 +109,10 @@ def _single(path: Path) -> list[Image.Image]:
     return [decode(path)]
 
 
-def decode(path: Path) -> Image.Image:
-    """Return the image as RGB; greyscale, CMYK and palette files are converted.
-
-    Raises OSError, ValueError, SyntaxError or DecompressionBombError when it cannot be decoded.
-    """
-    with Image.open(path) as image:
-        rgb = image.convert("RGB")
-    if min(rgb.size) < MIN_SIDE:
-        raise ValueError(f"it is only {rgb.width} x {rgb.height} pixels")
-    return rgb
-
-
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return "it is no longer there"
+        link = error.filename and Path(error.filename).is_symlink()
+        return "it is a link to a file that is not there" if link else "it is no longer there"
     if isinstance(error, PermissionError):
         return "it may not be read (permissions)"
     if isinstance(error, Image.UnidentifiedImageError):

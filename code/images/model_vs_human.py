@@ -198,7 +198,7 @@ def _data_set(root: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
 
 
 def _in_categories(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
-    files, labels = in_class_folders(folder, classes)
+    files, labels, names, _ = in_class_folders(folder, classes)
     unknown = sorted(set(subfolders(folder)) - set(classes))
     if unknown:
         raise UserError(
@@ -210,7 +210,7 @@ def _in_categories(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSe
             f"{folder} holds no {name} stimuli: category folders ({', '.join(classes[:3])}, …) "
             f"with image files are expected; {_REMEDY}"
         )
-    return ImageSet(folder, tuple(files), tuple(files), labels, classes)
+    return ImageSet(folder, tuple(files), tuple(names), labels, classes)
 
 
 def _in_sessions(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from basics.errors import UserError, reason_of
+from basics.fetch import cache_folder
 from images.finding import find_data, look_for
 from images.image_set import ImageSet
 from images.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes
@@ -41,6 +42,9 @@ def real_file(given: str | None) -> Path:
     found = look_for("imagenet-real", given)
     if found and found.is_dir():
         found = found / "real.json"
+    loose = cache_folder() / "data" / "real.json"
+    if not found and loose.is_file():
+        return loose
     return found or packaged_real() or find_data("imagenet-real")
 
 

@@ -3,8 +3,8 @@
 Source: Hendrycks & Dietterich, ICLR 2019, section 3.3; https://github.com/hendrycks/robustness.
 """
 
-import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,18 @@ from PIL import Image
 
 from basics.errors import UserError, reason_of
 from images.crossed import crossed
-from images.image_set import ImageSet, existing_folder, image_files, subfolders
+from images.decoding import decode
+from images.image_set import (
+    ImageSet,
+    existing_folder,
+    images_of_class,
+    kinds_in_words,
+    kinds_of,
+    subfolders,
+    unused_note,
+    visible,
+)
 from images.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet, classes_in
-from images.loading import decode
 from images.preprocessing import READY_224
 from images.video import video_frames, video_library
 
@@ -34,11 +43,15 @@ _LAYOUT = "<perturbation>/<class>/<sequence>.mp4, or a folder of frames in place
 
 @dataclass(frozen=True)
 class _Perturbed:
-    """The sequences of one perturbation: the folder, relative to the set's, and what is in it."""
+    """The sequences of one perturbation: the folder, relative to the set's, and what is in it.
+
+    unused: how many files of each kind lie among the sequences but belong to none.
+    """
 
     folder: str
     files: tuple[str, ...]
     labels: np.ndarray
+    unused: Counter[str]
 
     def counts(self) -> tuple[int, int]:
         """Return the number of sequences, and of the classes that they show."""
@@ -48,13 +61,17 @@ class _Perturbed:
 def read_frames(path: Path) -> list[Image.Image]:
     """Return the frames of a sequence, an mp4 file or a folder of images, in order, as RGB.
 
-    Raises OSError, ValueError or SyntaxError when one of them cannot be decoded.
+    Raises OSError, ValueError or SyntaxError when one of them cannot be decoded, and ValueError
+    where the folder holds other files as well, which may be frames in an unknown format.
     """
     if not path.is_dir():
         return video_frames(path)
-    names = sorted(image_files(path), key=_by_number)
-    if not names:
+    found, others = images_of_class(path)
+    if not found:
         raise ValueError("the folder holds no frames")
+    if others:  # they may be frames, without which the others would not be consecutive
+        raise ValueError(f"the folder holds more than frames: {kinds_in_words(others)}")
+    names = sorted(found, key=_by_number)
     frames = []
     for name in names:
         try:
@@ -81,7 +98,8 @@ def imagenet_p(
     found, missing = perturbations_in(folder, perturbations, partial)
     listed = {name: _listed(folder, place, classes) for name, place in found.items()}
     notes = _checked(folder, listed, missing, classes, partial)
-    if any(file.lower().endswith(".mp4") for one in listed.values() for file in one.files):
+    notes |= unused_note(sum((one.unused for one in listed.values()), Counter()))
+    if any(_is_video(file) for one in listed.values() for file in one.files):
         notes["decoder"] = f"PyAV {video_library().__version__}"
     return _combined(folder, listed, classes, notes)
 
@@ -133,25 +151,23 @@ def _listed(root: Path, place: str, classes: tuple[str, ...]) -> _Perturbed:
     files: list[str] = []
     labels: list[int] = []
     inside = set(present)
+    unused: Counter[str] = Counter()
     for label, name in enumerate(classes):
         if name in inside:
-            sequences = _sequences(folder / name)
+            sequences, rest = _sequences(folder / name)
+            unused += rest
             files += [f"{name}/{sequence}" for sequence in sequences]
             labels += [label] * len(sequences)
     if not files:
         raise UserError(f"{folder} holds no sequence: the layout is {_LAYOUT}")
-    return _Perturbed(place, tuple(files), np.array(labels, dtype=np.int64))
+    return _Perturbed(place, tuple(files), np.array(labels, dtype=np.int64), unused)
 
 
-def _sequences(folder: Path) -> list[str]:
-    """Return the mp4 files and folders directly in a class's folder, sorted by sequence."""
-    with os.scandir(folder) as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if not entry.name.startswith(".")
-            and (entry.name.lower().endswith(".mp4") or entry.is_dir())
-        ]
+def _sequences(folder: Path) -> tuple[list[str], Counter[str]]:
+    """Return a class's mp4 files and folders, sorted by sequence, and counts of other files."""
+    inside = {entry.name: entry.is_dir() for entry in visible(folder)}
+    names = [name for name, is_folder in inside.items() if is_folder or _is_video(name)]
+    unused = kinds_of(name for name in inside if name not in names)
     by_sequence = {_sequence(name): name for name in names}
     if len(by_sequence) < len(names):
         twice = next(name for name in names if by_sequence[_sequence(name)] != name)
@@ -159,11 +175,15 @@ def _sequences(folder: Path) -> list[str]:
             f"{folder} holds the sequence {_sequence(twice)} twice, as {twice} and as "
             f"{by_sequence[_sequence(twice)]}: remove one of them"
         )
-    return [by_sequence[name] for name in sorted(by_sequence)]
+    return [by_sequence[name] for name in sorted(by_sequence)], unused
 
 
 def _sequence(file: str) -> str:
-    return file[:-4] if file.lower().endswith(".mp4") else file
+    return file[:-4] if _is_video(file) else file
+
+
+def _is_video(file: str) -> bool:
+    return file.lower().endswith(".mp4")
 
 
 def _combined(

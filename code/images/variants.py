@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from basics.errors import UserError
-from images.image_set import RESTRICTED, ImageSet, existing_folder, image_files, subfolders
+from images.image_set import (
+    RESTRICTED,
+    ImageSet,
+    existing_folder,
+    in_class_folders,
+    subfolders,
+    unused_note,
+)
 from images.imagenet import VAL_CLASSES, VAL_IMAGES, classes_in, imagenet_classes
 from images.layouts import (
     check_answerable,
@@ -69,9 +76,10 @@ def variant_images(
 ) -> ImageSet:
     """Return the images of a data set, for a model of `classes`.
 
-    An image is called `<class>/<file>`. Where the set has some of ImageNet's classes only, the note
-    `restricted_to` lists them. Another set in the same layout, for other classes, may be given to a
-    model of those classes. Raises UserError for another data set, an unclear layout, and, unless
+    An image is called `<class>/<file>`. Where the published set has 200 of ImageNet's classes, the
+    note `restricted_to` lists all of these, also for a subset of the images. Another set in the
+    same layout, for other classes, may be given to a model of those classes; the note then lists
+    those of its images. Raises UserError for another data set, an unclear layout, and, unless
     `partial`, for other counts than the published ones.
     """
     folder = variant_folder(root, variant)
@@ -111,16 +119,10 @@ def _classes_of_folders(folder: Path, inside: list[str], variant: Variant) -> di
 
 def _listed(folder: Path, class_of: dict[str, str], classes: tuple[str, ...]) -> ImageSet:
     """Return the images in the order of `classes`, then of file names."""
-    position = {name: label for label, name in enumerate(classes)}
-    files: list[str] = []
-    names: list[str] = []
-    labels: list[int] = []
-    for inner in sorted(class_of, key=lambda inner: position[class_of[inner]]):
-        found = image_files(folder / inner)
-        files += [f"{inner}/{file}" for file in found]
-        names += [f"{class_of[inner]}/{file}" for file in found]
-        labels += [position[class_of[inner]]] * len(found)
-    return ImageSet(folder, tuple(files), tuple(names), np.array(labels, dtype=np.int64), classes)
+    folder_of = {name: inner for inner, name in class_of.items()}
+    files, labels, names, unused = in_class_folders(folder, classes, folder_of)
+    notes = unused_note(unused)
+    return ImageSet(folder, tuple(files), tuple(names), labels, classes, notes=notes)
 
 
 def _checked(images: ImageSet, variant: Variant, partial: bool) -> ImageSet:
@@ -132,8 +134,22 @@ def _checked(images: ImageSet, variant: Variant, partial: bool) -> ImageSet:
     elif not variant.subset:
         check_counts(images, (count, len(images.classes)), partial)
     if variant.subset:
-        images.notes[RESTRICTED] = own
+        images.notes[RESTRICTED] = _answers(images, own, variant)
     return images
+
+
+def _answers(images: ImageSet, own: list[str], variant: Variant) -> list[str]:
+    """Return the classes among which a model is to choose, in the order of `images.classes`.
+
+    Those that were published, also where the images are of some of them only: among fewer classes
+    the same model scores higher. For another set in the same layout, those of its images. Raises
+    UserError for a model of some of the published classes.
+    """
+    published = [imagenet_classes()[k] for k in variant.subset]
+    if not set(own) <= set(published):
+        return own
+    check_answerable(images.root, published, images.classes)
+    return sorted(published, key=images.classes.index)
 
 
 def _refuse_other_set(

@@ -10,6 +10,7 @@ _CALLED = {
     "model.file_sha256": "the model's Python file",
     "model.spec": "the model",
 }
+_MOST_SHOWN = 20  # entries of a list
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -39,4 +40,6 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and len(value) > _MOST_SHOWN:
+        return f"a list of {len(value):,}"
     return "not given" if value is None else str(value)

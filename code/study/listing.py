@@ -11,7 +11,7 @@ from evaluation.imagenet_flags import imagenet_images
 from images.categories import CATEGORIES
 from images.corruption_folders import IMAGENET_CBAR, first_condition
 from images.image_set import image_files, subfolders
-from images.imagenet import VAL_IMAGES, imagenet_classes
+from images.imagenet import VAL_IMAGES, imagenet_classes, val_folder
 from images.model_vs_human import DATA_SETS, model_vs_human
 from images.sequences import FRAMES, PERTURBATIONS, imagenet_p, perturbations_in
 from images.variant_table import VARIANTS
@@ -98,7 +98,7 @@ def _classes(folder: Path, above: int = 1) -> tuple[str, ...]:
 
     above: how far the folder of the classes is above the deepest ones.
     """
-    levels = _deepest(folder / "val" if (folder / "val").is_dir() else folder)
+    levels = _deepest(val_folder(folder))
     if len(levels) <= above:
         return imagenet_classes()
     found = tuple(subfolders(levels[-1 - above]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CLASSES, draw, refusal
+from eval_imagenet_cbar import IMAGENET_CBAR
 from images.corruption_folders import (
     CorruptionSet,
     corruption_condition,

@@ -30,20 +30,24 @@ def test_crops_equal_torchvisions(tmp_path, size):
     np.testing.assert_array_equal(batch.views[0][0].numpy(), expected)
 
 
-@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1", "I;16"])
+@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1"])
 def test_every_colour_mode_becomes_rgb(tmp_path, mode):
     image = Image.open(draw(tmp_path / "rgb.png", 5))
     suffix = "jpg" if mode == "CMYK" else "png"
-    if mode == "I;16":
-        image = Image.fromarray((np.arange(40 * 32, dtype=np.uint16) * 40).reshape(32, 40))
-    else:
-        image = image.convert(mode)
-    image.save(tmp_path / f"a.{suffix}")
+    image.convert(mode).save(tmp_path / f"a.{suffix}")
     rgb = decode(tmp_path / f"a.{suffix}")
     assert rgb.mode == "RGB"
     np.testing.assert_array_equal(
         np.asarray(rgb), np.asarray(Image.open(tmp_path / f"a.{suffix}").convert("RGB"))
     )
+
+
+def test_sixteen_bits_look_like_eight(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (300, 260), dtype=np.uint16)
+    Image.fromarray(grey.astype(np.uint8)).save(tmp_path / "eight.png")
+    Image.fromarray(grey * 257).save(tmp_path / "sixteen.png")
+    (batch,) = _batches(tmp_path, ["eight.png", "sixteen.png"])
+    np.testing.assert_array_equal(batch.views[0][1].numpy(), batch.views[0][0].numpy())
 
 
 def test_bad_files_are_reported_and_the_rest_is_delivered(tmp_path):
@@ -53,14 +57,19 @@ def test_bad_files_are_reported_and_the_rest_is_delivered(tmp_path):
     (tmp_path / "text.JPEG").write_text("this is no image")
     (tmp_path / "empty.png").write_bytes(b"")
     draw(tmp_path / "dot.png", 1, size=(1, 1))
+    (tmp_path / "link.png").symlink_to("/nowhere/MD5E-s1.png")  # as git-annex leaves them
+    (tmp_path / "folder.png").mkdir()
     files = ["truncated.jpg", "text.JPEG", "good.jpg", "empty.png", "dot.png", "gone.png"]
-    (batch,) = _batches(tmp_path, files, size=6)
+    files += ["link.png", "folder.png"]
+    (batch,) = _batches(tmp_path, files, size=8)
     assert batch.indices.tolist() == [2]
     reasons = dict(batch.failures)
     assert "truncated" in reasons[0]
     assert reasons[1] == reasons[3] == "it is not an image"
     assert reasons[4] == "it is only 1 x 1 pixels"
     assert reasons[5] == "it is no longer there"
+    assert "link" in reasons[6]
+    assert 7 in reasons
 
 
 def test_order_start_and_batches_do_not_depend_on_workers(tmp_path):

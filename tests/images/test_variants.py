@@ -105,7 +105,8 @@ def test_a_restricts_to_its_200_classes_and_takes_files_beside_them(small, tmp_p
     found = variant_images(tmp_path, small[1], WNIDS)
     assert (len(found), len(set(found.labels.tolist()))) == (400, 200)
     assert sorted(set(found.labels.tolist())) == list(A.subset)
-    assert found.notes == {"restricted_to": OF_A}
+    beside = {"image beside the class folders": 1}  # preview.png
+    assert found.notes == {"restricted_to": OF_A, "unused": beside}
     assert found.select(np.arange(2)).notes["restricted_to"] == OF_A
 
 
@@ -160,7 +161,7 @@ def test_a_subset_needs_partial_and_is_noted(tmp_path):
     found = variant_images(tmp_path, A, WNIDS, partial=True)
     assert found.notes == {
         "partial": {"images": 6, "classes": 3, "expected_images": 7500, "expected_classes": 200},
-        "restricted_to": OF_A[:3],
+        "restricted_to": OF_A,
     }
 
 
@@ -232,7 +233,32 @@ def test_class_folders_without_images(tmp_path):
         variant_images(tmp_path, A, WNIDS, True)
     lay_out(tmp_path, OF_A[1:2])
     found = variant_images(tmp_path, A, WNIDS, True)
-    assert found.notes["restricted_to"] == OF_A[1:2]
+    assert found.notes["restricted_to"] == OF_A
+    assert len(found) == 1
+
+
+def test_a_model_chooses_among_the_published_classes_whatever_images_are_there(tmp_path):
+    other = ("entity", *reversed(WNIDS))
+    for variant, published in ((A, OF_A), (R, OF_R)):
+        folder = lay_out(tmp_path / variant.key, published[::50])
+        for classes in (WNIDS, other):
+            found = variant_images(folder, variant, classes, True)
+            assert set(found.notes["restricted_to"]) == set(published)
+            ranks = [classes.index(name) for name in found.notes["restricted_to"]]
+            assert ranks == sorted(ranks)
+
+
+def test_a_model_that_lacks_some_of_the_published_classes(tmp_path):
+    lay_out(tmp_path, OF_A[:3])
+    sentence = refusal(variant_images, tmp_path, A, tuple(OF_A[:150]), True)
+    assert "150 classes" in sentence
+    assert OF_A[150] in sentence
+
+
+def test_images_one_folder_deeper_are_the_same_set(tmp_path):
+    usual = variant_images(lay_out(tmp_path / "a", OF_A[:3], 2), A, WNIDS, True)
+    deeper = lay_out(tmp_path / "b", [f"{name}/images" for name in OF_A[:3]], 2)
+    assert variant_images(deeper, A, WNIDS, True).fingerprint == usual.fingerprint
 
 
 def test_without_a_model_v2s_numbers_are_imagenets(small, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -121,7 +122,8 @@ def test_of_many_conditions_one_is_listed(world, tmp_path, monkeypatch):
     """4.75 million files would take minutes."""
     asked = []
     monkeypatch.setattr(
-        "images.image_set.image_files", lambda folder: asked.append(folder) or ["a"]
+        "images.image_set.images_of_class",
+        lambda folder: (asked.append(folder) or ["a"], Counter()),
     )
     (cell,) = _cells(world, "imagenet_c", tmp_path)
     assert cell.images == 19 * 5 * 16

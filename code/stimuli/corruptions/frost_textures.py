@@ -11,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from basics.errors import UserError
+from images.decoding import UNDECODABLE, as_rgb
+from images.image_set import image_files
 
 # Hendrycks & Dietterich's code has six photographs, of which it draws from the first five.
 PUBLISHED = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 SMALLEST = 225  # pixels; a crop of 224 is drawn from the offsets below side - 224
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def load_frost(folder: Path | str) -> tuple[torch.Tensor, ...]:
@@ -33,11 +34,11 @@ def load_frost(folder: Path | str) -> tuple[torch.Tensor, ...]:
     published = [folder / name for name in PUBLISHED]
     if all(path.is_file() for path in published):
         return tuple(_photograph(path) for path in published)
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    files = [folder / name for name in image_files(folder)]
     if not files:
         raise UserError(
-            f"{folder} has no frost photographs (files that end in {', '.join(_SUFFIXES)}): "
-            "name another folder, or none for a drawn texture"
+            f"{folder} has no frost photographs (image files, such as frost1.png): name another "
+            "folder, or none for a drawn texture"
         )
     return tuple(_photograph(path) for path in files)
 
@@ -45,8 +46,8 @@ def load_frost(folder: Path | str) -> tuple[torch.Tensor, ...]:
 def _photograph(path: Path) -> torch.Tensor:
     try:
         with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            pixels = np.array(as_rgb(image))
+    except UNDECODABLE as error:
         raise UserError(f"{path} cannot be read as an image: replace or remove it") from error
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:
