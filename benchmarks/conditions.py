@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,7 +30,6 @@ import eval_criticalband
 import eval_spectral
 from basics.memory import keep_freed_memory
 from evaluation.batches import as_batch
-from evaluation.benchmark import Benchmark
 from images.image_set import ImageSet, class_balanced
 from images.imagenet import imagenet_classes, imagenet_val
 from images.loading import decoded_batches
@@ -38,9 +38,9 @@ from overhead import whole_run
 from straightforward import critical_band_conditions, crop_of, spectral_conditions
 
 HERE = Path(__file__).resolve().parent
-PAIRS = {
-    "spectral": (eval_spectral.SPECTRAL, spectral_conditions),
-    "criticalband": (eval_criticalband.CRITICAL_BAND, critical_band_conditions),
+PAIRS: dict[str, tuple[Any, Any]] = {
+    "spectral": (eval_spectral, spectral_conditions),
+    "criticalband": (eval_criticalband, critical_band_conditions),
 }
 
 
@@ -58,12 +58,12 @@ def compare_stimuli(images: ImageSet, batch_size: int, turns: int) -> None:
         for decoded in decoded_batches(images, (STUDY,), 0, batch_size, 0, False)
     ]
     crops = [crop_of(images.path(index)) for index in range(min(len(images), 16))]
-    for what, (benchmark, conditions) in PAIRS.items():
+    for what, (script, conditions) in PAIRS.items():
         slow = list(conditions().values())[1:]  # without the condition that changes nothing
 
-        def ours(benchmark: Benchmark = benchmark) -> None:
+        def ours(script: Any = script) -> None:
             for batch in batches:
-                for _ in benchmark.stimuli(batch):
+                for _ in script.stimuli(batch):
                     pass
 
         def theirs(slow=slow) -> None:
@@ -83,11 +83,11 @@ def compare_runs(images: ImageSet, arguments: argparse.Namespace, words: list[st
     """Print how long whole runs take, ours and the straightforward ones, and where ours goes."""
     plain = ["--model", arguments.model, "--batch_size", str(arguments.batch_size), "--images"]
     plain += [str(images.path(index)) for index in range(len(images))]
-    for what, (benchmark, _) in PAIRS.items():
+    for what, (script, _) in PAIRS.items():
         pairs = []
         for _ in range(arguments.repeats):
             with tempfile.TemporaryDirectory() as results:
-                fast = whole_run(benchmark, [*words, "--results", results])
+                fast = whole_run(script.main, [*words, "--results", results])
                 spent = spent_in(Path(results))
             command = [sys.executable, str(HERE / "straightforward.py"), "--what", what, *plain]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -101,9 +101,9 @@ def compare_runs(images: ImageSet, arguments: argparse.Namespace, words: list[st
 
 def share(words: list[str]) -> None:
     """Print which part of our runs is neither model nor stimuli."""
-    for what, (benchmark, _) in PAIRS.items():
+    for what, (script, _) in PAIRS.items():
         with tempfile.TemporaryDirectory() as results:
-            whole = whole_run(benchmark, [*words, "--results", results])
+            whole = whole_run(script.main, [*words, "--results", results])
             spent = spent_in(Path(results))
         rest = 1 - (spent["model"] + spent["stimuli"]) / whole
         print(f"{what}: {whole:.1f} s, model {spent['model']:.1f} s, stimuli "

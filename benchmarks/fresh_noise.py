@@ -13,7 +13,6 @@ import math
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,32 +21,44 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 import eval_criticalband
-from evaluation.session import main
 from predictions.table import Predictions, read_predictions
 from scoring.conditions import top1_by_condition
-from stimuli.batch import Batch
-from stimuli.critical_band import CONDITIONS, SIZE, bring_back, low_contrast_grey, octave_bands
+from stimuli.batch import Batch, Stimuli
+from stimuli.critical_band import (
+    SIZE,
+    WITHOUT_NOISE,
+    bring_back,
+    condition_name,
+    low_contrast_grey,
+    octave_bands,
+)
 from stimuli.randomness import keyed_normal
+
+NOISY = [
+    (condition_name(f, sd), f, sd)
+    for f in eval_criticalband.BANDS
+    for sd in eval_criticalband.DEVIATIONS
+]
 
 
 def fresh(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the critical band's conditions, each from a field of noise of its own."""
     grey = low_contrast_grey(batch.pixels)
-    yield CONDITIONS[0], grey.unsqueeze(1).expand(-1, 3, -1, -1)
-    for condition in CONDITIONS[1:]:
-        band, deviation = (float(part.partition("=")[2]) for part in condition.split("/")[1:])
+    yield WITHOUT_NOISE, grey.unsqueeze(1).expand(-1, 3, -1, -1)
+    for condition, band, deviation in NOISY:
         field = keyed_normal(batch, f"fresh {condition}", (SIZE, SIZE))
-        masked = grey + dict(octave_bands(field))[int(band)] * deviation
+        masked = grey + dict(octave_bands(field, eval_criticalband.BANDS))[band] * deviation
         bring_back(masked, None)  # the few lost pixels become 0.1 or 0.9 here
         yield condition, masked.unsqueeze(1).expand(-1, 3, -1, -1)
 
 
-def answers(benchmark, words: list[str]) -> list[Predictions]:
-    """Return each model's predictions."""
+def answers(stimuli: Stimuli, words: list[str]) -> list[Predictions]:
+    """Return each model's predictions on the stimuli."""
+    eval_criticalband.stimuli = stimuli
     with tempfile.TemporaryDirectory() as results:
-        if main(benchmark, None, [*words, "--results", results, "--wandb", "disabled"]):
+        if eval_criticalband.main([*words, "--results", results, "--wandb", "disabled"]):
             sys.exit(2)
-        files = sorted((Path(results) / benchmark.name).glob("*/predictions.parquet"))
+        files = sorted(Path(results).glob("*/*/predictions.parquet"))
         return [read_predictions(file) for file in files]
 
 
@@ -58,8 +69,8 @@ def compare() -> None:
     parser.add_argument("--imagenet", required=True)
     arguments = parser.parse_args()
     words = ["--model", *arguments.model, "--imagenet", arguments.imagenet, "--partial"]
-    shared = eval_criticalband.CRITICAL_BAND
-    pairs = zip(answers(shared, words), answers(replace(shared, stimuli=fresh), words), strict=True)
+    shared = eval_criticalband.stimuli
+    pairs = zip(answers(shared, words), answers(fresh, words), strict=True)
     for one, other in pairs:
         a, b = (_right(predictions) for predictions in (one, other))
         difference = a.astype(int) - b
@@ -77,7 +88,7 @@ def compare() -> None:
 def _right(predictions: Predictions) -> np.ndarray:
     """Return (images, conditions) bool, the noisy conditions in their order."""
     names, correct = top1_by_condition(predictions)
-    return correct[:, [names.index(condition) for condition in CONDITIONS[1:]]]
+    return correct[:, [names.index(condition) for condition, _, _ in NOISY]]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -23,20 +24,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 import eval_imagenet
 from basics.memory import keep_freed_memory
-from evaluation.benchmark import Benchmark
 from evaluation.command_line import best_device
-from evaluation.session import main
 from images.imagenet import imagenet_classes, imagenet_val
 from images.loading import decoded_batches
 from images.preprocessing import STUDY
 from model_zoo.loading import load_model
 
 
-def whole_run(benchmark: Benchmark, words: list[str]) -> float:
-    """Return the seconds of one evaluation through the command line."""
+def whole_run(main: Callable[[list[str]], int], words: list[str]) -> float:
+    """Return the seconds of a script's main function with these words."""
     with tempfile.TemporaryDirectory() as results, contextlib.redirect_stdout(io.StringIO()):
         begin = time.perf_counter()
-        code = main(benchmark, None, ["--results", results, *words])
+        code = main(["--results", results, *words])
         seconds = time.perf_counter() - begin
     if code:
         sys.exit(code)
@@ -83,7 +82,7 @@ def compare() -> None:
     pure_forward(model, batches[:1])  # the first call allocates
     runs = []
     for _ in range(arguments.repeats):
-        runs.append((whole_run(eval_imagenet.IMAGENET, words), pure_forward(model, batches)))
+        runs.append((whole_run(eval_imagenet.main, words), pure_forward(model, batches)))
         print(f"whole run {runs[-1][0]:.2f} s, pure forward {runs[-1][1]:.2f} s", flush=True)
     whole, pure = (statistics.median(column) for column in zip(*runs, strict=True))
     print(f"{count} images, median of {len(runs)}: whole run {count / whole:.1f} images/s,")
