@@ -21,7 +21,7 @@ from evaluation.benchmark import Benchmark, Finished
 from evaluation.decisions import among_categories, categories_of
 from evaluation.session import main
 from images.cue_conflict import cue_conflict, download_cue_conflict
-from images.image_set import existing_folder
+from images.image_set import ImageSet, existing_folder
 from images.preprocessing import READY_224
 from scoring.decision_table import decision_table, write_decisions
 from scoring.humans import humans_of_one_set
@@ -46,6 +46,11 @@ def locate(args) -> Path:
     return existing_folder(given, "the folder of cue-conflict stimuli", "--stimuli")
 
 
+def images(folder: Path, classes: tuple[str, ...], args) -> ImageSet:
+    """Return the stimuli; where there is no model, `classes` are the folder's own."""
+    return cue_conflict(folder, categories_of(classes) if args.model else classes)
+
+
 def files(finished: list[Finished], args, example) -> list[Path]:
     """Write each model's decision table, and the figure of all models of the call."""
     observers = {m.name: decision_table(m.predictions, m.name, "cue") for m in finished}
@@ -61,7 +66,7 @@ SHAPE_BIAS = Benchmark(
     name="imagenet_shape_bias",
     arguments=arguments,
     locate=locate,
-    images=lambda folder, classes, args: cue_conflict(folder, categories_of(classes)),
+    images=images,
     stimuli=unchanged,
     decision=among_categories,
     decision_columns=("answer_max",),

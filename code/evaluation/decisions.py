@@ -13,6 +13,7 @@ from basics.errors import UserError
 from images.categories import CATEGORIES, CATEGORY_INDICES
 from images.image_set import RESTRICTED, ImageSet
 from images.imagenet import are_imagenet
+from images.layouts import some
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image
@@ -61,12 +62,7 @@ def among_categories(model_classes: tuple[str, ...], images: ImageSet | None = N
     classes that belong to one. For a model whose classes are the categories themselves, both
     rules are the identity. Raises UserError for a model of any other classes.
     """
-    if not are_imagenet(model_classes):
-        if len(model_classes) != len(CATEGORIES):
-            raise UserError(
-                f"a model of {len(model_classes)} classes cannot choose among 16 categories: it "
-                "needs ImageNet's 1000 classes, or the 16 categories as its classes"
-            )
+    if categories_of(model_classes) == model_classes:
         whole = among_all_classes(model_classes)
         return lambda logits: _with_max(whole(logits))
     members = [list(indices) for indices in CATEGORY_INDICES.values()]
@@ -106,8 +102,19 @@ def among_all_and_categories(
 
 
 def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the categories that `among_categories` answers with."""
-    return CATEGORIES if are_imagenet(model_classes) else model_classes
+    """Return the names of the categories that `among_categories` answers with.
+
+    Raises UserError unless the classes are ImageNet's, or as many as the categories.
+    """
+    if are_imagenet(model_classes):
+        return CATEGORIES
+    if len(model_classes) != len(CATEGORIES):
+        raise UserError(
+            f"a model of {len(model_classes)} classes cannot choose among 16 categories: it needs "
+            "ImageNet's 1000 classes, or the 16 categories as its classes; its own are "
+            f"{some(model_classes)}"
+        )
+    return model_classes
 
 
 def _wide(logits: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """The models of a call: loaded, checked on one input, and identified, before any long work."""
 
 import argparse
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from torch import nn
 from basics.errors import UserError, reason_of
 from evaluation.provenance import weights_sha256
 from evaluation.settings import Settings, autocast
-from images.imagenet import VAL_CLASSES, imagenet_classes
-from images.preprocessing import Preprocessing
+from images.imagenet import imagenet_classes
+from images.preprocessing import STUDY, Preprocessing
+from model_zoo.classes import Reordered, names_of_logits, positions_in_imagenet
 from model_zoo.loading import CheckpointOptions, load_model, split_alias
+
+_OF_CHECKPOINTS = ("arch", "weights_key", "mean", "std")  # flags
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,19 @@ def load_entrants(
 
 
 def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
-    """Return what the flags say of checkpoints."""
-    return CheckpointOptions(arguments.arch, arguments.mean, arguments.std, arguments.weights_dir)
+    """Return what the flags say of checkpoints.
+
+    Raises UserError for a flag that no model of the call would heed.
+    """
+    given = {name: getattr(arguments, name) for name in _OF_CHECKPOINTS}
+    given = {name: value for name, value in given.items() if value is not None}
+    models = [*arguments.model, *filter(None, [getattr(arguments, "source", None)])]
+    if given and models and not any(split_alias(m)[1].startswith("file://") for m in models):
+        raise UserError(
+            f"--{next(iter(given))} describes a file://checkpoint, and {models[0]} is none: it "
+            "comes with its own architecture, weights and normalization, so leave the flag out"
+        )
+    return CheckpointOptions(weights_dir=arguments.weights_dir, **given)
 
 
 def load_entrant(
@@ -86,7 +101,16 @@ def load_entrant(
             "the model an attribute `native` (images.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
-    return Entrant(name, model, own, _classes(name, model, own, settings), identity, origin)
+    count = _count_logits(name, model, own, view, settings)
+    named = _named(name, getattr(model, "classes", None), count)
+    positions = positions_in_imagenet(named)
+    classes = named if positions is None else imagenet_classes()
+    if classes != named:
+        origin["logits"] = f"{count} logits, brought into ImageNet's order by their names"
+    if positions is not None and positions != [*range(count)]:
+        model = Reordered(model, positions).to(settings.device).eval()
+        identity["classes_sha256"] = hashlib.sha256("\0".join(named).encode()).hexdigest()
+    return Entrant(name, model, own, classes, identity, origin)
 
 
 def _portable(spec: str) -> str:
@@ -100,28 +124,52 @@ def _portable(spec: str) -> str:
 
 
 @torch.no_grad()
-def _classes(
-    name: str, model: nn.Module, view: Preprocessing, settings: Settings
-) -> tuple[str, ...]:
-    """Return what the logits mean, after one grey image has shown how many there are."""
-    grey = torch.full((1, 3, view.crop, view.crop), 0.5, device=settings.device)
+def _count_logits(
+    name: str,
+    model: nn.Module,
+    own: Preprocessing,
+    asked: Preprocessing | None,
+    settings: Settings,
+) -> int:
+    """Return the number of logits for one grey image; `asked` is load_entrant's `view`."""
+    grey = torch.full((1, 3, own.crop, own.crop), 0.5, device=settings.device)
     try:
         with autocast(settings):
             logits = model(grey.to(memory_format=torch.channels_last))
     except Exception as error:  # the model may be anyone's code
         raise UserError(
-            f"model {name} fails on an image of {view.crop} x {view.crop} pixels with "
-            f"{type(error).__name__}: {reason_of(error)}; mend it, or try --preprocess native"
+            f"model {name} fails on an image of {own.crop} x {own.crop} pixels with "
+            f"{type(error).__name__}: {reason_of(error)}; {_advice(model, asked, error)}"
         ) from error
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != 1:
         shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise UserError(f"model {name} must return (1, classes) logits for one image, not {shape}")
-    declared = getattr(model, "classes", None)
-    classes = tuple(declared) if declared else imagenet_classes()
-    if logits.shape[1] != len(classes):
-        expected = f"the {len(classes)} it declares" if declared else f"ImageNet's {VAL_CLASSES}"
-        raise UserError(
-            f"model {name} has {logits.shape[1]} logits, not {expected}: a model of other classes "
-            "names them in its attribute `classes`"
+    return logits.shape[1]
+
+
+def _advice(model: nn.Module, asked: Preprocessing | None, error: Exception) -> str:
+    """Return what to do about a model that fails; only what the script at hand has flags for."""
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()} - {torch.float32}
+    if kinds and "type" in str(error):
+        return (
+            f"some of its weights are {kinds.pop()}, and images are float32: call .float() on the "
+            "model (--precision chooses the precision of the arithmetic)"
         )
-    return classes
+    if asked is None:
+        return "fix the model, or the size in its attribute `native`"
+    advice = "fix the model, which may have been built for another size of image"
+    if asked != STUDY:  # published stimuli: scripts with other views have no --preprocess
+        return f"{advice}; it has to take this one, which is that of the stimuli"
+    if getattr(model, "native", None):
+        return f"{advice}: for its own, use --preprocess native"
+    return (
+        f"{advice}: for its own, give it an attribute `native` "
+        "(images.preprocessing.Preprocessing) and use --preprocess native"
+    )
+
+
+def _named(name: str, declared: Any, count: int) -> tuple[str, ...]:
+    try:
+        return names_of_logits(declared, count)
+    except UserError as error:
+        raise UserError(f"model {name} {error}") from error

@@ -65,6 +65,8 @@ def imagenet_val(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
         names = files
     else:
         files = image_files(folder)
+        if wnids := [name for name in subfolders(folder) if name in imagenet_classes()]:
+            check_answerable(folder, wnids, classes)  # which the model's classes are not
         if not files or (len(folder.name) == 9 and _WNID.fullmatch(folder.name)):
             raise UserError(_wrong_layout(given, folder, classes))
         unknown = []

@@ -70,7 +70,7 @@ def test_a_payload_never_runs(tmp_path, kind):
 def test_files_that_are_no_checkpoints_are_named_for_what_they_are(tmp_path):
     path = tmp_path / "x.pth"
     for content, words in [
-        (b"", "is empty; copy or download it again"),
+        (b"", "is empty: copy or download it again"),
         (b"just a text\n", "is not a checkpoint: neither torch.save nor safetensors wrote it"),
         (b"\n<!DOCTYPE html><p>Sign in", "is a web page, not a checkpoint"),
         (b"<html><p>Sign in", "is a web page, not a checkpoint"),
