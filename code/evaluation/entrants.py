@@ -157,14 +157,17 @@ def _advice(model: nn.Module, asked: Preprocessing | None, error: Exception) -> 
         )
     if asked is None:
         return "fix the model, or the size in its attribute `native`"
-    advice = "fix the model, which may have been built for another size of image"
     if asked != STUDY:  # published stimuli: scripts with other views have no --preprocess
-        return f"{advice}; it has to take this one, which is that of the stimuli"
+        return (
+            "fix the model; if it was built for another size, let it resize its input, since the "
+            f"stimuli are {asked.crop} x {asked.crop}"
+        )
+    advice = "fix the model; if it was built for another size"
     if getattr(model, "native", None):
-        return f"{advice}: for its own, use --preprocess native"
+        return f"{advice}, use --preprocess native"
     return (
-        f"{advice}: for its own, give it an attribute `native` "
-        "(images.preprocessing.Preprocessing) and use --preprocess native"
+        f"{advice}, give it an attribute `native` (images.preprocessing.Preprocessing) and use "
+        "--preprocess native"
     )
 
 

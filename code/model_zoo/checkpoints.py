@@ -170,9 +170,9 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
         "wrong kinds of numbers": kinds,
     }
     problems = [f"{kind}: {some(keys)}" for kind, keys in mismatches.items() if keys]
-    if problems == [f"wrong shapes: {some(shapes)}"] and (outputs := _outputs(own, state)):
-        raise UserError(_other_outputs(where, *outputs, remedy))
     if problems:
+        if remedy == OTHER_ARCH and problems == [f"wrong shapes: {some(shapes)}"]:
+            remedy = _other_outputs(own, state) or OTHER_ARCH
         misfit = f"{where} does not fit the architecture {type(network).__name__}"
         raise UserError(f"{misfit} ({'; '.join(problems)}): {remedy}")
     counters = {key: own[key] for key in own if key not in state}
@@ -185,31 +185,23 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
         )
 
 
-def _outputs(own: dict[str, Any], state: State) -> tuple[int, int] | None:
-    """Return the numbers of outputs of the state's last layer and the network's.
+def _other_outputs(own: dict[str, Any], state: State) -> str:
+    """Return what to do where only the last layer differs, in its number of outputs; else "".
 
-    None where the two differ in more than the first dimension of the tensors of one layer.
+    So it is where the tensors of one layer differ in their first dimension alone.
     """
     wrong = [key for key in state if state[key].shape != own[key].shape]
-    sizes = {(*state[key].shape[:1], *own[key].shape[:1]) for key in wrong}
-    layers = {key.rpartition(".")[0] for key in wrong}
-    rest = all(state[key].shape[1:] == own[key].shape[1:] for key in wrong)
-    found, expected = next(iter(sizes), (0, 0)) if all(map(len, sizes)) else (0, 0)
-    one = rest and len(layers) == 1 and len(sizes) == 1 and found != expected
-    return (found, expected) if one else None
-
-
-def _other_outputs(where: str, found: int, expected: int, remedy: str) -> str:
-    known = {1001: ", as TensorFlow's models have, whose first is a background class"}
-    known |= dict.fromkeys(_IMAGENET_21K, ", those of ImageNet-21k")
-    if remedy == OTHER_ARCH:
-        remedy = (
-            f"give --arch path/to/file.py:factory, whose network has {found:,} outputs and an "
-            "attribute `classes` that names them"
-        )
+    if any(state[key].shape[1:] != own[key].shape[1:] for key in wrong):
+        return ""
+    sizes = {(len(state[key]), len(own[key])) for key in wrong}
+    if len(sizes) != 1 or len({key.rpartition(".")[0] for key in wrong}) != 1:
+        return ""
+    found, expected = sizes.pop()
+    known = {1001: " (as TensorFlow's models have, whose first is a background class)"}
+    known |= dict.fromkeys(_IMAGENET_21K, " (those of ImageNet-21k)")
     return (
-        f"{where} is of a model with {found:,} outputs{known.get(found, '')}, and the architecture "
-        f"has {expected:,}: {remedy}"
+        f"it has {found:,} outputs{known.get(found, '')} instead of {expected:,}, so give --arch "
+        f"path/to/file.py:factory, whose network has {found:,}, named in its attribute `classes`"
     )
 
 

@@ -60,7 +60,7 @@ def chosen(content: Any, network: nn.Module, where: str, key: str = "") -> Chose
             )
         return _named(key, *(_fit(state, own) or (state, "")))
     if not states:
-        raise UserError(f"{where} holds no state dict, only {inside(content)}: {ONLY_WEIGHTS}")
+        raise UserError(f"{where} has no state dict; it holds {inside(content)}: {ONLY_WEIGHTS}")
     averaged = [path for path in AVERAGED if path in fitting]
     choices = [*fitting, *_parts(states, fitting, own)]
     if not choices:  # load_strictly will say what is wrong
@@ -69,7 +69,7 @@ def chosen(content: Any, network: nn.Module, where: str, key: str = "") -> Chose
         return _named(path, without_common_prefixes(states[path])[0], "")
     if choices != [*fitting][:1] and not averaged:
         raise UserError(
-            f"it is not clear which of the weights in {where} are meant: "
+            f"{where} holds more tensors than one set of weights for this architecture: "
             f"{_choices(states, fitting, own)}"
         )
     path = averaged[0] if averaged else next(iter(fitting))
@@ -107,8 +107,9 @@ def _fit(state: State, own: dict[str, Any]) -> tuple[State, str] | None:
 
     Only names and shapes are compared, and counters may be missing (see load_strictly).
     """
-    if _COUNT_OF_AVERAGED not in own and _COUNT_OF_AVERAGED in state:
-        state = {key: value for key, value in state.items() if key != _COUNT_OF_AVERAGED}
+    counts = {key for key in state if key.rpartition(".")[2] == _COUNT_OF_AVERAGED} - own.keys()
+    if counts:
+        state = {key: value for key, value in state.items() if key not in counts}
     for prefix in _prefixes(state, own):
         renamed = state
         if prefix:

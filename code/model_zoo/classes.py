@@ -1,7 +1,7 @@
 """What a model's logits stand for, and their order where they are ImageNet's classes."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import nn
 from basics.errors import UserError
 from images.imagenet import VAL_CLASSES, imagenet_classes
 
-_HOW = "a model of other classes than ImageNet's names its logits, in their order, in `classes`"
+_HOW = "a model of other classes names its logits, in order, in an attribute `classes`"
 
 
 class Reordered(nn.Module):
@@ -105,7 +105,7 @@ def _names(declared: Any) -> tuple[str, ...] | None:
         if {key for key, _ in pairs} != {*range(len(pairs))}:
             return None
         declared = [name for _, name in sorted(pairs, key=lambda pair: pair[0])]
-    if isinstance(declared, str | bytes | Set) or not isinstance(declared, Iterable):
+    if isinstance(declared, str | bytes | set | frozenset) or not isinstance(declared, Iterable):
         return None
     try:
         names = [*declared]

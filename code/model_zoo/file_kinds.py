@@ -30,7 +30,7 @@ _MAGIC = (
     (0, b"GGUF", "a GGUF file", _CONVERT),
     (0, b"\x93NUMPY", "a single NumPy array", "save all tensors by name with numpy.savez"),
     (0, b"MATLAB 5.0", "a MATLAB file", _CONVERT),
-    (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS, not the file", "run `git lfs pull`"),
     (0, b"<?xml", "an XML message of a server, not a checkpoint", AGAIN),
     (0, b"<html", _PAGE, AGAIN),
     (0, b"<!doctype html", _PAGE, AGAIN),

@@ -78,7 +78,9 @@ def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module
     """
     options = options or CheckpointOptions()
     model = _resolve(name, options)
-    return model.eval().requires_grad_(False)
+    for parameter in model.parameters():  # TorchScript's modules have no requires_grad_
+        parameter.requires_grad_(False)
+    return model.eval()
 
 
 def _resolve(name: str, options: CheckpointOptions) -> nn.Module:

@@ -8,10 +8,10 @@ from model_zoo.normalized import NormalizedModel
 
 
 def test_each_channel_is_normalised_by_its_own_numbers():
-    model = NormalizedModel(nn.Identity(), (0.5, 0.25, 0.0), (0.5, 0.25, 2.0))
+    model = NormalizedModel(nn.Identity(), (0.5, 0.25, 0.0), (0.5, 0.25, 0.125))
     image = torch.tensor([1.0, 0.5, 0.5]).view(1, 3, 1, 1)
-    # by hand: (1 - 0.5) / 0.5 = 1; (0.5 - 0.25) / 0.25 = 1; (0.5 - 0) / 2 = 0.25
-    assert model(image).flatten().tolist() == [1.0, 1.0, 0.25]
+    # by hand: (1 - 0.5) / 0.5 = 1; (0.5 - 0.25) / 0.25 = 1; (0.5 - 0) / 0.125 = 4
+    assert model(image).flatten().tolist() == [1.0, 1.0, 4.0]
 
 
 def test_whole_numbers_as_statistics_leave_the_input_as_it_is():
