@@ -36,7 +36,7 @@ class NormalizedModel(nn.Module):
         self.network = network
         for name, values in (("mean", mean), ("std", std)):
             statistic = torch.as_tensor(values, dtype=torch.float32)
-            check_statistic(name, statistic)
+            check_statistic(name, statistic.flatten().tolist())
             self.register_buffer(name, statistic.clone().view(-1, 1, 1))
         self.classes = classes
         self.native = native
@@ -47,15 +47,15 @@ class NormalizedModel(nn.Module):
         return self.network((pixels - self.mean) / self.std)
 
 
-def check_statistic(name: str, values: torch.Tensor) -> None:
+def check_statistic(name: str, values: Sequence[float]) -> None:
     """Raise UserError for a mean or std (`name`) that is not of pixels in [0, 1]."""
-    low = values >= 0 if name == "mean" else values > 0
-    if values.numel() in (1, 3) and bool((low & (values <= 1)).all()):  # false for NaN
+    fit = [0 <= value <= 1 and (value > 0 or name == "mean") for value in values]  # not for NaN
+    if len(values) in (1, 3) and all(fit):
         return
-    given = " ".join(f"{value:g}" for value in values.flatten().tolist())
+    given = " ".join(f"{value:g}" for value in values)
     scaled = ""
-    if values.isfinite().all() and 1 < values.max() <= 255 and values.min() >= 0:
-        divided = " ".join(f"{value:.4g}" for value in (values.flatten() / 255).tolist())
+    if all(0 <= value <= 255 for value in values) and max(values, default=0) > 1:
+        divided = " ".join(f"{value / 255:.4g}" for value in values)
         scaled = f"; divided by 255, as for pixels in 0-255, it would be {divided}"
     raise UserError(
         f"the {name} {given} does not fit pixels in [0, 1], which models get here: give three "

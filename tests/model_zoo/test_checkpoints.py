@@ -129,6 +129,22 @@ def test_every_kind_of_mismatch_is_named():
     assert refusal(load_strictly, network(), state, "x", "do that").endswith(": do that")
 
 
+@pytest.mark.parametrize(
+    ("outputs", "words"), [(1001, "background"), (21841, "ImageNet-21k"), (10, "10 outputs")]
+)
+def test_another_number_of_outputs_is_named_with_its_remedy(outputs, words):
+    def of(count):
+        return nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, count))
+
+    sentence = refusal(load_strictly, of(1000), of(outputs).state_dict(), "x.pth")
+    assert words in sentence
+    assert f"1.weight is ({outputs}, 4) instead of (1000, 4)" in sentence
+    assert "--arch path/to/file.py:factory" in sentence
+    assert "`classes`" in sentence
+    wider = nn.Sequential(nn.Conv2d(3, 5, 1), nn.Linear(5, outputs))
+    assert "`classes`" not in refusal(load_strictly, of(1000), wider.state_dict(), "x.pth")
+
+
 def test_long_lists_are_cut():
     sentence = refusal(load_strictly, network(), {}, "x.pth")
     assert "0.bias, 0.weight, 1.bias, 1.running_mean and 4 more" in sentence
