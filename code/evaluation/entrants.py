@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,17 +67,20 @@ def load_entrants(
 
 
 def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
-    """Return what the flags say of checkpoints.
+    """Return what the flags say of checkpoints; say which of them no model of the call heeds.
 
-    Raises UserError for a flag that no model of the call would heed.
+    That is no error: a study gives the same flags to the commands of all of its models.
     """
     given = {name: getattr(arguments, name) for name in _OF_CHECKPOINTS}
     given = {name: value for name, value in given.items() if value is not None}
     models = [*arguments.model, *filter(None, [getattr(arguments, "source", None)])]
     if given and models and not any(split_alias(m)[1].startswith("file://") for m in models):
-        raise UserError(
-            f"--{next(iter(given))} describes a file://checkpoint, and {models[0]} is none: it "
-            "comes with its own architecture, weights and normalization, so leave the flag out"
+        flags = ", ".join(f"--{name}" for name in given)
+        print(
+            f"warning: {flags} not used: only file:// checkpoints take them; the weights, "
+            f"architecture and normalization of {models[0]} are its own",
+            file=sys.stderr,
+            flush=True,
         )
     return CheckpointOptions(weights_dir=arguments.weights_dir, **given)
 
