@@ -43,7 +43,7 @@ def main(argv=None):
     humans = humans_of_one_set(args.humans) if args.humans else None
     folder = look_for("cue-conflict", args.stimuli) or download_cue_conflict()
     models, classes = load_models(args)
-    images = cue_conflict(folder, categories_of(classes or classes_in(folder)))
+    images = cue_conflict(folder, categories_of(classes) if classes else classes_in(folder))
     decide = sixteen_way(classes) if models else None
     runs = evaluate("imagenet_shape_bias", models, images, unchanged, decide, shape_bias_metrics,
                     args)  # fmt: skip

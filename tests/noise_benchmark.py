@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluation.command_line import parse_args, script
+from evaluation.command_line import parse_args, script, with_options
 from evaluation.decisions import top5
 from evaluation.evaluate import evaluate, load_models
 from evaluation.runs import print_table
@@ -49,7 +49,7 @@ class Toy:
         @script
         def run(argv):
             args = parse_args(__doc__, argv, flags)
-            models, classes = load_models(args, self.view)
+            models, classes = load_models(with_options(args, preprocess="study"))
             images = self.images(Path(args.data), classes)
             images = replace(images, view=self.view, frames=self.frames)
             runs = evaluate(self.name, models, images, self.stimuli, top5, self.score, args)

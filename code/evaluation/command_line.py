@@ -117,19 +117,24 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--arch",
-        default="resnet50",
         help="architecture of file:// checkpoints: a timm name, torchvision:NAME or "
-        "file.py:factory (default: resnet50)",
+        "path/to/file.py:factory (default: resnet50)",
+    )
+    group.add_argument(
+        "--weights_key",
+        metavar="KEY",
+        help="which weights in a file:// checkpoint to use, as a dotted path such as state_dict or "
+        "teacher.backbone (default: averaged weights under state_dict_ema or model_ema if there "
+        "are any, as timm does, else the only ones that fit)",
     )
     for name, default in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
         group.add_argument(
             f"--{name}",
             type=float,
             nargs=3,
-            default=default,
-            metavar="X",
-            help=f"{name} of R, G, B that a file:// checkpoint expects, for pixels in [0, 1] "
-            "(default: ImageNet's)",
+            metavar=("R", "G", "B"),
+            help=f"{name} that a file:// checkpoint was trained with, for pixels in [0, 1] "
+            f"(default: ImageNet's, {' '.join(map(str, default))})",
         )
 
 

@@ -12,6 +12,7 @@ import torch
 from basics.errors import UserError
 from images.categories import CATEGORIES, CATEGORY_INDICES
 from images.imagenet import are_imagenet
+from images.layouts import some
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image
@@ -54,12 +55,7 @@ def sixteen_way(classes: tuple[str, ...]) -> Decision:
     categories themselves, both rules are the identity. Raises UserError for a model of any other
     classes.
     """
-    if not are_imagenet(classes):
-        if len(classes) != len(CATEGORIES):
-            raise UserError(
-                f"a model of {len(classes)} classes cannot choose among 16 categories: it needs "
-                "ImageNet's 1000 classes, or the 16 categories as its classes"
-            )
+    if categories_of(classes) == classes:
         return _both_rules
     members = [list(indices) for indices in CATEGORY_INDICES.values()]
     flat = [index for indices in members for index in indices]
@@ -96,8 +92,19 @@ def top5_and_category(classes: tuple[str, ...]) -> Decision:
 
 
 def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the categories that `sixteen_way` answers with."""
-    return CATEGORIES if are_imagenet(model_classes) else model_classes
+    """Return the names of the categories that `sixteen_way` answers with.
+
+    Raises UserError unless the classes are ImageNet's, or as many as the categories.
+    """
+    if are_imagenet(model_classes):
+        return CATEGORIES
+    if len(model_classes) != len(CATEGORIES):
+        raise UserError(
+            f"a model of {len(model_classes)} classes cannot choose among 16 categories: it needs "
+            "ImageNet's 1000 classes, or the 16 categories as its classes; its own are "
+            f"{some(model_classes)}"
+        )
+    return model_classes
 
 
 def _wide(logits: torch.Tensor) -> torch.Tensor:

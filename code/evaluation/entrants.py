@@ -1,6 +1,8 @@
 """The models of a call: loaded, checked on one input, and identified, before any long work."""
 
 import argparse
+import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,12 @@ from torch import nn
 from basics.errors import UserError, reason_of
 from evaluation.provenance import weights_sha256
 from evaluation.settings import Settings, autocast
-from images.imagenet import VAL_CLASSES, imagenet_classes
-from images.preprocessing import Preprocessing
+from images.imagenet import imagenet_classes
+from images.preprocessing import STUDY, Preprocessing
+from model_zoo.classes import Reordered, names_of_logits, positions_in_imagenet
 from model_zoo.loading import CheckpointOptions, load_model, split_alias
+
+_OF_CHECKPOINTS = ("arch", "weights_key", "mean", "std")  # flags
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,22 @@ def load_entrants(
 
 
 def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
-    """Return what the flags say of checkpoints."""
-    return CheckpointOptions(arguments.arch, arguments.mean, arguments.std, arguments.weights_dir)
+    """Return what the flags say of checkpoints; say which of them no model of the call heeds.
+
+    That is no error: a study gives the same flags to the commands of all of its models.
+    """
+    given = {name: getattr(arguments, name) for name in _OF_CHECKPOINTS}
+    given = {name: value for name, value in given.items() if value is not None}
+    models = [*arguments.model, *filter(None, [getattr(arguments, "source", None)])]
+    if given and models and not any(split_alias(m)[1].startswith("file://") for m in models):
+        flags = ", ".join(f"--{name}" for name in given)
+        print(
+            f"warning: {flags} not used: only file:// checkpoints take them; the weights, "
+            f"architecture and normalization of {models[0]} are its own",
+            file=sys.stderr,
+            flush=True,
+        )
+    return CheckpointOptions(weights_dir=arguments.weights_dir, **given)
 
 
 def load_entrant(
@@ -86,7 +105,16 @@ def load_entrant(
             "the model an attribute `native` (images.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
-    return LoadedModel(name, model, own, _classes(name, model, own, settings), identity, origin)
+    count = _count_logits(name, model, own, view, settings)
+    named = _named(name, getattr(model, "classes", None), count)
+    positions = positions_in_imagenet(named)
+    classes = named if positions is None else imagenet_classes()
+    if classes != named:
+        origin["logits"] = f"{count} logits, brought into ImageNet's order by their names"
+    if positions is not None and positions != [*range(count)]:
+        model = Reordered(model, positions).to(settings.device).eval()
+        identity["classes_sha256"] = hashlib.sha256("\0".join(named).encode()).hexdigest()
+    return LoadedModel(name, model, own, classes, identity, origin)
 
 
 def _portable(spec: str) -> str:
@@ -100,28 +128,55 @@ def _portable(spec: str) -> str:
 
 
 @torch.no_grad()
-def _classes(
-    name: str, model: nn.Module, view: Preprocessing, settings: Settings
-) -> tuple[str, ...]:
-    """Return what the logits mean, after one grey image has shown how many there are."""
-    grey = torch.full((1, 3, view.crop, view.crop), 0.5, device=settings.device)
+def _count_logits(
+    name: str,
+    model: nn.Module,
+    own: Preprocessing,
+    asked: Preprocessing | None,
+    settings: Settings,
+) -> int:
+    """Return the number of logits for one grey image; `asked` is load_entrant's `view`."""
+    grey = torch.full((1, 3, own.crop, own.crop), 0.5, device=settings.device)
     try:
         with autocast(settings):
             logits = model(grey.to(memory_format=torch.channels_last))
     except Exception as error:  # the model may be anyone's code
         raise UserError(
-            f"model {name} fails on an image of {view.crop} x {view.crop} pixels with "
-            f"{type(error).__name__}: {reason_of(error)}; mend it, or try --preprocess native"
+            f"model {name} fails on an image of {own.crop} x {own.crop} pixels with "
+            f"{type(error).__name__}: {reason_of(error)}; {_advice(model, asked, error)}"
         ) from error
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != 1:
         shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise UserError(f"model {name} must return (1, classes) logits for one image, not {shape}")
-    declared = getattr(model, "classes", None)
-    classes = tuple(declared) if declared else imagenet_classes()
-    if logits.shape[1] != len(classes):
-        expected = f"the {len(classes)} it declares" if declared else f"ImageNet's {VAL_CLASSES}"
-        raise UserError(
-            f"model {name} has {logits.shape[1]} logits, not {expected}: a model of other classes "
-            "names them in its attribute `classes`"
+    return logits.shape[1]
+
+
+def _advice(model: nn.Module, asked: Preprocessing | None, error: Exception) -> str:
+    """Return what to do about a model that fails; only what the script at hand has flags for."""
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()} - {torch.float32}
+    if kinds and "type" in str(error):
+        return (
+            f"some of its weights are {kinds.pop()}, and images are float32: call .float() on the "
+            "model (--precision chooses the precision of the arithmetic)"
         )
-    return classes
+    if asked is None:
+        return "fix the model, or the size in its attribute `native`"
+    if asked != STUDY:  # published stimuli: scripts with other views have no --preprocess
+        return (
+            "fix the model; if it was built for another size, let it resize its input, since the "
+            f"stimuli are {asked.crop} x {asked.crop}"
+        )
+    advice = "fix the model; if it was built for another size"
+    if getattr(model, "native", None):
+        return f"{advice}, use --preprocess native"
+    return (
+        f"{advice}, give it an attribute `native` (images.preprocessing.Preprocessing) and use "
+        "--preprocess native"
+    )
+
+
+def _named(name: str, declared: Any, count: int) -> tuple[str, ...]:
+    try:
+        return names_of_logits(declared, count)
+    except UserError as error:
+        raise UserError(f"model {name} {error}") from error

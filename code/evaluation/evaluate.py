@@ -28,7 +28,7 @@ from evaluation.runs import Run, announce, complete, open_run
 from evaluation.sanity import check_top1
 from evaluation.settings import settings_of
 from images.image_set import ImageSet, class_balanced, unused_sentence
-from images.preprocessing import STUDY, Preprocessing
+from images.preprocessing import READY_224, STUDY, Preprocessing
 from predictions.table import Predictions, schema
 from scoring.metric import Metric
 from stimuli.batch import Stimuli, unchanged
@@ -37,18 +37,18 @@ Score = Callable[[Predictions], dict[str, Metric]]
 
 
 def load_models(
-    args: argparse.Namespace, view: Preprocessing | None = None
+    args: argparse.Namespace,
 ) -> tuple[list[LoadedModel], tuple[str, ...] | None]:
     """Return the models of --model, ready on the device, and the classes of their logits.
 
-    Without a model (--save_stimuli needs none), the classes are None. view: what to show the models
-    to see that they work; None: the study's crop, or with --preprocess native each model's own.
+    Without a model (--save_stimuli needs none), the classes are None.
     Raises UserError for a model that cannot be loaded or used, or models of different classes.
     """
     settings = settings_of(args)
     if args.model:
         make_folder(args.results)  # that it can be written to is seen before any long work
-    models = load_entrants(args, settings, None if _native(args) else view or STUDY)
+    shown = STUDY if hasattr(args, "preprocess") else READY_224
+    models = load_entrants(args, settings, None if _native(args) else shown)
     check_top1(models, args, settings)
     return models, models[0].classes if models else None
 

@@ -91,6 +91,8 @@ def imagenet_val(
         _refuse_contradictions(folder, files)
     else:
         files, unused = images_of_class(folder, {*GROUND_TRUTH, *DEVKIT_FOLDERS})
+        if wnids := [name for name in subfolders(folder) if name in imagenet_classes()]:
+            check_answerable(folder, wnids, classes)  # which the model's classes are not
         if not files or (len(folder.name) == 9 and _WNID.fullmatch(folder.name)):
             raise UserError(_wrong_layout(given, folder, classes))
         unknown = []

@@ -35,8 +35,9 @@ def check_known(folder: Path, unknown: list[str]) -> None:
     """Raise UserError when `folder` has folders that are not classes of the model."""
     if unknown:
         raise UserError(
-            f"{folder} has folders that are not classes of the model: {some(unknown)}; remove "
-            "them, or evaluate a model that knows these classes"
+            f"{folder} has {len(unknown):,} folder(s) that are not classes of the model "
+            f"({some(unknown)}): evaluate a model that knows these classes and names them so in "
+            "its attribute `classes`, or leave those folders out of the data set"
         )
 
 
@@ -47,7 +48,8 @@ def check_answerable(folder: Path, needed: Iterable[str], classes: tuple[str, ..
         raise UserError(
             f"images in {folder} are labelled as ImageNet's classes, but the model answers with "
             f"{len(classes):,} classes ({some(classes)}) that lack {some(lacking)}: evaluate a "
-            "model of ImageNet's 1000 classes, or check the labels if it is one"
+            "model of ImageNet's 1000 classes; if it is one, name them by their wnids in the "
+            "model's attribute `classes`, in the order of its logits"
         )
 
 

@@ -4,15 +4,16 @@ import fnmatch
 import importlib
 import pickle
 import re
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from basics.errors import UserError, reason_of
+from model_zoo.file_kinds import is_npz, is_safetensors, kind_of
 from model_zoo.table import WeightFile
 
 # Where training scripts put the weights inside the file they save.
@@ -20,7 +21,9 @@ COMMON_CONTAINERS = ("state_dict", "model_state_dict", "model", "online_backbone
 # What DistributedDataParallel and torch.compile put before every key.
 COMMON_PREFIXES = ("module.", "_orig_mod.")
 
-# The key of batch normalisation's counter of training steps.
+# Numbers of classes of ImageNet-21k in use: all, without the root, and the later selections.
+_IMAGENET_21K = (21843, 21841, 21842, 11821, 11221, 10450)
+
 _COUNTER = "num_batches_tracked"
 OTHER_ARCH = "give the architecture that was trained, --arch NAME or --arch path/to/file.py:factory"
 ONLY_WEIGHTS = "save only the weights, torch.save(model.state_dict(), path)"
@@ -33,22 +36,28 @@ State = dict[str, torch.Tensor]
 def read_checkpoint(
     path: Path, safe_globals: Sequence[str] = (), remedy: str = ONLY_WEIGHTS
 ) -> Any:
-    """Return the content of a safetensors or torch.save file, tensors on the CPU.
+    """Return the content of a file of torch.save, safetensors or NumPy (npz), tensors on the CPU.
 
     Never runs code from the file: only tensors, containers, numbers, strings and the classes named
     in `safe_globals` are accepted. Raises UserError for anything else, or a broken file.
     """
     try:
-        if _is_safetensors(path):
+        what, instead = kind_of(path)
+        if what:
+            raise UserError(f"{path} is {what}: {instead}")
+        if is_safetensors(path):
             from safetensors.torch import load_file
 
             return load_file(path)
+        if is_npz(path):
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         with torch.serialization.safe_globals([_by_name(name) for name in safe_globals]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"the checkpoint {path} does not exist: check the path") from error
     except IsADirectoryError as error:
-        raise UserError(f"{path} is a folder: give the checkpoint file in it") from error
+        raise UserError(f"{path} is a folder: give {_files_in(path)}") from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is not a file of plain tensors ({_pickle_reason(error)}); loading it could "
@@ -63,38 +72,6 @@ def read_checkpoint(
         ) from error
 
 
-def _is_safetensors(path: Path) -> bool:
-    """Return whether the file is safetensors (else torch.save's), by its first bytes.
-
-    Raises UserError for a file that is neither: torch would call it a pickle that is unsafe.
-    """
-    if what := not_a_checkpoint(path):
-        raise UserError(f"{path} is {what}; copy or download it again")
-    with open(path, "rb") as file:
-        return file.read(9)[8:] == b"{"
-
-
-def not_a_checkpoint(path: Path) -> str:
-    """Return what the file is instead of a checkpoint, or "" where it begins and ends like one."""
-    with open(path, "rb") as file:
-        start = file.read(64)
-    if start[8:9] == b"{":  # after the eight bytes of the header's length: safetensors
-        return ""
-    if start.startswith(b"PK"):  # a zip archive, torch.save's since 1.6; its index is at its end
-        return (
-            "" if zipfile.is_zipfile(path) else "only a part of a checkpoint: it may be truncated"
-        )
-    if start.startswith(b"\x80"):  # a pickle, torch.save's before 1.6
-        return ""
-    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        return "a web page, not a checkpoint (a login or a rate limit may have been in the way)"
-    if start.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS, not the checkpoint itself"
-    if not start:
-        return "empty"
-    return "not a checkpoint: neither torch.save nor safetensors wrote it"
-
-
 def rearranged(content: Any, file: WeightFile, where: str) -> tuple[State, str]:
     """Return the tensors of a checkpoint under the architecture's own keys, and how it found them.
 
@@ -105,7 +82,7 @@ def rearranged(content: Any, file: WeightFile, where: str) -> tuple[State, str]:
     for key in filter(None, file.container.split(".")):
         if not isinstance(content, dict) or key not in content:
             raise UserError(
-                f"{where} has no entry {key!r}; it holds {_inside(content)}: {OTHER_ROW}"
+                f"{where} has no entry {key!r}; it holds {inside(content)}: {OTHER_ROW}"
             )
         content = content[key]
     if file.guess:
@@ -121,7 +98,7 @@ def rearranged(content: Any, file: WeightFile, where: str) -> tuple[State, str]:
     if not _is_state(state) or not all(key.startswith(file.strip) for key in state):
         raise UserError(
             f"{where} should hold tensors whose keys start with {file.keep or file.strip!r}; it "
-            f"holds {_inside(content)}: {OTHER_ROW}"
+            f"holds {inside(content)}: {OTHER_ROW}"
         )
     renamed = {_renamed(key.removeprefix(file.strip), file.rename): key for key in state}
     if len(renamed) < len(state):
@@ -130,10 +107,11 @@ def rearranged(content: Any, file: WeightFile, where: str) -> tuple[State, str]:
 
 
 def guessed(content: Any, where: str, remedy: str = ONLY_WEIGHTS) -> tuple[State, str]:
-    """Return the tensors of a user's checkpoint and a phrase that says where they were found.
+    """Return the tensors of a checkpoint of the zoo and a phrase that says where they were found.
 
-    Accepts a bare state dict or one under a common key, with or without a common prefix on every
-    key. Raises UserError when there is no such thing.
+    For files whose layout nobody has described: a bare state dict or one under a common key, with
+    or without a common prefix on every key. A user's own are looked for by `chosen`, which knows
+    the network. Raises UserError when there is no such thing.
     """
     found = [""] if _is_state(content) else []
     if isinstance(content, dict):
@@ -142,14 +120,26 @@ def guessed(content: Any, where: str, remedy: str = ONLY_WEIGHTS) -> tuple[State
         problem = "no" if not found else "more than one"
         raise UserError(
             f"{where} has {problem} state dict (at the top, or under "
-            f"{', '.join(COMMON_CONTAINERS)}); it holds {_inside(content)}: {remedy}"
+            f"{', '.join(COMMON_CONTAINERS)}); it holds {inside(content)}: {remedy}"
         )
     state = content[found[0]] if found[0] else content
     how = f"under {found[0]!r}" if found[0] else "at the top level"
+    state, removed = without_common_prefixes(state)
+    return state, how + "".join(f", without the prefix {prefix!r}" for prefix in removed)
+
+
+def without_common_prefixes(state: State) -> tuple[State, list[str]]:
+    """Return the tensors without the COMMON_PREFIXES that all their names have, and those."""
+    removed = []
     while prefix := next((p for p in COMMON_PREFIXES if all(k.startswith(p) for k in state)), ""):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
-        how += f", without the prefix {prefix!r}"
-    return state, how
+        removed.append(prefix)
+    return state, removed
+
+
+def is_counter(key: str) -> bool:
+    """Return whether the tensor is batch normalisation's counter of training steps."""
+    return key.endswith(_COUNTER)
 
 
 def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OTHER_ARCH) -> None:
@@ -162,7 +152,7 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
     """
     own = network.state_dict()
     both = sorted(set(own) & set(state))
-    missing = sorted(key for key in set(own) - set(state) if not key.endswith(_COUNTER))
+    missing = sorted(key for key in set(own) - set(state) if not is_counter(key))
     shapes = [
         f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
         for key in both
@@ -171,8 +161,7 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
     kinds = [
         f"{key} is {state[key].dtype} instead of {own[key].dtype}"
         for key in both
-        if state[key].is_floating_point() != own[key].is_floating_point()
-        and not key.endswith(_COUNTER)
+        if state[key].is_floating_point() != own[key].is_floating_point() and not is_counter(key)
     ]
     mismatches = {
         "missing keys": missing,
@@ -180,8 +169,10 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
         "wrong shapes": shapes,
         "wrong kinds of numbers": kinds,
     }
-    problems = [f"{kind}: {_some(keys)}" for kind, keys in mismatches.items() if keys]
+    problems = [f"{kind}: {some(keys)}" for kind, keys in mismatches.items() if keys]
     if problems:
+        if remedy == OTHER_ARCH and problems == [f"wrong shapes: {some(shapes)}"]:
+            remedy = _other_outputs(own, state) or OTHER_ARCH
         misfit = f"{where} does not fit the architecture {type(network).__name__}"
         raise UserError(f"{misfit} ({'; '.join(problems)}): {remedy}")
     counters = {key: own[key] for key in own if key not in state}
@@ -192,6 +183,32 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
         raise UserError(f"{where} is refused by the network ({reason_of(error)}): {remedy}") from (
             error
         )
+
+
+def _other_outputs(own: dict[str, Any], state: State) -> str:
+    """Return what to do where only the last layer differs, in its number of outputs; else "".
+
+    So it is where the tensors of one layer differ in their first dimension alone.
+    """
+    wrong = [key for key in state if state[key].shape != own[key].shape]
+    if any(state[key].shape[1:] != own[key].shape[1:] for key in wrong):
+        return ""
+    sizes = {(len(state[key]), len(own[key])) for key in wrong}
+    if len(sizes) != 1 or len({key.rpartition(".")[0] for key in wrong}) != 1:
+        return ""
+    found, expected = sizes.pop()
+    known = {1001: " (as TensorFlow's models have, whose first is a background class)"}
+    known |= dict.fromkeys(_IMAGENET_21K, " (those of ImageNet-21k)")
+    return (
+        f"it has {found:,} outputs{known.get(found, '')} instead of {expected:,}, so give --arch "
+        f"path/to/file.py:factory, whose network has {found:,}, named in its attribute `classes`"
+    )
+
+
+def _files_in(folder: Path) -> str:
+    """Return which files in a folder to give instead of it, as a phrase."""
+    found = [p for p in sorted(folder.iterdir()) if p.is_file() and not kind_of(p)[0]]
+    return some([f"file://{path}" for path in found], 3) or "a checkpoint file"
 
 
 def _by_name(name: str) -> Any:
@@ -228,13 +245,15 @@ def _pickle_reason(error: Exception) -> str:
     return rest.splitlines()[0] if rest else reason_of(error)
 
 
-def _inside(content: Any) -> str:
+def inside(content: Any) -> str:
+    """Return what a checkpoint holds, as a phrase."""
     if isinstance(content, dict) and content:
-        return _some([str(key) for key in content])
+        return some([str(key) for key in content])
     empty = content is None or content == {}
     return "nothing" if empty else f"a {type(content).__name__}"
 
 
-def _some(names: list[str], most: int = 4) -> str:
+def some(names: list[str], most: int = 4) -> str:
+    """Return the first names, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

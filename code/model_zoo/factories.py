@@ -44,10 +44,10 @@ def call(path: Path, factory: str) -> nn.Module:
             model = _factory(_executed(path), factory, path)()
     except (UserError, KeyboardInterrupt):
         raise
-    except BaseException as error:  # sys.exit, too: whatever it is, its author must mend it
+    except BaseException as error:  # sys.exit, too: whatever it is, its author must fix it
         raise UserError(
             f"{path}:{factory} failed{_line(error, path)} with {type(error).__name__}: "
-            f"{reason_of(error)}; mend it there"
+            f"{reason_of(error)}; fix it there"
         ) from error
     if not isinstance(model, nn.Module):
         raise UserError(
@@ -65,7 +65,7 @@ def _neighbours(folder: Path) -> Iterator[None]:
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     before, ours = set(sys.modules), str(folder) not in sys.path
     if ours:
-        sys.path.append(str(folder))
+        sys.path.insert(0, str(folder))  # first, as for any script that Python runs
     try:
         yield
     finally:

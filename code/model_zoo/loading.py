@@ -22,13 +22,13 @@ from model_zoo import libraries
 from model_zoo.checkpoints import (
     OTHER_ROW,
     State,
-    guessed,
     load_strictly,
-    not_a_checkpoint,
     read_checkpoint,
     rearranged,
 )
+from model_zoo.choosing import chosen
 from model_zoo.factories import call, model_of_file
+from model_zoo.file_kinds import kind_of
 from model_zoo.normalized import NormalizedModel
 from model_zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
 
@@ -41,12 +41,16 @@ _IN_REPOSITORY = "code/"
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """What a local checkpoint does not say about itself."""
+    """What a local checkpoint does not say about itself.
+
+    weights_key: where in the file the weights are, dotted; "" for the rule of model_zoo.choosing.
+    """
 
     arch: str = "resnet50"
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
     weights_dir: Path | None = None
+    weights_key: str = ""
 
 
 def split_alias(name: str) -> tuple[str, str]:
@@ -74,7 +78,9 @@ def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module
     """
     options = options or CheckpointOptions()
     model = _resolve(name, options)
-    return model.eval().requires_grad_(False)
+    for parameter in model.parameters():  # TorchScript's modules have no requires_grad_
+        parameter.requires_grad_(False)
+    return model.eval()
 
 
 def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
@@ -182,7 +188,7 @@ def _weight_file(model: str, file: WeightFile, folder: Path) -> Path:
 
 
 def _not_the_file(file: WeightFile, path: Path) -> str:
-    if what := not_a_checkpoint(path):
+    if what := kind_of(path)[0]:
         return what
     with open(path, "rb") as content:
         md5 = hashlib.file_digest(content, "md5").hexdigest() if file.md5 else ""
@@ -205,14 +211,34 @@ def _user_architecture(name: str) -> nn.Module:
 
 def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
     network = _user_architecture(options.arch)
-    state, how = guessed(read_checkpoint(path), str(path))
-    load_strictly(network, state, str(path))
+    if isinstance(network, NormalizedModel):
+        raise UserError(
+            f"--arch {options.arch} returns a model that normalizes its input, and so would the "
+            "checkpoint's --mean and --std: return the bare network from it"
+        )
+    weights = chosen(read_checkpoint(path), network, str(path), options.weights_key)
+    if weights.remark:
+        print(f"{path.name}: {weights.remark}", file=sys.stderr, flush=True)
+    load_strictly(network, weights.state, str(path))
     origin: dict[str, object] = {
         "checkpoint": str(path.resolve()),
         "arch": options.arch,
-        "found": how,
+        "found": weights.found,
     }
-    return NormalizedModel(network, options.mean, options.std, origin=origin)
+    return NormalizedModel(
+        network,
+        options.mean,
+        options.std,
+        classes=_declared(network),
+        native=getattr(network, "native", None),
+        origin=origin,
+    )
+
+
+def _declared(network: nn.Module) -> Any:
+    """Return the network's attribute `classes`, unless it is a part of the network called so."""
+    declared = getattr(network, "classes", None)
+    return None if callable(declared) or isinstance(declared, torch.Tensor) else declared
 
 
 def _unknown(name: str) -> str:

@@ -76,6 +76,33 @@ layout (tests/publishers.py). A model only for yourself needs no row:
 `--model file://my.pth --arch resnet50`.
 """
 
+_CHECKPOINTS = """## Your own checkpoint
+
+`--model file://my.pth` takes what torch.save, safetensors and NumPy (npz) write. The architecture
+is `--arch`, the normalization `--mean` and `--std`, for pixels in [0, 1]; the flags apply to all
+`file://` models of a call, and a warning says so if there is none. Weights are loaded strictly:
+every name and shape must be the architecture's.
+
+**Raw or averaged.** Files often hold several sets of weights. As in timm's loader
+(`timm.models.load_state_dict` with its default `use_ema=True`), those under `state_dict_ema`,
+then `model_ema`, are preferred; the run says so. Of any others, those that fit the architecture
+are used if only one set does, wherever in the file it is; where several fit (`teacher` and
+`student`, `model` and `ema`, MoCo's `encoder_q` and `encoder_k`), the file is refused with a list
+of them. `--weights_key KEY` chooses: a dotted path, which may end in a prefix of the names in a
+state dict, such as `model`, `teacher.backbone`, `state_dict.module.encoder_q`; `.` is the top
+level of the file.
+
+**Prefixes.** One that all names share (`module.`, `_orig_mod.`, Lightning's `model.`) is removed
+if the names are then exactly the architecture's, and so is the counter of PyTorch's
+`AveragedModel`. The result records what was used (`found` in the summary's `model`).
+
+**Classes.** 1000 logits are ImageNet's in the order of the sorted wnids, unless the model (or
+what the `--arch` factory returns) has an attribute `classes`: the names of its logits, in their
+order. If these are the wnids or torchvision's English names, in any order, with or without
+TensorFlow's background class, the logits are brought into ImageNet's order, without the
+background, and every benchmark works. Other names are those of the data set's folders.
+"""
+
 
 def models_page(rows: Iterable[ZooModel]) -> str:
     """Return docs/models.md."""
@@ -92,7 +119,7 @@ def models_page(rows: Iterable[ZooModel]) -> str:
     parts.append(_GONE + "\n" + _table([("model", "method", "why"), *reasons]))
     data = [("tag", "what it is"), *TRAINING_DATA.items()]
     parts.append(_DATA + "\n" + _table(data))
-    return "\n".join([*parts, _ADD])
+    return "\n".join([*parts, _ADD, _CHECKPOINTS])
 
 
 def _cells(row: ZooModel) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ _CALLED = {
     "images.count": "the number of images",
     "model.weights_sha256": "the model's weights",
     "model.file_sha256": "the model's Python file",
+    "model.classes_sha256": "the model's attribute `classes`",
     "model.spec": "the model",
 }
 _MOST_SHOWN = 20  # entries of a list

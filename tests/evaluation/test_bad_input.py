@@ -10,6 +10,7 @@ from PIL import Image
 import eval_imagenet
 import eval_shape_bias
 from conftest import CLASSES, draw
+from predictions.table import read_predictions
 
 
 @pytest.fixture
@@ -154,6 +155,50 @@ def test_checkpoints_that_do_not_fit(imagenet, tmp_path, model_file):
     torch.save({"state_dict": state, "args": torch.nn.Linear(1, 1)}, tmp_path / "pickled.pth")
     _refused(imagenet(*arch, model=f"file://{tmp_path}/pickled.pth"), "Linear", "refused")
     _refused(imagenet(*arch, model=f"file://{tmp_path}/none.pth"), "does not exist")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--mean .5 .5 .5", "--std 1 1 1", "--arch vgg11", "--weights_key ema", "--weights-key ema"],
+)
+def test_flags_of_checkpoints_are_not_ignored_in_silence(imagenet, words):
+    code, _, err = imagenet(*words.split())
+    assert code == 0
+    assert err.startswith(f"warning: {words.split()[0].replace('-key', '_key')} ")
+    assert "file://" in err
+
+
+def test_flags_of_checkpoints_are_for_the_checkpoints_of_a_call(imagenet, model_file, tmp_path):
+    from model_zoo.loading import load_model
+
+    raw, averaged = (load_model(f"{model_file}:{name}").state_dict() for name in ("one", "two"))
+    torch.save({"model": raw, "ema": averaged}, tmp_path / "w.pth")
+    models = [f"{model_file}:two", f"file://{tmp_path}/w.pth"]
+    words = ["--arch", f"{model_file}:one", "--mean", "0", "0", "0", "--std", "1", "1", "1"]
+    _refused(imagenet("--model", *models, *words), "--weights_key model or ema")
+    code, _, err = imagenet("--model", *models, *words, "--weights_key", "ema")
+    assert (code, "warning" in err) == (0, False)
+    predictions = [
+        read_predictions(imagenet.results / "imagenet" / name / "predictions.parquet")
+        for name in ("two", "w")
+    ]
+    assert (predictions[0].answers == predictions[1].answers).all()
+    assert (predictions[0].confidence == predictions[1].confidence).all()
+    summary = (imagenet.results / "imagenet/w/summary.json").read_text()
+    assert "under 'ema'" in summary
+
+
+def test_statistics_for_pixels_up_to_255(imagenet, model_file, tmp_path):
+    from model_zoo.loading import load_model
+
+    torch.save(load_model(f"{model_file}:one").state_dict(), tmp_path / "w.pth")
+    model, arch = f"file://{tmp_path}/w.pth", ["--arch", f"{model_file}:one"]
+    mean, std = ["--mean", "124", "116", "104"], ["--std", "58", "57", "57"]
+    _refused(imagenet(*arch, *mean, *std, model=model), "mean 124 116 104", "[0, 1]")
+    _refused(imagenet(*arch, *std, model=model), "std 58 57 57", "[0, 1]")
+    assert (
+        imagenet(*arch, "--mean", ".5", ".5", ".5", "--std", ".2", ".2", ".2", model=model)[0] == 0
+    )
 
 
 def test_two_models_of_one_name(imagenet, model_file, tmp_path):

@@ -70,7 +70,7 @@ def test_a_payload_never_runs(tmp_path, kind):
 def test_files_that_are_no_checkpoints_are_named_for_what_they_are(tmp_path):
     path = tmp_path / "x.pth"
     for content, words in [
-        (b"", "is empty; copy or download it again"),
+        (b"", "is empty: copy or download it again"),
         (b"just a text\n", "is not a checkpoint: neither torch.save nor safetensors wrote it"),
         (b"\n<!DOCTYPE html><p>Sign in", "is a web page, not a checkpoint"),
         (b"<html><p>Sign in", "is a web page, not a checkpoint"),
@@ -127,6 +127,22 @@ def test_every_kind_of_mismatch_is_named():
     assert "1.bias is torch.int8 instead of torch.float32" in sentence
     assert sentence.endswith("--arch NAME or --arch path/to/file.py:factory")
     assert refusal(load_strictly, network(), state, "x", "do that").endswith(": do that")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"), [(1001, "background"), (21841, "ImageNet-21k"), (10, "10 outputs")]
+)
+def test_another_number_of_outputs_is_named_with_its_remedy(outputs, words):
+    def of(count):
+        return nn.Sequential(nn.Conv2d(3, 4, 1), nn.Linear(4, count))
+
+    sentence = refusal(load_strictly, of(1000), of(outputs).state_dict(), "x.pth")
+    assert words in sentence
+    assert f"1.weight is ({outputs}, 4) instead of (1000, 4)" in sentence
+    assert "--arch path/to/file.py:factory" in sentence
+    assert "`classes`" in sentence
+    wider = nn.Sequential(nn.Conv2d(3, 5, 1), nn.Linear(5, outputs))
+    assert "`classes`" not in refusal(load_strictly, of(1000), wider.state_dict(), "x.pth")
 
 
 def test_long_lists_are_cut():

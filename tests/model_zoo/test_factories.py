@@ -106,3 +106,15 @@ def test_a_folder_that_is_on_the_path_stays_where_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     load_model(write(tmp_path / "net.py", NET))
     assert sys.path[0] == str(tmp_path)
+
+
+def test_neighbours_come_before_installed_modules_as_in_any_script(tmp_path, monkeypatch):
+    """A package that someone else installed under the neighbour's name is not what is imported."""
+    for folder, size in (("site", 5), ("mine", 7)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "sizes_of_layers.py").write_text(f"SIZE = {size}")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    text = "import torch\nfrom sizes_of_layers import SIZE\n"
+    text += "def build(): return torch.nn.Linear(1, SIZE)\n"
+    assert load_model(write(tmp_path / "mine" / "net.py", text)).out_features == 7
+    assert load_model(write(tmp_path / "net.py", text)).out_features == 5

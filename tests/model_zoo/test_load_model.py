@@ -131,6 +131,37 @@ def test_its_own_mean_and_std_are_used(tiny, net_file, tmp_path):
     assert torch.allclose(model(pixels()), tiny(normalised(pixels(), mean, std)), atol=1e-6)
 
 
+def test_an_architecture_that_normalises_by_itself_is_refused(tiny, net_file, tmp_path):
+    torch.save(tiny.state_dict(), tmp_path / "w.pth")
+    net_file.write_text(
+        net_file.read_text() + "\nfrom model_zoo.normalized import NormalizedModel\n"
+        "def whole(): return NormalizedModel(Tiny(), (0.5,) * 3, (0.5,) * 3)\n"
+    )
+    options = CheckpointOptions(f"{net_file}:whole")
+    assert "--arch" in refusal(load_model, f"file://{tmp_path}/w.pth", options)
+
+
+def test_what_the_architecture_says_of_its_classes_and_input_is_kept(net_file, tiny, tmp_path):
+    torch.save(tiny.state_dict(), tmp_path / "w.pth")
+    net_file.write_text(
+        net_file.read_text() + "\nfrom images.preprocessing import Preprocessing\n"
+        "def named():\n    net = Tiny()\n    net.classes = list('abcde')\n"
+        "    net.native = Preprocessing(64, 32)\n    return net\n"
+    )
+    model = load_model(f"file://{tmp_path}/w.pth", CheckpointOptions(f"{net_file}:named"))
+    assert (model.classes, model.native.crop) == (["a", "b", "c", "d", "e"], 32)
+
+
+def test_a_layer_that_is_called_classes_is_only_a_layer(net_file, tiny, tmp_path):
+    net_file.write_text(net_file.read_text().replace("self.fc", "self.classes"))
+    state = {key.replace("fc.", "classes."): value for key, value in tiny.state_dict().items()}
+    torch.save(state, tmp_path / "w.pth")
+    model = load_model(f"file://{tmp_path}/w.pth", CheckpointOptions(f"{net_file}:tiny"))
+    assert torch.equal(model(pixels()), tiny(normalised(pixels())))
+    assert model.classes is None
+    assert {key.partition(".")[0] for key in model.state_dict()} == {"network", "mean", "std"}
+
+
 def test_half_precision_safetensors_are_widened(tiny, options, tmp_path):
     half = {key: value.half() for key, value in tiny.state_dict().items()}
     save_file(half, tmp_path / "w.safetensors")

@@ -165,8 +165,8 @@ def test_the_second_library_is_asked_when_the_first_fails(use_table, monkeypatch
         raise UserError("no timm today")
 
     monkeypatch.setattr(libraries, "timm_model", fails)
-    second = SimpleNamespace(origin={"torchvision": "x"})
-    second.eval = second.requires_grad_ = lambda *_: second
+    second = SimpleNamespace(origin={"torchvision": "x"}, parameters=list)
+    second.eval = lambda: second
     monkeypatch.setattr(libraries, "torchvision_model", lambda name: second)
     use_table(f'[a]\n{HEAD}library = ["timm:resnet18", "torchvision:resnet18/DEFAULT"]\n')
     assert load_model("a").origin == {"torchvision": "x", "zoo": "a"}
