@@ -53,6 +53,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         default="fp32",
         help="of the model's arithmetic (default fp32: 32 bits also where GPUs would use TF32)",
     )
+    group.add_argument(
+        "--allow_unstable",
+        action="store_true",
+        help="evaluate models whose answers depend on chance or on the other images of the batch "
+        "(dropout or batch normalisation in training mode, for instance), which are refused "
+        "otherwise",
+    )
     _add_running(parser)
     _add_checkpoints(parser)
     return parser
@@ -109,9 +116,10 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
         "--check_top1",
         type=positive,
         metavar="N",
-        help="first compare each model's accuracy on N clean validation images of ImageNet "
-        "(--imagenet or $BVG_IMAGENET) with the zoo's table, or with chance, and warn where it is "
-        "not what it should be",
+        help="first check each model's accuracy on N clean validation images of ImageNet "
+        "(--imagenet or $BVG_IMAGENET): warn if it differs from the zoo's table (without an entry: "
+        "if it is no better than chance), or is better with other normalisation, BGR channels or "
+        "pixels in 0-255",
     )
     group.add_argument(
         "--arch",

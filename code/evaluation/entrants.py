@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from basics.errors import UserError, reason_of
+from basics.errors import UserError
+from evaluation.probe import probe
 from evaluation.provenance import weights_sha256
-from evaluation.settings import Settings, autocast
+from evaluation.settings import Settings
 from images.imagenet import VAL_CLASSES, imagenet_classes
 from images.preprocessing import Preprocessing
 from model_zoo.loading import CheckpointOptions, load_model, split_alias
@@ -76,7 +77,7 @@ def load_entrant(
     """Return the model `spec` on the device, under `name`; see load_entrants."""
     model = load_model(spec, options)
     origin = {"spec": spec, **getattr(model, "origin", {})}
-    identity = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
+    identity: dict[str, Any] = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
     if "file_sha256" in origin:
         identity["file_sha256"] = origin["file_sha256"]
     own = view or getattr(model, "native", None)
@@ -86,7 +87,11 @@ def load_entrant(
             "the model an attribute `native` (images.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
-    return Entrant(name, model, own, _classes(name, model, own, settings), identity, origin)
+    probed = probe(model, own, settings, name)
+    identity["probe"] = probed.record()
+    if probed.unstable:
+        identity["unstable"] = probed.unstable
+    return Entrant(name, model, own, _classes(name, model, probed.logits), identity, origin)
 
 
 def _portable(spec: str) -> str:
@@ -99,23 +104,8 @@ def _portable(spec: str) -> str:
     return spec
 
 
-@torch.no_grad()
-def _classes(
-    name: str, model: nn.Module, view: Preprocessing, settings: Settings
-) -> tuple[str, ...]:
-    """Return what the logits mean, after one grey image has shown how many there are."""
-    grey = torch.full((1, 3, view.crop, view.crop), 0.5, device=settings.device)
-    try:
-        with autocast(settings):
-            logits = model(grey.to(memory_format=torch.channels_last))
-    except Exception as error:  # the model may be anyone's code
-        raise UserError(
-            f"model {name} fails on an image of {view.crop} x {view.crop} pixels with "
-            f"{type(error).__name__}: {reason_of(error)}; mend it, or try --preprocess native"
-        ) from error
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != 1:
-        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise UserError(f"model {name} must return (1, classes) logits for one image, not {shape}")
+def _classes(name: str, model: nn.Module, logits: torch.Tensor) -> tuple[str, ...]:
+    """Return what the columns of the model's logits mean."""
     declared = getattr(model, "classes", None)
     classes = tuple(declared) if declared else imagenet_classes()
     if logits.shape[1] != len(classes):

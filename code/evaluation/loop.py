@@ -20,8 +20,9 @@ from basics.errors import UserError, reason_of
 from basics.memory import give_back_freed_memory
 from evaluation.batches import as_batch
 from evaluation.decisions import Decision
+from evaluation.probe import malformed
 from evaluation.rows import Answers, Columns, as_columns, joined
-from evaluation.settings import Settings, autocast
+from evaluation.settings import AUTOCAST, Settings, autocast
 from evaluation.stopwatch import Stopwatch
 from images.image_set import ImageSet
 from images.loading import Decoded, decoded_batches
@@ -169,15 +170,18 @@ class _Pass:
                     logits = member.model(_own(member.model, x))
             except torch.OutOfMemoryError as error:
                 raise UserError(
-                    f"the memory of {self.settings.device} is too small for model {member.name} "
-                    f"and {len(x)} images at once: run it again with a smaller --batch_size"
+                    f"{self.settings.device} runs out of memory for model {member.name} and a "
+                    f"batch of {len(x)} images: run it again with a smaller --batch_size"
                 ) from error
             except Exception as error:  # the model may be anyone's code
                 raise UserError(
                     f"model {member.name} failed on images of shape {tuple(x.shape)} with "
-                    f"{type(error).__name__}: {reason_of(error)}; mend the model, or leave it out"
+                    f"{type(error).__name__}: {reason_of(error)}; fix the model or drop it from "
+                    "--model"
                 ) from error
-            return member.decide(logits)
+            if problem := malformed(logits, len(x)):
+                raise UserError(f"model {member.name} {problem}")
+            return member.decide(logits.detach())  # models may compute gradients inside
 
     def _check(self, decoded: Decoded) -> None:
         """Note what the batch could not deliver, or refuse to go on without it."""
@@ -201,11 +205,9 @@ class _Pass:
         for number, by_condition in answers.items():
             member = self.members[number]
             columns = as_columns(self.images, indices, frames, by_condition)
-            if not np.isfinite(columns["confidence"]).all():
-                raise UserError(
-                    f"model {member.name} gave logits that are not finite numbers in precision "
-                    f"{self.settings.precision}: use --precision fp32, or mend the model"
-                )
+            finite = np.isfinite(columns["confidence"])
+            if not finite.all():
+                raise UserError(self._not_finite(member, columns, int(finite.argmin())))
             fresh = np.repeat(indices >= member.store.done, len(by_condition))
             fetched.append((member, {name: values[fresh] for name, values in columns.items()}))
         for member, columns in fetched:  # all of them or none: a batch is done as a whole
@@ -219,6 +221,17 @@ class _Pass:
         if late:
             give_back_freed_memory()
         return self.done
+
+    def _not_finite(self, member: Member, columns: Columns, row: int) -> str:
+        """Return the sentence for a model whose answer to a row's stimulus is not a number."""
+        precision = self.settings.precision
+        remedy = "fix the model or drop it from --model"
+        if precision in AUTOCAST:
+            remedy = "use --precision fp32"
+        return (
+            f"model {member.name} returns NaN or infinite logits in {precision} for the image "
+            f"{columns['image'][row]} (condition {columns['condition'][row]}): {remedy}"
+        )
 
     def write_chunks(self) -> None:
         """Write each member's answers since the last chunk."""

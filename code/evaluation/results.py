@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from evaluation.entrants import Entrant
 from evaluation.summary import summarise
 from evaluation.tracking import Tracker
 from images.image_set import RESTRICTED, ImageSet
+from predictions.identity import is_unprobed
 from predictions.store import ResultFolder
 from predictions.table import read_predictions, schema
 from scoring.metric import Metric
@@ -56,6 +58,12 @@ def open_result(
         },
     }
     store.open(identity, arguments.overwrite)
+    if store.recorded is not None and is_unprobed(store.recorded, identity):
+        print(
+            f"{entrant.name}: {store.folder} was recorded before models were probed with test "
+            "pictures; it is kept, since the hash of the weights is the same",
+            file=sys.stderr,
+        )
     return Result(entrant, store, identity)
 
 
