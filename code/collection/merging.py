@@ -55,7 +55,7 @@ def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, 
             raise _conflict(benchmark, kinds)
         for number, kind in enumerate(kinds, 1):
             suffix = f" [protocol {number}]" if number > 1 else ""
-            table.protocols[benchmark + suffix] = _measured_how(kind[0])
+            table.protocols[benchmark + suffix] = _without_probes(_measured_how(kind[0]))
             for result in kind:
                 _add(table, result, suffix)
     _check_counts(table)
@@ -64,6 +64,15 @@ def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, 
 
 def _measured_how(result: Measured) -> dict[str, Any]:
     return {key: result.identity.get(key, {}) for key in ("protocol", "images")}
+
+
+def _without_probes(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return the record without the numbers of an attacked --source model, which tell nothing."""
+    return {
+        key: _without_probes(value) if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if key != PROBE
+    }
 
 
 def _kinds(members: list[Measured], allowed: tuple[str, ...]) -> list[list[Measured]]:

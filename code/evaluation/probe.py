@@ -128,24 +128,24 @@ def malformed(output: object, images: int) -> str:
     """
     wanted = f"a tensor of logits of shape ({images}, classes)"
     if not isinstance(output, torch.Tensor):
-        remedy = "return the logits alone"
+        remedy = "return a tensor"
+        if isinstance(output, tuple | list | dict):
+            remedy = "return the logits alone"
         if isinstance(getattr(output, "logits", None), torch.Tensor):
             remedy = "return its attribute .logits"
         return f"returns a {type(output).__name__} instead of {wanted}: {remedy}"
-    shape = tuple(output.shape)
-    if output.ndim != 2 or len(output) != images:
-        remedy = "it must return one row of logits for each image"
-        if output.ndim > 2 and shape[0] == images and set(shape[2:]) == {1}:
-            remedy = "use .flatten(1)"
-        elif output.ndim == 1 and images == 1:
-            remedy = "keep the dimension of the batch, which squeeze() removes for a single image"
-        return f"returns shape {shape} instead of {wanted}: {remedy}"
     if not output.is_floating_point():
-        return (
-            f"returns {str(output.dtype).removeprefix('torch.')} instead of {wanted}: return "
-            "the logits, not decisions"
-        )
-    return ""
+        dtype = str(output.dtype).removeprefix("torch.")
+        return f"returns {dtype} instead of {wanted}: return the logits, not decisions"
+    shape = tuple(output.shape)
+    if output.ndim == 2 and len(output) == images:
+        return ""
+    remedy = "it must return one row of logits for each image"
+    if output.ndim > 2 and shape[0] == images and set(shape[2:]) == {1}:
+        remedy = "use .flatten(1)"
+    elif output.ndim == 1 and images == 1:
+        remedy = "keep the dimension of the batch, which squeeze() removes for a single image"
+    return f"returns shape {shape} instead of {wanted}: {remedy}"
 
 
 def _insists_on_logits(model: nn.Module) -> bool:
@@ -279,9 +279,10 @@ class _Asked:
         part, epsilon = _COARSE if self.coarse else _FINE
         size = float(together[together.isfinite()].abs().max())
         allowed = part * _spread(_relative(together)) + epsilon * size
-        if _change(together, again) > allowed:
-            return "chance"
-        return "the other images of the batch" if _change(alone, together) > allowed else ""
+        by_chance, by_batch = _change(together, again), _change(alone, together)
+        if max(by_chance, by_batch) <= allowed:
+            return ""
+        return "chance" if by_chance > allowed / 10 else "the other images of the batch"
 
     def in_training(self) -> str:
         """Return a phrase that names the layers which behave as they do in training."""
@@ -308,10 +309,15 @@ class _Asked:
             fix = f"its weights are {str(dtype).removeprefix('torch.')}: convert it with .float()"
             precision = _SIXTEEN_BITS.get(dtype, self.precision)
             return f"{fix} or use --precision {precision}" if self._works(x, precision) else fix
+        advice = "fix the model; if it was built for another size,"
         native = getattr(self.model, "native", None)
-        if view == STUDY and isinstance(native, Preprocessing) and native.crop != view.crop:
-            return f"use --preprocess native ({native.crop} x {native.crop} pixels)"
-        return "fix the model"
+        if view != STUDY and view == native:
+            return f"{advice} correct its attribute `native`"
+        if view != STUDY:  # published stimuli, in scripts that have no --preprocess
+            return f"{advice} let it resize its input"
+        if not native:
+            advice += " give it an attribute `native` (images.preprocessing.Preprocessing) and"
+        return f"{advice} use --preprocess native"
 
     def _works(self, x: torch.Tensor, precision: str) -> bool:
         if precision == self.precision:
