@@ -78,25 +78,7 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
     """
     shown = pictures(view.crop).to(settings.device).to(memory_format=torch.channels_last)
     asked = _Asked(name, model, settings)
-    try:
-        alone = asked.one_by_one(shown)
-    except _ModelError as error:
-        raise UserError(f"{error}{asked.in_training()}; {asked.remedy(shown[:1], view)}") from error
-    try:
-        together, again = asked.logits(shown), asked.logits(shown)
-    except _ModelError as error:
-        if settings.batch_size > 1:
-            raise UserError(f"{error}, but not on one: use --batch_size 1") from error
-        together, again = alone, asked.one_by_one(shown)
-    except torch.OutOfMemoryError:
-        if settings.batch_size >= PICTURES:
-            raise
-        together, again = alone, asked.one_by_one(shown)
-    if alone.shape != together.shape:
-        raise UserError(
-            f"model {name} returns {alone.shape[1]} logits for a single image and "
-            f"{together.shape[1]} for each of {PICTURES}: fix the model"
-        )
+    alone, together, again = _three_answers(asked, shown, view)
     if not _insists_on_logits(model) and (what := _not_logits(together)):
         raise UserError(
             f"model {name} returns {what}, but scores need logits: return what comes before the "
@@ -119,6 +101,35 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
     if asked.precision != settings.precision:
         _check_precision(asked, shown[: settings.batch_size])
     return Probe(together, view.crop, asked.coarse, unstable, parameters)
+
+
+def _three_answers(
+    asked: "_Asked", shown: torch.Tensor, view: Preprocessing
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the logits of the pictures shown one by one, as a batch, and as the same batch again.
+
+    With --batch_size 1, a model that takes no batch is shown the pictures one by one again.
+    """
+    try:
+        alone = asked.one_by_one(shown)
+    except _ModelError as error:
+        raise UserError(f"{error}{asked.in_training()}; {asked.remedy(shown[:1], view)}") from error
+    try:
+        together, again = asked.logits(shown), asked.logits(shown)
+    except _ModelError as error:
+        if asked.settings.batch_size > 1:
+            raise UserError(f"{error}, but not on one: use --batch_size 1") from error
+        together, again = alone, asked.one_by_one(shown)
+    except torch.OutOfMemoryError:
+        if asked.settings.batch_size >= PICTURES:
+            raise
+        together, again = alone, asked.one_by_one(shown)
+    if alone.shape != together.shape:
+        raise UserError(
+            f"model {asked.name} returns {alone.shape[1]} logits for a single image and "
+            f"{together.shape[1]} for each of {PICTURES}: fix the model"
+        )
+    return alone, together, again
 
 
 def malformed(output: object, images: int) -> str:
