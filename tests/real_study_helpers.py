@@ -53,7 +53,8 @@ class Witness(torch.nn.Module):
 def first(): return Witness("first", "miniature_plain")
 def second(): return Witness("second", "miniature_stylised")
 """
-HOLD = 1 + 288  # a grey one and 18 batches of 20: one chunk is on disk, the last is under way
+PROBED = 12  # images that a process begins with: four pictures, three times
+HOLD = PROBED + 288  # and 18 batches of 20: one chunk is on disk, the last is under way
 
 
 def world(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """Many results → one table, in which a column is always one measure of one protocol."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ from typing import Any
 from basics.errors import UserError
 from collection.columns import column_of
 from collection.sources import Measured
-from predictions.identity import differences
+from predictions.identity import PROBE, differences, same_answers
 from scoring.metric import Metric
 
 
@@ -56,7 +55,7 @@ def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, 
             raise _conflict(benchmark, kinds)
         for number, kind in enumerate(kinds, 1):
             suffix = f" [protocol {number}]" if number > 1 else ""
-            table.protocols[benchmark + suffix] = _measured_how(kind[0])
+            table.protocols[benchmark + suffix] = _without_probes(_measured_how(kind[0]))
             for result in kind:
                 _add(table, result, suffix)
     _check_counts(table)
@@ -67,14 +66,28 @@ def _measured_how(result: Measured) -> dict[str, Any]:
     return {key: result.identity.get(key, {}) for key in ("protocol", "images")}
 
 
+def _without_probes(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return the record without the numbers of an attacked --source model, which tell nothing."""
+    return {
+        key: _without_probes(value) if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if key != PROBE
+    }
+
+
 def _kinds(members: list[Measured], allowed: tuple[str, ...]) -> list[list[Measured]]:
     """Return the results grouped by protocol and images, the most common kind first."""
-    kinds: dict[str, list[Measured]] = {}
+    kinds: list[tuple[dict[str, Any], list[Measured]]] = []
     for result in members:
         how = _measured_how(result)
         how["protocol"] = {k: v for k, v in how["protocol"].items() if k not in allowed}
-        kinds.setdefault(json.dumps(how, sort_keys=True), []).append(result)
-    return sorted(kinds.values(), key=len, reverse=True)
+        for known, alike in kinds:
+            if not differences(known, how):
+                alike.append(result)
+                break
+        else:
+            kinds.append((how, [result]))
+    return sorted((alike for _, alike in kinds), key=len, reverse=True)
 
 
 def _conflict(benchmark: str, kinds: list[list[Measured]]) -> UserError:
@@ -98,11 +111,17 @@ def _check_weights(results: list[Measured]) -> None:
     for result in results:
         weights = result.identity.get("model", {}).get("weights_sha256")
         known = first.setdefault(result.model, result) if weights else None
-        if known and known.identity["model"]["weights_sha256"] != weights:
+        if known and not _same_model(known.identity["model"], result.identity["model"]):
             raise UserError(
                 f"{result.model} has other weights in {result.source} than in {known.source}: "
                 "measure one again with --overwrite, or leave it out with --without"
             )
+
+
+def _same_model(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    if one["weights_sha256"] != other["weights_sha256"]:
+        return False
+    return PROBE not in one or PROBE not in other or same_answers(one[PROBE], other[PROBE])
 
 
 def _add(table: Table, result: Measured, suffix: str) -> None:

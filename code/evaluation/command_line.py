@@ -55,6 +55,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         default="fp32",
         help="precision of the model's arithmetic (default: fp32, without TF32)",
     )
+    group.add_argument(
+        "--allow_unstable",
+        action="store_true",
+        help="evaluate models whose answers depend on chance or on the other images of the batch "
+        "(dropout or batch normalisation in training mode, for instance), which are refused "
+        "otherwise",
+    )
     _add_running(parser)
     _add_checkpoints(parser)
     return parser
@@ -112,8 +119,10 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
         "--check_top1",
         type=positive,
         metavar="N",
-        help="first check each model's accuracy on N clean ImageNet validation images (--imagenet or "
-        "$BVG_IMAGENET) against the zoo's table, or against chance, and warn if it is off",
+        help="first check each model's accuracy on N clean validation images of ImageNet "
+        "(--imagenet or $BVG_IMAGENET): warn if it differs from the zoo's table (without an entry: "
+        "if it is no better than chance), or is better with other normalisation, BGR channels or "
+        "pixels in 0-255",
     )
     group.add_argument(
         "--arch",

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from basics.errors import UserError, reason_of
+from basics.errors import UserError
+from evaluation.probe import probe
 from evaluation.provenance import weights_sha256
-from evaluation.settings import Settings, autocast
+from evaluation.settings import Settings
 from images.imagenet import imagenet_classes
-from images.preprocessing import STUDY, Preprocessing
+from images.preprocessing import Preprocessing
 from model_zoo.classes import Reordered, names_of_logits, positions_in_imagenet
 from model_zoo.loading import CheckpointOptions, load_model, split_alias
 
@@ -95,7 +96,7 @@ def load_entrant(
     """Return the model `spec` on the device, under `name`; see load_entrants."""
     model = load_model(spec, options)
     origin = {"spec": spec, **getattr(model, "origin", {})}
-    identity = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
+    identity: dict[str, Any] = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
     if "file_sha256" in origin:
         identity["file_sha256"] = origin["file_sha256"]
     own = view or getattr(model, "native", None)
@@ -105,7 +106,11 @@ def load_entrant(
             "the model an attribute `native` (images.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
-    count = _count_logits(name, model, own, view, settings)
+    probed = probe(model, own, settings, name)
+    identity["probe"] = probed.record()
+    if probed.unstable:
+        identity["unstable"] = probed.unstable
+    count = probed.logits.shape[1]
     named = _named(name, getattr(model, "classes", None), count)
     positions = positions_in_imagenet(named)
     classes = named if positions is None else imagenet_classes()
@@ -125,54 +130,6 @@ def _portable(spec: str) -> str:
     if spec.startswith("file://"):
         return f"file://{Path(spec).name}"
     return spec
-
-
-@torch.no_grad()
-def _count_logits(
-    name: str,
-    model: nn.Module,
-    own: Preprocessing,
-    asked: Preprocessing | None,
-    settings: Settings,
-) -> int:
-    """Return the number of logits for one grey image; `asked` is load_entrant's `view`."""
-    grey = torch.full((1, 3, own.crop, own.crop), 0.5, device=settings.device)
-    try:
-        with autocast(settings):
-            logits = model(grey.to(memory_format=torch.channels_last))
-    except Exception as error:  # the model may be anyone's code
-        raise UserError(
-            f"model {name} fails on an image of {own.crop} x {own.crop} pixels with "
-            f"{type(error).__name__}: {reason_of(error)}; {_advice(model, asked, error)}"
-        ) from error
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != 1:
-        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise UserError(f"model {name} must return (1, classes) logits for one image, not {shape}")
-    return logits.shape[1]
-
-
-def _advice(model: nn.Module, asked: Preprocessing | None, error: Exception) -> str:
-    """Return what to do about a model that fails; only what the script at hand has flags for."""
-    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()} - {torch.float32}
-    if kinds and "type" in str(error):
-        return (
-            f"some of its weights are {kinds.pop()}, and images are float32: call .float() on the "
-            "model (--precision chooses the precision of the arithmetic)"
-        )
-    if asked is None:
-        return "fix the model, or the size in its attribute `native`"
-    if asked != STUDY:  # published stimuli: scripts with other views have no --preprocess
-        return (
-            "fix the model; if it was built for another size, let it resize its input, since the "
-            f"stimuli are {asked.crop} x {asked.crop}"
-        )
-    advice = "fix the model; if it was built for another size"
-    if getattr(model, "native", None):
-        return f"{advice}, use --preprocess native"
-    return (
-        f"{advice}, give it an attribute `native` (images.preprocessing.Preprocessing) and use "
-        "--preprocess native"
-    )
 
 
 def _named(name: str, declared: Any, count: int) -> tuple[str, ...]:

@@ -20,9 +20,10 @@ from basics.errors import UserError, is_out_of_memory, reason_of
 from basics.memory import give_back_freed_memory
 from evaluation.batches import as_batch
 from evaluation.decisions import Decision
+from evaluation.probe import malformed
 from evaluation.rows import Answers, Columns, as_columns, joined
 from evaluation.runs import Run
-from evaluation.settings import Settings, autocast
+from evaluation.settings import AUTOCAST, Settings, autocast
 from evaluation.stopwatch import Stopwatch
 from images.image_set import ImageSet
 from images.loading import Decoded, decoded_batches
@@ -213,7 +214,9 @@ class _Pass:
                     f"{type(error).__name__}: {reason_of(error)}; fix the model or drop it from "
                     "--model"
                 ) from error
-            return self.decide(logits)
+            if problem := malformed(logits, len(x)):
+                raise UserError(f"model {run.name} {problem}")
+            return self.decide(logits.detach())  # models may compute gradients inside
 
     def _check(self, decoded: Decoded) -> None:
         """Note what the batch could not deliver, or refuse to go on without it."""
@@ -237,11 +240,9 @@ class _Pass:
         for number, by_condition in answers.items():
             run = self.runs[number]
             columns = as_columns(self.images, indices, frames, by_condition)
-            if not np.isfinite(columns["confidence"]).all():
-                raise UserError(
-                    f"model {run.name} gave logits that are not finite numbers in precision "
-                    f"{self.settings.precision}: use --precision fp32, or mend the model"
-                )
+            finite = np.isfinite(columns["confidence"])
+            if not finite.all():
+                raise UserError(self._not_finite(run, columns, int(finite.argmin())))
             fresh = np.repeat(indices >= run.store.done, len(by_condition))
             fetched.append((run, {name: values[fresh] for name, values in columns.items()}))
         for run, columns in fetched:  # all of them or none: a batch is done as a whole
@@ -255,6 +256,17 @@ class _Pass:
         if late:
             give_back_freed_memory()
         return self.done
+
+    def _not_finite(self, run: Run, columns: Columns, row: int) -> str:
+        """Return the sentence for a model whose answer to a row's stimulus is not a number."""
+        precision = self.settings.precision
+        remedy = "fix the model or drop it from --model"
+        if precision in AUTOCAST:
+            remedy = "use --precision fp32"
+        return (
+            f"model {run.name} returns NaN or infinite logits in {precision} for the image "
+            f"{columns['image'][row]} (condition {columns['condition'][row]}): {remedy}"
+        )
 
     def write_chunks(self) -> None:
         """Write each run's answers since the last chunk."""

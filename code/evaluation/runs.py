@@ -1,6 +1,7 @@
 """A model's result on one benchmark, from the empty folder to the finished summary."""
 
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from evaluation.rows import Columns
 from evaluation.summary import metrics_table, summarise
 from images.image_set import RESTRICTED, ImageSet
 from images.preprocessing import Preprocessing
+from predictions.identity import is_unprobed
 from predictions.store import ResultFolder
 from predictions.table import Predictions, read_predictions
 from scoring.metric import Metric
@@ -87,6 +89,12 @@ def open_run(
         "protocol": {**protocol, "preprocessing": view.describe()},
     }
     store.open(identity, overwrite)
+    if store.recorded is not None and is_unprobed(store.recorded, identity):
+        print(
+            f"{model.name}: {store.folder} was recorded before models were probed with test "
+            "pictures; it is kept, since the hash of the weights is the same",
+            file=sys.stderr,
+        )
     return Run(model, view, store, identity)
 
 

@@ -25,6 +25,7 @@ class Settings:
     num_workers: int = 2
     seed: int = 0
     skip_bad_images: bool = False
+    allow_unstable: bool = False  # models whose answers depend on chance or on the batch
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -47,6 +48,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         workers,
         arguments.seed,
         arguments.skip_bad_images,
+        arguments.allow_unstable,
     )
 
 

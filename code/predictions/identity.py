@@ -2,6 +2,12 @@
 
 from typing import Any
 
+PROBE = "probe"  # the entry of a model's identity that Probe.record returns
+# Root mean square difference, over the logits' spread, up to which two answers to the probe are the
+# same model's (docs/fidelity.md). Other devices and libraries cause 1e-5 in fp32 and up to .2 in
+# 16 bits; another model about 1.
+_SAME, _SAME_COARSE = 0.01, 0.3
+
 # How the flattened keys are called in a message.
 _CALLED = {
     "images.fingerprint": "the images (their names, sizes or labels)",
@@ -10,19 +16,27 @@ _CALLED = {
     "model.file_sha256": "the model's Python file",
     "model.classes_sha256": "the model's attribute `classes`",
     "model.spec": "the model",
+    "model.unstable": "what the model's answers depend on besides the image",
 }
 _MOST_SHOWN = 20  # entries of a list
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return a phrase for each entry in which two identities (nested dicts) differ."""
+    """Return a phrase for each entry in which two identities (nested dicts) differ.
+
+    Answers to the probe are compared with a tolerance, and only where the weights' hash is equal.
+    """
     old, new = _flat(before), _flat(now)
     phrases = []
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key):
             continue
         name = _CALLED.get(key, key.removeprefix("protocol."))
-        if key.endswith(("fingerprint", "sha256")):
+        if key.rpartition(".")[2] == PROBE:
+            weights = f"{key.removesuffix(PROBE)}weights_sha256"
+            if old.get(weights) == new.get(weights):
+                phrases += _probe_differences(old.get(key), new.get(key), key)
+        elif key.endswith(("fingerprint", "sha256")):
             phrases.append(f"{name} changed")
         else:
             phrases.append(f"{name} was {_shown(old.get(key))} and is now {_shown(new.get(key))}")
@@ -30,10 +44,45 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return counted + [p for p in phrases if p not in counted]
 
 
+def same_answers(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two records of the probe can be one model's.
+
+    Pictures of another size, and answers that are not recorded, cannot be compared: True.
+    """
+    if one["size"] != other["size"] or "logits" not in one or "logits" not in other:
+        return True
+    if len(one["logits"]) != len(other["logits"]):
+        return False
+    squares = [(a - b) ** 2 for a, b in zip(one["logits"], other["logits"], strict=True)]
+    change = (sum(squares) / len(squares)) ** 0.5
+    allowed = _SAME_COARSE if one["coarse"] or other["coarse"] else _SAME
+    return change <= allowed * max(one["spread"], other["spread"])
+
+
+def is_unprobed(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Return whether a result was recorded before models were probed, and this one is."""
+    return PROBE in now.get("model", {}) and PROBE not in before.get("model", {})
+
+
+def _probe_differences(old: dict[str, Any] | None, new: dict[str, Any] | None, key: str) -> list:
+    source = " of the --source" if key.startswith("protocol.source") else ""
+    if old and new:
+        return (
+            [] if same_answers(old, new) else [f"the model's{source} answers to the probe changed"]
+        )
+    known = old or new or {}
+    if known["parameters"]:
+        return []  # recorded before there was a probe: the hash of the weights has to do
+    return [
+        f"whether the model{source} is the same cannot be told (it has no parameters registered "
+        "with PyTorch, and the result was recorded before models were probed)"
+    ]
+
+
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key != PROBE:  # compared as a whole
             flat |= _flat(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value

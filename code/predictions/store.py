@@ -59,6 +59,7 @@ class ResultFolder:
         self.summary = folder / "summary.json"
         self.layout = layout
         self.done = 0
+        self.recorded: dict[str, Any] | None = None  # the identity that was on disk when it opened
         self._held = ExitStack()
 
     def open(self, identity: dict[str, Any], overwrite: bool) -> None:
@@ -71,7 +72,7 @@ class ResultFolder:
         self._take_lock()
         if overwrite and self.partial.exists():
             shutil.rmtree(self.partial)
-        before = self._identity_on_disk(overwrite)
+        before = self.recorded = self._identity_on_disk(overwrite)
         if before is not None and (differing := differences(before, identity)):
             self.close()
             raise UserError(

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from collection.merging import chosen, merge, renamed
@@ -62,6 +64,53 @@ def test_two_sets_of_weights_in_one_row_are_refused(tmp_path):
     finish(tmp_path, "imagenet_v2", "a", {}, weights="two")
     sentence = refusal(merge, results_of(tmp_path))
     assert sentence.startswith("a has other weights in imagenet_v2/a than in imagenet/a")
+
+
+PROBE = {"size": 224, "coarse": False, "parameters": 0, "spread": 1.0, "logits": [1.0, -2.0]}
+
+
+def _probed(folder, benchmark: str, probe: dict | None) -> None:
+    """Write a result of the model `a`, whose weights PyTorch knows nothing of."""
+    metrics = {f"top1_acc/{benchmark}": accuracy(60)}
+    path = finish(folder, benchmark, "a", metrics, weights="none") / "summary.json"
+    record = json.loads(path.read_text())
+    if probe:
+        record["identity"]["model"]["probe"] = probe
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (PROBE, True),
+        (PROBE | {"logits": [1.001, -2.002]}, True),  # another device
+        (PROBE | {"size": 288, "logits": [5.0, 5.0]}, True),  # in its own view
+        (None, True),  # recorded before there was a probe
+        (PROBE | {"logits": [1.5, -2.0]}, False),
+        (PROBE | {"logits": [-1.0, 2.0]}, False),
+    ],
+)
+def test_models_with_hidden_weights_are_told_apart_by_the_probe(tmp_path, other, same):
+    _probed(tmp_path, "imagenet", PROBE)
+    _probed(tmp_path, "imagenet_v2", other)
+    if same:
+        assert merge(results_of(tmp_path)).models == ["a"]
+    else:
+        assert "--overwrite" in refusal(merge, results_of(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "ways"), [(None, 1), ({"logits": [1.001, -2.0]}, 1), ({"logits": [3.0, 1.0]}, 2)]
+)
+def test_a_probe_of_the_attacked_model_makes_no_protocol_of_its_own(tmp_path, change, ways):
+    source = {"spec": "victim", "weights_sha256": "v"}
+    known = PROBE | {"parameters": 9}
+    for model, probe in (("a", known), ("b", known | change if change else None)):
+        probed = source | ({"probe": probe} if probe else {})
+        finish(tmp_path, "imagenet_adv", model, {"top1_acc/clean": accuracy(60)}, source=probed)
+    table = merge(results_of(tmp_path), split=True)
+    assert len(table.protocols) == ways
+    assert table.protocols["imagenet_adv"]["protocol"]["source"] == source
 
 
 def test_two_values_in_one_cell_are_refused_and_equal_ones_are_one(tmp_path):

@@ -123,7 +123,7 @@ def test_a_model_that_raises_midway_keeps_what_was_done(evaluate, model_file, ca
     model_file.write_text(
         model_file.read_text()
         + "\nclass Odd(Tiny):\n    calls = 0\n    def forward(self, x):\n"
-        + "        self.calls += 1\n        assert self.calls < 8, 'I am tired'\n"
+        + "        self.calls += 1\n        assert self.calls < 14, 'I am tired'\n"
         + "        return super().forward(x)\ndef odd(): return Odd(1)\n"
     )
     with pytest.raises(AssertionError):
@@ -160,12 +160,32 @@ def test_a_model_that_gives_nan_is_refused_by_name(model_file, evaluate, capsys)
     model_file.write_text(
         model_file.read_text()
         + "\nclass Bad(Tiny):\n    def forward(self, x):\n"
-        + "        return super().forward(x) * (float('nan') if len(x) > 1 else 1)\n"
+        + "        return super().forward(x) * (float('nan') if len(x) > 4 else 1)\n"
+        + "def bad(): return Bad(1)\n"
+    )
+    for precision in ("fp32", "bf16"):
+        with pytest.raises(AssertionError):
+            evaluate(precision, "--precision", precision, models=("bad",))
+        err = capsys.readouterr().err
+        assert "model bad returns NaN" in err
+        assert "ant/ant_000.png (condition clean)" in err
+        assert ("--precision fp32" in err) == (precision != "fp32")
+
+
+@pytest.mark.parametrize("change", ["[:1]", ".flatten()", ".tolist()", ".argmax(1)"])
+def test_outputs_that_are_no_logits_in_large_batches_only(change, model_file, evaluate, capsys):
+    model_file.write_text(
+        model_file.read_text()
+        + "\nclass Bad(Tiny):\n    def forward(self, x):\n"
+        + "        z = super().forward(x)\n"
+        + f"        return z{change} if len(x) > 4 else z\n"
         + "def bad(): return Bad(1)\n"
     )
     with pytest.raises(AssertionError):
         evaluate("a", models=("bad",))
-    assert "model bad gave logits that are not finite" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "error: model bad returns" in err
+    assert "Traceback" not in err
 
 
 def _small_memory(monkeypatch, most: int) -> list[int]:

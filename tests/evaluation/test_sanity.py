@@ -4,11 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import eval_imagenet
 from conftest import refusal
 from evaluation.command_line import parser
-from evaluation.sanity import check_top1, expected_top1, verdict
+from evaluation.sanity import MISTAKES, check_top1, expected_top1, likely_mistake, verdict
 from images.preprocessing import STUDY, Preprocessing
 from miniature import world
 from miniature.draw import save
@@ -104,6 +105,127 @@ def test_a_number_is_only_compared_in_the_view_it_was_measured_in():
     assert expected_top1("alexnet", STUDY, STUDY) == 56.522
     assert expected_top1("vit_base_patch16_224.mae_in1k", STUDY, NATIVE) is None
     assert expected_top1("", STUDY, None) is None
+
+
+COLOURS = np.random.default_rng(3).uniform(0.05, 0.95, (12, 3))
+# A network that knows twelve colours as it expects them, in a factory that may get its input wrong.
+COLOUR_FILE = """
+import torch
+m = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
+s = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
+
+class Net(torch.nn.Module):
+    classes = tuple("abcdefghijkl")
+
+    def __init__(self):
+        super().__init__()
+        x = torch.tensor({colours})[..., None, None]
+        self.register_buffer("known", ({expected}).flatten(1))
+
+    def forward(self, seen):
+        assert not {strict} or seen.min() >= 0 and seen.max() <= 1
+        x = {given}
+        return -torch.cdist(x.mean((2, 3)), self.known)
+
+def net(): return Net()
+"""
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Return a folder with eight images of each colour."""
+    folder = tmp_path_factory.mktemp("colours")
+    for name, colour in zip("abcdefghijkl", COLOURS, strict=True):
+        (folder / "val" / name).mkdir(parents=True)
+        for number in range(8):
+            image = Image.new("RGB", (24, 24), tuple(int(255 * value) for value in colour))
+            image.save(folder / "val" / name / f"{number}.png")
+    return folder
+
+
+def _suspected(tmp_path, folder, capsys, given: str, expected: str, strict: bool = False) -> str:
+    path = tmp_path / "colour.py"
+    text = COLOUR_FILE.format(
+        colours=COLOURS.tolist(), given=given, expected=expected, strict=strict
+    )
+    path.write_text(text)
+    evaluate(tmp_path / "results", folder, "--model", f"{path}:net", "--check_top1", "96")
+    out, err = capsys.readouterr()
+    assert "of 96 clean images" in out + err
+    return "".join(line for line in err.splitlines() if "probably" in line)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "words"),
+    [
+        ("seen", "(x - m) / s", "does not normalise its input, which it needs with ImageNet's"),
+        ("seen", "2 * x - 1", "does not normalise its input, which it needs with mean and std 0.5"),
+        ("((seen - m) / s - m) / s", "(x - m) / s", "twice (with ImageNet's"),
+        ("2 * (2 * seen - 1) - 1", "2 * x - 1", "twice (with mean and std 0.5)"),
+        ("(seen - m) / s", "2 * x - 1", "with ImageNet's mean and std, but needs mean and std 0.5"),
+        ("2 * seen - 1", "(x - m) / s", "with mean and std 0.5, but needs ImageNet's"),
+        ("(seen - m) / s", "(x.flip(1) - m) / s", "BGR channels:"),
+        ("seen", "x * 255", "pixels in 0-255:"),
+        ("(seen - m) / s", "(255 * x - m) / s", "pixels in 0-255:"),
+        (
+            "seen",
+            "(255 * x).flip(1) - torch.tensor((103.939, 116.779, 123.68)).view(3, 1, 1)",
+            "Caffe",
+        ),
+    ],
+)
+def test_a_likely_mistake_of_the_input_is_named(tmp_path, colours, capsys, given, expected, words):
+    said = _suspected(tmp_path, colours, capsys, given, expected)
+    assert words in said
+    assert "100.0 % of these images are right instead of" in said
+
+
+@pytest.mark.parametrize("right", ["x", "(x - m) / s", "2 * x - 1", "255 * x.flip(1)"])
+@pytest.mark.parametrize("strict", [False, True])  # whether it refuses pixels outside [0, 1]
+def test_the_right_input_is_not_suspected(tmp_path, colours, capsys, right, strict):
+    assert not _suspected(tmp_path, colours, capsys, right.replace("x", "seen"), right, strict)
+
+
+def _right(as_given: int, undone: int, both: int, count: int) -> np.ndarray:
+    """Return right answers: so many as given, with the third mistake undone, and both."""
+    right = np.zeros((1 + len(MISTAKES), count), bool)
+    right[0, :as_given] = True
+    right[3, as_given - both : as_given - both + undone] = True
+    return right
+
+
+@pytest.mark.parametrize(
+    ("as_given", "undone", "both", "count", "named"),
+    [
+        (75, 104, 70, 200, True),  # as an unnormalised MobileNet
+        (75, 80, 70, 200, False),
+        (150, 159, 140, 200, False),  # 4.5 points, which chance explains
+        (30_000, 30_900, 28_000, 50_000, False),  # significant, but under 3 points
+        (30_000, 32_000, 28_000, 50_000, True),
+        (0, 8, 0, 16, False),  # 8 to 0 among 9 inputs: p = .035
+        (0, 16, 0, 16, True),
+        (0, 0, 0, 16, False),
+    ],
+)
+def test_only_a_clearly_better_input_is_suspected(as_given, undone, both, count, named):
+    said = likely_mistake(_right(as_given, undone, both, count), "net.py:net")
+    assert ("probably" in said) == named
+    assert "--mean" not in said  # a flag of checkpoints
+
+
+def test_the_remedy_for_a_checkpoint_is_its_flags():
+    right = _right(10, 90, 5, 100)
+    assert "--mean 0 0 0 --std 1 1 1" in likely_mistake(right, "file:///weights.pth")
+
+
+def test_honest_models_are_not_suspected_of_a_mistake():
+    generator = np.random.default_rng(0)
+    suspected = 0
+    for _ in range(1000):
+        accuracy = generator.uniform(0.2, 0.8)
+        right = generator.random((1 + len(MISTAKES), 200)) < accuracy  # no input is any better
+        suspected += bool(likely_mistake(right, ""))
+    assert suspected <= 4
 
 
 def test_without_imagenet_the_flag_is_refused(tmp_path):

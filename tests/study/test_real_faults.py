@@ -48,7 +48,7 @@ class Faulty(torch.nn.Module):
         self.classes = self.inner.classes
 
     def forward(self, x):
-        if len(x) > 1 and (HERE / self.fault.__name__).exists():
+        if len(x) > 4 and (HERE / self.fault.__name__).exists():
             self.fault()
         return self.inner(x)
 
@@ -72,9 +72,9 @@ FAULTS = ("boom", "too_large", "full_disk")
 NAMES = ("miniature_plain", "raising", "greedy", "broken", "filling", "freeing")
 REASONS = {
     "imagenet --limit 16 of raising": "model raising failed on images of shape (16, 3, 224, 224) "
-    "with RuntimeError: boom; mend the model, or leave it out",
-    "imagenet --limit 16 of greedy": "the memory of cpu is too small for model greedy and 16 "
-    "images at once: run it again with a smaller --batch_size",
+    "with RuntimeError: boom; fix the model or drop it from --model",
+    "imagenet --limit 16 of greedy": "cpu runs out of memory for model greedy and a "
+    "batch of 16 images: run it again with a smaller --batch_size",
     "imagenet --limit 16 of broken": "broken.pth is only a part of a checkpoint: it may be "
     "truncated; copy or download it again",
     "imagenet --limit 16 of filling": "no space is left on the disk; free some space and run the "

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from real_study_helpers import begin, go_on, held, hold, kill, run, seen, tables
+from real_study_helpers import PROBED, begin, go_on, held, hold, kill, run, seen, tables
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="cells end with their driver on Linux only"
@@ -68,6 +68,6 @@ def test_only_what_was_not_on_disk_is_measured_again(story, undisturbed, model, 
     log = (story.folder / "r" / ".study" / f"imagenet_of_{model}.log").read_text()
     assert f"{model}: goes on after image {chunk} of 320" in log
     before, now = seen(undisturbed, model), seen(story.folder, model)
-    assert before.total() == 1 + 320  # a process begins with a grey image
+    assert before.total() == PROBED + 320
     assert before - now == {}
-    assert (now - before).total() == 1 + twice
+    assert (now - before).total() == PROBED + twice
