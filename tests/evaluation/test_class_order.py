@@ -109,8 +109,8 @@ def results(folder, name):
 
 def test_the_same_answers_in_every_order_of_the_logits(call, val, cue_conflict):
     models = ("plain", *SAME)
-    assert call(eval_imagenet.IMAGENET, models, *val)[0] == 0
-    assert call(eval_shape_bias.SHAPE_BIAS, models, *cue_conflict)[0] == 0
+    assert call(eval_imagenet, models, *val)[0] == 0
+    assert call(eval_shape_bias, models, *cue_conflict)[0] == 0
     for benchmark in ("imagenet", "imagenet_shape_bias"):
         folder = call.results / benchmark
         expected, summary = results(folder, "plain")
@@ -123,7 +123,7 @@ def test_the_same_answers_in_every_order_of_the_logits(call, val, cue_conflict):
 
 
 def test_what_was_moved_is_recorded_and_part_of_the_identity(call, val, tmp_path):
-    assert call(eval_imagenet.IMAGENET, ("plain", "english", "reversed_wnids"), *val)[0] == 0
+    assert call(eval_imagenet, ("plain", "english", "reversed_wnids"), *val)[0] == 0
     records = {n: results(call.results / "imagenet", n)[1] for n in ("plain", "reversed_wnids")}
     assert "ImageNet's order" in json.dumps(records["reversed_wnids"])
     assert "ImageNet's order" not in json.dumps(records["plain"])
@@ -136,12 +136,12 @@ def test_what_was_moved_is_recorded_and_part_of_the_identity(call, val, tmp_path
 @pytest.mark.parametrize(
     ("benchmark", "data"),
     [
-        (eval_imagenet.IMAGENET, "val"),
-        (eval_spectral.SPECTRAL, "val"),
-        (eval_shape_bias.SHAPE_BIAS, "cue_conflict"),
-        (eval_model_vs_human.MODEL_VS_HUMAN, "edge"),
-        (eval_imagenet_c.CORRUPTED, "c"),
-        (eval_imagenet_ood.OOD, "sketch"),
+        (eval_imagenet, "val"),
+        (eval_spectral, "val"),
+        (eval_shape_bias, "cue_conflict"),
+        (eval_model_vs_human, "edge"),
+        (eval_imagenet_c, "c"),
+        (eval_imagenet_ood, "sketch"),
     ],
 )
 @pytest.mark.parametrize("model", ["some_200", "unknown_names", "twice", "unnamed_1001"])
@@ -171,16 +171,16 @@ def test_models_of_other_classes_are_one_sentence_about_the_model(
 
 
 def test_the_remedy_for_another_size_is_one_that_the_script_has(call, val, cue_conflict):
-    code, err = call(eval_imagenet.IMAGENET, ("fixed",), *val)
+    code, err = call(eval_imagenet, ("fixed",), *val)
     assert (code, "--preprocess native" in err, "`native`" in err) == (2, True, True)
-    code, err = call(eval_shape_bias.SHAPE_BIAS, ("fixed",), *cue_conflict)
+    code, err = call(eval_shape_bias, ("fixed",), *cue_conflict)
     assert (code, "--preprocess" in err) == (2, False)
     assert "224 x 224" in err
 
 
 @pytest.mark.parametrize(("model", "kind"), [("half", "float16"), ("double", "float64")])
 def test_weights_of_another_precision_are_named(model, kind, call, val):
-    code, err = call(eval_imagenet.IMAGENET, (model,), *val)
+    code, err = call(eval_imagenet, (model,), *val)
     assert code == 2
     assert kind in err
     assert ".float()" in err
