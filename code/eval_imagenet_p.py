@@ -9,12 +9,14 @@ Data: ten perturbations of 50,000 sequences of about 31 frames, <perturbation>/<
 frames, <perturbation>/<wnid>/<sequence>/*.png.
 Writes flip_prob/<perturbation> (in [0, 1]), top5_distance/<perturbation> and their means
 …/imagenet-p, W&B project "imagenet_p"; a figure of all models of the call. With --reference, a
-finished AlexNet's result, also FR/<perturbation>, T5D/<perturbation>, mFR and mT5D (percent) into
-relative.csv; no model is run again for it.
+finished AlexNet's result, also FR/<perturbation>, T5D/<perturbation>, mFR and mT5D (percent), also
+in relative.csv; for another reference, finished results are scored again, not measured.
 """
 
 import os
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from analysis.drawing import png_and_pdf
@@ -26,7 +28,12 @@ from evaluation.session import main
 from images.image_set import existing_folder
 from images.preprocessing import READY_224
 from images.sequences import FRAMES, PERTURBATIONS, WHERE, imagenet_p
-from scoring.stability import read_reference, relative_metrics, stability_metrics, write_relative
+from scoring.stability import (
+    read_reference,
+    reference_fingerprint,
+    stability_metrics,
+    write_relative,
+)
 from stimuli.batch import unchanged
 
 
@@ -40,10 +47,16 @@ def arguments(group):
                        "top5_distance")  # fmt: skip
 
 
+def configure(benchmark: Benchmark, args) -> list[Benchmark]:
+    """Return the benchmark, with metrics relative to the reference if there is one."""
+    reference = read_reference(Path(args.reference)) if args.reference else None
+    score = partial(stability_metrics, reference=reference, name=args.reference)
+    scored_with = {"reference": reference_fingerprint(reference)}
+    return [replace(benchmark, score=score, scored_with=scored_with)]
+
+
 def locate(args) -> Path:
-    """Return the folder of the sequences; the reference must be readable before anything runs."""
-    if args.reference:
-        read_reference(Path(args.reference))
+    """Return the folder of the sequences."""
     given = args.imagenet_p or os.environ.get("BVG_IMAGENET_P")
     if not given:
         raise UserError(f"give its folder with --imagenet_p (or BVG_IMAGENET_P); {WHERE}")
@@ -51,16 +64,14 @@ def locate(args) -> Path:
 
 
 def files(finished: list[Finished], args, example) -> list[Path]:
-    """Draw all models of the call, and set them in relation to the reference."""
+    """Draw all models of the call, and write what is relative to the reference."""
     figure = png_and_pdf(args.results / IMAGENET_P.name, "stability")
     stability_figure({model.name: model.metrics for model in finished}, figure)
-    tables = []
-    for model in finished if args.reference else ():
-        reference = read_reference(Path(args.reference))
-        relative = relative_metrics(model.predictions, reference, args.reference)
-        model.metrics.update(relative)  # for the printed table; not in summary.json
-        tables.append(write_relative(relative, model.folder, args.reference))
-    return figure + tables
+    return figure + [
+        path
+        for model in finished
+        for path in write_relative(model.metrics, model.folder, args.reference)
+    ]
 
 
 IMAGENET_P = Benchmark(
@@ -70,7 +81,7 @@ IMAGENET_P = Benchmark(
     stimuli=unchanged, decision=among_all_classes, score=stability_metrics,
     headline=(*(f"flip_prob/{name}" for name in PERTURBATIONS),
               "flip_prob/imagenet-p", "top5_distance/imagenet-p", "mFR", "mT5D"),
-    preprocessing=READY_224, files=files, frames=FRAMES,
+    preprocessing=READY_224, files=files, frames=FRAMES, configure=configure,
 )  # fmt: skip
 
 if __name__ == "__main__":

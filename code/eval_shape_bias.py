@@ -20,8 +20,9 @@ from analysis.shape_bias_figure import HUMANS, shape_bias_figure
 from evaluation.benchmark import Benchmark, Finished
 from evaluation.decisions import among_categories, categories_of
 from evaluation.session import main
-from images.cue_conflict import cue_conflict, download_cue_conflict
-from images.image_set import existing_folder
+from images.categories import CATEGORIES
+from images.cue_conflict import IMAGES, cue_conflict, download_cue_conflict
+from images.image_set import ImageSet, existing_folder
 from images.preprocessing import READY_224
 from scoring.decision_table import decision_table, write_decisions
 from scoring.humans import humans_of_one_set
@@ -31,7 +32,9 @@ from stimuli.batch import unchanged
 
 def arguments(group):
     """Add the flags that say where the stimuli and human decisions are."""
-    group.add_argument("--stimuli", metavar="DIR", help="else $BVG_STIMULI, else downloaded")
+    group.add_argument("--stimuli", metavar="DIR", help="folder of the stimuli (default: "
+                       "$BVG_STIMULI, else downloaded)")  # fmt: skip
+    group.add_argument("--partial", action="store_true", help="allow missing categories")
     group.add_argument("--humans", metavar="DIR", help="human decision tables for the figure "
                        "(model-vs-human's raw-data/cue-conflict)")  # fmt: skip
 
@@ -44,6 +47,14 @@ def locate(args) -> Path:
     if not given:
         return download_cue_conflict()
     return existing_folder(given, "the folder of cue-conflict stimuli", "--stimuli")
+
+
+def images(folder: Path, classes, args) -> ImageSet:
+    """Return the stimuli; says where they are not as many as published."""
+    found = cue_conflict(folder, categories_of(classes), args.partial)
+    if len(found) != IMAGES and found.classes == CATEGORIES:
+        print(f"other number of stimuli than published: {len(found):,} of {IMAGES:,}")
+    return found
 
 
 def files(finished: list[Finished], args, example) -> list[Path]:
@@ -61,7 +72,7 @@ SHAPE_BIAS = Benchmark(
     name="imagenet_shape_bias",
     arguments=arguments,
     locate=locate,
-    images=lambda folder, classes, args: cue_conflict(folder, categories_of(classes)),
+    images=images,
     stimuli=unchanged,
     decision=among_categories,
     decision_columns=("answer_max",),

@@ -13,7 +13,6 @@ Compare models within a reading, never across readings.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import nan
 
 import numpy as np
@@ -177,12 +176,10 @@ def _parameters(channel: Channel, resampled: np.ndarray, n: int) -> dict[str, Me
     fits = [fit_channel(vector) for vector in vectors]
     for name, value in values.items():
         fitted = [nan if fit.degenerate else _measures(fit)[name] for fit in fits]
-        metric = bootstrapped(value, np.array(fitted)[which.ravel()], n, "the fit is degenerate")
-        if metric.low is not None and metric.low == metric.high:
-            metric = replace(
-                metric, note="nearly all resamples have the same whole-step thresholds"
-            )
-        metrics[name] = metric
+        metrics[name] = bootstrapped(
+            value, np.array(fitted)[which.ravel()], n, "the fit is degenerate",
+            "nearly all resamples have the same whole-step thresholds",
+        )  # fmt: skip
     return metrics
 
 

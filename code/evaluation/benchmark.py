@@ -73,6 +73,8 @@ class Benchmark:
     against: entrant, images, settings, arguments → stimuli made against that model, instead of
         `stimuli`, which all models share.
     pool: how many batches the stimuli are given at once.
+    scored_with: what the scores depend on besides the predictions (human decisions, a reference
+        model), as text by name, None for none; a finished result is scored again when it changes.
     remarks: a model's metrics → sentences about them that are printed below the table.
     """
 
@@ -95,4 +97,5 @@ class Benchmark:
     frames: int = 1
     against: Callable[[Entrant, ImageSet, Settings, argparse.Namespace], Stimuli] | None = None
     pool: int = 1
+    scored_with: dict[str, str | None] = field(default_factory=dict)
     remarks: Callable[[dict[str, Metric]], list[str]] = no_remarks

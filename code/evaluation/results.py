@@ -12,6 +12,7 @@ from evaluation.entrants import Entrant
 from evaluation.summary import summarise
 from evaluation.tracking import Tracker
 from images.image_set import RESTRICTED, ImageSet
+from predictions.identity import differences
 from predictions.store import ResultFolder
 from predictions.table import read_predictions, schema
 from scoring.metric import Metric
@@ -89,7 +90,27 @@ def complete(
     metrics = benchmark.score(read_predictions(result.store.predictions))
     summary = summarise(result.store, result.identity, images, metrics)
     summary |= {"model": result.entrant.origin, "settings": facts, "environment": record}
+    if benchmark.scored_with:
+        summary["scored_with"] = benchmark.scored_with
     result.store.finish(summary)
+
+
+def scored_again(benchmark: Benchmark, result: Result) -> bool:
+    """Return whether a complete result's scores depended on something that is now another.
+
+    If so, they have been computed again from the predictions, and summary.json written anew.
+    """
+    summary = json.loads(result.store.summary.read_text())
+    before = summary.get("scored_with", {})
+    if before == benchmark.scored_with:
+        return False
+    metrics = benchmark.score(read_predictions(result.store.predictions))
+    summary["metrics"] = {name: metric.as_dict() for name, metric in metrics.items()}
+    summary["scored_with"] = benchmark.scored_with
+    result.store.finish(summary)
+    changes = "; ".join(differences(before, benchmark.scored_with)) or "nothing was recorded"
+    print(f"{result.entrant.name}: scored again from the predictions on disk ({changes})")
+    return True
 
 
 def finished_result(result: Result) -> Finished:

@@ -18,7 +18,15 @@ from evaluation.entrants import Entrant, load_entrants
 from evaluation.loop import Member, run
 from evaluation.progress import Progress
 from evaluation.provenance import environment
-from evaluation.results import Result, announce, complete, finished_result, mirror, open_result
+from evaluation.results import (
+    Result,
+    announce,
+    complete,
+    finished_result,
+    mirror,
+    open_result,
+    scored_again,
+)
 from evaluation.sanity import check_top1
 from evaluation.settings import Settings, settings_of
 from evaluation.summary import metrics_table
@@ -160,10 +168,15 @@ def _measure(
     """Do what is missing, and return every model's result."""
     benchmark, images = task.benchmark, task.images
     missing = [result for result in results if not announce(result, len(images))]
-    mode = resolve_mode(arguments.wandb) if missing else "disabled"
-    trackers = {result.entrant.name: Tracker(mode, arguments.results) for result in missing}
-    for result in missing:
-        trackers[result.entrant.name].start(benchmark.name, result.entrant.name, result.identity)
+    complete_ones = (result for result in results if result.store.is_complete())
+    logged = missing + [result for result in complete_ones if scored_again(benchmark, result)]
+    mode = resolve_mode(arguments.wandb) if logged else "disabled"
+    trackers = {result.entrant.name: Tracker(mode, arguments.results) for result in logged}
+    for result in logged:
+        config = result.identity | (
+            {"scored_with": benchmark.scored_with} if benchmark.scored_with else {}
+        )
+        trackers[result.entrant.name].start(benchmark.name, result.entrant.name, config)
     # About as many frames at a time as it would be images.
     at_once = max(1, settings.batch_size // benchmark.frames) * benchmark.pool
     settings = replace(settings, batch_size=at_once)

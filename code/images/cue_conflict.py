@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from basics.errors import UserError
+from images.categories import CATEGORIES
 from images.downloads import data_folder, get, read_catalogue
 from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders
+from images.layouts import some
 
 IMAGES = 1_280
 _NAME = re.compile(r"(?P<shape>.+?)\d+-(?P<texture>.+?)\d+")
@@ -22,12 +24,13 @@ def download_cue_conflict() -> Path:
     return get(read_catalogue()["model-vs-human/cue-conflict"], data_folder())
 
 
-def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
+def cue_conflict(root: str | Path, classes: tuple[str, ...], partial: bool = False) -> ImageSet:
     """Return the stimuli `<shape>/<shape><n>-<texture><m>.png` under `root`.
 
     Labels are shapes, the column `texture` holds textures, both as indices into `classes` (the
     categories). Another number than 1,280 is noted in the result, not refused.
-    Raises UserError when folders or names are not of this layout.
+    Raises UserError when folders or names are not of this layout, or, unless `partial`, when there
+    is no stimulus of some category's shape.
     """
     folder = existing_folder(root, "the folder of cue-conflict stimuli", "--stimuli")
     if (folder / "cue-conflict").is_dir():
@@ -38,6 +41,8 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
     unknown = sorted(set(subfolders(folder)) - set(classes))
     if unknown:
         raise UserError(f"{folder / unknown[0]} is not one of the {len(classes)} categories")
+    if len(classes) == len(CATEGORIES) and not partial:  # no other model can answer
+        check_categories(folder, labels, classes)
     textures = [_texture(folder, file, classes) for file in files]
     notes: dict[str, object] = {"partial": {"images": len(files), "expected_images": IMAGES}}
     return ImageSet(
@@ -49,6 +54,18 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
         {"texture": np.array(textures, dtype=np.int64)},
         notes if len(files) != IMAGES else {},
     )
+
+
+def check_categories(folder: Path, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+    """Raise UserError when some of the categories have no image in `folder`."""
+    there = {int(label) for label in labels}
+    missing = [name for label, name in enumerate(classes) if label not in there]
+    if missing:
+        raise UserError(
+            f"{folder} has no images of {some(missing)} ({len(missing)} of the {len(classes)} "
+            "categories): unpack or download the data set again, or evaluate what is there with "
+            "--partial (recorded in the result)"
+        )
 
 
 def _texture(folder: Path, file: str, classes: tuple[str, ...]) -> int:

@@ -19,7 +19,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key):
             continue
-        name = _CALLED.get(key, key.removeprefix("protocol."))
+        name = _CALLED.get(key, key.removeprefix("protocol.").removeprefix("scored_with."))
         if key.endswith(("fingerprint", "sha256")):
             phrases.append(f"{name} changed")
         else:
