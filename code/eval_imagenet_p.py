@@ -29,6 +29,7 @@ from images.image_set import existing_folder
 from images.preprocessing import READY_224
 from images.sequences import FRAMES, PERTURBATIONS, WHERE, imagenet_p
 from scoring.stability import (
+    RELATIVE_FILE,
     read_reference,
     reference_fingerprint,
     stability_metrics,
@@ -67,11 +68,13 @@ def files(finished: list[Finished], args, example) -> list[Path]:
     """Draw all models of the call, and write what is relative to the reference."""
     figure = png_and_pdf(args.results / IMAGENET_P.name, "stability")
     stability_figure({model.name: model.metrics for model in finished}, figure)
-    return figure + [
-        path
-        for model in finished
-        for path in write_relative(model.metrics, model.folder, args.reference)
-    ]
+    tables = []
+    for model in finished:
+        if args.reference:
+            tables.append(write_relative(model.metrics, model.folder, args.reference))
+        else:  # there may be one of an earlier call
+            (model.folder / RELATIVE_FILE).unlink(missing_ok=True)
+    return figure + tables
 
 
 IMAGENET_P = Benchmark(

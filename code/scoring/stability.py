@@ -190,15 +190,9 @@ def reference_fingerprint(reference: dict[str, float] | None) -> str | None:
     return f"sha256 {sha256(json.dumps(reference, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
-def write_relative(metrics: dict[str, Metric], folder: Path, reference: str | None) -> list[Path]:
-    """Return `folder`/relative.csv, which holds the relative ones of a model's metrics.
-
-    Without a reference, the file of an earlier call is removed, and none returned.
-    """
+def write_relative(metrics: dict[str, Metric], folder: Path, reference: str) -> Path:
+    """Return `folder`/relative.csv, with the metrics that relate to the reference."""
     path = folder / RELATIVE_FILE
-    if not reference:
-        path.unlink(missing_ok=True)
-        return []
     short = tuple(RELATIVE.values())
     rows = [
         {"metric": key, **asdict(metric), "reference": reference}
@@ -206,7 +200,7 @@ def write_relative(metrics: dict[str, Metric], folder: Path, reference: str | No
         if key.removeprefix("m").startswith(short)
     ]
     write_text(path, pd.DataFrame(rows).to_csv(index=False))
-    return [path]
+    return path
 
 
 def _of_measure(found: dict[str, Stability], measure: str) -> dict[str, Metric]:
