@@ -40,8 +40,9 @@ def arguments(group):
     group.add_argument("--datasets", nargs="+", choices=[*DATA_SETS], default=[*DATA_SETS],
                        metavar="NAME", help="data sets to evaluate (default: all of "
                        f"{', '.join(DATA_SETS)})")  # fmt: skip
-    group.add_argument("--partial", action="store_true", help="allow missing data sets, conditions "
-                       "and categories; means over all of them are then undefined")  # fmt: skip
+    group.add_argument("--partial", action="store_true", help="allow missing data sets, "
+                       "conditions, categories and images (recorded in the result); means that "
+                       "need a missing data set or condition are undefined")  # fmt: skip
     group.add_argument("--humans", metavar="DIR", help="folder with <data set>/*.csv (default: the "
                        "downloaded one, else no comparison with humans)")  # fmt: skip
 

@@ -34,7 +34,8 @@ def arguments(group):
     """Add the flags that say where the stimuli and human decisions are."""
     group.add_argument("--stimuli", metavar="DIR", help="folder of the stimuli (default: "
                        "$BVG_STIMULI, else downloaded)")  # fmt: skip
-    group.add_argument("--partial", action="store_true", help="allow missing categories")
+    group.add_argument("--partial", action="store_true", help="allow missing categories "
+                       "(recorded in the result)")  # fmt: skip
     group.add_argument("--humans", metavar="DIR", help="human decision tables for the figure "
                        "(model-vs-human's raw-data/cue-conflict)")  # fmt: skip
 

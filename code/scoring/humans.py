@@ -6,7 +6,7 @@ raw-data/<data set>/*.csv in https://github.com/bethgelab/model-vs-human.
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -93,10 +93,12 @@ def _checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     allowed = {"category": known, "object_response": {*known, _NONE},
                "condition": {*DATA_SETS[data_set].conditions}}  # fmt: skip
     for column, values in allowed.items():
-        _refuse(path, column, table[column][~tidy[column].isin(values)], values)
+        expected = f"one of {', '.join(sorted(values))}"
+        _refuse(path, column, table[column][~tidy[column].isin(values)], expected)
     if data_set == CUE_CONFLICT:
         textures = tidy["imagename"].map(texture_of)
-        _refuse(path, "imagename", table["imagename"][~textures.isin(known)], known)
+        expected = f"{CUE_CONFLICT}'s …-<texture><n>.png, with a category as texture,"
+        _refuse(path, "imagename", table["imagename"][~textures.isin(known)], expected)
     return tidy.assign(condition=table["condition"])
 
 
@@ -105,12 +107,12 @@ def _word(written: str, same: Mapping[str, str] = MappingProxyType({})) -> str:
     return same.get(word, _SYNONYMS.get(word, word))
 
 
-def _refuse(path: Path, column: str, unknown: pd.Series, known: Collection[str]) -> None:
+def _refuse(path: Path, column: str, unknown: pd.Series, expected: str) -> None:
     if len(unknown):
         listed = some([repr(value) for value in dict.fromkeys(unknown)])
         raise UserError(
-            f"{path} has {listed} in the column {column} ({len(unknown):,} of its rows), where one "
-            f"of {', '.join(sorted(known))} is expected: correct the file, or remove it"
+            f"{path} has {listed} in the column {column} ({len(unknown):,} row(s)), where "
+            f"{expected} is expected: correct the file, or remove it"
         )
 
 

@@ -5,7 +5,7 @@ whose shape and texture belong to different categories: shape bias = shape decis
 texture decisions). It hides how often an observer answered neither; the fractions say that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -85,9 +85,10 @@ def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
     shape, texture = predictions.labels, predictions.columns["texture"]
     response = predictions.answers[:, 0]
     overall = count_decisions(response, shape, texture)
+    by_max = count_decisions(predictions.columns["answer_max"], shape, texture)
     metrics = {
-        "shape-bias": overall.bias(),
-        "shape-bias/max": count_decisions(predictions.columns["answer_max"], shape, texture).bias(),
+        "shape-bias": _noted(overall.bias(), predictions),
+        "shape-bias/max": _noted(by_max.bias(), predictions),
         **_fractions(overall, ""),
     }
     right, congruent = response == shape, shape == texture
@@ -102,6 +103,14 @@ def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
             metrics[f"shape-bias/category/{category}"] = counts.bias()
             metrics |= _fractions(counts, f"/category/{category}")
     return metrics
+
+
+def _noted(metric: Metric, predictions: Predictions) -> Metric:
+    """Return the metric with a note of the categories whose shape no image has."""
+    there = {int(label) for label in predictions.labels}
+    missing = [name for label, name in enumerate(predictions.classes) if label not in there]
+    note = f"no image has the shape of {', '.join(missing)}" if missing else ""
+    return replace(metric, note="; ".join(filter(None, (metric.note, note))))
 
 
 def _fractions(counts: CueDecisions, suffix: str) -> dict[str, Metric]:

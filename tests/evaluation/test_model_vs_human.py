@@ -6,6 +6,7 @@ import json
 import pytest
 
 import eval_model_vs_human
+from evaluation import session
 from evaluation.session import main
 from images.categories import CATEGORIES
 from images.model_vs_human import DATA_SETS
@@ -210,3 +211,34 @@ def test_missing_conditions_need_partial_and_have_another_name(call, tmp_path, c
     assert metrics["top1_acc/rotation/measured"]["n"] == 48
     assert metrics["top1_acc/ood_mean/1_datasets"]["n"] == 16
     assert "top1_acc/ood_mean/2_datasets" not in metrics
+
+
+def test_wandb_is_told_again_what_was_scored_again(call, tmp_path, monkeypatch):
+    told = []
+
+    class Recorder:
+        def __init__(self, mode, folder):
+            self.told = {}
+            told.append(self.told)
+
+        def start(self, project, name, config):
+            self.told |= {"name": name, "config": config}
+
+        def log(self, values):
+            self.told |= {"values": values}
+
+        def finish(self):
+            pass
+
+    monkeypatch.setattr(session, "Tracker", Recorder)
+    stimuli = write_data_set(tmp_path / "stimuli", "edge", 16)
+    humans = str(_humans(tmp_path / "humans", ("edge",)))
+    for given in ((), ("--humans", humans), ("--humans", humans)):
+        assert call(stimuli, "--datasets", "edge", *given, models=("one",)) == 0
+    first, again = told  # and nothing the third time
+    assert first["config"]["scored_with"] == {"humans": None}
+    assert again["config"]["scored_with"]["humans"].startswith("2 observers in 1 data set")
+    assert again["config"].items() >= {k: first["config"][k] for k in ("model", "images")}.items()
+    key = "error-consistency/edge"
+    assert key not in first["values"]
+    assert again["values"][key] == _metrics(call)[key]["value"]

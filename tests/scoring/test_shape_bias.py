@@ -149,3 +149,14 @@ def test_the_case_of_letters_in_a_table_does_not_matter():
         }
     )
     assert count_table(table) == CueDecisions(shape=1, texture=2, neither=1)
+
+
+@pytest.mark.parametrize("gone", [0, 2])
+def test_a_category_without_an_image_is_noted(gone):
+    rng = np.random.default_rng(0)
+    shape, texture, answer = rng.integers(0, 3, (3, 300))
+    keep = shape != gone
+    metric = shape_bias_metrics(_predictions(shape[keep], texture[keep], answer[keep]))
+    assert NAMES[gone] in metric["shape-bias"].note and NAMES[gone] in metric["shape-bias/max"].note
+    whole = shape_bias_metrics(_predictions(shape, texture, answer))
+    assert not whole["shape-bias"].note
