@@ -10,11 +10,12 @@ Data: ten perturbations of 50,000 sequences of about 31 frames, <perturbation>/<
 frames, <perturbation>/<wnid>/<sequence>/*.png.
 Writes flip_prob/<perturbation> (in [0, 1]), top5_distance/<perturbation> and their means
 …/imagenet-p, W&B project "imagenet_p"; a figure of all models of the call. With --reference, a
-finished AlexNet's result, also FR/<perturbation>, T5D/<perturbation>, mFR and mT5D (percent) into
-relative.csv; no model is run again for it.
+finished AlexNet's result, also FR/<perturbation>, T5D/<perturbation>, mFR and mT5D (percent), also
+in relative.csv; for another reference, finished results are scored again, not measured.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from analysis.drawing import png_and_pdf
@@ -24,10 +25,15 @@ from evaluation.decisions import top5
 from evaluation.evaluate import evaluate, load_models
 from evaluation.flags import partial_flag
 from evaluation.runs import print_files, print_table
-from evaluation.summary import metrics_table
 from images.finding import find_data
 from images.sequences import PERTURBATIONS, imagenet_p
-from scoring.stability import read_reference, relative_metrics, stability_metrics, write_relative
+from scoring.stability import (
+    RELATIVE_FILE,
+    read_reference,
+    reference_fingerprint,
+    stability_metrics,
+    write_relative,
+)
 from stimuli.batch import unchanged
 
 
@@ -49,17 +55,20 @@ def main(argv=None):
     folder = find_data("imagenet-p", args.imagenet_p)
     models, classes = load_models(args)
     images = imagenet_p(folder, classes, args.perturbations, args.partial)
-    runs = evaluate("imagenet_p", models, images, unchanged, top5, stability_metrics, args)
+    score = partial(stability_metrics, reference=reference, name=args.reference)
+    runs = evaluate("imagenet_p", models, images, unchanged, top5, score, args,
+                    scored_with={"reference": reference_fingerprint(reference)})  # fmt: skip
     if runs:
         figure = png_and_pdf(args.results / "imagenet_p", "stability")
         stability_figure({run.name: run.metrics for run in runs}, figure)
         print_files(*figure)
-    print_table(runs, *(f"flip_prob/{name}" for name in PERTURBATIONS),
-                "flip_prob/imagenet-p", "top5_distance/imagenet-p")  # fmt: skip
-    for run in runs if reference else ():
-        relative = relative_metrics(run.predictions, reference, args.reference)
-        print_files(write_relative(relative, run.folder, args.reference))
-        print(metrics_table({run.name: relative}, ("mFR", "mT5D")))
+    for run in runs:
+        if reference:
+            print_files(write_relative(run.metrics, run.folder, args.reference))
+        else:  # there may be one of an earlier call
+            (run.folder / RELATIVE_FILE).unlink(missing_ok=True)
+    print_table(runs, "flip_prob/imagenet-p", *(f"flip_prob/{name}" for name in PERTURBATIONS),
+                "top5_distance/imagenet-p", "mFR", "mT5D")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ Data: --stimuli, $BVG_MODEL_VS_HUMAN, or fetched by `python code/download.py mod
 decisions: raw-data of https://github.com/bethgelab/model-vs-human in --humans, $BVG_HUMANS, or
 fetched by `python code/download.py human-decisions`.
 Writes top1_acc/<data set>[/<condition>] and top1_acc/ood_mean (percent; the mean over all 17 data
-sets without the undistorted and hardest conditions; /<k>_datasets if there are fewer), shape-bias,
+sets without the undistorted and hardest conditions; /<k>_datasets if there are fewer, or some lack
+conditions: these have top1_acc/<data set>/measured, the mean over what there is), shape-bias,
 shape-bias/max, fraction-correct-shape, …; with humans error-consistency/<data set>[/<condition>]
-and /mean; W&B project "imagenet_model_vs_human". Decision tables in the published format; per call
+and /mean; W&B project "imagenet_model_vs_human". A finished result is scored again, not measured,
+when the humans' decisions change. Decision tables in the published format; per call
 human_comparison.csv, error_consistency.csv (models with each other) and figures.
 """
 
@@ -22,10 +24,10 @@ from analysis.model_vs_human_files import model_vs_human_files
 from evaluation.command_line import parse_args, script
 from evaluation.decisions import sixteen_way
 from evaluation.evaluate import evaluate, load_models
-from evaluation.flags import partial_flag
 from evaluation.runs import print_files, print_table
+from images.categories import CATEGORIES
 from images.model_vs_human import DATA_SETS, locate_stimuli, model_vs_human
-from scoring.humans import locate_humans, read_human_cues, read_humans
+from scoring.humans import fingerprint, humans_for, locate_humans, read_human_cues
 from scoring.model_vs_human import model_vs_human_metrics
 from stimuli.batch import unchanged
 
@@ -36,7 +38,9 @@ def flags(group):
         help="the data sets' folder (default: $BVG_MODEL_VS_HUMAN, else fetched)")  # fmt: skip
     add("--datasets", nargs="+", choices=[*DATA_SETS], default=[*DATA_SETS], metavar="NAME",
         help=f"data sets to evaluate (default: all, {', '.join(DATA_SETS)})")  # fmt: skip
-    partial_flag(group)
+    add("--partial", action="store_true",
+        help="allow missing data sets, conditions, categories and images (recorded in the result); "
+        "means that need a missing data set or condition are undefined")  # fmt: skip
     add("--humans", metavar="DIR",
         help="<data set>/*.csv (default: $BVG_HUMANS, else fetched, else none)")  # fmt: skip
 
@@ -44,14 +48,19 @@ def flags(group):
 @script
 def main(argv=None):
     args = parse_args(__doc__, argv, flags)
-    people = locate_humans(args.humans)
-    humans, cues = (read_humans(people), read_human_cues(people)) if people else (None, None)
+    humans = humans_for(args.humans, args.datasets)
+    cues = read_human_cues(locate_humans(args.humans))
     folder = locate_stimuli(args.stimuli, args.datasets, args.partial)
     models, classes = load_models(args)
-    images = model_vs_human(folder, classes, args.datasets)
+    images = model_vs_human(folder, classes, args.datasets, args.partial)
+    other = images.notes.get("partial", {})
+    if other and images.classes == CATEGORIES:  # of other categories, nothing is published
+        counts = [f"{k} {n['images']:,} of {n['expected_images']:,}" for k, n in other.items()]
+        print(f"other numbers of images than published: {', '.join(counts)}")
     decide = sixteen_way(classes) if models else None
     score = partial(model_vs_human_metrics, humans=humans)
-    runs = evaluate("imagenet_model_vs_human", models, images, unchanged, decide, score, args)
+    runs = evaluate("imagenet_model_vs_human", models, images, unchanged, decide, score, args,
+                    scored_with={"humans": fingerprint(humans)})  # fmt: skip
     if runs:
         measured = {run.name: (run.predictions, run.metrics) for run in runs}
         results = args.results / "imagenet_model_vs_human"
@@ -59,7 +68,8 @@ def main(argv=None):
     fewer = [f"{count}_datasets" for count in range(1, len(DATA_SETS))]
     print_table(
         runs,
-        *(f"top1_acc/{name}" for name in (*DATA_SETS, "ood_mean")),
+        "top1_acc/ood_mean",
+        *(f"top1_acc/{name}{end}" for name in DATA_SETS for end in ("", "/measured")),
         *(f"top1_acc/ood_mean/{count}" for count in fewer),
         "shape-bias",
         "shape-bias/max",

@@ -20,7 +20,8 @@ from evaluation.command_line import parse_args, script
 from evaluation.decisions import categories_of, sixteen_way
 from evaluation.evaluate import evaluate, load_models
 from evaluation.runs import print_files, print_table
-from images.cue_conflict import cue_conflict, download_cue_conflict
+from images.categories import CATEGORIES
+from images.cue_conflict import IMAGES, cue_conflict, download_cue_conflict
 from images.finding import look_for
 from images.imagenet import classes_in
 from scoring.decision_table import decision_table, write_decisions
@@ -33,6 +34,8 @@ def flags(group):
     add = group.add_argument
     add("--stimuli", metavar="DIR",
         help="the stimuli's folder (default: $BVG_STIMULI, else downloaded)")  # fmt: skip
+    add("--partial", action="store_true",
+        help="allow missing categories (recorded in the result)")  # fmt: skip
     add("--humans", metavar="DIR", help="human decision tables for the figure "
         "(model-vs-human's raw-data/cue-conflict)")  # fmt: skip
 
@@ -43,7 +46,10 @@ def main(argv=None):
     humans = humans_of_one_set(args.humans) if args.humans else None
     folder = look_for("cue-conflict", args.stimuli) or download_cue_conflict()
     models, classes = load_models(args)
-    images = cue_conflict(folder, categories_of(classes) if classes else classes_in(folder))
+    categories = categories_of(classes) if classes else classes_in(folder)
+    images = cue_conflict(folder, categories, args.partial)
+    if len(images) != IMAGES and images.classes == CATEGORIES:
+        print(f"other number of stimuli than published: {len(images):,} of {IMAGES:,}")
     decide = sixteen_way(classes) if models else None
     runs = evaluate("imagenet_shape_bias", models, images, unchanged, decide, shape_bias_metrics,
                     args)  # fmt: skip

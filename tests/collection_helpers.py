@@ -17,6 +17,7 @@ def finish(
     metrics: dict[str, Metric],
     weights: str = "",
     count: int = 50_000,
+    scored_with: dict[str, str | None] | None = None,
     **protocol: Any,
 ) -> Path:
     """Write a finished result as evaluation.results does, and return its folder."""
@@ -36,6 +37,8 @@ def finish(
         "model": {"spec": model, "kind": "zoo"},
         "environment": {"python": "3.12", "git_commit": "abc"},
     }
+    if scored_with:
+        summary["scored_with"] = scored_with
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 

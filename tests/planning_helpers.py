@@ -54,7 +54,7 @@ def write_world(root: Path) -> Path:
             for frame in range(FRAMES):
                 _link(picture, data / f"imagenet-p/{perturbation}/{name}/s/{frame}.png")
     for name in DATA_SETS:
-        for _, _, path in image_names(name, 3):
+        for _, _, path in image_names(name, len(CATEGORIES)):
             _link(picture, data / "model-vs-human" / name / path)
     (data / "imagenet-real").mkdir()
     (data / "imagenet-real" / "real.json").write_text(json.dumps(real))

@@ -14,7 +14,6 @@ Compare models within a reading, never across readings.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from math import nan
 
 import numpy as np
@@ -194,12 +193,10 @@ def _parameters(
     fits = [fit_channel(vector, "", bands, channel.steps) for vector in vectors]
     for name, value in values.items():
         fitted = [nan if fit.degenerate else _measures(fit)[name] for fit in fits]
-        metric = bootstrapped(value, np.array(fitted)[which.ravel()], n, "the fit is degenerate")
-        if metric.low is not None and metric.low == metric.high:
-            metric = replace(
-                metric, note="nearly all resamples have the same whole-step thresholds"
-            )
-        metrics[name] = metric
+        metrics[name] = bootstrapped(
+            value, np.array(fitted)[which.ravel()], n, "the fit is degenerate",
+            "nearly all resamples have the same whole-step thresholds",
+        )  # fmt: skip
     return metrics
 
 

@@ -15,8 +15,18 @@ from predictions.table import Predictions
 from scoring.decision_table import decision_table, write_decisions
 from scoring.error_consistency import consistency_matrix
 from scoring.metric import Metric
-from scoring.model_vs_human import Rights, human_metrics, on_images_of, rights, split, with_humans
+from scoring.model_vs_human import (
+    Rights,
+    human_metrics,
+    is_whole,
+    on_images_of,
+    rights,
+    split,
+    with_humans,
+)
 
+COMPARISON = "human_comparison.csv"
+_HUMAN_FIGURE = ("error_consistency_humans.png", "error_consistency_humans.pdf")
 # The abbreviations in published image names of data sets whose files have none.
 _EXPERIMENTS = {"edge": "edg", "silhouette": "sif", CUE_CONFLICT: "cue"}
 
@@ -61,11 +71,13 @@ def _consistency_files(
     right: Mapping[str, dict[str, pd.DataFrame]], humans: Rights, folder: Path
 ) -> list[Path]:
     paths = []
+    for name in (COMPARISON, *_HUMAN_FIGURE):  # of an earlier call, perhaps with other humans
+        (folder / name).unlink(missing_ok=True)
     matrix, count = _matrix(right)
     mean = f"mean of {count} data set{'s' * (count > 1)}"
     if humans:
         compared, own = with_humans(right, humans), human_metrics(humans)
-        path = folder / "human_comparison.csv"
+        path = folder / COMPARISON
         write_text(path, _as_csv({**compared, HUMANS: own}))
         paths.append(path)
         paths += _draw(
@@ -85,8 +97,17 @@ def _consistency_files(
 
 
 def _matrix(right: Mapping[str, dict[str, pd.DataFrame]]) -> tuple[pd.DataFrame, int]:
-    """Return all models' consistency with each other, and of how many data sets it is the mean."""
-    present = [name for name in DATA_SETS if any(name in tables for tables in right.values())]
+    """Return all models' consistency with each other, and of how many data sets it is the mean.
+
+    Data sets that lack conditions do not count.
+    """
+    present = [
+        name
+        for name in DATA_SETS
+        if any(name in tables and is_whole(name, tables[name]) for tables in right.values())
+    ]
+    if not present:
+        return pd.DataFrame(float("nan"), index=[*right], columns=[*right]), 0
     joined = {
         name: pd.concat([tables[name] for tables in right.values() if name in tables], axis=1)
         for name in present

@@ -63,7 +63,13 @@ def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, 
 
 
 def _measured_how(result: Measured) -> dict[str, Any]:
-    return {key: result.identity.get(key, {}) for key in ("protocol", "images")}
+    how = {key: result.identity.get(key, {}) for key in ("protocol", "images")}
+    return how | ({"scored_with": scored} if (scored := _scored_with(result)) else {})
+
+
+def _scored_with(result: Measured) -> dict[str, str]:
+    """Return what the result's scores depend on besides its predictions, without what is None."""
+    return {k: v for k, v in result.identity.get("scored_with", {}).items() if v is not None}
 
 
 def _without_probes(tree: dict[str, Any]) -> dict[str, Any]:
@@ -76,11 +82,22 @@ def _without_probes(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kinds(members: list[Measured], allowed: tuple[str, ...]) -> list[list[Measured]]:
-    """Return the results grouped by protocol and images, the most common kind first."""
+    """Return the results grouped by protocol and images, the most common kind first.
+
+    Scores that depend on other data (human decisions, a reference) are grouped by these as well;
+    results without such scores go with the most common ones.
+    """
     kinds: list[tuple[dict[str, Any], list[Measured]]] = []
+    scored = Counter(pair for result in members for pair in _scored_with(result).items())
+    usual: dict[str, str] = {}
+    for (name, value), _ in scored.most_common():
+        usual.setdefault(name, value)
     for result in members:
         how = _measured_how(result)
         how["protocol"] = {k: v for k, v in how["protocol"].items() if k not in allowed}
+        how["scored_with"] = {
+            k: v for k, v in (usual | _scored_with(result)).items() if k not in allowed
+        }
         for known, alike in kinds:
             if not differences(known, how):
                 alike.append(result)

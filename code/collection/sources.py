@@ -57,6 +57,8 @@ def _read(folder: Path) -> Measured:
         summary = json.loads(path.read_text())
         metrics = {name: Metric(**values) for name, values in summary["metrics"].items()}
         identity = summary["identity"]
+        if "scored_with" in summary:
+            identity = {**identity, "scored_with": summary["scored_with"]}
         version = summary["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -115,7 +117,8 @@ def _take(run: Any, project: str, found: dict[tuple[str, str], Measured], notes:
     if run.state != "finished":
         notes.append(f"{source} ({run.name}) is {run.state} and is left out")
         return
-    identity = {k: run.config[k] for k in ("benchmark", "model", "images", "protocol")
+    identity = {k: run.config[k] for k in ("benchmark", "model", "images", "protocol",
+                                          "scored_with")
                 if k in run.config}  # fmt: skip
     if (run.name, benchmark) in found:
         notes.append(f"{found[run.name, benchmark].source} ({run.name}) is older than {source}")

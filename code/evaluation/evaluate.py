@@ -24,7 +24,7 @@ from evaluation.entrants import LoadedModel, load_entrants
 from evaluation.loop import run_pass
 from evaluation.progress import Progress
 from evaluation.provenance import environment
-from evaluation.runs import Run, announce, complete, open_run
+from evaluation.runs import Run, announce, complete, open_run, score_again
 from evaluation.sanity import check_top1
 from evaluation.settings import settings_of
 from images.image_set import ImageSet, class_balanced, unused_sentence
@@ -62,6 +62,7 @@ def evaluate(
     score: Score,
     args: argparse.Namespace | None = None,
     protocol: Mapping[str, Any] | None = None,
+    scored_with: Mapping[str, str | None] | None = None,
 ) -> list[Run]:
     """Return each model's result on the images; what is on disk already is not measured again.
 
@@ -71,7 +72,9 @@ def evaluate(
     decide: (B, classes) logits → columns of the predictions (run/decisions).
     score: predictions → metrics by key.
     args: the flags that all scripts share (see `options`). protocol: the constants that decide what
-        the numbers mean; a result with other ones is refused.
+        the numbers mean; a result with other ones is refused. scored_with: what the scores depend
+        on besides the predictions (human decisions, a reference model), as text by name, None for
+        none; a finished result is scored again, from the predictions on disk, when it changes.
     Raises UserError for whatever the user can remedy.
     """
     args = args or options()
@@ -106,6 +109,8 @@ def evaluate(
             for model, view in zip(models, views, strict=True)
         ]
         missing = [run for run in runs if not announce(run, len(images))]
+        done = [run for run in runs if run.store.is_complete()]
+        rescored = [run for run in done if score_again(run, score, dict(scored_with or {}))]
         # About as many frames at a time as it would be images.
         settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
         with Progress(len(images), name) as progress:
@@ -118,9 +123,9 @@ def evaluate(
         facts = {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
         record = environment(settings.device)
         for run in missing:
-            complete(run, images, score, record, facts)
+            complete(run, images, score, record, facts, dict(scored_with or {}))
         # After all of them are safe on disk: W&B may wait for a network.
-        wandb_mirror.mirror([run.store.summary for run in missing], args.wandb)
+        wandb_mirror.mirror([run.store.summary for run in [*missing, *rescored]], args.wandb)
     return runs
 
 

@@ -16,7 +16,7 @@ from evaluation.rows import Columns
 from evaluation.summary import metrics_table, summarise
 from images.image_set import RESTRICTED, ImageSet
 from images.preprocessing import Preprocessing
-from predictions.identity import is_unprobed
+from predictions.identity import differences, is_unprobed
 from predictions.store import ResultFolder
 from predictions.table import Predictions, read_predictions
 from scoring.metric import Metric
@@ -113,6 +113,7 @@ def complete(
     score: Any,
     record: dict[str, Any],
     facts: dict[str, Any],
+    scored_with: dict[str, str | None],
 ) -> None:
     """Put the chunks together, score them and write the summary.
 
@@ -129,7 +130,27 @@ def complete(
     run.store.consolidate()
     summary = summarise(run.store, run.identity, images, score(run.predictions))
     summary |= {"model": run.model.origin, "settings": facts, "environment": record}
+    if scored_with:
+        summary["scored_with"] = scored_with
     run.store.finish(summary)
+
+
+def score_again(run: Run, score: Any, scored_with: dict[str, str | None]) -> bool:
+    """Return whether a complete result's scores depended on something that is now another.
+
+    If so, they have been computed again from the predictions, and summary.json written anew.
+    """
+    summary = run.summary
+    before = summary.get("scored_with", {})
+    if before == scored_with:
+        return False
+    metrics = score(run.predictions)
+    summary["metrics"] = {name: metric.as_dict() for name, metric in metrics.items()}
+    summary["scored_with"] = scored_with
+    run.store.finish(summary)
+    changes = "; ".join(differences(before, scored_with)) or "nothing was recorded"
+    print(f"{run.name}: scored again from the predictions on disk ({changes})")
+    return True
 
 
 def print_table(runs: Sequence[Run], *keys: str) -> None:

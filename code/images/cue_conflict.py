@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from basics.errors import UserError
+from images.categories import CATEGORIES
 from images.downloads import data_folder, get, read_catalogue
 from images.image_set import ImageSet, existing_folder, in_class_folders, subfolders, unused_note
+from images.layouts import some
 from images.preprocessing import READY_224
 
 IMAGES = 1_280
@@ -23,12 +25,13 @@ def download_cue_conflict() -> Path:
     return get(read_catalogue()["model-vs-human/cue-conflict"], data_folder())
 
 
-def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
+def cue_conflict(root: str | Path, classes: tuple[str, ...], partial: bool = False) -> ImageSet:
     """Return the stimuli `<shape>/<shape><n>-<texture><m>.png` under `root`.
 
     Labels are shapes, the column `texture` holds textures, both as indices into `classes` (the
     categories). Another number than 1,280 is noted in the result, not refused.
-    Raises UserError when folders or names are not of this layout.
+    Raises UserError when folders or names are not of this layout, or, unless `partial`, when there
+    is no stimulus of some category's shape.
     """
     folder = existing_folder(root, "the folder of cue-conflict stimuli", "--stimuli")
     if (folder / "cue-conflict").is_dir():
@@ -39,6 +42,8 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
     unknown = sorted(set(subfolders(folder)) - set(classes))
     if unknown:
         raise UserError(f"{folder / unknown[0]} is not one of the {len(classes)} categories")
+    if len(classes) == len(CATEGORIES) and not partial:  # no other model can answer
+        check_categories(folder, labels, classes)
     textures = [_texture(folder, file, classes) for file in files]
     notes = unused_note(unused)
     if len(files) != IMAGES:
@@ -53,6 +58,18 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...]) -> ImageSet:
         notes,
         view=READY_224,
     )
+
+
+def check_categories(folder: Path, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+    """Raise UserError when some of the categories have no image in `folder`."""
+    there = {int(label) for label in labels}
+    missing = [name for label, name in enumerate(classes) if label not in there]
+    if missing:
+        raise UserError(
+            f"{folder} has no images of {some(missing)} ({len(missing)} of the {len(classes)} "
+            "categories): unpack or download the data set again, or evaluate what is there with "
+            "--partial (recorded in the result)"
+        )
 
 
 def _texture(folder: Path, file: str, classes: tuple[str, ...]) -> int:

@@ -5,7 +5,7 @@ NeurIPS 2021. Twelve are from Geirhos et al., NeurIPS 2018, four from Geirhos et
 the sketches from Wang et al., NeurIPS 2019. All were published at 224 px.
 """
 
-import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from basics.errors import UserError
-from basics.fetch import cache_folder
 from images.categories import CATEGORIES
-from images.cue_conflict import cue_conflict
+from images.cue_conflict import check_categories, cue_conflict
+from images.finding import find_data
 from images.image_set import ImageSet, existing_folder, image_files, in_class_folders, subfolders
 from images.imagenet import classes_in
+from images.layouts import some
 from images.preprocessing import READY_224
 
 CUE_CONFLICT = "cue-conflict"
@@ -100,9 +101,9 @@ def condition_of(data_set: str, written: str) -> str:
 
 def _key(condition: str) -> str | float:
     try:
-        return float(condition)
+        return float(condition.replace(",", "."))  # "0,9" in tables that Excel wrote in Europe
     except ValueError:
-        return condition.casefold()
+        return condition.strip().casefold()
 
 
 def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = False) -> Path:
@@ -110,20 +111,18 @@ def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = Fals
 
     Raises UserError when it is none, or lacks one (if `partial`, all) of the data sets in `names`.
     """
-    chosen = given or os.environ.get("BVG_MODEL_VS_HUMAN")
-    downloaded = cache_folder() / "data" / "model-vs-human"
-    if not chosen and not downloaded.is_dir():
-        raise UserError(f"the model-vs-human data sets are not here: {_REMEDY}")
-    what = "the folder of the model-vs-human data sets"
-    folder = existing_folder(chosen or downloaded, what, "--stimuli")
+    folder = find_data("model-vs-human", given)
+    existing_folder(folder, "the folder of the model-vs-human data sets", "--stimuli")
     here = [name for name in DATA_SETS if (folder / name).is_dir()]
     if not here:
         raise UserError(_wrong_folder(folder))
     missing = [name for name in names if name not in here]
     if len(missing) == len(names) or (missing and not partial):
+        unknown = [name for name in subfolders(folder) if name not in DATA_SETS]
+        also = f" (it also holds {some(unknown)}, which is none of them)" if unknown else ""
         raise UserError(
-            f"{folder} lacks the data set(s) {', '.join(missing)}: {_REMEDY}, or measure those "
-            f"that are there with --partial (or --datasets {' '.join(here)})"
+            f"{folder} lacks the data set(s) {', '.join(missing)}{also}: {_REMEDY}, or measure "
+            f"those that are there with --partial (or --datasets {' '.join(here)})"
         )
     return folder
 
@@ -144,7 +143,7 @@ def _wrong_folder(folder: Path) -> str:
 
 
 def model_vs_human(
-    root: Path, classes: tuple[str, ...] | None, names: Iterable[str]
+    root: Path, classes: tuple[str, ...] | None, names: Iterable[str], partial: bool = False
 ) -> ImageSet:
     """Return the images of those data sets in `names` that are there, data set after data set.
 
@@ -153,14 +152,17 @@ def model_vs_human(
     `<data set>/<condition>`, images `<data set>/<path inside>`; labels are categories, as indices
     into `classes`, and so is the column `texture` (-1 but for cue-conflict stimuli). Another number
     of images than published is noted in the result, not refused.
-    Raises UserError when folders or names are not of the published layout.
+    Raises UserError when folders or names are not of the published layout, and, unless `partial`,
+    when a data set lacks conditions or categories, or has fewer images under some conditions.
     """
     classes = classes or classes_in(root)
     classes = classes if len(classes) == len(CATEGORIES) else CATEGORIES
     parts = {name: _data_set(root, name, classes) for name in DATA_SETS
              if name in {*names} and (root / name).is_dir()}  # fmt: skip
+    for name, part in parts.items() if not partial else ():
+        _check_whole(root / name, name, part)
     counts = {name: len(part.files) for name, part in parts.items()}
-    partial = {
+    other = {
         name: {"images": count, "expected_images": DATA_SETS[name].images}
         for name, count in counts.items()
         if count != DATA_SETS[name].images
@@ -172,7 +174,7 @@ def model_vs_human(
         np.concatenate([part.labels for part in parts.values()]),
         classes,
         {"texture": np.concatenate([part.columns["texture"] for part in parts.values()])},
-        {"data_sets": counts, **({"partial": partial} if partial else {})},
+        {"data_sets": counts, **({"partial": other} if other else {})},
         tuple(f"{name}/{shown}" for name, part in parts.items() for shown in part.conditions),
         view=READY_224,
     )
@@ -186,7 +188,7 @@ def _data_set(root: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
     if not DATA_SETS[name].folders:
         found = _in_sessions(folder, name, classes)
     elif name == CUE_CONFLICT:
-        found = cue_conflict(folder, classes)
+        found = cue_conflict(folder, classes, partial=True)
     else:
         found = _in_categories(folder, name, classes)
     files = tuple(f"{folder.relative_to(root).as_posix()}/{file}" for file in found.files)
@@ -194,6 +196,30 @@ def _data_set(root: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
     conditions = found.conditions or ("0",) * len(files)
     return ImageSet(
         root, files, found.names, found.labels, classes, {"texture": texture}, {}, conditions
+    )
+
+
+def _check_whole(folder: Path, name: str, found: ImageSet) -> None:
+    """Raise UserError when conditions or categories are missing, or conditions differ in size.
+
+    The published number of images is right however they are distributed.
+    """
+    check_categories(folder, found.labels, found.classes)
+    counts = Counter(found.conditions)
+    missing = [condition for condition in DATA_SETS[name].conditions if not counts[condition]]
+    least, most = (of(counts, key=lambda c: counts[c]) for of in (min, max))
+    if missing:
+        wrong = f"{folder} has no images of the condition(s) {', '.join(missing)}"
+    elif counts[least] < counts[most] and len(found) != DATA_SETS[name].images:
+        wrong = (
+            f"{folder} has {counts[least]:,} image(s) of the condition {least} and "
+            f"{counts[most]:,} of {most}"
+        )
+    else:
+        return
+    raise UserError(
+        f"{wrong}: unpack or download the data set again, or evaluate what is there with --partial "
+        "(recorded in the result; means that need a missing condition are left undefined)"
     )
 
 

@@ -31,7 +31,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key):
             continue
-        name = _CALLED.get(key, key.removeprefix("protocol."))
+        name = _CALLED.get(key, key.removeprefix("protocol.").removeprefix("scored_with."))
         if key.rpartition(".")[2] == PROBE:
             weights = f"{key.removesuffix(PROBE)}weights_sha256"
             if old.get(weights) == new.get(weights):

@@ -9,7 +9,9 @@ from math import isfinite
 
 import numpy as np
 
-from scoring.metric import Metric
+from scoring.metric import Metric, wilson
+
+CONSTANT = "all, or nearly all, resamples give the same value"
 
 _BLOCK_BYTES = 4 * 2**20  # of weights that exist at a time: fits into a cache
 _MOST_UNDEFINED = 0.05
@@ -41,27 +43,52 @@ def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int 
 
 
 def percentile_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """Return the central 95 % of the finite values, or None if over 5 % of them are not finite.
+    """Return the central 95 % of the finite values, or None where they do not make an interval.
 
     A 95 % interval leaves 5 % of the replicates outside. When more than that are undefined, its
-    ends depend on where the undefined ones would have been, so there is no honest interval.
+    ends depend on where the undefined ones would have been. When both ends are equal, resampling
+    had nothing to vary (all images right, say), and a width of 0 would claim certainty.
     """
-    values = np.asarray(values, dtype=float)
-    finite = values[np.isfinite(values)]
-    if finite.size == 0 or values.size - finite.size > _MOST_UNDEFINED * values.size:
+    finite = _enough(values)
+    if finite is None:
         return None
     low, high = np.percentile(finite, (2.5, 97.5))
-    return float(low), float(high)
+    return None if np.isclose(low, high, rtol=1e-12, atol=1e-12) else (float(low), float(high))
 
 
-def bootstrapped(value: float, replicates: np.ndarray, n: int, undefined: str) -> Metric:
+def _enough(values: np.ndarray) -> np.ndarray | None:
+    """Return the finite values, or None if there are none or over 5 % are not finite."""
+    values = np.asarray(values, dtype=float)
+    finite = values[np.isfinite(values)]
+    lost = values.size - finite.size
+    return None if finite.size == 0 or lost > _MOST_UNDEFINED * values.size else finite
+
+
+def bootstrapped(
+    value: float,
+    replicates: np.ndarray,
+    n: int,
+    undefined: str,
+    constant: str = CONSTANT,
+    share: tuple[float, int] | None = None,
+) -> Metric:
     """Return a value of n images with the 95 % interval of its replicates.
 
     undefined: why the value or a replicate may be NaN; becomes the note where that matters.
+    constant: the same for replicates that are all alike, from which no interval follows.
+    share: for an accuracy, its maximum (1 or 100) and a number of images; where it is 0 or the
+        maximum in all resamples, the interval is Wilson's for that many images.
     """
     if not isfinite(value):
         return Metric(None, n=n, note=undefined)
     interval = percentile_interval(replicates)
+    if interval is None and _enough(replicates) is not None:
+        if share and value in (0, share[0]):
+            low, high = (
+                share[0] * end for end in wilson(round(value / share[0]) * share[1], share[1])
+            )
+            return Metric(float(value), low, high, n, f"Wilson's interval: {constant}")
+        return Metric(float(value), n=n, note=f"no interval: {constant}")
     if interval is None:
         lost = int((~np.isfinite(replicates)).sum())
         note = f"no interval: in {lost} of {len(replicates)} resamples, {undefined}"

@@ -109,7 +109,10 @@ def corruption_metrics(predictions: Predictions, data: CorruptionSet) -> dict[st
             note = "AlexNet's errors are known for ImageNet's 1000 classes only"
             metrics[key] = Metric(None, n=len(correct), note=note)
         elif not missing:
-            metrics[key] = bootstrapped(float(values[key]), replicates[key], len(correct), "")
+            share = (100.0, len(correct)) if key.startswith("top1_acc/") else None
+            metrics[key] = bootstrapped(
+                float(values[key]), replicates[key], len(correct), "", share=share
+            )
         elif len(missing) < len(needed):  # of what was measured in part
             metrics[key] = Metric(None, n=len(correct), note=_note(missing))
     return metrics

@@ -4,13 +4,17 @@ Columns `subj, session, trial, rt, object_response, category, condition, imagena
 by Geirhos et al. (texture-vs-shape, model-vs-human): humans and models in one format.
 """
 
+import codecs
+import gzip
+import io
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from basics.errors import UserError
+from basics.errors import UserError, reason_of
 from basics.files import write_text
 from predictions.table import Predictions
 
@@ -19,28 +23,96 @@ COLUMNS = [
 ]  # fmt: skip
 # The parts of an image's name, before the original file's.
 _PATTERN = ("trial", "experiment", "subject", "condition", "category", "number")
-_AS_TEXT = {"object_response": str, "category": str, "condition": str, "imagename": str}
+_TEXT = ("subj", "object_response", "category", "condition", "imagename")
+_ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}$")  # of an image file
 
 
 def read_decisions(path: Path) -> pd.DataFrame:
-    """Return a published table; a missed response ("na") stays a string and counts as wrong.
+    """Return a table in the published format: one row per trial, with the columns COLUMNS.
 
-    Column names are lower-cased (some files say `Session`). Raises UserError when one is missing.
+    A missed response ("na") stays as it is and counts as wrong. Column names are lower-cased (some
+    published files say `Session`). What spreadsheets make of such a table is read as well: a
+    byte-order mark, semicolons or tabs, blanks around values, further columns, UTF-16, Latin-1.
+    Raises UserError for a file that is no such table, has no trial, or ends within one.
     """
-    table = pd.read_csv(path, dtype=_AS_TEXT, keep_default_na=False)
-    table.columns = [name.strip().lower() for name in table.columns]
+    text = _text(path)
+    header = next(filter(str.strip, text.splitlines()), "")
+    if not header:
+        raise UserError(f"{path} is empty: remove it, or get it again")
+    try:
+        table = pd.read_csv(
+            io.StringIO(text), sep=max(",;\t", key=header.count), dtype=str, keep_default_na=False
+        )
+    except ValueError as error:  # ParserError is one: rows of any length
+        raise UserError(
+            f"{path} is not a decision table ({reason_of(error)}): remove it, or get it again"
+        ) from error
+    table.columns = [str(name).strip().lower() for name in table.columns]
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
-        raise UserError(f"{path} is not a decision table: it has no column {', '.join(missing)}")
-    return table[COLUMNS]
+        raise UserError(
+            f"{path} is not a decision table: it has no column {', '.join(missing)}; remove it, or "
+            f"give it the columns {', '.join(COLUMNS)}"
+        )
+    twice = [name for name in COLUMNS if (table.columns == name).sum() > 1]
+    if twice:
+        raise UserError(f"{path} has the column {twice[0]} twice: remove one")
+    table = table[COLUMNS].fillna("").apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)]  # spreadsheets write empty rows
+    if table.empty:
+        raise UserError(f"{path} has no trial, only column names: remove it, or get it again")
+    if (table[["subj", "category", "condition", "imagename"]] == "").any(axis=None):
+        raise UserError(f"{path} has an incomplete row: get it again, or remove the row")
+    return table.apply(lambda column: column if column.name in _TEXT else _numbers(column))
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file, which may be compressed."""
+    try:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read ({reason_of(error)}): get it again") from error
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")  # of which every file can be; categories are ASCII
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Return a column as numbers if all its values are some."""
+    try:
+        return pd.to_numeric(column)
+    except ValueError:
+        return column
+
+
+def table_files(folder: Path) -> list[Path]:
+    """Return the files *.csv and *.csv.gz in `folder`, sorted; raises UserError without any.
+
+    Hidden ones are left out: macOS writes ._<name>.csv beside files on foreign disks.
+    """
+    paths = sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.lower().endswith((".csv", ".csv.gz")) and not path.name.startswith(".")
+    )
+    if not paths:
+        raise UserError(f"{folder} holds no decision tables (*.csv)")
+    return paths
 
 
 def read_folder(folder: Path) -> pd.DataFrame:
-    """Return all decision tables (*.csv) in `folder` as one; raises UserError without any."""
-    paths = sorted(folder.glob("*.csv"))
-    if not paths:
-        raise UserError(f"{folder} holds no decision tables (*.csv)")
-    return pd.concat([read_decisions(path) for path in paths], ignore_index=True)
+    """Return all decision tables in `folder` as one; raises UserError without any."""
+    return joined([read_decisions(path) for path in table_files(folder)])
+
+
+def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return several tables as one, in which a trial that two of them hold is there once."""
+    table = pd.concat(tables, ignore_index=True)
+    return table.drop_duplicates([name for name in COLUMNS if name != "rt"], ignore_index=True)
 
 
 def write_decisions(table: pd.DataFrame, folder: Path, experiment: str) -> Path:
@@ -79,10 +151,15 @@ def original_image(image_name: str) -> str:
     """Return what identifies an image across observers: the original file's name, without ending.
 
     That is the last part of the name between underscores, with the part before it where that
-    begins with n0 (a wnid, which belongs to the names of ImageNet's files).
+    begins with n0 (a wnid, which belongs to the names of ImageNet's files); in lower case.
     """
-    parts = image_name.rpartition("/")[2].rpartition(".")[0].split("_")
+    parts = without_ending(re.split(r"[/\\]", image_name)[-1]).split("_")
     return "_".join(parts[-2:]) if len(parts) > 1 and parts[-2].startswith("n0") else parts[-1]
+
+
+def without_ending(name: str) -> str:
+    """Return an image file's name in lower case, without .png and the like."""
+    return _ENDING.sub("", name.strip().casefold())
 
 
 def correctness(table: pd.DataFrame, condition_of: Callable[[str], str]) -> pd.DataFrame:
@@ -98,7 +175,9 @@ def correctness(table: pd.DataFrame, condition_of: Callable[[str], str]) -> pd.D
             "condition": table["condition"].map(names),
             "image": table["imagename"].map(original_image),
             "subj": table["subj"].astype(str),
-            "right": (table["object_response"] == table["category"]).astype(float),
+            "right": (
+                table["object_response"].str.casefold() == table["category"].str.casefold()
+            ).astype(float),
         }
     )
     seen = tidy.drop_duplicates(["condition", "image", "subj"])

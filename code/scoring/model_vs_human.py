@@ -4,7 +4,7 @@ Source: Geirhos et al., "Partial success in closing the gap between human and ma
 NeurIPS 2021; which conditions count is theirs (images/model_vs_human.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -32,27 +32,53 @@ Rights = Mapping[str, pd.DataFrame]  # data set -> (condition, image) x observer
 def model_vs_human_metrics(
     predictions: Predictions, humans: Rights | None = None
 ) -> dict[str, Metric]:
-    """Return accuracies (percent), shape bias, and, given humans, error consistency with them."""
+    """Return accuracies (percent), shape bias, and, given humans, error consistency with them.
+
+    Where conditions of a data set are missing, top1_acc/<data set> has no value (what there is has
+    the name top1_acc/<data set>/measured), and the data set is left out of the mean.
+    """
     parts = split(predictions)
-    metrics = {}
+    metrics: dict[str, Metric] = {}
     hits: dict[str, tuple[int, int]] = {}
     for name, part in parts.items():
         right = correct_in_top(part, 1)
-        metrics[f"top1_acc/{name}"] = proportion(int(right.sum()), len(right), 100)
         conditions = part.conditions
+        accuracy = proportion(int(right.sum()), len(right), 100)
+        missing = _missing(name, _conditions(part), True)
+        metrics |= _whole(f"top1_acc/{name}", accuracy, missing, "not measured")
         for condition in DATA_SETS[name].conditions:
             rows = conditions == f"{name}/{condition}"
             if len(DATA_SETS[name].conditions) > 1 and rows.any():
                 key = f"top1_acc/{name}/{condition}"
                 metrics[key] = proportion(int(right[rows].sum()), int(rows.sum()), 100)
         counted = np.isin(conditions, [f"{name}/{c}" for c in DATA_SETS[name].counted])
-        hits[name] = int(right[counted].sum()), int(counted.sum())
+        if not _missing(name, _conditions(part)):
+            hits[name] = int(right[counted].sum()), int(counted.sum())
     metrics |= ood_mean(hits)
     if CUE_CONFLICT in parts:
         metrics |= shape_bias_metrics(parts[CUE_CONFLICT])
     if humans is not None:
         metrics |= with_humans({"model": rights(predictions)}, humans)["model"]
     return metrics
+
+
+def _conditions(part: Predictions) -> set[str]:
+    """Return the conditions of one data set's rows, without the data set's name."""
+    return {name.partition("/")[2] for name in part.condition_names}
+
+
+def _missing(data_set: str, there: Collection[str], excluded: bool = False) -> list[str]:
+    """Return the conditions that are not there of those that count, or, if `excluded`, of all."""
+    of = DATA_SETS[data_set]
+    return [name for name in (of.conditions if excluded else of.counted) if name not in there]
+
+
+def _whole(key: str, metric: Metric, missing: list[str], why: str) -> dict[str, Metric]:
+    """Return a metric of all conditions under `key`; where some are missing, under another name."""
+    if not missing:
+        return {key: metric}
+    absent = Metric(None, n=metric.n, note=f"{why}: {', '.join(missing)}")
+    return {key: absent, f"{key}/measured": metric}
 
 
 def split(predictions: Predictions) -> dict[str, Predictions]:
@@ -81,23 +107,29 @@ def ood_mean(hits: Mapping[str, tuple[int, int]]) -> dict[str, Metric]:
     right answers binomial, so they are drawn as such.
     """
     generator = np.random.default_rng(SEED)
-    values, resampled, images = {}, {}, 0
+    values, resampled, images = {}, {}, []
     for name in DATA_SETS:
         right, n = hits.get(name, (0, 0))
         if n:
             values[name] = 100 * right / n
             resampled[name] = 100 * generator.binomial(n, right / n, RESAMPLES) / n
-            images += n
-    return _over_data_sets(OOD_MEAN, values, resampled, images)
+            images.append(n)
+    # Of 0 % or 100 %: as if every data set were as small as the smallest.
+    share = (100.0, len(images) * min(images, default=0))
+    return _over_data_sets(OOD_MEAN, values, resampled, sum(images), share)
 
 
 def _over_data_sets(
-    key: str, values: dict[str, float], resampled: dict[str, np.ndarray] | None, images: int
+    key: str,
+    values: dict[str, float],
+    resampled: dict[str, np.ndarray] | None,
+    images: int,
+    share: tuple[float, int] | None = None,
 ) -> dict[str, Metric]:
     """Return the mean over all data sets under `key`, or over those there are under another name.
 
     A mean over fewer data sets is another quantity: its name, `key`/<k>_datasets, says of how many
-    it is. resampled: of each data set, for an interval.
+    it is. resampled: of each data set, for an interval; share: as in `bootstrapped`.
     """
     defined = [name for name in DATA_SETS if np.isfinite(values.get(name, np.nan))]
     missing = [name for name in DATA_SETS if name not in defined]
@@ -111,7 +143,8 @@ def _over_data_sets(
     mean = Metric(float(np.mean([values[name] for name in defined])), n=images)
     if resampled is not None:
         replicates = np.mean([resampled[name] for name in defined], axis=0)
-        mean = bootstrapped(mean.value or 0.0, replicates, images, "a data set is undefined")
+        undefined = "a data set is undefined"
+        mean = bootstrapped(mean.value or 0.0, replicates, images, undefined, share=share)
     return {**absent, f"{key}/{len(defined)}_datasets": mean} if missing else {key: mean}
 
 
@@ -177,17 +210,34 @@ def _consistencies(
 
 
 def consistency_metrics(found: Mapping[str, Consistency]) -> dict[str, Metric]:
-    """Return error consistency by condition, by data set, and averaged over data sets."""
-    metrics = {}
+    """Return error consistency by condition, by data set, and averaged over data sets.
+
+    As with accuracies, a data set that lacks conditions has its value under .../measured, and does
+    not count in the mean.
+    """
+    metrics: dict[str, Metric] = {}
     for data_set, consistency in found.items():
-        metrics[f"{CONSISTENCY}/{data_set}"] = consistency.metric()
+        key, why = f"{CONSISTENCY}/{data_set}", "conditions without an image that both saw"
+        metrics |= _whole(key, consistency.metric(), _not_shared(data_set, consistency), why)
         if len(DATA_SETS[data_set].conditions) > 1:
             for condition, metric in consistency.conditions.items():
                 metrics[f"{CONSISTENCY}/{data_set}/{condition}"] = metric
-    values = {name: consistency.value for name, consistency in found.items()}
-    resampled = {name: consistency.replicates for name, consistency in found.items()}
-    images = sum(consistency.images for consistency in found.values())
+    whole = {name: c for name, c in found.items() if not _not_shared(name, c)}
+    values = {name: consistency.value for name, consistency in whole.items()}
+    resampled = {name: consistency.replicates for name, consistency in whole.items()}
+    images = sum(consistency.images for consistency in whole.values())
     return metrics | _over_data_sets(CONSISTENCY_MEAN, values, resampled, images)
+
+
+def _not_shared(data_set: str, consistency: Consistency) -> list[str]:
+    """Return the conditions without an image that both saw; none where all are (undefined)."""
+    shared = [name for name, metric in consistency.conditions.items() if metric.n]
+    return _missing(data_set, shared) if shared else []
+
+
+def is_whole(data_set: str, right: pd.DataFrame) -> bool:
+    """Return whether `rights` of a data set have all conditions that count."""
+    return not _missing(data_set, set(right.index.get_level_values(0)))
 
 
 def human_metrics(humans: Rights) -> dict[str, Metric]:
@@ -196,19 +246,22 @@ def human_metrics(humans: Rights) -> dict[str, Metric]:
     Accuracies are over all responses of all humans, as published, and without intervals: responses
     to one image are no independent draws. Each pair of humans is compared once.
     """
-    metrics, means, responses = {}, {}, 0
+    metrics: dict[str, Metric] = {}
+    means, responses = {}, 0
     found = {}
     for data_set, right in humans.items():
         by_condition = right.groupby(level=0)
         sums, counts = by_condition.sum().sum(axis=1), by_condition.count().sum(axis=1)
-        metrics[f"top1_acc/{data_set}"] = _percent(sums.sum(), counts.sum())
+        accuracy = _percent(sums.sum(), counts.sum())
+        missing = _missing(data_set, sums.index, True)
+        metrics |= _whole(f"top1_acc/{data_set}", accuracy, missing, "no responses")
         conditions = [c for c in DATA_SETS[data_set].conditions if c in sums.index]
         if len(DATA_SETS[data_set].conditions) > 1:
             for condition in conditions:
                 key = f"top1_acc/{data_set}/{condition}"
                 metrics[key] = _percent(sums[condition], counts[condition])
         counted = [c for c in conditions if c in DATA_SETS[data_set].counted]
-        if counted:
+        if counted and not _missing(data_set, counted):
             means[data_set] = 100 * sums[counted].sum() / counts[counted].sum()
             responses += int(counts[counted].sum())
         pairs = {"humans": list(combinations(right.columns, 2))}

@@ -5,13 +5,14 @@ whose shape and texture belong to different categories: shape bias = shape decis
 texture decisions). It hides how often an observer answered neither; the fractions say that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from predictions.table import Predictions
-from scoring.metric import Metric, proportion
+from scoring.decision_table import without_ending
+from scoring.metric import Metric, proportion, wilson
 
 RESAMPLES = 10_000
 SEED = 0  # of the bootstrap; fixed, so that a result can be recomputed to the last digit
@@ -34,10 +35,15 @@ class CueDecisions:
         """Return the shape bias in [0, 1] with a 95 % bootstrap interval over images.
 
         Resampling n images with replacement makes the three counts multinomial, so they are drawn
-        as such. Resamples without a shape or texture decision say nothing and are left out.
+        as such. Resamples without a shape or texture decision say nothing and are left out. Where
+        all decisions followed one cue, resampling has nothing to vary: the interval is Wilson's.
         """
         if self.shape + self.texture == 0:
             return Metric(None, n=self.total, note="no decision followed the shape or the texture")
+        if not self.shape or not self.texture:
+            low, high = wilson(self.shape, self.shape + self.texture)
+            note = "Wilson's interval: all decisions followed one cue"
+            return Metric(float(self.shape > 0), low, high, self.total, note)
         shares = np.array([self.shape, self.texture, self.neither]) / self.total
         draws = np.random.default_rng(SEED).multinomial(self.total, shares, RESAMPLES)
         decided = draws[:, 0] + draws[:, 1]
@@ -60,15 +66,14 @@ def count_decisions(response, shape, texture) -> CueDecisions:
 
 
 def texture_of(image_name: str) -> str:
-    """Return the texture category in …<shape><n>-<texture><m>.png."""
-    return image_name.rpartition("-")[2].rpartition(".")[0].rstrip("0123456789")
+    """Return the texture category in …<shape><n>-<texture><m>.png, in lower case."""
+    return without_ending(image_name.rpartition("-")[2]).rstrip("0123456789")
 
 
 def count_table(table: pd.DataFrame) -> CueDecisions:
     """Return the counts of a decision table in the published format."""
-    return count_decisions(
-        table["object_response"], table["category"], table["imagename"].map(texture_of)
-    )
+    response, shape = (table[name].str.casefold() for name in ("object_response", "category"))
+    return count_decisions(response, shape, table["imagename"].map(texture_of))
 
 
 def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
@@ -80,9 +85,10 @@ def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
     shape, texture = predictions.labels, predictions.columns["texture"]
     response = predictions.answers[:, 0]
     overall = count_decisions(response, shape, texture)
+    by_max = count_decisions(predictions.columns["answer_max"], shape, texture)
     metrics = {
-        "shape-bias": overall.bias(),
-        "shape-bias/max": count_decisions(predictions.columns["answer_max"], shape, texture).bias(),
+        "shape-bias": _noted(overall.bias(), predictions),
+        "shape-bias/max": _noted(by_max.bias(), predictions),
         **_fractions(overall, ""),
     }
     right, congruent = response == shape, shape == texture
@@ -97,6 +103,14 @@ def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
             metrics[f"shape-bias/category/{category}"] = counts.bias()
             metrics |= _fractions(counts, f"/category/{category}")
     return metrics
+
+
+def _noted(metric: Metric, predictions: Predictions) -> Metric:
+    """Return the metric with a note of the categories whose shape no image has."""
+    there = {int(label) for label in predictions.labels}
+    missing = [name for label, name in enumerate(predictions.classes) if label not in there]
+    note = f"no image has the shape of {', '.join(missing)}" if missing else ""
+    return replace(metric, note="; ".join(filter(None, (metric.note, note))))
 
 
 def _fractions(counts: CueDecisions, suffix: str) -> dict[str, Metric]:

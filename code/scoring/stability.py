@@ -7,6 +7,7 @@ the paper's FP, uT5D, FR, T5D, mFR and mT5D.
 import json
 from dataclasses import asdict, dataclass
 from functools import reduce
+from hashlib import sha256
 from math import sqrt
 from pathlib import Path
 
@@ -23,6 +24,7 @@ TOP = 5  # ranks that the distance looks at
 FLIPS, DISTANCE = "flip_prob", "top5_distance"
 MEASURES = (FLIPS, DISTANCE)
 RELATIVE = {FLIPS: "FR", DISTANCE: "T5D"}
+RELATIVE_FILE = "relative.csv"
 OVERALL = "imagenet-p"
 _MOST = {FLIPS: 1.0, DISTANCE: 18.0}  # 5 + 4 + 3 + 3 + 3: ranks 1 2 3 leave, 4 5 become 1 2
 
@@ -99,18 +101,22 @@ def stability(predictions: Predictions) -> dict[str, Stability]:
     return result
 
 
-def stability_metrics(predictions: Predictions) -> dict[str, Metric]:
+def stability_metrics(
+    predictions: Predictions, reference: dict[str, float] | None = None, name: str = ""
+) -> dict[str, Metric]:
     """Return flip_prob/… (in [0, 1]) and top5_distance/… by perturbation and as imagenet-p.
 
     imagenet-p is the mean over the ten perturbations, undefined unless all were measured. The paper
-    prints flip probabilities as percentages.
+    prints flip probabilities as percentages. With a reference, also `relative_metrics`.
     """
     found = stability(predictions)
-    return {
+    relative = relative_metrics(predictions, reference, name) if reference else {}
+    own = {
         f"{measure}/{name}": metric
         for measure in MEASURES
         for name, metric in _of_measure(found, measure).items()
     }
+    return own | relative
 
 
 def relative_metrics(
@@ -177,10 +183,22 @@ def read_reference(path: Path) -> dict[str, float]:
     return known
 
 
+def reference_fingerprint(reference: dict[str, float] | None) -> str | None:
+    """Return what tells the values of a reference from others; None without any."""
+    if not reference:
+        return None
+    return f"sha256 {sha256(json.dumps(reference, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
 def write_relative(metrics: dict[str, Metric], folder: Path, reference: str) -> Path:
-    """Return `folder`/relative.csv, which holds the metrics and says what they are relative to."""
-    rows = [{"metric": key, **asdict(m), "reference": reference} for key, m in metrics.items()]
-    path = folder / "relative.csv"
+    """Return `folder`/relative.csv, with the metrics that relate to the reference."""
+    path = folder / RELATIVE_FILE
+    short = tuple(RELATIVE.values())
+    rows = [
+        {"metric": key, **asdict(metric), "reference": reference}
+        for key, metric in metrics.items()
+        if key.removeprefix("m").startswith(short)
+    ]
     write_text(path, pd.DataFrame(rows).to_csv(index=False))
     return path
 

@@ -63,7 +63,8 @@ def listed(benchmark: Any, arguments: Namespace, seen: dict[Any, Listed]) -> Lis
     if benchmark.name == "imagenet_p":
         return _sequences(folder, arguments)
     if benchmark.name == "imagenet_model_vs_human":
-        return _by_condition(model_vs_human(folder, _categories(folder), arguments.datasets))
+        names = arguments.datasets
+        return _by_condition(model_vs_human(folder, _categories(folder), names, arguments.partial))
     key = (folder, getattr(arguments, "partial", False))
     if benchmark.images is imagenet_images and key in seen:
         return seen[key]

@@ -161,3 +161,35 @@ def test_generated_corruptions_may_count_as_imagenet_c(tmp_path):
     assert merge(results).columns == ["imagenet_c_generated/top1_acc/imagenet-c"]
     as_c = renamed(results, {"imagenet_c_generated": "imagenet_c"})
     assert merge(as_c).columns == ["top1_acc/imagenet-c"]
+
+
+def _compared(results, model, value, humans):
+    metrics = {"top1_acc/edge": accuracy(50), "error-consistency/edge": Metric(value)}
+    name = "imagenet_model_vs_human"
+    finish(results, name, model, metrics, scored_with={"humans": humans})
+
+
+def test_comparisons_with_other_humans_are_no_column(tmp_path):
+    _compared(tmp_path, "a", 0.2, "10 observers")
+    _compared(tmp_path, "b", 0.3, "10 observers")
+    _compared(tmp_path, "c", 0.4, "2 observers")
+    _compared(tmp_path, "d", None, None)
+    sentence = refusal(merge, results_of(tmp_path))
+    assert "10 observers" in sentence and "2 observers" in sentence and "--allow" in sentence
+    table = merge(results_of(tmp_path), split=True)
+    column = "error-consistency/edge"
+    assert table.cells["b", column].value == 0.3
+    assert ("c", column) not in table.cells
+    assert table.cells["c", f"{column} [protocol 2]"].value == 0.4
+    assert table.cells["d", "top1_acc/edge"].value == 50
+    assert table.cells["c", "top1_acc/edge [protocol 2]"].value == 50
+    allowed = merge(results_of(tmp_path), allowed=("humans",))
+    assert allowed.cells["c", column].value == 0.4
+
+
+def test_results_without_humans_share_a_column_with_any(tmp_path):
+    _compared(tmp_path, "a", 0.2, "10 observers")
+    _compared(tmp_path, "b", None, None)
+    finish(tmp_path, "imagenet_model_vs_human", "old", {"top1_acc/edge": accuracy(40)})
+    table = merge(results_of(tmp_path))
+    assert [table.cells[m, "top1_acc/edge"].value for m in ("a", "b", "old")] == [50, 50, 40]

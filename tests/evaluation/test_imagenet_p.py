@@ -140,12 +140,13 @@ def test_videos_give_the_answers_of_their_frames(evaluate, world, tmp_path):
 def test_a_reference_relates_a_finished_result_without_a_new_pass(evaluate, capsys):
     folder = evaluate("a", models=("one", "two"))
     assert not (folder / "one" / "relative.csv").exists()
-    before = (folder / "one" / "summary.json").read_bytes()
+    before = _metrics(folder / "one")
     capsys.readouterr()
     evaluate("a", "--reference", str(folder / "two"), models=("one", "two"))
     out = capsys.readouterr().out
     assert "already complete" in out and "decoded" not in out
-    assert (folder / "one" / "summary.json").read_bytes() == before
+    after = _metrics(folder / "one")
+    assert {key: after[key] for key in before} == before
     ours, theirs = _metrics(folder / "one"), _metrics(folder / "two")
     one, two = (
         pd.read_csv(folder / m / "relative.csv", index_col="metric") for m in ("one", "two")
@@ -158,6 +159,10 @@ def test_a_reference_relates_a_finished_result_without_a_new_pass(evaluate, caps
         assert one.loc[f"m{key}", "value"] == pytest.approx(np.mean(ratios))
         assert two.loc[f"m{key}", "value"] == pytest.approx(100)
         assert f"m{key}" in out
+        assert after[f"m{key}"]["value"] == one.loc[f"m{key}", "value"]
+    evaluate("a", models=("one", "two"))  # without the reference, nothing relates to it
+    assert _metrics(folder / "one") == before
+    assert not (folder / "one" / "relative.csv").exists()
 
 
 def test_the_figure_is_drawn_and_the_table_printed(evaluate, capsys):

@@ -16,7 +16,7 @@ def stimuli(tmp_path_factory):
 
 
 def test_every_published_layout_is_one_set_of_images(stimuli):
-    images = model_vs_human(stimuli, CATEGORIES, DATA_SETS)
+    images = model_vs_human(stimuli, CATEGORIES, DATA_SETS, True)
     assert len(images) == 3 * sum(len(d.conditions) for d in DATA_SETS.values())
     assert list(dict.fromkeys(n.partition("/")[0] for n in images.names)) == [*DATA_SETS]
     expected = [f"{name}/{c}" for name, d in DATA_SETS.items() for c in d.conditions]
@@ -36,7 +36,7 @@ def test_every_published_layout_is_one_set_of_images(stimuli):
 
 
 def test_a_choice_of_data_sets_comes_in_the_published_order(stimuli):
-    images = model_vs_human(stimuli, CATEGORIES, ["sketch", "edge"])
+    images = model_vs_human(stimuli, CATEGORIES, ["sketch", "edge"], True)
     assert [n.partition("/")[0] for n in images.names] == ["edge"] * 3 + ["sketch"] * 3
     assert images.notes["data_sets"] == {"edge": 3, "sketch": 3}
 
@@ -68,7 +68,7 @@ def test_conditions_are_found_however_they_are_written(data_set, written, condit
 
 def test_conditions_are_named_as_in_the_specification_not_as_in_the_file(tmp_path):
     write_data_set(tmp_path, "uniform-noise", 1, spelling={"0.9": "0.90", "0.0": "0.00"})
-    images = model_vs_human(tmp_path, CATEGORIES, ["uniform-noise"])
+    images = model_vs_human(tmp_path, CATEGORIES, ["uniform-noise"], True)
     assert "uniform-noise/0.9" in images.conditions
     assert any("_0.90_" in name for name in images.names)
 
@@ -76,7 +76,7 @@ def test_conditions_are_named_as_in_the_specification_not_as_in_the_file(tmp_pat
 def test_an_archive_unpacked_into_a_folder_of_its_own_is_understood(tmp_path):
     for name in ("edge", "contrast", "cue-conflict"):
         write_data_set(tmp_path / name, name, 2)
-    images = model_vs_human(tmp_path, CATEGORIES, ["edge", "contrast", "cue-conflict"])
+    images = model_vs_human(tmp_path, CATEGORIES, ["edge", "contrast", "cue-conflict"], True)
     assert len(images) == 2 * 10
     assert images.files[0].startswith("edge/edge/")
     assert not images.names[0].startswith("edge/edge/")
@@ -95,7 +95,7 @@ def test_missing_data_sets_are_named_with_both_remedies(tmp_path):
     assert "lacks the data set(s) colour" in refusal(
         locate_stimuli, str(tmp_path), ["colour"], True
     )
-    images = model_vs_human(tmp_path, CATEGORIES, ["edge", "colour"])
+    images = model_vs_human(tmp_path, CATEGORIES, ["edge", "colour"], True)
     assert {condition.partition("/")[0] for condition in images.conditions} == {"edge"}
 
 
@@ -152,3 +152,51 @@ def test_a_data_set_without_stimuli_is_refused(tmp_path, name, said):
     if name == "edge":
         (tmp_path / name / "dnn").rmdir()
     assert said in refusal(model_vs_human, tmp_path, CATEGORIES, [name])
+
+
+def _whole_set(root, name, per_condition=16):
+    return write_data_set(root, name, per_condition)
+
+
+def test_a_small_set_of_all_conditions_and_categories_is_whole(tmp_path):
+    for name in ("contrast", "edge", "cue-conflict"):
+        _whole_set(tmp_path, name)
+    images = model_vs_human(tmp_path, CATEGORIES, ["contrast", "edge", "cue-conflict"])
+    assert len(images) == 16 * 10
+
+
+@pytest.mark.parametrize("name", ["colour", "eidolonII", "false-colour"])
+def test_missing_conditions_are_refused_unless_partial(tmp_path, name):
+    _whole_set(tmp_path, name)
+    last = DATA_SETS[name].conditions[-1]
+    for path in tmp_path.rglob(f"*_dnn_{last}_*"):
+        path.unlink()
+    sentence = refusal(model_vs_human, tmp_path, CATEGORIES, [name])
+    assert last in sentence and "--partial" in sentence
+    images = model_vs_human(tmp_path, CATEGORIES, [name], True)
+    assert f"{name}/{last}" not in images.conditions
+
+
+def test_fewer_images_under_one_condition_are_refused_unless_partial(tmp_path):
+    _whole_set(tmp_path, "rotation", 32)
+    next(tmp_path.rglob("*_dnn_180_*")).unlink()
+    sentence = refusal(model_vs_human, tmp_path, CATEGORIES, ["rotation"])
+    assert "31 image(s) of the condition 180" in sentence and "--partial" in sentence
+    assert len(model_vs_human(tmp_path, CATEGORIES, ["rotation"], True)) == 4 * 32 - 1
+
+
+@pytest.mark.parametrize("name", ["silhouette", "cue-conflict", "sketch"])
+def test_missing_categories_are_refused_unless_partial(tmp_path, name):
+    _whole_set(tmp_path, name)
+    pattern = "*_bear_*" if name == "sketch" else "bear/bear*"
+    for path in [*tmp_path.rglob(pattern)]:
+        path.unlink()
+    sentence = refusal(model_vs_human, tmp_path, CATEGORIES, [name])
+    assert "bear" in sentence and "--partial" in sentence
+    assert len(model_vs_human(tmp_path, CATEGORIES, [name], True)) == 15
+
+
+def test_a_misspelt_folder_is_named_where_a_data_set_is_missing(tmp_path):
+    write_data_set(tmp_path, "edge", 1)
+    (tmp_path / "contrst").mkdir()
+    assert "contrst" in refusal(locate_stimuli, str(tmp_path), ["edge", "contrast"])

@@ -7,6 +7,7 @@ import csv
 import itertools
 import os
 
+import pandas as pd
 import pytest
 
 import eval_model_vs_human
@@ -15,7 +16,7 @@ from oracles import model_vs_human as oracle
 from oracles import straight_line
 from predictions.table import read_predictions
 from scoring.error_consistency import error_consistency
-from scoring.humans import read_humans
+from scoring.humans import fingerprint, read_humans
 from scoring.model_vs_human import human_metrics
 
 FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
@@ -112,3 +113,26 @@ def test_every_pair_of_humans_under_every_condition_equals_the_plain_script(huma
                 assert ours == pytest.approx(theirs, abs=1e-12)
                 pairs += 1
     assert pairs == 3 * 45 + 2 * 8 * 6
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"object_response": str.upper, "subj": str.upper},
+        {"object_response": "{}  ".format, "category": str.title, "imagename": "C:\\s\\{}".format},
+        {"condition": " {} ".format, "imagename": str.upper},
+    ],
+)
+def test_published_tables_in_another_spelling_say_the_same(changes, humans, tmp_path):
+    """All 26,240 trials, saved by a spreadsheet: semicolons, a byte-order mark, CRLF."""
+    for path in humans.glob("*/*.csv"):
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for column, change in changes.items():
+            table[column] = table[column].map(change)
+        (tmp_path / path.parent.name).mkdir(exist_ok=True)
+        text = table.to_csv(sep=";", lineterminator="\r\n", index=False)
+        (tmp_path / path.parent.name / path.name).write_bytes(text.encode("utf-8-sig"))
+    before, after = read_humans(humans), read_humans(tmp_path)
+    assert [*before] == [*after]
+    assert all(before[name].equals(after[name]) for name in before)
+    assert fingerprint(before) == fingerprint(after)

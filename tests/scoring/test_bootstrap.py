@@ -6,6 +6,7 @@ import pytest
 
 from scoring import bootstrap
 from scoring.bootstrap import bootstrapped, percentile_interval, resampled_accuracies
+from scoring.metric import wilson
 
 
 def some_answers(n: int, conditions: int, seed: int = 0) -> np.ndarray:
@@ -77,7 +78,9 @@ def test_intervals_of_a_proportion_cover_it_as_often_as_they_say():
 
 def test_percentiles_by_hand():
     assert percentile_interval(np.arange(1001)) == (25, 975)
-    assert percentile_interval(np.full(7, 0.25)) == (0.25, 0.25)
+    assert percentile_interval(np.full(7, 0.25)) is None  # a width of 0 would claim certainty
+    assert percentile_interval(np.r_[np.full(990, 0.25), np.ones(10)]) is None
+    assert percentile_interval(np.r_[np.full(900, 0.25), np.ones(100)]) == (0.25, 1)
 
 
 def test_undefined_replicates_are_left_out_up_to_five_percent():
@@ -103,3 +106,20 @@ def test_a_metric_says_why_it_has_no_value_or_no_interval():
     metric = bootstrapped(0.5, np.array([0.4, nan, 0.6, nan]), 7, "it is odd")
     assert (metric.value, metric.low, metric.high, metric.n) == (0.5, None, None, 7)
     assert metric.note == "no interval: in 2 of 4 resamples, it is odd"
+
+
+@pytest.mark.parametrize(("value", "scale"), [(0.0, 1), (1.0, 1), (0.0, 100), (100.0, 100)])
+def test_a_share_that_does_not_vary_has_wilsons_interval(value, scale):
+    metric = bootstrapped(value, np.full(50, value), 20, "", share=(scale, 20))
+    expected = [scale * end for end in wilson(round(20 * value / scale), 20)]
+    assert (metric.low, metric.high) == pytest.approx(expected)
+    assert metric.low < metric.high and metric.note
+
+
+@pytest.mark.parametrize("value", [-0.2, 0.0, 0.4, 1.0])
+def test_other_values_that_do_not_vary_have_no_interval_and_say_why(value):
+    metric = bootstrapped(value, np.full(50, value), 20, "")
+    assert (metric.value, metric.low, metric.high, metric.n) == (value, None, None, 20)
+    assert "resamples" in metric.note
+    between = bootstrapped(0.4, np.full(50, 0.4), 20, "", share=(1, 20))
+    assert (between.value, between.low, between.high) == (0.4, None, None)

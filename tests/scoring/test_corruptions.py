@@ -11,6 +11,7 @@ from images.imagenet import imagenet_classes
 from oracles import corruption_scores as oracle
 from predictions.table import Predictions
 from scoring.corruptions import ALEXNET, corruption_metrics
+from scoring.metric import wilson
 
 ALL = tuple(corruption_condition(c, s) for c in IMAGENET_C.corruptions for s in SEVERITIES)
 IMAGES = 40
@@ -141,3 +142,18 @@ def test_intervals_come_from_drawing_images():
     mean, one = metrics["top1_acc/gaussian_noise"], metrics["top1_acc/gaussian_noise_1"]
     assert mean.value == one.value
     assert mean.high - mean.low == pytest.approx(one.high - one.low, rel=0.15)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_what_is_right_or_wrong_throughout_is_no_certainty(right):
+    n = 40
+    names = [corruption_condition(c, s) for c in IMAGENET_CBAR.corruptions for s in SEVERITIES]
+    rows = [(f"i{k}", name) for k in range(n) for name in names]
+    answers = np.full((len(rows), 1), 0 if right else 1, np.int16)
+    predictions = Predictions(
+        ("a", "b"), np.array([i for i, _ in rows], object), np.array([c for _, c in rows], object),
+        np.zeros(len(rows), np.int16), answers, np.ones(len(rows), np.float32), {},
+    )  # fmt: skip
+    metric = corruption_metrics(predictions, IMAGENET_CBAR)["top1_acc/imagenet-cbar"]
+    assert metric.value == 100 * right
+    assert (metric.low, metric.high) == pytest.approx([100 * e for e in wilson(n * right, n)])

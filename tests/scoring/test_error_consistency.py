@@ -162,3 +162,13 @@ def test_the_mean_of_defined_values():
     values = np.array([[1.0, np.nan, 3.0], [np.nan] * 3])
     assert mean_of_defined(values)[0] == 2
     assert math.isnan(mean_of_defined(values)[1])
+
+
+@pytest.mark.parametrize("answers", [([1, 0, 1, 0], [1, 0, 1, 0]), ([1, 1, 0, 1], [0, 0, 0, 0])])
+def test_a_kappa_that_resampling_cannot_vary_has_no_interval(answers):
+    one, other = answers
+    right = _table({"m": one * 10, "h": other * 10})
+    metric = consistencies(right, {"m": [("m", "h")]}, ["a"])["m"].metric()
+    assert metric.value == slow_kappa(one, other)
+    assert metric.low is metric.high is None
+    assert metric.note

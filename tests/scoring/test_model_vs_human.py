@@ -10,7 +10,9 @@ from model_vs_human_helpers import answers_of, write_humans
 from oracles import model_vs_human as oracle
 from scoring.decision_table import decision_table, write_decisions
 from scoring.humans import read_humans
+from scoring.metric import wilson
 from scoring.model_vs_human import (
+    _rows,
     human_metrics,
     model_vs_human_metrics,
     on_images_of,
@@ -190,3 +192,63 @@ def test_metrics_are_fit_for_json():
     metrics = model_vs_human_metrics(_random(6))
     text = json.dumps({key: metric.as_dict() for key, metric in metrics.items()})
     assert "NaN" not in text
+
+
+def _without(predictions, *conditions):
+    """Return the predictions without the rows of some conditions."""
+    keep = ~np.isin(predictions.conditions, conditions)
+    return _rows(predictions, keep)
+
+
+def test_a_missing_condition_takes_the_data_set_out_of_the_mean():
+    whole = _random(7)
+    metrics = model_vs_human_metrics(_without(whole, "contrast/c15", "colour/cr"))
+    assert metrics["top1_acc/ood_mean"].value is None
+    assert metrics["top1_acc/ood_mean"].note.endswith("without a value: contrast")
+    values = [
+        100 * (part.answers[keep, 0] == part.labels[keep]).mean()
+        for name, part in split(whole).items()
+        if name != "contrast"
+        for keep in [[c.partition("/")[2] in DATA_SETS[name].counted for c in part.conditions]]
+    ]
+    assert metrics["top1_acc/ood_mean/16_datasets"].value == pytest.approx(np.mean(values))
+    for name, missing in (("contrast", "c15"), ("colour", "cr")):
+        assert metrics[f"top1_acc/{name}"].value is None
+        assert missing in metrics[f"top1_acc/{name}"].note
+        assert f"top1_acc/{name}/{missing}" not in metrics
+        there = [f"top1_acc/{name}/{c}" for c in DATA_SETS[name].conditions if c != missing]
+        mean = np.mean([metrics[key].value for key in there])  # of as many images each
+        assert metrics[f"top1_acc/{name}/measured"].value == pytest.approx(mean)
+    assert metrics["top1_acc/rotation"].value is not None
+
+
+@pytest.mark.parametrize("who", ["model", "humans"])
+def test_a_condition_that_one_side_lacks_takes_the_data_set_out_of_the_consistency(humans, who):
+    predictions, people = _random(3), read_humans(humans)
+    before = model_vs_human_metrics(predictions, people)
+    if who == "model":
+        predictions = _without(predictions, "contrast/c30")
+    else:
+        people["contrast"] = people["contrast"].drop("c30", level=0)
+        own = human_metrics(people)
+        assert own["top1_acc/contrast"].value is own["error-consistency/contrast"].value is None
+        assert "top1_acc/ood_mean/1_datasets" in own
+    metrics = model_vs_human_metrics(predictions, people)
+    assert metrics["error-consistency/contrast"].value is None
+    assert "c30" in metrics["error-consistency/contrast"].note
+    conditions = [f"error-consistency/contrast/{c}" for c in ("c50", "c15", "c10", "c05")]
+    mean = np.mean([metrics[key].value for key in conditions])
+    assert metrics["error-consistency/contrast/measured"].value == pytest.approx(mean)
+    edge = metrics["error-consistency/mean/1_datasets"]
+    assert edge.value == before["error-consistency/edge"].value
+    assert "error-consistency/mean/2_datasets" not in metrics
+
+
+@pytest.mark.parametrize(("right", "value"), [(True, 100.0), (False, 0.0)])
+def test_a_mean_of_what_is_always_right_or_wrong_is_no_certainty(right, value):
+    metrics = ood_mean({"edge": (160 * right, 160), "colour": (20 * right, 20)})
+    mean = metrics["top1_acc/ood_mean/2_datasets"]
+    assert (mean.value, mean.n) == (value, 180)
+    assert (mean.low, mean.high) == pytest.approx([100 * e for e in wilson(40 * right, 40)])
+    alone = ood_mean({"edge": (160 * right, 160)})["top1_acc/ood_mean/1_datasets"]
+    assert (alone.low, alone.high) == pytest.approx([100 * e for e in wilson(160 * right, 160)])

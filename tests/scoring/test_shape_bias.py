@@ -13,6 +13,7 @@ from scoring.decision_table import (
     read_folder,
     write_decisions,
 )
+from scoring.metric import wilson
 from scoring.shape_bias import (
     CueDecisions,
     count_decisions,
@@ -129,3 +130,33 @@ def test_missed_responses_and_odd_headers(tmp_path):
     with pytest.raises(UserError, match="holds no decision tables"):
         read_folder(tmp_path / "none")
     assert isinstance(table, pd.DataFrame)
+
+
+@pytest.mark.parametrize(("shape", "texture"), [(10, 0), (0, 3), (1, 0)])
+def test_decisions_for_one_cue_alone_are_no_certainty(shape, texture):
+    metric = CueDecisions(shape, texture, 30).bias()
+    assert metric.value == (shape > 0)
+    assert (metric.low, metric.high) == pytest.approx(wilson(shape, shape + texture))
+    assert metric.low < metric.high and metric.n == shape + texture + 30
+
+
+def test_the_case_of_letters_in_a_table_does_not_matter():
+    table = pd.DataFrame(
+        {
+            "object_response": ["Ant", "bee", "na", "cat"],
+            "category": ["ant", "ANT", "ant", "ant"],
+            "imagename": ["1_x_ant1-bee2.png", "Ant1-Bee3.PNG", "ant1-cat1.png", "ant2-Cat2.JPEG"],
+        }
+    )
+    assert count_table(table) == CueDecisions(shape=1, texture=2, neither=1)
+
+
+@pytest.mark.parametrize("gone", [0, 2])
+def test_a_category_without_an_image_is_noted(gone):
+    rng = np.random.default_rng(0)
+    shape, texture, answer = rng.integers(0, 3, (3, 300))
+    keep = shape != gone
+    metric = shape_bias_metrics(_predictions(shape[keep], texture[keep], answer[keep]))
+    assert NAMES[gone] in metric["shape-bias"].note and NAMES[gone] in metric["shape-bias/max"].note
+    whole = shape_bias_metrics(_predictions(shape, texture, answer))
+    assert not whole["shape-bias"].note
