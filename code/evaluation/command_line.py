@@ -17,8 +17,8 @@ _CACHES = """
 caches: downloads go to $BVG_CACHE (default ~/.cache/bvg), weights to $BVG_WEIGHTS (default
 $BVG_CACHE/weights); timm's weights to $HF_HOME, torchvision's to $TORCH_HOME; matplotlib's fonts to
 $MPLCONFIGDIR. Everything else that is written goes to --results.
-exit codes: 0 done; 2 something the user can mend (one sentence says what); 130 interrupted (the
-same command goes on where it stopped).
+exit codes: 0 done; 2 something the user can fix (one sentence says what); 75 another process is
+writing the same result; 130 interrupted (the same command resumes where it stopped).
 """
 
 
