@@ -168,7 +168,7 @@ class Cell:
     def title(self) -> str:
         """Return what messages call it."""
         more = f" and {len(self.models) - 1} more" if len(self.models) > 1 else ""
-        return f"{self.benchmark} of {split_alias(self.models[0])[0]}{more}"
+        return f"{self.benchmark} of {run_name(self.models[0])}{more}"
 
     @property
     def command(self) -> list[str]:
@@ -190,18 +190,22 @@ class Cell:
         images = min(self.kind.images, limit * self.kind.conditions)
         return images * self.kind.inputs * len(self.models)
 
-    def folders(self, complete: bool) -> set[str]:
-        """Return the result folders in which some or, if `complete`, all models have a result."""
-        found = [path for name in self.kind.results for path in self.results.glob(name)]
-        names = [split_alias(model)[0] for model in self.models]
-        if complete:
-            return {path.name for path in found if all(is_complete(path / n) for n in names)}
-        return {path.name for path in found if any((path / n).exists() for n in names)}
+    def folders(self, model: str) -> list[Path]:
+        """Return the result folders of a model that are there."""
+        found = [path for pattern in self.kind.results for path in self.results.glob(pattern)]
+        return [folder for path in found if (folder := path / run_name(model)).is_dir()]
 
 
-def is_complete(folder: Path) -> bool:
-    """Return whether a result folder holds a finished result, and none is under way."""
-    return (folder / "summary.json").exists() and not (folder / "partial").exists()
+def run_name(model: str) -> str:
+    """Return what results call a model."""
+    return split_alias(model)[0]
+
+
+def finished(folder: Path) -> int:
+    """Return when the result in a folder was finished, in ns; 0 where it is not."""
+    summary = folder / "summary.json"
+    is_complete = summary.exists() and not (folder / "partial").exists()
+    return summary.stat().st_mtime_ns if is_complete else 0
 
 
 def together(cells: Iterable[Cell], most: int) -> list[Cell]:
@@ -223,7 +227,7 @@ def cells_of(arguments: argparse.Namespace) -> list[Cell]:
     when no benchmark is named and no data set is here.
     """
     models, cells, data = expanded(arguments.model), [], arguments.data
-    names = [split_alias(model)[0] for model in models]
+    names = [run_name(model) for model in models]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"two models are called {twice[0]!r}: tell them apart with RUNNAME=MODEL")
     here = [name for name, kind in BENCHMARKS.items() if has_data(kind, data_flags(kind, data))]
@@ -296,13 +300,14 @@ def _models(text: str) -> list[str]:
 class Done:
     """A command that succeeded: a line of <results>/.study/done.jsonl.
 
-    folders: where its models have results. seconds: None where some of them were there before.
+    results: when each of its results, "<benchmark>/<model>", was finished, in ns. seconds: None
+    where some of the work had been done before.
     """
 
     script: str
     flags: list[str]
     models: list[str]
-    folders: list[str]
+    results: dict[str, int]
     inputs: int
     seconds: float | None
 
@@ -323,13 +328,22 @@ def done_before(results: Path) -> list[Done]:
 
 
 def is_done(cell: Cell, done: Iterable[Done]) -> bool:
-    """Return whether each model was run with the same flags, and its results are still there.
+    """Return whether the cell's one model was run with the same flags, and nothing changed since.
 
-    In any other case the script itself decides: it resumes, is complete, or says what differs.
+    Its results must be as they were then, and the files that the command names, such as a
+    checkpoint, older. Otherwise the script decides: it resumes, is complete, or refuses.
     """
-    there = cell.folders(complete=True)
-    same = [one for one in done if one.covers(cell) and one.folders and {*one.folders} <= there]
-    return all(any(model in one.models for one in same) for model in cell.models)
+    (model,) = cell.models
+    words = [split_alias(word)[1].removeprefix("file://") for word in (model, *cell.flags)]
+    files = [Path(re.sub(r"(\.py):\w+$", r"\1", word)) for word in words]
+    changed = max((file.stat().st_mtime_ns for file in files if file.is_file()), default=0)
+    for one in done:
+        if one.covers(cell) and model in one.models:
+            mine = {k: when for k, when in one.results.items() if Path(k).name == run_name(model)}
+            now = {k: finished(cell.results / k) for k in mine}
+            if mine and mine == now and changed < min(mine.values()):
+                return True
+    return False
 
 
 def undrawn(cells: Iterable[Cell], done: Sequence[Done]) -> list[Cell]:
@@ -337,9 +351,9 @@ def undrawn(cells: Iterable[Cell], done: Sequence[Done]) -> list[Cell]:
 
     A script draws the models of its call, so the last call decides.
     """
-    finished = [cell for cell in cells if is_done(cell, done)]
+    ready = [cell for cell in cells if is_done(cell, done)]
     groups = []
-    for group in together(finished, max(1, len(finished))):
+    for group in together(ready, max(1, len(ready))):
         models = {*group.models}
         last = [one for one in done if one.covers(group) and models & {*one.models}][-1]
         groups += [] if models <= {*last.models} else [group]
@@ -493,7 +507,7 @@ def run(
     outlived a killed run_study.py, is tried again when all others have ended.
     """
     queue, busy, delay = deque(cells), list[Cell](), RETRY_SECONDS
-    running, failed = dict[Any, tuple[Cell, int, bool]](), dict[Cell, str]()
+    running, failed = dict[Any, tuple[Cell, int, int, bool]](), dict[Cell, str]()
     total, ended = sum(len(cell.models) for cell in cells), 0
     if not cells:
         return failed
@@ -504,14 +518,14 @@ def run(
                 cell = queue.popleft()
                 write_line(cell.log, f"$ {shlex.join(cell.command)}")
                 start = cell.log.stat().st_size if cell.log.exists() else 0
-                is_new = not cell.folders(complete=False)
-                running[on.start(cell.command, cell.log)] = cell, start, is_new
+                before = any(cell.folders(model) for model in cell.models)
+                running[on.start(cell.command, cell.log)] = cell, start, time.time_ns(), before
             shown.set_postfix_str(", ".join(cell.title for cell, *_ in [*running.values()][:2]))
             time.sleep(POLL_SECONDS)
             for task in list(running):
                 if (ending := on.ended(task)) is None:
                     continue
-                (cell, start, is_new), (code, seconds) = running.pop(task), ending
+                (cell, start, begun, before), (code, seconds) = running.pop(task), ending
                 if code == BUSY:
                     busy.append(cell)
                     say(f"{cell.title}: another process is writing its result; trying again later")
@@ -524,7 +538,7 @@ def run(
                 if code:
                     failed[cell] = fate.removeprefix("failed: ")
                 else:
-                    done.append(recorded(cell, seconds if is_new else None))
+                    done.append(recorded(cell, begun, None if before else seconds))
                 ended += len(cell.models)
                 shown.update(cell.inputs)
                 say(f"[{ended}/{total}] {cell.title}: {fate} in {duration(seconds)}")
@@ -534,10 +548,17 @@ def run(
     return failed
 
 
-def recorded(cell: Cell, seconds: float | None) -> Done:
-    """Return the record of a cell that succeeded, after adding it to done.jsonl."""
-    folders = sorted(cell.folders(complete=True))
-    one = Done(cell.kind.script, [*cell.flags], [*cell.models], folders, cell.inputs, seconds)
+def recorded(cell: Cell, begun: int, seconds: float | None) -> Done:
+    """Return the record of a cell that succeeded, after adding it to done.jsonl.
+
+    A model's results are those that were finished since `begun` (in ns); where there are none,
+    because they had been complete before, all that it has of the benchmark.
+    """
+    results: dict[str, int] = {}
+    for model in cell.models:
+        folders = {f"{f.parent.name}/{f.name}": finished(f) for f in cell.folders(model)}
+        results |= {k: w for k, w in folders.items() if w >= begun} or folders
+    one = Done(cell.kind.script, [*cell.flags], [*cell.models], results, cell.inputs, seconds)
     if not write_line(cell.log.with_name("done.jsonl"), json.dumps(asdict(one))):
         say(f"cannot write to {cell.log.parent}, so the next study will check this cell again")
     return one

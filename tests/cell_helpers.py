@@ -34,6 +34,8 @@ for model in arguments.model:
     if "slow" in model:
         (folder / "pid").write_text(str(os.getpid()))
         time.sleep(60)
+    if (folder / "partial").exists():
+        (folder / "partial").rmdir()
     (folder / "summary.json").write_text(
         os.environ.get("CUDA_VISIBLE_DEVICES", os.environ.get("OMP_NUM_THREADS", ""))
     )

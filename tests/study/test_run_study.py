@@ -166,6 +166,10 @@ def _without_summary(folder: Path) -> None:
     (folder / "fake/a/summary.json").unlink()
 
 
+def _another_result(folder: Path) -> None:
+    (folder / "fake/a/summary.json").write_text("measured by hand, with other flags")
+
+
 def _under_way(folder: Path) -> None:
     (folder / "fake/a/partial").mkdir()
 
@@ -179,27 +183,56 @@ def _of_another_version(folder: Path) -> None:
     (folder / ".study/done.jsonl").write_text('[1]\n{"models": ["a"]}\n')
 
 
-@pytest.mark.parametrize("disturb", [_without_summary, _under_way, _cut_off, _of_another_version])
+@pytest.mark.parametrize(
+    "disturb", [_without_summary, _another_result, _under_way, _cut_off, _of_another_version]
+)
 def test_what_is_not_certainly_done_is_left_to_the_script(fake, disturb):
     assert _run(fake, "--model", "a") == 0
     disturb(fake / "r")
     assert _run(fake, "--model", "a") == 0
     assert _starts(fake, "a") == 2
-    (fake / "r/fake/a/partial").is_dir() and (fake / "r/fake/a/partial").rmdir()
     assert _run(fake, "--model", "a") == 0
     assert _starts(fake, "a") == 2
 
 
 def test_a_command_with_several_results_is_done_while_all_of_them_are_there(fake):
-    other = fake / "r/fake_two/a/summary.json"
-    other.parent.mkdir(parents=True)
-    other.touch()
+    script = fake / "fake.py"
+    both = "(arguments.results / 'fake_two' / model).mkdir(parents=True, exist_ok=True)\n"
+    both += "(arguments.results / 'fake_two' / model / 'summary.json').touch()\n"
+    script.write_text(script.read_text() + both)
     assert _run(fake, "--model", "a") == 0
     assert _run(fake, "--model", "a") == 0
     assert _starts(fake, "a") == 1
-    other.unlink()
+    (fake / "r/fake_two/a/summary.json").unlink()
     assert _run(fake, "--model", "a") == 0
     assert _starts(fake, "a") == 2
+
+
+def test_results_of_other_flags_are_not_those_of_a_command(fake):
+    other = fake / "r/fake_two/a/summary.json"  # another attack's, say
+    other.parent.mkdir(parents=True)
+    other.touch()
+    assert _run(fake, "--model", "a") == 0
+    other.write_text("measured again")
+    assert _run(fake, "--model", "a") == 0
+    assert _starts(fake, "a") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [("x=file://{}", "x.pth"), ("{}:x", "x.py"), ("x=./{}:y", "x.py")]
+)
+def test_a_model_whose_file_is_newer_than_its_result_is_not_done(fake, monkeypatch, model, name):
+    monkeypatch.chdir(fake)
+    (fake / name).touch()
+    words = ("--model", model.format(name))
+    script = fake / "fake.py"
+    script.write_text(script.read_text().replace("in arguments.model:", "in ['x']:", 1))
+    assert _run(fake, *words) == 0
+    assert _run(fake, *words) == 0
+    assert _starts(fake, "x") == 1
+    (fake / name).write_text("other weights")
+    assert _run(fake, *words) == 0
+    assert _starts(fake, "x") == 2
 
 
 def test_a_failing_cell_is_reported_and_the_others_run(fake, capsys):
