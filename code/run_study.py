@@ -1,7 +1,7 @@
 r"""Run a whole study: models × benchmarks, collected into one table and a report.
 
     python code/run_study.py --model category:adversarial_training tv_resnet50 --data /data
-    python code/run_study.py --model @models.txt --data /data --benchmark imagenet spectral \\
+    python code/run_study.py --model @models.txt --data /data --benchmark imagenet spectral \
         "adv --attack pgd fgsm --eps 0.5/255 1/255" -- --limit 5000
     python code/run_study.py --model @models.txt --data /data --dry_run --rate 3000
 
@@ -673,7 +673,8 @@ def parser() -> argparse.ArgumentParser:
         "imagenet_c)",
     )
     add("--data", type=Path, metavar="DIR", help="folder of the data sets")
-    add("--results", type=Path, default=Path("results"), help="output folder (default: results)")
+    output = "folder for everything that is written (default: results)"
+    add("--results", type=Path, default=Path("results"), metavar="DIR", help=output)
     shared = "models per command, which share decoding and start-up (default: 1)"
     add("--together", type=_positive, default=1, metavar="N", help=shared)
     parallel = "commands at a time on this machine (default: the number of GPUs, or 1)"
@@ -682,16 +683,23 @@ def parser() -> argparse.ArgumentParser:
     add("--engine", choices=("local", "ray"), default="local", help=where)
     cluster = "a running cluster, or auto (default: start one on this machine)"
     add("--ray_address", metavar="HOST:PORT", help=cluster)
-    add("--gpus_per_cell", type=float, help="GPUs per Ray task (default: 1 if there are any)")
-    add("--cpus_per_cell", type=float, default=1, help="CPUs per Ray task (default: 1)")
+    add(
+        "--gpus_per_cell",
+        type=float,
+        metavar="N",
+        help="GPUs per Ray task (default: 1 if there are any)",
+    )
+    add(
+        "--cpus_per_cell", type=float, default=1, metavar="N", help="CPUs per Ray task (default: 1)"
+    )
     add("--again", action="store_true", help="run finished cells, too")
     plan = "print cells, model inputs and time, and write nothing"
     add("--dry_run", action="store_true", help=plan)
     rate = "for --dry_run: model inputs per second (default: as measured in this results folder)"
-    add("--rate", type=float, help=rate)
+    add("--rate", type=float, metavar="R", help=rate)
     commands = "print one command per cell, for a SLURM array, GNU parallel or xargs"
     add("--print_commands", action="store_true", help=commands)
-    no_report = "do not draw figures of all models, collect, and report at the end"
+    no_report = "at the end, draw no figures of all models, and write no table and page"
     add("--no_report", action="store_true", help=no_report)
     return parser
 
