@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from study.benchmarks import Data, Kind
+from run_study import Benchmark
 
-# Measures "images" for a second or not at all, as the model's name says, in the layout of results.
+# Measures nothing, or fails, as the model's name says, in the layout of results.
 SCRIPT = """
 import argparse, os, signal, sys, time
 from pathlib import Path
@@ -22,31 +22,33 @@ for model in arguments.model:
     count.write_text(count.read_text() + "x" if count.exists() else "x")
     if "bad" in model:
         print("some output")
-        sys.exit("error: the model is bad: mend it")
+        sys.exit("error: the model is bad: replace it")
     if "raises" in model:
         raise ValueError("boom")
-    if "killed" in model and not (folder / "again").exists():
-        (folder / "again").write_text("")
-        os.kill(os.getpid(), signal.SIGKILL)
     if "deadly" in model:
         os.kill(os.getpid(), signal.SIGKILL)
+    if "busy" in model and not (arguments.results / "free").exists():
+        sys.exit(75)
+    if "last" in model:
+        (arguments.results / "free").touch()
     if "slow" in model:
-        (folder / "partial").mkdir(exist_ok=True)
-        (folder / "partial" / "chunk-00000000-00000050.parquet").write_text("")
         (folder / "pid").write_text(str(os.getpid()))
         time.sleep(60)
-    (folder / "summary.json").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
+    if (folder / "partial").exists():
+        (folder / "partial").rmdir()
+    (folder / "summary.json").write_text(
+        os.environ.get("CUDA_VISIBLE_DEVICES", os.environ.get("OMP_NUM_THREADS", ""))
+    )
 """
+DATA = {"here": ("--images", "BVG_FAKE"), "away": ("--images", "BVG_FAKE")}
 
 
-def fake_kinds(folder: Path) -> dict[str, Kind]:
-    """Return benchmarks whose script is SCRIPT: one with data, one without."""
+def fake_benchmarks(folder: Path) -> dict[str, Benchmark]:
+    """Return benchmarks whose script is SCRIPT: one whose data are in `folder`, one without."""
     script = folder / "fake.py"
     script.write_text(SCRIPT)
-    here = Data("--images", "BVG_FAKE", "here")
-    away = Data("--images", "BVG_FAKE", "away")
     (folder / "data" / "here").mkdir(parents=True, exist_ok=True)
     return {
-        "fake": Kind(str(script), (here,), "fake", 100, 2),
-        "absent": Kind(str(script), (away,), "absent", 100),
+        "fake": Benchmark(str(script), ("here",), ("fake", "fake_*"), 100, 2),
+        "absent": Benchmark(str(script), ("away",), ("absent",), 100),
     }

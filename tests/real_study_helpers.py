@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -93,10 +94,10 @@ def run(folder: Path, data: Path, *more: str) -> int:
     return run_study.main(words_of(folder, data, *more))
 
 
-def begin(folder: Path, data: Path, *more: str) -> subprocess.Popen:
+def begin(folder: Path, data: Path, *more: str, stdout: IO | None = None) -> subprocess.Popen:
     """Return the study in `folder`, as a process."""
     command = [sys.executable, str(REPOSITORY / "code" / "run_study.py")]
-    return subprocess.Popen([*command, *words_of(folder, data, *more)])
+    return subprocess.Popen([*command, *words_of(folder, data, *more)], stdout=stdout)
 
 
 def hold(folder: Path, model: str) -> None:

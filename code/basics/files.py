@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,10 +19,11 @@ ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir for weights, --to for data sets)"
 def written_atomically(path: Path, option: str = "--results") -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an error.
 
-    A killed process leaves at most a `.tmp` file behind, which the next attempt replaces.
+    Several processes may write the same file: the last one's is there in the end. A killed process
+    leaves at most a `.<name>.<digits>.tmp` file behind.
     Raises UserError when the disk refuses (full, read-only, no permission).
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "wb") as file:
             yield file

@@ -8,9 +8,13 @@ from collections.abc import Callable
 
 from basics.errors import UserError, storage_error
 
+BUSY = 75  # exit code where another process holds what is needed (EX_TEMPFAIL: try again later)
+
 
 def guarded(work: Callable[[], int], option: str = "--results") -> int:
-    """Return work()'s exit code; 2 after a sentence about what the user can mend, 130 interrupted.
+    """Return work()'s exit code; 2 after a sentence about what the user can fix, 130 interrupted.
+
+    75 (BUSY) where that was raised from a BlockingIOError: another process holds a lock.
 
     option: what chooses another folder to write to. BVG_DEBUG=1 shows the traceback as well.
     """
@@ -22,7 +26,7 @@ def guarded(work: Callable[[], int], option: str = "--results") -> int:
         return 128 + signal.SIGPIPE
     except (UserError, OSError) as error:
         say(error, option)
-        return 2
+        return BUSY if isinstance(error.__cause__, BlockingIOError) else 2
     except KeyboardInterrupt:
         print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
         return 130

@@ -19,8 +19,8 @@ _CACHES = """
 caches: downloads go to $BVG_CACHE (default ~/.cache/bvg), weights to $BVG_WEIGHTS (default
 $BVG_CACHE/weights); timm's weights to $HF_HOME, torchvision's to $TORCH_HOME; matplotlib's fonts to
 $MPLCONFIGDIR. Everything else that is written goes to --results.
-exit codes: 0 done; 2 a mistake or missing data (one sentence says what to do); 130 interrupted
-(the same command resumes).
+exit codes: 0 done; 2 a mistake or missing data (one sentence says what to do); 75 another process
+is writing the same result; 130 interrupted (the same command resumes).
 """
 
 

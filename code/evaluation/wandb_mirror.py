@@ -169,7 +169,7 @@ def _run_of(path: Path) -> dict[str, Any]:
         "name": name,
         # Mirrored again it is the same run; and WANDB_RUN_ID would make all models one run.
         "id": hashlib.sha256(f"{project}/{name}\n".encode() + content).hexdigest()[:16],
-        "config": summary["identity"],
+        "config": summary["identity"] | {k: summary[k] for k in ("scored_with",) if k in summary},
         "dir": os.environ.get("WANDB_DIR") or str(path.resolve().parents[2]),
         "values": {key: value for key, value in values.items() if value is not None},
     }

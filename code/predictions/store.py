@@ -130,6 +130,8 @@ class ResultFolder:
     def finish(self, summary: dict[str, Any]) -> None:
         """Write summary.json, the mark of a complete result, and remove the partial files."""
         write_text(self.summary, json.dumps(summary, indent=1, allow_nan=False) + "\n")
+        for left in self.folder.glob(".*.tmp"):  # by a run that was killed here
+            left.unlink()
         shutil.rmtree(self.partial, ignore_errors=True)
 
     def _take_lock(self) -> None:

@@ -130,7 +130,7 @@ def test_the_second_process_is_told_and_the_first_is_not_disturbed(start, tmp_pa
     _wait_for((results / "noise/one/partial/run.json").exists, first)
     second = start(results)
     _, err = second.communicate(timeout=60)
-    assert second.returncode == 2
+    assert second.returncode == 75
     assert f"is being written by another process ({first.pid} on " in err
     assert "Traceback" not in err
     gate.touch()

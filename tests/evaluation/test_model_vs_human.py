@@ -6,7 +6,6 @@ import json
 import pytest
 
 import eval_model_vs_human
-from conftest import REPOSITORY
 from evaluation import wandb_mirror
 from images.categories import CATEGORIES
 from images.model_vs_human import DATA_SETS

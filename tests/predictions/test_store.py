@@ -87,10 +87,20 @@ def test_an_open_result_goes_on_after_its_last_chunk(tmp_path):
     store = _opened(tmp_path)
     store.append(4, _columns(0, 4), {})
     store.close()
-    (store.partial / ".chunk-00000004-00000006.parquet.tmp").write_bytes(b"PAR1 half")
+    (store.partial / ".chunk-00000004-00000006.parquet.0123abcd.tmp").write_bytes(b"PAR1 half")
     again = _opened(tmp_path)
     assert again.done == 4
     assert [(c.start, c.stop) for c in again.chunks()] == [(0, 4)]
+
+
+def test_what_a_killed_run_was_writing_is_gone_in_the_end(tmp_path):
+    left = tmp_path / ".predictions.parquet.0123abcd.tmp"
+    left.write_bytes(b"PAR1 half")
+    store = _filled(tmp_path, ())
+    store.consolidate()
+    store.finish({"identity": IDENTITY, "metrics": {}})
+    store.close()
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("finished", [False, True])

@@ -1,17 +1,17 @@
 import pytest
 
-from cell_helpers import fake_kinds
+import run_study
+from cell_helpers import DATA, fake_benchmarks
 from real_study_helpers import run, world
-from study import benchmarks
 
 
 @pytest.fixture
-def kinds(tmp_path, monkeypatch):
-    """Return a study's folder in which there are only the fake benchmarks."""
-    found = fake_kinds(tmp_path)
-    monkeypatch.setattr(benchmarks, "KINDS", found)
-    monkeypatch.setattr("study.cells.KINDS", found)
-    monkeypatch.setattr("run_study.KINDS", found)
+def fake(tmp_path, monkeypatch):
+    """Return a study's folder; the only benchmarks are the fake ones."""
+    monkeypatch.setattr(run_study, "BENCHMARKS", fake_benchmarks(tmp_path))
+    monkeypatch.setattr(run_study, "DATA", DATA)
+    monkeypatch.setattr(run_study, "INSTEAD", {})
+    monkeypatch.setattr(run_study, "RETRY_SECONDS", 0.1)
     return tmp_path
 
 

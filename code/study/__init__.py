@@ -1,1 +1,0 @@
-"""A whole study: its cells, what becomes of them, and where they run."""
