@@ -6,7 +6,7 @@ at cutoff c, relative to the accuracy without a filter (they may exceed 1). LPP 
 means over the cutoffs up to a half; spectral bias = HPP / (LPP + HPP).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,21 +19,29 @@ MEAN_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5)  # of LPP and HPP
 _BIAS = f"{PREFIX}/spectral-bias"
 
 
-def spectral_measures(accuracy: Mapping[str, float | np.ndarray]) -> dict[str, np.ndarray]:
+def spectral_measures(
+    accuracy: Mapping[str, float | np.ndarray], cutoffs: Sequence[float] = CUTOFFS
+) -> dict[str, np.ndarray]:
     """Return LFC/<c>, HFC/<c>, LPP, HPP and spectral-bias, each named metric/bandpass/….
 
     accuracy: by condition of stimuli.spectral, in any one unit; numbers or equally shaped arrays
     (of replicates), whose shape the measures have too. NaN where no image is right without a
-    filter, and for the bias also where none is right under any of its filters. Raises KeyError
-    when a condition is missing.
+    filter, for the bias also where none is right under any of its filters, and for the means and
+    the bias where `cutoffs` lack one of theirs. Raises KeyError when a condition is missing.
     """
     clean = np.asarray(accuracy[CLEAN], dtype=float)
     measures = {}
     for short, band in (("LFC", "lowpass"), ("HFC", "highpass")):
-        for cutoff in CUTOFFS:
+        for cutoff in cutoffs:
             measures[f"{PREFIX}/{short}/{cutoff}"] = _ratio(accuracy[f"{band}/{cutoff}"], clean)
     low, high = (
-        np.mean([measures[f"{PREFIX}/{short}/{cutoff}"] for cutoff in MEAN_CUTOFFS], axis=0)
+        np.mean(
+            [
+                measures.get(f"{PREFIX}/{short}/{cutoff}", np.full_like(clean, np.nan))
+                for cutoff in MEAN_CUTOFFS
+            ],
+            axis=0,
+        )
         for short in ("LFC", "HFC")
     )
     return measures | {
@@ -66,6 +74,8 @@ def _ratio(part: float | np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _undefined(name: str) -> str:
+    if not {*MEAN_CUTOFFS} <= {*CUTOFFS} and name in (f"{PREFIX}/LPP", f"{PREFIX}/HPP", _BIAS):
+        return f"it needs the cutoffs {', '.join(map(str, MEAN_CUTOFFS))}"
     if name == _BIAS:
         return "no image is right without a filter, or none is right under the bias's filters"
     return "no image is right without a filter"
