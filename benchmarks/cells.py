@@ -92,7 +92,7 @@ def run(cell: Cell) -> Run:
     seconds: Counter[str] = Counter()
     images = stimuli = answers = size = 0
     for folder in cell.folders:
-        summary = json.loads((folder / "summary.json").read_text())
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         table = folder / "predictions.parquet"
         seconds.update(summary["seconds"])
         images += summary["settings"]["images_decoded"]

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from basics.guard import guarded
-from collection.merging import chosen, merge, renamed
+from collection.merging import chosen, merge, renamed, same_models
 from collection.sources import from_folder, from_wandb
 from collection.writing import write_table
 
@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
     notes += [f"{name} may differ within a column" for name in arguments.allow]
     table = merge(results, arguments.split, tuple(arguments.allow))
     paths = write_table(table, arguments.out, notes)
-    for note in notes:
+    for note in [*notes, *same_models(results)]:
         print(note)
     benchmarks = len({result.benchmark for result in results})
     print(f"{len(table.models)} models × {len(table.columns)} columns of {benchmarks} benchmarks")

@@ -61,10 +61,11 @@ def _run(arguments: argparse.Namespace) -> int:
             f"there is no folder {arguments.results}: leave --results out, or correct it"
         )
     make_folder(arguments.out.parent, "--out")
-    text = page_of(analyse(table, tuple(arguments.reference)), arguments.results)
+    page = page_of(analyse(table, tuple(arguments.reference)), arguments.results)
+    content = page.encode(errors="backslashreplace")  # a path may hold bytes that are not UTF-8
     with written_atomically(arguments.out, "--out") as file:
-        file.write(text.encode())
-    print(f"wrote {arguments.out} ({len(text.encode()) / 1e6:.1f} MB): open it in a browser")
+        file.write(content)
+    print(f"wrote {arguments.out} ({len(content) / 1e6:.1f} MB): open it in a browser")
     return 0
 
 

@@ -104,7 +104,8 @@ def not_monotonic(study: Study) -> Iterator[str]:
     rows = study.dependences
     if "p_dcor" not in rows:
         return
-    rows = rows[rows["p_dcor"].notna() & (rows["n"] >= FEWEST_TOLD)].reset_index(drop=True)
+    every = rows[rows["p_dcor"].notna()]
+    rows = every[every["n"] >= FEWEST_TOLD].reset_index(drop=True)
     if not len(rows):
         return
     linked = rows.merge(study.correlations, on=["group", "bias", "target"], suffixes=("", "_r"))
@@ -120,10 +121,10 @@ def not_monotonic(study: Study) -> Iterator[str]:
             f"{begin(pair(row))} ({row['group']}): distance correlation {number(row['dcor'])} "
             f"(Holm p {p_value(row['holm_dcor'])}), though r = {number(row['r'])}."
         )
-    reported = int(rows["xi"].notna().sum()) if "xi" in rows else 0
-    if reported < len(rows):
+    reported = int(every["xi"].notna().sum()) if "xi" in every else 0
+    if reported < len(every):
         yield (
-            f"Chatterjee's ξ is reported for {reported} of {len(rows)} pairs; the others have too "
+            f"Chatterjee's ξ is reported for {reported} of {len(every)} pairs; the others have too "
             "many ties."
         )
 

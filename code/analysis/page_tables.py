@@ -164,7 +164,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
     if not path.is_file():
         return [], []
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         return [
             {
                 "benchmark": name,

@@ -6,7 +6,6 @@ worse than none.
 """
 
 import csv
-import hashlib
 import io
 import json
 import re
@@ -29,6 +28,7 @@ from analysis.measures import (
 from analysis.spectral import PREFIX
 from basics.errors import UserError, reason_of
 from collection.columns import is_published_attack
+from collection.merging import NO_WEIGHTS
 from model_zoo.table import find
 
 MODEL = "model"
@@ -41,7 +41,6 @@ _POINT = re.compile(r"[+-]?\d*\.\d*(?:[eE][+-]?\d+)?\s*%?")
 # Accuracies that can be below 1 % for every model of a good table.
 _MAY_BE_LOW = (ADVERSARIAL, "top1_acc/imagenet-a")
 _GOOD = 30.0  # percent on ImageNet, from which no other accuracy is below 1 % on all models
-_NOTHING = hashlib.sha256().hexdigest()  # of a model without registered weights
 _EQUAL = 1e-9  # relative, or absolute below 1: the same value
 _ALIKE = 0.93  # difflib's ratio, from which a column's name is taken for a slip of the pen
 _CAREFUL = "correct the table, or write it anew with code/collect.py"
@@ -369,7 +368,7 @@ def _each_once(
     by_weights: dict[str, str] = {}
     by_zoo: dict[str, str] = {}
     for model in map(str, values.index):
-        known, found = weights.get(model, "").replace(_NOTHING, ""), find(model)
+        known, found = weights.get(model, "").replace(NO_WEIGHTS, ""), find(model)
         same = by_weights.get(known)
         if same is None and found and (alike := by_zoo.get(found.name)):
             same = None if known and weights.get(alike) else alike

@@ -1,12 +1,26 @@
 """What a script does with errors: a sentence and an exit code instead of a traceback."""
 
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 
-from basics.errors import UserError, storage_error
+from basics.errors import UserError, reason_of, storage_error
+
+
+def tolerate_output() -> None:
+    """Let standard output show what its encoding has not (ASCII, Latin-1, cp1252) in escapes.
+
+    Otherwise an ε, or a file name that is not UTF-8, would end a run with a UnicodeEncodeError.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook has others
+            stream.reconfigure(errors="backslashreplace")
+
+
+tolerate_output()  # on import, since --help is printed before any work is guarded
 
 
 def guarded(work: Callable[[], int], option: str = "--results") -> int:
@@ -22,6 +36,14 @@ def guarded(work: Callable[[], int], option: str = "--results") -> int:
         return 128 + signal.SIGPIPE
     except (UserError, OSError) as error:
         say(error, option)
+        return 2
+    except UnicodeError as error:
+        say(
+            UserError(
+                f"a text is not UTF-8 ({reason_of(error)}): save the file as UTF-8 (BVG_DEBUG=1 "
+                "shows where it is read)"
+            )
+        )
         return 2
     except KeyboardInterrupt:
         print("interrupted: the same command goes on where this one stopped", file=sys.stderr)

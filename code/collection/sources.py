@@ -54,7 +54,7 @@ def from_folder(results: Path) -> tuple[list[Measured], list[str]]:
 def _read(folder: Path) -> Measured:
     path = folder / "summary.json"
     try:
-        summary = json.loads(path.read_text())
+        summary = json.loads(path.read_text(encoding="utf-8"))
         metrics = {name: Metric(**values) for name, values in summary["metrics"].items()}
         identity = summary["identity"]
         version = summary["format"]

@@ -94,7 +94,7 @@ def complete(
 
 def finished_result(result: Result) -> Finished:
     """Return a complete result, as its files have it."""
-    metrics = json.loads(result.store.summary.read_text())["metrics"]
+    metrics = json.loads(result.store.summary.read_text(encoding="utf-8"))["metrics"]
     as_metrics = {name: Metric(**values) for name, values in metrics.items()}
     return Finished(result.entrant.name, result.store.folder, as_metrics)
 

@@ -43,9 +43,9 @@ def _number(folder: Path, name: str, count: int) -> int:
 def _ground_truth(place: Path) -> list[str]:
     """Return the wnids of val images 1, 2, …, or nothing where `place` has no ground truth."""
     if (place / _SYNSETS).is_file():
-        return (place / _SYNSETS).read_text().split()
+        return (place / _SYNSETS).read_text(encoding="utf-8").split()
     if (place / _KAGGLE).is_file():
-        with open(place / _KAGGLE, newline="") as file:
+        with open(place / _KAGGLE, newline="", encoding="utf-8-sig") as file:
             rows = {row["ImageId"]: row["PredictionString"] for row in csv.DictReader(file)}
         return [rows[image].split()[0] for image in sorted(rows)]
     if (place / _TORCHVISION).is_file():
@@ -64,4 +64,4 @@ def _devkit(data: Path) -> list[str]:
 
     synsets = loadmat(data / "meta.mat", squeeze_me=True)["synsets"]
     wnid = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in synsets}
-    return [wnid[int(line)] for line in (data / _TRUTH).read_text().split()]
+    return [wnid[int(line)] for line in (data / _TRUTH).read_text(encoding="utf-8").split()]

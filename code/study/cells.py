@@ -212,7 +212,7 @@ class Records:
     def read(self, cell: Cell) -> Ending | None:
         """Return the ending of the same command, or None."""
         try:
-            content = json.loads((self.folder / f"{cell.name}.json").read_text())
+            content = json.loads((self.folder / f"{cell.name}.json").read_text(encoding="utf-8"))
             return Ending(**content) if content.pop("words", None) == cell.words else None
         except (OSError, ValueError, TypeError, AttributeError):
             return None

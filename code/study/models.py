@@ -63,7 +63,7 @@ def _alike(pattern: str) -> list[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"the list of models {path} cannot be read: give a text file with a name per line"

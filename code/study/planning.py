@@ -83,7 +83,7 @@ def _in_passes(cell: Cell) -> float:
     for part in cell.count().parts:
         path = cell.results / part.name / cell.run_names[0] / "summary.json"
         try:
-            summary = json.loads(path.read_text())
+            summary = json.loads(path.read_text(encoding="utf-8"))
             spent, did = summary["seconds"], summary["settings"]
             shared = 1 if part.attack else round(did["model_inputs"] / did["stimuli_made"])
             total += (spent["model"] + spent["stimuli"] + spent["wait"]) / max(shared, 1)

@@ -77,12 +77,16 @@ class Processes:
                 process.kill()
 
 
+# Logs are UTF-8 whatever the terminal is: that is how the reason of a failure is read.
+_UTF8 = {"PYTHONIOENCODING": "utf-8:backslashreplace"}
+
+
 def run_cell(
     script: list[str], log: Path, processes: Processes, extra: dict[str, str] | None = None
 ) -> Ending:
     """Return how a script with its flags ended; one that was killed is started once more."""
     command = [sys.executable, str(_LEASH), str(os.getpid()), *script]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(extra or {})}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **_UTF8, **(extra or {})}
     begun = time.monotonic()
     for _ in range(2):
         code, said = processes.start(command, log, environment)
