@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="exit codes: 0 done; 2 something the user can mend (one sentence says what).",
+        epilog="exit codes: 0 success; 2 invalid input or usage (one sentence says what to do).",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -101,9 +101,8 @@ def _survivors(study: Study) -> Iterator[str]:
         best = tests.iloc[int(tests["r"].abs().argmax())]
         yield (
             f"None is beyond doubt. The largest is {pair(best)} ({best['group']}: r = "
-            f"{number(best['r'])}, n = {best['n']}, permutation p "
-            f"{p_value(best['p_permutation'])}, "
-            f"after correction {p_value(best['holm_permutation'])})."
+            f"{number(best['r'])}, n = {best['n']}, p {p_value(best['p_permutation'])}, "
+            f"{p_value(best['holm_permutation']).removeprefix('= ')} after Holm's correction)."
         )
 
 

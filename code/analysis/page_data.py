@@ -14,7 +14,7 @@ from analysis.measures import (
     with_derived,
 )
 from analysis.study import FAMILY, Study
-from analysis.wording import FEW
+from analysis.wording import FEW, FEWEST_TOLD
 
 # Columns of the published table that are no part of the study: about weights, not behaviour.
 NOT_OF_THE_STUDY = ("metric/quality/", "metric/erf/", "metric/weight_reset/")
@@ -29,6 +29,7 @@ def payload(study: Study) -> dict[str, Any]:
     targets = [*study.measures.targets, *study.measures.benchmarks]
     return {
         "few": FEW,
+        "fewestTold": FEWEST_TOLD,
         "source": study.table.path.name,
         "models": [*values.index],
         "categories": [*study.table.categories],

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.correlations import LEVEL
 from analysis.measures import short
 from analysis.study import FAMILY, Study
-from analysis.wording import FEW, fewer, number, p_value, survives
+from analysis.wording import FEW, FEWEST_TOLD, fewer, number, p_value, survives
 from basics.errors import UserError, reason_of
 
 Row = dict[str, Any]
@@ -59,9 +59,11 @@ def _cell(row: pd.Series, group: np.ndarray) -> Row:
         return {"r": "–", "said": said + row["note"], "shade": 0, "sign": "", "weak": True,
                 "zero": False, "survives": False, "n": "",
                 "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
-    interval = f"{number(row['low'])} to {number(row['high'])}" if np.isfinite(row["low"]) else ""
+    interval = ""
+    if row["n"] >= FEWEST_TOLD and np.isfinite(row["low"]):  # of fewer, resamples say nothing
+        interval = f"{number(row['low'])} to {number(row['high'])}"
     said += (
-        f"r = {number(r, 3)}, 95 % interval {interval or 'undefined'}, n = {row['n']}, "
+        f"r = {number(r, 3)}, 95 % interval {interval or 'unknown'}, n = {row['n']}, "
         f"p {p_value(row['p_permutation'])} by permutation"
     )
     if np.isfinite(row.get("holm_permutation", np.nan)):
@@ -176,7 +178,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
         ], [str(note) for note in record.get("notes", [])]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} cannot be read ({reason_of(error)}): write it anew with code/collect.py"
+            f"{path} cannot be read ({reason_of(error)}): write it again with code/collect.py"
         ) from error
 
 

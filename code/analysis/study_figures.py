@@ -14,7 +14,7 @@ from analysis.drawing import PAGE_WIDTH, colour, marker
 from analysis.legend import legend_below, legend_height
 from analysis.measures import TOTAL, names_of, short
 from analysis.study import FAMILY, Study
-from analysis.wording import fewer, number, survives
+from analysis.wording import FEWEST_TOLD, fewer, number, survives
 
 _DPI = 110  # of what a notebook shows
 _FONT = 7.0  # points
@@ -150,7 +150,7 @@ def _said(study: Study, bias: str, target: str) -> str:
         return "no r"
     one = row.iloc[0]
     said, n = f"r = {number(one['r'])}", fewer(one, study.groups[TOTAL])
-    if np.isfinite(one["low"]):
+    if np.isfinite(one["low"]) and one["n"] >= FEWEST_TOLD:
         said += f" [{number(one['low'])}, {number(one['high'])}]"
     return said + f", {n}" * bool(n)
 

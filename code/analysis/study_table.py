@@ -43,7 +43,7 @@ _MAY_BE_LOW = (ADVERSARIAL, "top1_acc/imagenet-a")
 _GOOD = 30.0  # percent on ImageNet, from which no other accuracy is below 1 % on all models
 _EQUAL = 1e-9  # relative, or absolute below 1: the same value
 _ALIKE = 0.93  # difflib's ratio, from which a column's name is taken for a slip of the pen
-_CAREFUL = "correct the table, or write it anew with code/collect.py"
+_CAREFUL = "correct the table, or write it again with code/collect.py"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _read(path: Path, notes: list[str]) -> pd.DataFrame:
             "one with code/download.py study-table"
         ) from error
     if not header:
-        raise UserError(f"{path} is empty: write it anew with code/collect.py")
+        raise UserError(f"{path} is empty: write it again with code/collect.py")
     header, rows = _with_named_models(header, rows, path, notes)
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
@@ -208,7 +208,7 @@ def _without_repetitions(frame: pd.DataFrame, path: Path, notes: list[str]) -> p
             f"{repeated} row(s) stood in the table twice, with equal cells; each counts once."
         )
     if frame.empty:
-        raise UserError(f"{path} has no model in it: write it anew with code/collect.py")
+        raise UserError(f"{path} has no model in it: write it again with code/collect.py")
     return frame.set_index(MODEL)
 
 

@@ -24,7 +24,7 @@ tolerate_output()  # on import, since --help is printed before any work is guard
 
 
 def guarded(work: Callable[[], int], option: str = "--results") -> int:
-    """Return work()'s exit code; 2 after a sentence about what the user can mend, 130 interrupted.
+    """Return work()'s exit code; 2 after a sentence about what the user can fix, 130 interrupted.
 
     option: what chooses another folder to write to. BVG_DEBUG=1 shows the traceback as well.
     """
@@ -55,7 +55,7 @@ def say(error: UserError | OSError, option: str = "--results") -> None:
     if os.environ.get("BVG_DEBUG"):
         traceback.print_exception(error)
     if isinstance(error, FileNotFoundError):
-        error = UserError(f"{error.filename} is no longer there: put it back, or begin anew")
+        error = UserError(f"{error.filename} is no longer there: put it back, or start again")
     elif isinstance(error, OSError):
         error = storage_error(error, error.filename or "a file", option)
     print(f"error: {error}", file=sys.stderr, flush=True)
