@@ -10,6 +10,7 @@ weights, versions, seconds). The attack that the study calls PGD-40/low (ε = 0.
 column. Results that were measured in different ways never share a column: they are refused, or get
 columns of their own with --split. Corruptions that were generated here are columns of their own,
 imagenet_c_generated/…, unless --generated_c says that they are to count as ImageNet-C.
+Models that share their weights are named: the report counts them as one where their results agree.
 """
 
 import argparse
@@ -33,24 +34,26 @@ def main(argv: list[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR",
-                        help="where the eval_*.py scripts wrote to (default results)")  # fmt: skip
+                        help="folder of results to read (default: results)")  # fmt: skip
     parser.add_argument("--wandb", nargs="+", metavar="ENTITY[/PROJECT]",
                         help="read these W&B projects instead of a results folder")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("raw-data"), metavar="DIR",
-                        help="where the table is written (default raw-data)")  # fmt: skip
-    parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="only these")
-    parser.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME", help="only these")
+                        help="directory for the table (default: raw-data)")  # fmt: skip
+    parser.add_argument("--models", nargs="+", default=[], metavar="NAME",
+                        help="include only these models")  # fmt: skip
+    parser.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME",
+                        help="include only these benchmarks")  # fmt: skip
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME",
-                        help="leave out models, benchmarks, or benchmark/model")  # fmt: skip
+                        help="exclude models, benchmarks, or benchmark/model")  # fmt: skip
     parser.add_argument("--split", action="store_true",
-                        help="give results of another protocol columns of their own")  # fmt: skip
+                        help="put results of different protocols in separate columns")  # fmt: skip
     parser.add_argument("--allow", nargs="+", default=[], metavar="ENTRY",
-                        help="entries of the protocol that may differ, such as seed or "
-                        "preprocessing")  # fmt: skip
+                        help="protocol entries that may differ within a column, such as seed "
+                        "or preprocessing")  # fmt: skip
     parser.add_argument("--generated_c", "--generated-c", action="store_true",
-                        help="let corruptions generated here count as ImageNet-C")  # fmt: skip
+                        help="count corruptions generated here as ImageNet-C")  # fmt: skip
     parser.add_argument("--notes", nargs="*", default=[], metavar="SENTENCE",
-                        help="what else provenance.json and the report are to say")  # fmt: skip
+                        help="notes to add to provenance.json and the report")  # fmt: skip
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments), "--out")
 

@@ -6,10 +6,10 @@
 
 The page holds everything it needs, so it can be sent around and opened without a network. The table
 is what collect.py writes, or the published one (python code/download.py study-table), whose known
-faults the page states. Categories come from --categories, a JSON file {category: [model, …]} that
-also selects models, else from models.csv beside the table, else from the model zoo. Intervals and
-provenance are read from intervals.csv and provenance.json beside the table, example stimuli from
-the results folder. docs/analysis.md says how everything is computed.
+faults the page states wherever its rows are used. Categories come from --categories, a JSON file
+{category: [model, …]} that also selects models, else from models.csv beside the table, else from
+the model zoo. Intervals and provenance are read from intervals.csv and provenance.json beside the
+table, example stimuli from the results folder. docs/analysis.md says how everything is computed.
 """
 
 import argparse
@@ -34,16 +34,18 @@ def main(argv: list[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--table", type=Path, default=Path("raw-data/benchmark.csv"), metavar="CSV",
-                        help="the table of models (default raw-data/benchmark.csv)")  # fmt: skip
+                        help="table of models; cells are separated by commas, semicolons or tabs "
+                        "(default: raw-data/benchmark.csv)")  # fmt: skip
     parser.add_argument("--categories", type=Path, metavar="JSON",
                         help="{category: [model, …]}; only these models are analysed")  # fmt: skip
     parser.add_argument("--results", type=Path, metavar="DIR",
-                        help="a results folder whose example stimuli are shown")  # fmt: skip
+                        help="results folder whose example stimuli are shown")  # fmt: skip
     parser.add_argument("--reference", nargs="+", default=list(REFERENCE), metavar="CATEGORY",
-                        help="whose line effective robustness is measured from (default: "
+                        help="categories whose models define the line that effective robustness is "
+                        "measured from (default: "
                         f"{' '.join(REFERENCE)})")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="HTML",
-                        help="the page (default report.html)")  # fmt: skip
+                        help="output file (default: report.html)")  # fmt: skip
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments), "--out")
 

@@ -44,8 +44,8 @@ def given_accuracy(study: Study) -> Iterator[str]:
         kept = strong[(strong["p_given"] < LEVEL) & (strong["r"] * strong["r_given"] > 0)]
         lost = strong[~strong.index.isin(kept.index)]
         yield (
-            f"Of the {len(strong)} that survive Holm, {len(kept)} remain (p < {LEVEL}) given "
-            "accuracy."
+            f"Of the {len(strong)} that survive Holm, {len(kept)} remain given accuracy "
+            f"(p < {LEVEL} by the t approximation)."
         )
         if len(lost):
             yield f"Not so: {listed(_change(row) for _, row in lost.iterrows())}."

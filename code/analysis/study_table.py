@@ -276,13 +276,12 @@ def _check_names(columns: Iterable[str], path: Path) -> None:
 
 
 def _are_siblings(name: str, other: str) -> bool:
-    """Return whether two names differ in a final number or one or two letters, as A and R do."""
-    (head, *tail), (other_head, *other_tail) = (
-        re.split(r"[/-](?=[^/-]*$)", one) for one in (name, other)
-    )
-    return head == other_head and all(
-        re.fullmatch(r"[\d._]+|.{1,2}", one) for one in tail + other_tail
-    )
+    """Return whether two names differ in numbers only, or in a brief ending, as A and R do."""
+
+    def kind(text: str) -> str:
+        return re.sub(r"(?<=[/-])[^/-]{1,2}$", "#", re.sub(r"[\d._]+", "#", text))
+
+    return kind(name) == kind(other)
 
 
 def _folded(name: str) -> str:
