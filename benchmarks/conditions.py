@@ -90,7 +90,7 @@ def compare_runs(images: ImageSet, arguments: argparse.Namespace, words: list[st
                 fast = whole_run(script.main, [*words, "--results", results])
                 spent = spent_in(Path(results))
             command = [sys.executable, str(HERE / "straightforward.py"), "--what", what, *plain]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
             pairs.append((fast, float(done.stdout)))
         fast, slow = (statistics.median(column) for column in zip(*pairs, strict=True))
         rest = 1 - (spent["model"] + spent["stimuli"]) / pairs[-1][0]
@@ -113,7 +113,7 @@ def share(words: list[str]) -> None:
 def spent_in(results: Path) -> dict[str, float]:
     """Return the seconds by section that the one summary under `results` tells."""
     (summary,) = results.glob("*/*/summary.json")
-    return json.loads(summary.read_text())["seconds"]
+    return json.loads(summary.read_text(encoding="utf-8"))["seconds"]
 
 
 def memory(words: list[str], limits: tuple[int, ...]) -> None:

@@ -10,6 +10,7 @@ weights, versions, seconds). The attack that the study calls PGD-40/low (ε = 0.
 column. Results that were measured in different ways never share a column: they are refused, or get
 columns of their own with --split. Corruptions that were generated here are columns of their own,
 imagenet_c_generated/…, unless --generated_c says that they are to count as ImageNet-C.
+Models that share their weights are named: the report counts them as one where their results agree.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 
 from basics.guard import guarded
-from collection.merging import chosen, merge, renamed
+from collection.merging import chosen, merge, renamed, same_models
 from collection.sources import from_folder, from_wandb
 from collection.writing import write_table
 
@@ -28,29 +29,31 @@ def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="exit codes: 0 done; 2 something the user can mend (one sentence says what).",
+        epilog="exit codes: 0 success; 2 invalid input or usage (one sentence says what to do).",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR",
-                        help="where the eval_*.py scripts wrote to (default results)")  # fmt: skip
+                        help="folder of results to read (default: results)")  # fmt: skip
     parser.add_argument("--wandb", nargs="+", metavar="ENTITY[/PROJECT]",
                         help="read these W&B projects instead of a results folder")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("raw-data"), metavar="DIR",
-                        help="where the table is written (default raw-data)")  # fmt: skip
-    parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="only these")
-    parser.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME", help="only these")
+                        help="directory for the table (default: raw-data)")  # fmt: skip
+    parser.add_argument("--models", nargs="+", default=[], metavar="NAME",
+                        help="include only these models")  # fmt: skip
+    parser.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME",
+                        help="include only these benchmarks")  # fmt: skip
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME",
-                        help="leave out models, benchmarks, or benchmark/model")  # fmt: skip
+                        help="exclude models, benchmarks, or benchmark/model")  # fmt: skip
     parser.add_argument("--split", action="store_true",
-                        help="give results of another protocol columns of their own")  # fmt: skip
+                        help="put results of different protocols in separate columns")  # fmt: skip
     parser.add_argument("--allow", nargs="+", default=[], metavar="ENTRY",
-                        help="entries of the protocol that may differ, such as seed or "
-                        "preprocessing")  # fmt: skip
+                        help="protocol entries that may differ within a column, such as seed "
+                        "or preprocessing")  # fmt: skip
     parser.add_argument("--generated_c", "--generated-c", action="store_true",
-                        help="let corruptions generated here count as ImageNet-C")  # fmt: skip
+                        help="count corruptions generated here as ImageNet-C")  # fmt: skip
     parser.add_argument("--notes", nargs="*", default=[], metavar="SENTENCE",
-                        help="what else provenance.json and the report are to say")  # fmt: skip
+                        help="notes to add to provenance.json and the report")  # fmt: skip
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments), "--out")
 
@@ -65,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
     notes += [f"{name} may differ within a column" for name in arguments.allow]
     table = merge(results, arguments.split, tuple(arguments.allow))
     paths = write_table(table, arguments.out, notes)
-    for note in notes:
+    for note in [*notes, *same_models(results)]:
         print(note)
     benchmarks = len({result.benchmark for result in results})
     print(f"{len(table.models)} models × {len(table.columns)} columns of {benchmarks} benchmarks")

@@ -164,7 +164,7 @@ def _keep_record(
 
 def _read(record: Path) -> dict[str, Any]:
     try:
-        return json.loads(record.read_text())
+        return json.loads(record.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(
             f"{record} cannot be read, so nobody knows what the files beside it are: choose "

@@ -6,10 +6,10 @@
 
 The page holds everything it needs, so it can be sent around and opened without a network. The table
 is what collect.py writes, or the published one (python code/download.py study-table), whose known
-faults the page states. Categories come from --categories, a JSON file {category: [model, …]} that
-also selects models, else from models.csv beside the table, else from the model zoo. Intervals and
-provenance are read from intervals.csv and provenance.json beside the table, example stimuli from
-the results folder. docs/analysis.md says how everything is computed.
+faults the page states wherever its rows are used. Categories come from --categories, a JSON file
+{category: [model, …]} that also selects models, else from models.csv beside the table, else from
+the model zoo. Intervals and provenance are read from intervals.csv and provenance.json beside the
+table, example stimuli from the results folder. docs/analysis.md says how everything is computed.
 """
 
 import argparse
@@ -29,21 +29,23 @@ def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="exit codes: 0 done; 2 something the user can mend (one sentence says what).",
+        epilog="exit codes: 0 success; 2 invalid input or usage (one sentence says what to do).",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--table", type=Path, default=Path("raw-data/benchmark.csv"), metavar="CSV",
-                        help="the table of models (default raw-data/benchmark.csv)")  # fmt: skip
+                        help="table of models; cells are separated by commas, semicolons or tabs "
+                        "(default: raw-data/benchmark.csv)")  # fmt: skip
     parser.add_argument("--categories", type=Path, metavar="JSON",
                         help="{category: [model, …]}; only these models are analysed")  # fmt: skip
     parser.add_argument("--results", type=Path, metavar="DIR",
-                        help="a results folder whose example stimuli are shown")  # fmt: skip
+                        help="results folder whose example stimuli are shown")  # fmt: skip
     parser.add_argument("--reference", nargs="+", default=list(REFERENCE), metavar="CATEGORY",
-                        help="whose line effective robustness is measured from (default: "
+                        help="categories whose models define the line that effective robustness is "
+                        "measured from (default: "
                         f"{' '.join(REFERENCE)})")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="HTML",
-                        help="the page (default report.html)")  # fmt: skip
+                        help="output file (default: report.html)")  # fmt: skip
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments), "--out")
 
@@ -61,10 +63,11 @@ def _run(arguments: argparse.Namespace) -> int:
             f"there is no folder {arguments.results}: leave --results out, or correct it"
         )
     make_folder(arguments.out.parent, "--out")
-    text = page_of(analyse(table, tuple(arguments.reference)), arguments.results)
+    page = page_of(analyse(table, tuple(arguments.reference)), arguments.results)
+    content = page.encode(errors="backslashreplace")  # a path may hold bytes that are not UTF-8
     with written_atomically(arguments.out, "--out") as file:
-        file.write(text.encode())
-    print(f"wrote {arguments.out} ({len(text.encode()) / 1e6:.1f} MB): open it in a browser")
+        file.write(content)
+    print(f"wrote {arguments.out} ({len(content) / 1e6:.1f} MB): open it in a browser")
     return 0
 
 

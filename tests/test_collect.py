@@ -14,6 +14,7 @@ import collect
 import eval_criticalband
 import eval_spectral
 from analysis.measures import STUDY_COLUMNS
+from analysis.study_table import read_study_table
 from collection_helpers import accuracy, finish, imagenet
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
@@ -63,6 +64,17 @@ def test_the_table_and_what_is_beside_it(tmp_path, capsys):
     assert record["results"]["imagenet/mine"]["environment"]["git_commit"] == "abc"
     assert record["protocols"]["imagenet"]["protocol"]["precision"] == "fp32"
     assert "/somewhere/private" not in (out / "provenance.json").read_text()
+
+
+def test_one_model_under_two_names_is_said(tmp_path, capsys):
+    results, out = tmp_path / "results", tmp_path / "raw"
+    for name in ("tv_resnet50", "mine"):
+        finish(results, "imagenet", name, imagenet(76), weights="the same")
+    assert run("--results", results, "--out", out) == 0
+    assert "mine and tv_resnet50 have the same weights" in capsys.readouterr().out
+    assert len(table_in(out)) == 2  # the report counts them once
+    (note,) = read_study_table(out / "benchmark.csv").notes
+    assert note.startswith("tv_resnet50 is mine under another name")
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path):

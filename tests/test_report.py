@@ -73,6 +73,25 @@ def test_mistakes_are_sentences(words, sentence, tmp_path, capsys):
     assert not (tmp_path / "page.html").exists()
 
 
+def test_results_of_ones_own_of_few_images_have_no_published_faults(tmp_path):
+    frame = made_up(4)
+    for k, name in enumerate(("imagenet-real", "PGD-40/low")):  # multiples of 1/16
+        frame[f"top1_acc/{name}"] = [100 * (3 * model + k) / 16 for model in range(4)]
+    assert run("--table", write(frame, tmp_path), "--out", tmp_path / "page.html") == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Known faults" not in page
+    assert "too few for p &lt; 0.05" in page
+
+
+def test_a_model_and_its_alias_are_one_on_the_page(tmp_path):
+    frame = made_up(4).rename(index={"model_0": "tv_resnet50", "model_1": "resnet50.tv_in1k"})
+    frame.loc["resnet50.tv_in1k"] = frame.loc["tv_resnet50"]
+    assert run("--table", write(frame, tmp_path), "--out", tmp_path / "page.html") == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "3 models, " in page
+    assert "resnet50.tv_in1k is tv_resnet50 under another name" in page
+
+
 def test_a_wrong_header_is_refused_before_any_work(tmp_path, capsys):
     path = write(made_up(3).rename(columns={"shape-bias": "shape_bias"}), tmp_path)
     assert run("--table", path, "--out", tmp_path / "page.html") == 2

@@ -1,20 +1,32 @@
 """What a table of models says about biases and generalisation, in plain sentences.
 
-Every sentence is computed. A claim is one that survives Holm's correction both by the t
-approximation of p, as the study uses it, and by permutation; the rest is reported as what it is.
+Every sentence is computed, and every p in it is by permutation, which holds for few models, too. A
+claim is a correlation that survives Holm's correction; the rest is reported as what it is.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import factorial
 
+import pandas as pd
+
 from analysis import findings_beyond as beyond
 from analysis.correlations import LEVEL
 from analysis.measures import AT, OTHER, TOTAL, short
 from analysis.study import FAMILY, Study
-from analysis.wording import begin, below, listed, number, p_value, pair, survives, tests_of
-
-FEW = 10  # models, below which the reader is warned
+from analysis.wording import (
+    FEW,
+    FEWEST_TOLD,
+    begin,
+    below,
+    fewer,
+    listed,
+    number,
+    p_value,
+    pair,
+    survives,
+    tests_of,
+)
 
 
 @dataclass(frozen=True)
@@ -69,13 +81,11 @@ def _survivors(study: Study) -> Iterator[str]:
         return
     strong, nominal = tests[survives(tests)], tests[tests["p_permutation"] < LEVEL]
     groups = listed([name for name in FAMILY if (tests["group"] == name).any()])
-    rates = "."
-    if tests["n"].max() >= FEW:  # they are of the t approximation, which needs some models
-        rates = f", {below(tests['bh'])} Benjamini & Hochberg's, {below(tests['by'])} Benjamini & "
-        rates += "Yekutieli's."
+    rates = [below(tests[f"{name}_permutation"]) for name in ("bh", "by")]
     yield (
         f"{len(tests)} correlations were tested ({groups}). {len(nominal)} have p < {LEVEL} on "
-        f"their own, {len(strong)} survive Holm's correction for the number of tests{rates}"
+        f"their own, {len(strong)} survive Holm's correction for the number of tests, "
+        f"{rates[0]} Benjamini & Hochberg's, {rates[1]} Benjamini & Yekutieli's."
     )
     for group in FAMILY:
         rows = strong[strong["group"] == group]
@@ -83,7 +93,7 @@ def _survivors(study: Study) -> Iterator[str]:
             of = rows[rows["target"] == target].sort_values("r", key=abs, ascending=False)
             parts = (
                 f"{short(row['bias'])} (r\u00a0=\u00a0{number(row['r'])} [{number(row['low'])}, "
-                f"{number(row['high'])}])"
+                f"{number(row['high'])}]{_n(study, row)})"
                 for _, row in of.iterrows()
             )
             yield f"{group}, {short(target)}: {listed(parts)}."
@@ -91,10 +101,14 @@ def _survivors(study: Study) -> Iterator[str]:
         best = tests.iloc[int(tests["r"].abs().argmax())]
         yield (
             f"None is beyond doubt. The largest is {pair(best)} ({best['group']}: r = "
-            f"{number(best['r'])}, n = {best['n']}, permutation p "
-            f"{p_value(best['p_permutation'])}, "
-            f"after correction {p_value(best['holm_permutation'])})."
+            f"{number(best['r'])}, n = {best['n']}, p {p_value(best['p_permutation'])}, "
+            f"{p_value(best['holm_permutation']).removeprefix('= ')} after Holm's correction)."
         )
+
+
+def _n(study: Study, row: pd.Series) -> str:
+    said = fewer(row, study.groups[row["group"]])
+    return f", {said}" if said else ""
 
 
 def _without_robust(study: Study) -> Iterator[str]:
@@ -103,6 +117,9 @@ def _without_robust(study: Study) -> Iterator[str]:
     if not robust or not len(total) or not len(other):
         return
     both = total.merge(other, on=["bias", "target"], suffixes=("", "_other"))
+    both = both[(both["n"] >= FEWEST_TOLD) & (both["n_other"] >= FEWEST_TOLD)]
+    if not len(both):
+        return
     turned = both[both["r"] * both["r_other"] < 0]
     turned = turned.assign(strong=survives(turned))
     strong = turned[turned["strong"]]
@@ -116,11 +133,12 @@ def _without_robust(study: Study) -> Iterator[str]:
         "Holm's correction among all models."
     )
     for _, row in turned.iterrows():
-        if row["strong"] or row["p"] < LEVEL:
+        if row["strong"] or row["p_permutation"] < LEVEL:
             kept = "survives" if row["strong"] else "does not survive"
             yield (
                 f"{begin(pair(row))}: r = {number(row['r'])} among all models ({kept} Holm), "
-                f"{number(row['r_other'])} without them (p {p_value(row['p_other'])})."
+                f"{number(row['r_other'])} without them "
+                f"(p {p_value(row['p_permutation_other'])})."
             )
     yield from _misfiled(study)
 
@@ -134,6 +152,7 @@ def _misfiled(study: Study) -> Iterator[str]:
     both = tests_of(study, AT).merge(
         rows[rows["group"] == strict], on=["bias", "target"], suffixes=("", "_strict")
     )
+    both = both[both["n_strict"] >= FEWEST_TOLD]
     if not len(both):
         return
     row = both.iloc[int((both["r"] - both["r_strict"]).abs().argmax())]

@@ -7,7 +7,17 @@ import pandas as pd
 from analysis.correlations import LEVEL, corrected
 from analysis.measures import AGGREGATES, TOTAL, names_of, short
 from analysis.study import Study
-from analysis.wording import begin, listed, number, p_value, pair, survives, tests_of
+from analysis.wording import (
+    FEW,
+    FEWEST_TOLD,
+    begin,
+    listed,
+    number,
+    p_value,
+    pair,
+    survives,
+    tests_of,
+)
 
 _ID = next(iter(AGGREGATES))
 _SHOWN = 4  # of a long list
@@ -20,6 +30,7 @@ def given_accuracy(study: Study) -> Iterator[str]:
     if "r_given" not in tests:
         return
     rows = tests[~tests["target"].str.startswith(_ID) & tests["r_given"].notna()]
+    rows = rows[rows["n"] >= FEWEST_TOLD]
     strong = rows[survives(rows)]
     if not len(rows):
         return
@@ -33,8 +44,8 @@ def given_accuracy(study: Study) -> Iterator[str]:
         kept = strong[(strong["p_given"] < LEVEL) & (strong["r"] * strong["r_given"] > 0)]
         lost = strong[~strong.index.isin(kept.index)]
         yield (
-            f"Of the {len(strong)} that survive Holm, {len(kept)} remain (p < {LEVEL}) given "
-            "accuracy."
+            f"Of the {len(strong)} that survive Holm, {len(kept)} remain given accuracy "
+            f"(p < {LEVEL} by the t approximation)."
         )
         if len(lost):
             yield f"Not so: {listed(_change(row) for _, row in lost.iterrows())}."
@@ -47,7 +58,9 @@ def _change(row: pd.Series) -> str:
 
 def _effective(study: Study) -> Iterator[str]:
     rows = study.effective
-    if "r" in rows and len(rows := rows[(rows["group"] == TOTAL) & rows["r"].notna()]):
+    if "r" in rows:
+        rows = rows[(rows["group"] == TOTAL) & rows["r"].notna() & (rows["n"] >= FEWEST_TOLD)]
+    if "r" in rows and len(rows):
         strong = rows[survives(rows)]
         largest = strong.sort_values("r", key=abs, ascending=False).head(_SHOWN)
         names = listed(f"{pair(row)} ({number(row['r'])})" for _, row in largest.iterrows())
@@ -91,11 +104,14 @@ def not_monotonic(study: Study) -> Iterator[str]:
     rows = study.dependences
     if "p_dcor" not in rows:
         return
-    rows = rows[rows["p_dcor"].notna()].reset_index(drop=True)
+    every = rows[rows["p_dcor"].notna()]
+    rows = every[every["n"] >= FEWEST_TOLD].reset_index(drop=True)
+    if not len(rows):
+        return
     linked = rows.merge(study.correlations, on=["group", "bias", "target"], suffixes=("", "_r"))
     linked["holm_dcor"] = corrected(linked["p_dcor"])["holm"]
     hidden = linked[(linked["holm_dcor"] < LEVEL) & (linked["p_permutation"] >= LEVEL)]
-    if not len(hidden):
+    if not len(hidden) and rows["n"].max() >= FEW:  # fewer models could not show any
         yield (
             "None that rank correlation misses: no distance correlation survives Holm's correction "
             f"where r has p ≥ {LEVEL}."
@@ -105,10 +121,10 @@ def not_monotonic(study: Study) -> Iterator[str]:
             f"{begin(pair(row))} ({row['group']}): distance correlation {number(row['dcor'])} "
             f"(Holm p {p_value(row['holm_dcor'])}), though r = {number(row['r'])}."
         )
-    reported = int(rows["xi"].notna().sum()) if "xi" in rows else 0
-    if reported < len(rows):
+    reported = int(every["xi"].notna().sum()) if "xi" in every else 0
+    if reported < len(every):
         yield (
-            f"Chatterjee's ξ is reported for {reported} of {len(rows)} pairs; the others have too "
+            f"Chatterjee's ξ is reported for {reported} of {len(every)} pairs; the others have too "
             "many ties."
         )
 
@@ -155,6 +171,7 @@ def error(study: Study) -> Iterator[str]:
     if "r_corrected" not in rows:
         return
     rows = rows[rows["r_corrected"].notna() & (rows["group"] == TOTAL)]
+    rows = rows[rows["n"] >= FEWEST_TOLD]
     if not len(rows):
         return
     change = (rows["r_corrected"] - rows["r"]).abs()

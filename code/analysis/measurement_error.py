@@ -21,10 +21,11 @@ from analysis.measures import (
     SHAPE_BIAS,
     SPECTRAL,
     Measures,
-    with_spectral,
+    cutoffs_of,
+    with_derived,
 )
-from analysis.published_faults import LAST_BATCH, real_is_last_batch
-from analysis.spectral import MEAN_CUTOFFS, PREFIX
+from analysis.published_faults import LAST_BATCH, real_of_last_batch
+from analysis.spectral import MEAN_CUTOFFS
 from scoring.bootstrap import percentile_interval
 from scoring.metric import Z95
 
@@ -54,6 +55,7 @@ def standard_errors(
     A DataFrame (models, columns). An aggregate's is the mean of its parts', as if their errors went
     together: the largest that it can be.
     """
+    values = with_derived(values)
     errors = {}
     for name in [*measures.biases, *measures.benchmarks]:
         known = _of_intervals(intervals, name, values.index)
@@ -77,28 +79,31 @@ def _of_intervals(intervals: pd.DataFrame, name: str, models: pd.Index) -> pd.Se
 def _of_sizes(values: pd.DataFrame, name: str) -> pd.Series:
     """Return the standard errors that follow from how many images there are in a data set."""
     if name in IMAGES:
-        real = name == "top1_acc/imagenet-real" and real_is_last_batch(values)
-        share = values[name] / 100
-        return 100 * _binomial(share, LAST_BATCH if real else IMAGES[name])
+        images = pd.Series(float(IMAGES[name]), values.index)
+        if name == "top1_acc/imagenet-real":
+            images[real_of_last_batch(values)] = LAST_BATCH
+        return 100 * _binomial(values[name] / 100, images)
     if name == SHAPE_BIAS and "top1_acc/cue-conflict" in values:
         # Images decided by shape are about the share that is right; shape bias says the rest.
         shape = CONFLICTS * values["top1_acc/cue-conflict"] / 100
         decided = shape / values[SHAPE_BIAS].where(values[SHAPE_BIAS] > 0)
         return _binomial(values[SHAPE_BIAS], decided)
-    if name in (LPP, HPP, SPECTRAL) and f"{PREFIX}/LFC/0.1" in values and IMAGENET in values:
+    if name in (LPP, HPP):
+        return _of_mean(values, "LFC" if name == LPP else "HFC")
+    if name == SPECTRAL and LPP in values and HPP in values:
         low, high = (_of_mean(values, short) for short in ("LFC", "HFC"))
-        if name != SPECTRAL:
-            return low if name == LPP else high
-        derived = with_spectral(values)
-        both = derived[LPP] + derived[HPP]
-        return ((derived[LPP] * high) ** 2 + (derived[HPP] * low) ** 2) ** 0.5 / both**2
+        both = values[LPP] + values[HPP]
+        return ((values[LPP] * high) ** 2 + (values[HPP] * low) ** 2) ** 0.5 / both**2
     return pd.Series(nan, values.index)
 
 
 def _of_mean(values: pd.DataFrame, short: str) -> pd.Series:
     """Return the error of LPP or HPP, as if the errors under all its cutoffs went together."""
+    columns = cutoffs_of(values, short)
+    if IMAGENET not in values or not {*MEAN_CUTOFFS} <= {*columns}:
+        return pd.Series(nan, values.index)
     clean = values[IMAGENET] / 100
-    parts = [values[f"{PREFIX}/{short}/{cutoff}"] * clean for cutoff in MEAN_CUTOFFS]
+    parts = [values[columns[cutoff]] * clean for cutoff in MEAN_CUTOFFS]
     errors = [_binomial(share.clip(0, 1), IMAGES[IMAGENET]) / clean for share in parts]
     return pd.concat(errors, axis=1).mean(axis=1, skipna=False)
 

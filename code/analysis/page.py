@@ -66,8 +66,10 @@ def page_of(study: Study, results: Path | None = None) -> str:
         file_texts=_as_script({name: text for name, (_, text) in _files(study).items()}),
         payload=_as_script(payload(study)),
         plotly=_plotly(),
-        style=(_FOLDER / "page.css").read_text(),
-        scripts=[(_FOLDER / name).read_text() for name in ("table.js", "charts.js")],
+        style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
+        scripts=[
+            (_FOLDER / name).read_text(encoding="utf-8") for name in ("table.js", "charts.js")
+        ],
         footer=f"{source.name}, SHA-256 {sha256_of(source)[:16]}…; how everything is computed: "
         "docs/analysis.md of the repository.",
     )

@@ -11,9 +11,10 @@ from analysis.measures import (
     SHAPE_BIAS,
     names_of,
     short,
-    with_spectral,
+    with_derived,
 )
 from analysis.study import FAMILY, Study
+from analysis.wording import FEW, FEWEST_TOLD
 
 # Columns of the published table that are no part of the study: about weights, not behaviour.
 NOT_OF_THE_STUDY = ("metric/quality/", "metric/erf/", "metric/weight_reset/")
@@ -27,6 +28,8 @@ def payload(study: Study) -> dict[str, Any]:
     biases = [*study.measures.biases]
     targets = [*study.measures.targets, *study.measures.benchmarks]
     return {
+        "few": FEW,
+        "fewestTold": FEWEST_TOLD,
         "source": study.table.path.name,
         "models": [*values.index],
         "categories": [*study.table.categories],
@@ -41,7 +44,7 @@ def payload(study: Study) -> dict[str, Any]:
 
 def _columns(study: Study) -> pd.DataFrame:
     """Return the aggregates, and the table's columns that have a value and belong to the study."""
-    table = with_spectral(study.table.values)
+    table = with_derived(study.table.values)
     kept = [
         name
         for name in names_of(table)

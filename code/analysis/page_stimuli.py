@@ -42,7 +42,7 @@ def _cue_conflict(results: Path) -> Image.Image | None:
     """Return some cue-conflict images in a row, or None where there are none."""
     for summary in sorted(results.glob("imagenet_shape_bias/*/summary.json")):
         try:
-            folder = Path(json.loads(summary.read_text())["images"]["folder"])
+            folder = Path(json.loads(summary.read_text(encoding="utf-8"))["images"]["folder"])
         except (OSError, ValueError, KeyError):
             continue
         paths = sorted(folder.glob("*/*.png"))

@@ -1,6 +1,7 @@
 """The page's tables that do not need a browser to be computed: matrices, tests, runs."""
 
 import json
+from math import factorial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from analysis.correlations import LEVEL
 from analysis.measures import short
 from analysis.study import FAMILY, Study
-from analysis.wording import number, p_value, survives
+from analysis.wording import FEW, FEWEST_TOLD, fewer, number, p_value, survives
 from basics.errors import UserError, reason_of
 
 Row = dict[str, Any]
@@ -26,38 +27,49 @@ def matrices(study: Study) -> list[Row]:
             continue
         targets = list(dict.fromkeys(rows["target"]))
         biases = list(dict.fromkeys(rows["bias"]))
-        of = {(row["bias"], row["target"]): row for _, row in rows.iterrows()}
+        of = {(row["bias"], row["target"]): _cell(row, members) for _, row in rows.iterrows()}
         found.append(
             {
                 "group": group,
                 "n": int(members.sum()),
+                "note": _too_few(int(members.sum())),
                 "targets": [short(name) for name in targets],
                 "aggregates": sum(name in study.measures.targets for name in targets),
-                "rows": [
-                    (short(b), [_cell(of[b, t]) for t in targets if (b, t) in of]) for b in biases
-                ],
+                "rows": [(short(b), [of[b, t] for t in targets if (b, t) in of]) for b in biases],
             }
         )
     return found
 
 
-def _cell(row: pd.Series) -> Row:
-    """Return what a cell of a matrix shows, and what it says when asked."""
-    r, p = row["r"], row["p"]
+def _too_few(n: int) -> str:
+    """Return why no correlation of a group can have p < 0.05, if none can."""
+    least = 2 / factorial(n)
+    return f": too few for p < {LEVEL} (at best {least:.2g})" if least >= LEVEL else ""
+
+
+def _cell(row: pd.Series, group: np.ndarray) -> Row:
+    """Return what a cell of a matrix shows, and what it says when asked.
+
+    weak: p ≥ 0.05 by permutation; zero: p ≥ 0.05 by the t approximation, where the study shows 0.
+    """
+    r = row["r"]
     known = bool(np.isfinite(r))
     said = f"{short(row['bias'])} and {short(row['target'])}: "
     if not known:
         return {"r": "–", "said": said + row["note"], "shade": 0, "sign": "", "weak": True,
-                "survives": False,
+                "zero": False, "survives": False, "n": "",
                 "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
-    interval = f"{number(row['low'])} to {number(row['high'])}" if np.isfinite(row["low"]) else ""
+    interval = ""
+    if row["n"] >= FEWEST_TOLD and np.isfinite(row["low"]):  # of fewer, resamples say nothing
+        interval = f"{number(row['low'])} to {number(row['high'])}"
     said += (
-        f"r = {number(r, 3)}, 95 % interval {interval or 'undefined'}, n = {row['n']}, "
-        f"p {p_value(p)}, by permutation "
-        f"{p_value(row['p_permutation'])}"
+        f"r = {number(r, 3)}, 95 % interval {interval or 'unknown'}, n = {row['n']}, "
+        f"p {p_value(row['p_permutation'])} by permutation"
     )
-    if "holm" in row and np.isfinite(row["holm"]):
-        said += f", after Holm's correction {p_value(row['holm'])}"
+    if np.isfinite(row.get("holm_permutation", np.nan)):
+        said += f", after Holm's correction {p_value(row['holm_permutation'])}"
+    if row["n"] >= FEW:
+        said += f"; by the t approximation, as in the study, p {p_value(row['p'])}"
     if np.isfinite(row.get("r_given", np.nan)):
         said += f"; given ImageNet accuracy r = {number(row['r_given'], 3)}"
     return {
@@ -66,7 +78,9 @@ def _cell(row: pd.Series) -> Row:
         "said": said,
         "shade": round(min(abs(r), 1) * 100),
         "sign": "up" if r > 0 else "down",
-        "weak": not p < LEVEL,
+        "n": fewer(row, group),
+        "weak": not row["p_permutation"] < LEVEL,
+        "zero": not row["p"] < LEVEL,
         "survives": bool(survives(row.to_frame().T).iloc[0]),
         "bias": row["bias"],
         "target": row["target"],
@@ -89,8 +103,10 @@ def _test(row: pd.Series) -> list[str]:
         short(row["bias"]), short(row["target"]), row["group"], str(row["n"]), number(row["r"], 3),
         f"{number(row['low'])} to {number(row['high'])}", f"{low} to {high}",
         f"{number(row['r_least'])} to {number(row['r_most'])}",
-        _p(row["p"]), _p(row["p_permutation"]), _p(row["holm"]), _p(row["bh"]), _p(row["by"]),
+        *(_p(row[name]) for name in
+          ("p_permutation", "holm_permutation", "bh_permutation", "by_permutation")),
         number(row.get("r_given", np.nan), 3), _p(row.get("p_given", np.nan)),
+        *(_p(row[name]) for name in ("p", "holm")),
     ]  # fmt: skip
 
 
@@ -111,7 +127,7 @@ def further(study: Study) -> dict[str, list[list[str]]]:
         ),
         "effective": _texts(
             study.effective, ["group", "bias", "target", "n"], ["r", "low", "high"],
-            ["p", "p_permutation", "holm"],
+            ["p_permutation", "holm_permutation", "p"],
         ),
         "attenuations": _texts(
             study.attenuations, ["group", "bias", "target", "n"],
@@ -150,7 +166,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
     if not path.is_file():
         return [], []
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         return [
             {
                 "benchmark": name,
@@ -162,7 +178,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
         ], [str(note) for note in record.get("notes", [])]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} cannot be read ({reason_of(error)}): write it anew with code/collect.py"
+            f"{path} cannot be read ({reason_of(error)}): write it again with code/collect.py"
         ) from error
 
 

@@ -78,12 +78,13 @@ def analyse(table: StudyTable, reference: tuple[str, ...] = REFERENCE) -> Study:
 def _family(correlations: pd.DataFrame) -> pd.DataFrame:
     """Return the correlations with corrected p-values, the three main groups being one family.
 
-    holm, bh, by: of p; holm_permutation: of the permutation p, which holds for few models too.
+    holm, bh, by: of p by the t approximation, as the study has it; holm_permutation, …: of the
+    permutation p, which holds for few models, too, and which findings and figures follow.
     """
     if correlations.empty or "p_permutation" not in correlations:
         return correlations
     tests = correlations[correlations["group"].isin(FAMILY)]
-    exact = corrected(tests["p_permutation"])[["holm"]].add_suffix("_permutation")
+    exact = corrected(tests["p_permutation"]).add_suffix("_permutation")
     return correlations.join([corrected(tests["p"]), exact])
 
 

@@ -14,7 +14,7 @@ from analysis.drawing import PAGE_WIDTH, colour, marker
 from analysis.legend import legend_below, legend_height
 from analysis.measures import TOTAL, names_of, short
 from analysis.study import FAMILY, Study
-from analysis.wording import number, survives
+from analysis.wording import FEWEST_TOLD, fewer, number, survives
 
 _DPI = 110  # of what a notebook shows
 _FONT = 7.0  # points
@@ -32,8 +32,9 @@ def as_png(figure: Figure) -> bytes:
 def correlation_figure(study: Study, published_look: bool = False) -> Figure:
     """Return the correlations of biases and aggregates in Total, AT and Other, as matrices.
 
-    A frame: survives Holm's correction. published_look: cells with p ≥ 0.05 are set to 0, as in the
-    paper. Raises ValueError where the table has no correlation.
+    Grey: p ≥ 0.05 by permutation; a frame: survives Holm's correction. published_look: cells with
+    p ≥ 0.05 by the t approximation are set to 0, as in the paper. n is given where it is less than
+    the group's. Raises ValueError where the table has no correlation.
     """
     rows = study.correlations
     rows = rows[rows["group"].isin(FAMILY)] if len(rows) else rows
@@ -48,23 +49,30 @@ def correlation_figure(study: Study, published_look: bool = False) -> Figure:
         layout="constrained",
     )  # fmt: skip
     for axes, group in zip(panels[0], groups, strict=True):
-        _matrix(axes, rows[rows["group"] == group], biases, targets, published_look)
+        of = rows[rows["group"] == group]
+        _matrix(axes, of, biases, targets, study.groups[group], published_look)
         axes.set_title(f"{group} ({study.groups[group].sum()})", fontsize=_FONT + 1)
     return figure
 
 
 def _matrix(
-    axes: Axes, rows: pd.DataFrame, biases: list[str], targets: list[str], published_look: bool
+    axes: Axes,
+    rows: pd.DataFrame,
+    biases: list[str],
+    targets: list[str],
+    group: np.ndarray,
+    published_look: bool,
 ) -> None:
     rows = rows.assign(strong=survives(rows))
     values = np.full((len(biases), len(targets)), np.nan)
     for _, row in rows.iterrows():
         place = biases.index(row["bias"]), targets.index(row["target"])
-        significant = row["p"] < LEVEL
-        values[place] = row["r"] if significant or not published_look else 0.0
+        values[place] = row["r"] if row["p"] < LEVEL or not published_look else 0.0
+        n = fewer(row, group) if np.isfinite(row["r"]) else ""
         axes.text(
-            place[1], place[0], number(values[place]), ha="center", va="center", fontsize=_FONT,
-            color="black" if significant else "0.4",
+            place[1], place[0], number(values[place]) + f"\n{n}" * bool(n),
+            ha="center", va="center", fontsize=_FONT - bool(n),
+            color="black" if row["p_permutation"] < LEVEL else "0.4",
         )  # fmt: skip
         if row["strong"]:
             corner = place[1] - 0.48, place[0] - 0.48
@@ -141,9 +149,10 @@ def _said(study: Study, bias: str, target: str) -> str:
     if not len(row) or not np.isfinite(row.iloc[0]["r"]):
         return "no r"
     one = row.iloc[0]
-    if not np.isfinite(one["low"]):
-        return f"r = {number(one['r'])}"
-    return f"r = {number(one['r'])} [{number(one['low'])}, {number(one['high'])}]"
+    said, n = f"r = {number(one['r'])}", fewer(one, study.groups[TOTAL])
+    if np.isfinite(one["low"]) and one["n"] >= FEWEST_TOLD:
+        said += f" [{number(one['low'])}, {number(one['high'])}]"
+    return said + f", {n}" * bool(n)
 
 
 def given_accuracy_figure(study: Study) -> Figure:

@@ -9,6 +9,9 @@ from analysis.correlations import LEVEL
 from analysis.measures import short
 from analysis.study import FAMILY, Study
 
+FEW = 10  # models, below which the reader is warned, and the t approximation is not shown
+FEWEST_TOLD = 6  # models, below which no single r is put into words
+
 
 def number(value: float, digits: int = 2) -> str:
     """Return a number with a real minus sign; "–" where there is none."""
@@ -26,23 +29,28 @@ def p_value(p: float) -> str:
 
 
 def survives(rows: pd.DataFrame) -> pd.Series:
-    """Return which correlations survive Holm's correction, by t and by permutation."""
-    if "holm" not in rows:
+    """Return which correlations' permutation p survive Holm's correction."""
+    if "holm_permutation" not in rows:
         return pd.Series(False, rows.index)
-    return (rows["holm"] < LEVEL) & (rows["holm_permutation"] < LEVEL)
+    return rows["holm_permutation"] < LEVEL
 
 
 def tests_of(study: Study, group: str | None = None) -> pd.DataFrame:
     """Return the correlations that are defined, of one group or of the whole family."""
     rows = study.correlations
     if "r" not in rows:
-        return rows.iloc[:0].assign(r=[], p=[], holm=[], holm_permutation=[], group=[])
+        return rows.iloc[:0].assign(r=[], p=[], p_permutation=[], holm_permutation=[], group=[])
     return rows[rows["group"].isin([group] if group else FAMILY) & rows["r"].notna()]
 
 
 def below(p: pd.Series) -> int:
     """Return how many p-values are significant."""
     return int((p < LEVEL).sum())
+
+
+def fewer(row: pd.Series, group: np.ndarray) -> str:
+    """Return "n = …" where a correlation is of fewer models than its group has, else nothing."""
+    return f"n\u00a0=\u00a0{row['n']}" if row["n"] < int(group.sum()) else ""
 
 
 def pair(row: pd.Series) -> str:

@@ -64,7 +64,7 @@ def _finish(working: Path, folder: Path, inside: str, receipt: str) -> None:
         entries = list(working.iterdir())
         top = entries[0] if len(entries) == 1 and entries[0].is_dir() else working
     if receipt:
-        (top / RECEIPT).write_text(receipt)
+        (top / RECEIPT).write_text(receipt, encoding="utf-8")
     os.replace(top, folder)
 
 

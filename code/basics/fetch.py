@@ -64,7 +64,9 @@ def _expected(target: Path, sha256: str) -> tuple[str, str]:
     pin = beside(target, "sha256")
     if sha256:
         return sha256, "was published"
-    return (pin.read_text().strip() if pin.exists() else ""), "was pinned at the first download"
+    return (
+        pin.read_text(encoding="utf-8").strip() if pin.exists() else ""
+    ), "was pinned at the first download"
 
 
 def _check(target: Path, sha256: str) -> None:

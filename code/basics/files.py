@@ -41,7 +41,7 @@ def written_atomically(path: Path, option: str = "--results") -> Iterator[Binary
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, atomically."""
     with written_atomically(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))  # file names may not be UTF-8
 
 
 def make_folder(path: Path, option: str = "--results") -> Path:

@@ -1,12 +1,26 @@
 """What a script does with errors: a sentence and an exit code instead of a traceback."""
 
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 
-from basics.errors import UserError, storage_error
+from basics.errors import UserError, reason_of, storage_error
+
+
+def tolerate_output() -> None:
+    """Let standard output show what its encoding has not (ASCII, Latin-1, cp1252) in escapes.
+
+    Otherwise an ε, or a file name that is not UTF-8, would end a run with a UnicodeEncodeError.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook has others
+            stream.reconfigure(errors="backslashreplace")
+
+
+tolerate_output()  # on import, since --help is printed before any work is guarded
 
 BUSY = 75  # exit code where another process holds what is needed (EX_TEMPFAIL: try again later)
 
@@ -37,7 +51,7 @@ def say(error: UserError | OSError, option: str = "--results") -> None:
     if os.environ.get("BVG_DEBUG"):
         traceback.print_exception(error)
     if isinstance(error, FileNotFoundError):
-        error = UserError(f"{error.filename} is no longer there: put it back, or begin anew")
+        error = UserError(f"{error.filename} is no longer there: put it back, or start again")
     elif isinstance(error, OSError):
         error = storage_error(error, error.filename or "a file", option)
     print(f"error: {error}", file=sys.stderr, flush=True)

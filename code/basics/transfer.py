@@ -180,7 +180,7 @@ def _request(source: str, part: Path, have: int) -> urllib.request.Request:
     if have:
         request.add_header("Range", f"bytes={have}-")
         if _validator(part).exists():  # a file that has changed since is sent from its beginning
-            request.add_header("If-Range", _validator(part).read_text())
+            request.add_header("If-Range", _validator(part).read_text(encoding="utf-8"))
     return request
 
 
@@ -189,7 +189,7 @@ def _begin(part: Path, headers: Message) -> None:
     version = headers.get("ETag") or headers.get("Last-Modified")
     _validator(part).unlink(missing_ok=True)
     if version and not version.startswith("W/"):  # a weak ETag does not vouch for every byte
-        _validator(part).write_text(version)
+        _validator(part).write_text(version, encoding="utf-8")
 
 
 def _copy(response: HTTPResponse, part: Path, have: int, total: int | None) -> None:

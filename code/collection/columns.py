@@ -6,7 +6,9 @@ ones. Benchmarks that are not the project's own, and images that were corrupted 
 taken from the published files, get columns of their own: <benchmark>/<metric>.
 """
 
+import re
 from collections.abc import Collection
+from math import isclose
 
 # In the order of the table's columns. Attacks are in imagenet_adv, imagenet_adv_….
 BENCHMARKS = (
@@ -18,7 +20,8 @@ ATTACKS = "imagenet_adv"
 # C and C-bar: the metrics' names of a corruption over all severities, of which "contrast" is also
 # one of model-vs-human's data sets.
 _CORRUPTED = {"imagenet_c": "top1_acc/imagenet-c", "imagenet_cbar": "top1_acc/imagenet-cbar"}
-PUBLISHED = {"top1_acc/PGD-40/eps=0.5_255": "top1_acc/PGD-40/low"}
+PUBLISHED_ATTACK, _PUBLISHED_EPSILON = "top1_acc/PGD-40/low", 0.5 / 255
+_ATTACK = re.compile(r"top1_acc/PGD-40/eps=([\d.e-]+)(?:_([\d.e-]+))?")
 # Accuracy without filter, noise, corruption or attack: of the images of that benchmark.
 _CLEAN = "top1_acc/clean"
 
@@ -39,10 +42,25 @@ def column_of(benchmark: str, metric: str, metrics: Collection[str]) -> str:
     """Return the column of one of a benchmark's metrics, of which `metrics` are all."""
     if metric == _CLEAN or not own(benchmark):
         return f"{benchmark}/{metric}"
-    if metric in PUBLISHED:
-        return PUBLISHED[metric]
+    if is_published_attack(metric):
+        return PUBLISHED_ATTACK
     if benchmark in _CORRUPTED and metric.startswith("top1_acc/"):
         severities = (f"{metric}_{severity}" for severity in range(1, 6))
         if any(name in metrics for name in severities):
             return f"{_CORRUPTED[benchmark]}/{metric.removeprefix('top1_acc/')}"
     return metric
+
+
+def is_published_attack(metric: str) -> bool:
+    """Return whether the metric is accuracy under the attack that the study calls PGD-40/low.
+
+    That is ε = 0.5/255, however it is written: eps=0.5_255, eps=1_510, ….
+    """
+    match = _ATTACK.fullmatch(metric)
+    if not match:
+        return False
+    try:
+        epsilon = float(match[1]) / float(match[2] or 1)
+    except (ValueError, ZeroDivisionError):
+        return False
+    return isclose(epsilon, _PUBLISHED_EPSILON, rel_tol=1e-6)

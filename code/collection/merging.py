@@ -1,5 +1,7 @@
 """Many results → one table, in which a column is always one measure of one protocol."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -11,6 +13,8 @@ from collection.columns import column_of
 from collection.sources import Measured
 from predictions.identity import PROBE, differences, same_answers
 from scoring.metric import Metric
+
+NO_WEIGHTS = hashlib.sha256().hexdigest()  # of a model that registers none with PyTorch
 
 
 @dataclass
@@ -139,6 +143,19 @@ def _same_model(one: dict[str, Any], other: dict[str, Any]) -> bool:
     if one["weights_sha256"] != other["weights_sha256"]:
         return False
     return PROBE not in one or PROBE not in other or same_answers(one[PROBE], other[PROBE])
+def same_models(results: Iterable[Measured]) -> list[str]:
+    """Return a sentence for each set of weights that was measured under several names."""
+    names: dict[str, set[str]] = {}
+    for result in results:
+        weights = result.identity.get("model", {}).get("weights_sha256")
+        if weights and weights != NO_WEIGHTS:
+            names.setdefault(weights, set()).add(result.model)
+    return [
+        f"{' and '.join(sorted(alike))} have the same weights: where their results agree, "
+        "code/report.py counts them as one model; leave one out with --without"
+        for alike in names.values()
+        if len(alike) > 1
+    ]
 
 
 def _add(table: Table, result: Measured, suffix: str) -> None:

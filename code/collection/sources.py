@@ -42,7 +42,7 @@ def from_folder(results: Path) -> tuple[list[Measured], list[str]]:
         if (folder / "summary.json").is_file():
             found.append(_read(folder))
             if (folder / "partial").is_dir():
-                notes.append(f"{folder} is being measured anew; its last result is taken")
+                notes.append(f"{folder} is being measured again; its last complete result is used")
         elif (folder / "partial").is_dir():
             notes.append(f"{folder} is not complete and is left out; the same command finishes it")
     if not found:
@@ -54,7 +54,7 @@ def from_folder(results: Path) -> tuple[list[Measured], list[str]]:
 def _read(folder: Path) -> Measured:
     path = folder / "summary.json"
     try:
-        summary = json.loads(path.read_text())
+        summary = json.loads(path.read_text(encoding="utf-8"))
         metrics = {name: Metric(**values) for name, values in summary["metrics"].items()}
         identity = summary["identity"]
         if "scored_with" in summary:

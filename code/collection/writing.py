@@ -50,7 +50,7 @@ def _check_own(folder: Path) -> str | None:
         return None
     found = sha256_of(table)
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         written = found in (record["sha256"], record.get("replaces"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         written = False

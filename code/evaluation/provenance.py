@@ -61,8 +61,9 @@ def git_commit() -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     result = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-    )
+        ["git", *arguments], cwd=folder, capture_output=True, check=True, timeout=10,
+        encoding="utf-8", errors="replace",
+    )  # fmt: skip
     return result.stdout.strip()
 
 

@@ -111,7 +111,7 @@ def usage(data_set: DataSet, to: Path) -> str:
 def is_complete(data_set: DataSet, to: Path) -> bool:
     """Return whether the data set is there, made from the archive that the catalogue names."""
     try:
-        receipt = json.loads((folder_of(data_set, to) / RECEIPT).read_text())
+        receipt = json.loads((folder_of(data_set, to) / RECEIPT).read_text(encoding="utf-8"))
         name, found = receipt["name"], receipt["sha256"]
     except (OSError, ValueError, KeyError, TypeError):  # no receipt, or none of ours
         return False
@@ -177,7 +177,7 @@ def _unpacked(data_set: DataSet, to: Path, unpacked: Path) -> None:
     known = data_set.sha256
     fetch(data_set.sources, target, known, tries=TRIES, room=ROOM, about=data_set.about)
     pin = beside(target, "sha256")
-    found = known or pin.read_text().strip()
+    found = known or pin.read_text(encoding="utf-8").strip()
     receipt = json.dumps({"name": data_set.name, "file": data_set.file, "sha256": found}) + "\n"
     if data_set.kind == "file":
         _wrap(target, unpacked, receipt)
@@ -199,5 +199,5 @@ def _wrap(file: Path, folder: Path, receipt: str) -> None:
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir()
     shutil.copyfile(file, working / file.name)
-    (working / RECEIPT).write_text(receipt)
+    (working / RECEIPT).write_text(receipt, encoding="utf-8")
     os.replace(working, folder)

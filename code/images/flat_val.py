@@ -181,7 +181,7 @@ def _devkit(path: Path) -> list[str]:
 
     synsets = loadmat(path.parent / _META, squeeze_me=True)["synsets"]
     wnid = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in synsets}
-    return [wnid[int(line)] for line in path.read_text().split()]
+    return [wnid[int(line)] for line in path.read_text(encoding="utf-8").split()]
 
 
 def _kaggle(path: Path) -> dict[str, str]:

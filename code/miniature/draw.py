@@ -31,6 +31,7 @@ if not __package__:
     # Run as a script, the folder on the path is this one instead of the one above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from basics.guard import tolerate_output
 from miniature import world
 from miniature.sets import SETS
 
@@ -57,7 +58,7 @@ def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, str):
-            path.write_text(content + "\n")
+            path.write_text(content + "\n", encoding="utf-8")
         else:
             # Each option is read by the one of the two formats that has it.
             quality = SETS[name].quality
@@ -67,7 +68,7 @@ def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError:
@@ -79,7 +80,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _write(record_file: Path, found: dict[str, Any]) -> None:
     temporary = record_file.with_suffix(PARTIAL)
-    temporary.write_text(json.dumps(found, indent=2) + "\n")
+    temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, record_file)
 
 
@@ -199,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0, or 2 with a sentence on stderr for what the user can put right."""
+    tolerate_output()
     args = _parser().parse_args(arguments)
     try:
         args.out.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ if not __package__:
     # Run as a script, the folder on the path is this one instead of the one above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from basics.guard import tolerate_output
 from miniature import world
 from miniature.learning import fit
 from miniature.measure import cue_fractions, decisions, sample
@@ -74,11 +75,12 @@ def _save(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:
 
 
 def _log(path: Path, name: str, entry: dict[str, object]) -> None:
-    entries = json.loads(path.read_text()) if path.exists() else {}
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     entries[name] = entry
     temporary = path.with_suffix(".partial")
     temporary.write_text(
-        json.dumps({key: entries[key] for key in sorted(entries)}, indent=1) + "\n"
+        json.dumps({key: entries[key] for key in sorted(entries)}, indent=1) + "\n",
+        encoding="utf-8",
     )
     os.replace(temporary, path)
 
@@ -117,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=WEIGHTS, metavar="DIR")
+    tolerate_output()
     args = parser.parse_args(arguments)
     names = list(RECIPES) if args.all else args.names
     if not names:

@@ -72,7 +72,7 @@ def read_report(path: Path) -> dict[str, Checked]:
     if not path.exists():
         return {}
     try:
-        models = json.loads(path.read_text())["models"]
+        models = json.loads(path.read_text(encoding="utf-8"))["models"]
         return {name: Checked(**values) for name, values in models.items()}
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise UserError(

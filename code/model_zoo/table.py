@@ -116,7 +116,7 @@ def read_table(*paths: Path) -> dict[str, ZooModel]:
     """Return the models of tables in the format of models/*.toml, by name."""
     models: dict[str, ZooModel] = {}
     for path in paths:
-        rows = tomllib.loads(path.read_text())
+        rows = tomllib.loads(path.read_text(encoding="utf-8"))
         shared = rows.pop(DEFAULTS, {})
         if twice := sorted(set(models) & set(rows)):
             raise ValueError(f"{path}: another table has {twice[0]}, too")

@@ -139,8 +139,9 @@ class ResultFolder:
         try:
             file = self._held.enter_context(locked(lock))
         except BlockingIOError as error:
+            holder = lock.read_text(encoding="utf-8")
             raise UserError(
-                f"{self.folder} is being written by another process ({lock.read_text()}): wait "
+                f"{self.folder} is being written by another process ({holder}): wait "
                 "for it, or choose another folder with --results"
             ) from error
         except OSError as error:
@@ -153,10 +154,10 @@ class ResultFolder:
         """Return what the folder's partial or complete result measured, or None."""
         run = self.partial / "run.json"
         if run.exists():
-            return json.loads(run.read_text())
+            return json.loads(run.read_text(encoding="utf-8"))
         shutil.rmtree(self.partial, ignore_errors=True)  # died before it had begun
         if self.summary.exists() and not overwrite:
-            return json.loads(self.summary.read_text())["identity"]
+            return json.loads(self.summary.read_text(encoding="utf-8"))["identity"]
         return None
 
 

@@ -159,7 +159,7 @@ def read_reference(path: Path) -> dict[str, float]:
         raise UserError(f"the reference {file} is not a file: give a finished result's folder")
     try:
         if file.suffix == ".json":
-            metrics = json.loads(file.read_text())["metrics"]
+            metrics = json.loads(file.read_text(encoding="utf-8"))["metrics"]
             values = {name: metric["value"] for name, metric in metrics.items()}
         else:
             table = pd.read_csv(file).set_index("perturbation")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.findings import findings
+from analysis.measures import BIASES
 from analysis.study import analyse
 from analysis.study_table import StudyTable, read_study_table
 from analysis.wording import listed, number, p_value
@@ -69,6 +70,33 @@ def test_few_models_say_that_little_can_be_said(tmp_path):
     assert "p = 0.0028" in question(answers, "How much")  # 2 of 6! permutations
     assert "None is beyond doubt" in question(answers, "Which biases")
     assert "ten models or more" in question(answers, "all biases together")
+
+
+@pytest.mark.parametrize("models", [3, 4, 5])
+def test_fewer_than_six_models_claim_nothing(models, tmp_path):
+    frame = made_up(models)
+    order = np.arange(models)
+    for name in frame:  # perfect correlations everywhere, of both signs
+        high = 0.9 if name in BIASES else 90
+        sign = 1 if name.endswith(("imagenet", "bias", "sketch")) else -1
+        frame[name] = high * (0.5 + sign * (order - models / 2) / (2 * models))
+    answers = said(read(frame, tmp_path))
+    assert [*answers] == [
+        "How much can this table say?",
+        "Which biases go with which kind of generalisation?",
+        "Do all biases together predict generalisation?",
+    ]
+    assert "None is beyond doubt" in question(answers, "Which biases")
+    assert "0 survive Holm's" in question(answers, "Which biases")
+
+
+def test_n_is_told_where_models_lack_a_value(tmp_path):
+    frame = strong()
+    frame.loc[["model_3", "model_7"], "top1_acc/stylized"] = np.nan
+    claims = question(said(read(frame, tmp_path)), "Which biases go")
+    assert (
+        "Total, Concepts: shape bias (r\u00a0=\u00a01.00 [1.00, 1.00], n\u00a0=\u00a022)" in claims
+    )
 
 
 @pytest.mark.parametrize("models", [1, 2])

@@ -6,7 +6,7 @@ from analysis.correlations import Group
 from analysis.measurement_error import attenuation, reliability, standard_errors
 from analysis.measures import measures_of
 from scoring.metric import Z95
-from study_helpers import made_up, read
+from study_helpers import made_up, publish, read
 
 
 def test_intervals_of_the_cells_come_first_then_the_data_sets_sizes(tmp_path):
@@ -34,11 +34,15 @@ def test_shape_bias_without_an_interval_uses_the_decided_images():
     assert errors.loc["a", "shape-bias"] == pytest.approx(np.sqrt(0.25 * 0.75 / decided))
 
 
-def test_the_last_batch_is_recognised():
-    frame = pd.DataFrame({"top1_acc/imagenet-real": [100 * 282 / 326, 100 * 289 / 326]})
+def test_the_last_batch_is_recognised_in_published_rows_only(monkeypatch):
+    frame = pd.DataFrame({
+        "top1_acc/imagenet-real": [100 * 282 / 326, 100 * 289 / 326], "shape-bias": [0.2134, 0.31],
+    })  # fmt: skip
+    publish(monkeypatch, frame[:1])
     none = pd.DataFrame({"low": [], "high": [], "n": []})
     error = standard_errors(frame, measures_of(frame), none)["top1_acc/imagenet-real"]
     assert error[0] == pytest.approx(1.89, abs=0.01)
+    assert error[1] == pytest.approx(100 * np.sqrt(289 / 326 * 37 / 326 / 46_837))
 
 
 def test_reliability_is_the_share_of_variance_that_is_real():

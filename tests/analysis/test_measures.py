@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from analysis.measures import (
+    _CORRUPTIONS,
     AGGREGATES,
     BENCHMARKS,
     BIASES,
@@ -53,7 +54,75 @@ def test_spectral_measures_are_made_from_relative_accuracies():
     high = np.mean([frame[f"metric/bandpass/HFC/{c}"] for c in at], axis=0)
     np.testing.assert_allclose(made["metric/bandpass/LPP"], low, rtol=1e-14)
     np.testing.assert_allclose(made["metric/bandpass/spectral-bias"], high / (low + high))
-    assert with_spectral(frame.drop(columns=RELATIVE[3])).shape == (3, 21)  # nothing can be made
+    lacking = with_spectral(frame.drop(columns="metric/bandpass/LFC/0.3"))
+    assert set(lacking) - set(frame) == {"metric/bandpass/HPP"}  # the rest cannot be made
+    np.testing.assert_array_equal(lacking["metric/bandpass/HPP"], made["metric/bandpass/HPP"])
+
+
+@pytest.mark.parametrize(
+    "extra", [(), (0.05, 0.15), (0.01, 0.6, 0.7, 0.8, 0.9, 0.99), (0.25, 0.35, 0.45, 1)]
+)
+def test_the_tables_cutoffs_count_not_todays(extra, monkeypatch):
+    monkeypatch.setattr("stimuli.spectral.CUTOFFS", (0.5, 0.75))
+    frame = pd.DataFrame({"shape-bias": [0.1, 0.2, 0.3], "top1_acc/imagenet": [60.0, 70, 75]})
+    for k, cutoff in enumerate((0.1, 0.2, 0.3, 0.4, 0.5, *extra)):
+        frame[f"metric/bandpass/LFC/{cutoff}"] = np.array([0.1, 0.2, 0.4]) + k / 100
+        frame[f"metric/bandpass/HFC/{cutoff}"] = np.array([0.3, 0.2, 0.1]) - k / 100
+    measures = measures_of(frame)
+    np.testing.assert_allclose(measures.biases["metric/bandpass/LPP"], [0.12, 0.22, 0.42])
+    np.testing.assert_allclose(measures.biases["metric/bandpass/HPP"], [0.28, 0.18, 0.08])
+    np.testing.assert_allclose(measures.biases["metric/bandpass/spectral-bias"][0], 0.28 / 0.4)
+    assert "frequency" not in " ".join(measures.notes)
+    assert "critical band: bandwidth" in measures.notes[-1]  # which is not there
+
+
+def test_a_bias_that_cannot_be_formed_is_named_with_what_there_is():
+    frame = pd.DataFrame({"top1_acc/imagenet": [60.0, 70, 75]})
+    for cutoff in (0.05, 0.15, 0.25):
+        frame[f"metric/bandpass/LFC/{cutoff}"] = [0.1, 0.2, 0.3]
+    notes = measures_of(frame).notes[-1]
+    assert "low-frequency bias" in notes
+    assert "LFC at the cutoffs 0.05, 0.15, 0.25" in notes
+    assert "needs 0.1, 0.2, 0.3, 0.4, 0.5" in notes
+    # A table may have the means alone.
+    frame["metric/bandpass/LPP"], frame["metric/bandpass/HPP"] = [0.4, 0.5, 0.6], [0.1, 0.1, 0.3]
+    biases = measures_of(frame).biases
+    np.testing.assert_allclose(biases["metric/bandpass/spectral-bias"], [0.2, 1 / 6, 1 / 3])
+
+
+def of_corruptions(names, severities=range(1, 6)) -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    columns = [f"top1_acc/{name}_{severity}" for name in names for severity in severities]
+    return pd.DataFrame(100 * generator.random((3, len(columns))), columns=columns)
+
+
+@pytest.mark.parametrize(("name", "count"), [("imagenet-c", 95), ("imagenet-cbar", 50)])
+def test_means_of_corruptions_are_of_the_tables_conditions(name, count):
+    frame = of_corruptions(_CORRUPTIONS[f"top1_acc/{name}"])
+    assert len(frame.columns) == count
+    expected = frame.to_numpy().mean(axis=1)
+    frame["top1_acc/my_noise_1"] = 0.0  # of one's own: no part of it
+    measures = measures_of(frame)
+    np.testing.assert_allclose(measures.benchmarks[f"top1_acc/{name}"], expected)
+    assert "Robustness (1 of 3)" in measures.targets
+    assert not any("may be of other corruptions" in note for note in measures.notes)
+    # A mean that an extra corruption has changed is not that data set's.
+    frame[f"top1_acc/{name}"] = frame.mean(axis=1)
+    assert any("of 3 models" in note and "other corruptions" in note
+               for note in measures_of(frame).notes)  # fmt: skip
+
+
+def test_a_mean_of_too_few_conditions_is_not_formed_and_named():
+    frame = of_corruptions(_CORRUPTIONS["top1_acc/imagenet-c"], (1, 3))
+    measures = measures_of(frame)
+    assert "top1_acc/imagenet-c" not in measures.benchmarks
+    assert any("38 of the 95 conditions of C" in note for note in measures.notes)
+
+
+def test_attacks_of_another_strength_are_named():
+    frame = made_up(4).rename(columns={"top1_acc/PGD-40/low": "top1_acc/PGD-40/eps=1_255"})
+    note = next(note for note in measures_of(frame).notes if note.startswith("Adversarial"))
+    assert "PGD-40/eps=1_255" in note
 
 
 def test_groups_and_the_model_that_is_not_adversarially_trained():

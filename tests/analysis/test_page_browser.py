@@ -170,7 +170,7 @@ def test_a_cell_of_a_matrix_shows_its_scatter_plot(driver):
 
 
 def test_the_published_look_sets_what_is_not_significant_to_zero(driver):
-    shown = "return getComputedStyle(document.querySelector('.matrix .weak b'), '::after').content"
+    shown = "return getComputedStyle(document.querySelector('.matrix .zero b'), '::after').content"
     assert driver.execute_script(shown) == "none"
     click(driver, "#published-look")
     assert driver.execute_script(shown) == '"0"'

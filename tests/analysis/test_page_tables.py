@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from analysis.page_stimuli import example_stimuli
@@ -33,6 +34,38 @@ def test_matrices_have_a_cell_for_every_pair(study):
     row = study.correlations.iloc[0]
     assert cells["shape bias"][0]["r"] == f"{row['r']:.2f}".replace("-", "−")
     assert "after Holm's correction" in cells["shape bias"][0]["said"]
+
+
+def perfect(models: int, tmp_path):
+    frame = made_up(models)
+    frame["shape-bias"] = np.linspace(0.1, 0.9, models)
+    for name in ("imagenet", "imagenet-v2", "imagenet-real"):
+        frame[f"top1_acc/{name}"] = np.linspace(30, 80, models)
+    frame.loc["model_1", "top1_acc/imagenet-r"] = np.nan
+    return analyse(read(frame, tmp_path))
+
+
+@pytest.mark.parametrize(("models", "weak", "p"), [(4, True, "= 0.08"), (5, False, "= 0.02")])
+def test_bold_faint_and_frames_follow_the_permutation_p(models, weak, p, tmp_path, monkeypatch):
+    quick(monkeypatch)
+    total = matrices(perfect(models, tmp_path))[0]
+    cell = dict(total["rows"])["shape bias"][0]
+    assert (cell["r"], cell["weak"], cell["survives"]) == ("1.00", weak, False)
+    assert not cell["zero"]  # t's p is 0, which only the study's look follows
+    assert f"p {p} by permutation" in cell["said"]
+    assert "t approximation" not in cell["said"]
+    assert cell["range"] == ""  # resamples of so few say nothing
+    assert ("too few for p < 0.05" in total["note"]) == weak
+
+
+def test_n_is_shown_where_it_is_less_than_the_groups(tmp_path, monkeypatch):
+    quick(monkeypatch)
+    total = matrices(perfect(12, tmp_path))[0]
+    cells = dict(zip(total["targets"], dict(total["rows"])["shape bias"], strict=True))
+    shown = {name: cell["n"].replace("\u00a0", " ") for name, cell in cells.items() if cell["n"]}
+    assert shown == {"Concepts": "n = 11", "R": "n = 11"}
+    assert "n = 12" in cells["ID"]["said"]
+    assert "by the t approximation, as in the study, p < 0.0001" in cells["ID"]["said"]
 
 
 def test_tests_are_sorted_by_size_and_leave_out_what_is_undefined(study):

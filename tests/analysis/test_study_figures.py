@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 from analysis import study_figures as figures
 from analysis.study import analyse
@@ -29,6 +31,21 @@ def test_matrices_show_r_and_the_published_look_hides_what_is_not_significant(st
     weak = int((~(rows["p"] < 0.05)).sum())
     assert texts(published).count("0.00") == weak > texts(plain).count("0.00")
     assert figures.as_png(plain).startswith(b"\x89PNG")
+
+
+def test_few_models_and_missing_cells_show(tmp_path):
+    frame = made_up(4)
+    frame["shape-bias"] = [0.1, 0.2, 0.3, 0.4]
+    for name in ("imagenet", "imagenet-v2", "imagenet-real"):
+        frame[f"top1_acc/{name}"] = [40.0, 50, 60, 70]
+    frame.loc["model_0", "top1_acc/stylized"] = np.nan
+    study = analyse(read(frame, tmp_path))
+    total = figures.correlation_figure(study).axes[0]
+    assert total.texts[0].get_text() == "1.00"
+    assert {text.get_color() for text in total.texts} == {"0.4"}  # p = 0.08 at best
+    assert total.texts[2].get_text().endswith("\nn\u00a0=\u00a03")
+    assert not total.patches  # no frames
+    plt.close("all")
 
 
 def test_tables_are_overlaid(studies):

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.measures import STUDY_COLUMNS
 from analysis.study_table import read_study_table
-from conftest import refusal
+from collection.merging import NO_WEIGHTS
+from conftest import REPOSITORY, refusal
 from study_helpers import made_up, write
 
 
@@ -55,12 +57,203 @@ def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
         ("model,shape-bias\na,1.2\n", "is 1.2, which is not between 0 and 1"),
         ("model,top1_acc/imagenet\na,-3\n", "is -3, which is not between 0 and 100"),
         ("model,top1_acc/imagenet\na,0.7\nb,0.8\n", "accuracies are in percent"),
+        ("model,shape-bias\na,15%\nb,soon\n", "shape-bias of b is 'soon', not a number"),
+        ("model;shape-bias\na;0,5\nb;0.7\n", "shape-bias of a is '0,5', not a number"),
+        ("model;shape-bias\na;0,5;\n", "row 1 below the header has 3 cells, not 2"),
+        ("model,top1_acc/imagenet,top1_acc/imagenet-r\na,70,.3\nb,80,.4\n",
+         "top1_acc/imagenet-r is at most 0.4; accuracies are in percent"),
+        ("model,top1_acc/imagenet-sketch\na,.2\nb,.1\n", "accuracies are in percent"),
+        ("model|shape-bias\na|0.5\n", "not a table: its first line has no comma, semicolon or tab"),
+        ("model,shape-bias,shape-bias \na,0.1,0.2\n", "two columns called 'shape-bias'"),
         ("model,shape-bias\na,0.1,5,6\n", "row 1 below the header has 4 cells, not 2"),
         ("model,shape-bias\na,0.1\n\nb\n", "row 2 below the header has 1 cells, not 2"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_right_is_refused(text, words, tmp_path):
     assert words in refusal(read_study_table, table_of(text, tmp_path))
+
+
+PLAIN = "model,shape-bias,top1_acc/imagenet,remark\na,0.1525,70.5,x\nb,,71.25,y\n"
+GERMAN = PLAIN.replace(",", ";").replace(".", ",")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN,
+        PLAIN.replace(",", ";"),
+        PLAIN.replace(",", "\t"),
+        GERMAN,
+        GERMAN.replace(";", "\t"),
+        GERMAN.replace("\n", "\r\n").replace("remark", "remark;;").replace("\r\na", "\r\na")
+        .replace("x\r", "x;;\r").replace("y\r", "y;;\r") + ";;;;;\r\n",
+        "sep=;\r\n" + GERMAN,
+        PLAIN.encode("utf-8-sig"),
+        GERMAN.encode("utf-16"),
+        "," + PLAIN.replace("\na", "\n0,a").replace("\nb", "\n1,b"),
+        "Unnamed: 0," + PLAIN.replace("\na", "\n0,a").replace("\nb", "\n1,b"),
+        PLAIN.replace("0.1525", "15.25%").replace("70.5", "70.5 %"),
+        GERMAN.replace("0,1525", "15,25 %"),
+        PLAIN.replace(",,", ",#N/A,"),
+        PLAIN.replace(",,", ",NaN,"),
+        PLAIN.replace(",", " , "),
+        '"' + PLAIN.replace(",", '","').replace("\n", '"\n"').removesuffix('"'),
+        PLAIN + PLAIN.splitlines()[1],
+    ],
+)  # fmt: skip
+def test_tables_of_spreadsheets_and_pandas_are_read_alike(content, tmp_path):
+    path = tmp_path / "benchmark.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    values = read_study_table(path).values
+    expected = pd.DataFrame(
+        {"shape-bias": [0.1525, np.nan], "top1_acc/imagenet": [70.5, 71.25]},
+        index=pd.Index(["a", "b"], name="model"),
+    )
+    pd.testing.assert_frame_equal(values, expected, rtol=1e-15)
+
+
+def test_a_first_column_without_a_name_is_the_models(tmp_path):
+    table = read_study_table(table_of(",shape-bias\na,0.1\nb,0.2\n", tmp_path))
+    assert table.values["shape-bias"].to_dict() == {"a": 0.1, "b": 0.2}
+    assert "read as the models' names" in table.notes[0]
+
+
+def test_a_true_minus_sign_is_one(tmp_path):
+    text = "model,shape-bias,own\na,0.1,−0.5\nb,0.2,1\n"
+    assert read_study_table(table_of(text, tmp_path)).values["own"].tolist() == [-0.5, 1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "metric/bandpass/LFC/0.05", "metric/bandpass/LFC/0.15", "metric/bandpass/HFC/0.25",
+        "top1_acc/imagenet-x", "top1_acc/imagenet-e", "top1_acc/imagenet-v3",
+        "top1_acc/PGD-40/eps=1_255", "top1_acc/PGD-20/eps=0.5_255", "top1_acc/my_noise_1",
+        "metric/criticalband/f=7/sd=0.32", "top1_acc/criticalband/f=7/sd=0.01",
+    ],
+)  # fmt: skip
+def test_other_conditions_are_not_taken_for_slips(name, tmp_path):
+    frame = made_up(3, names=("shape-bias", name))
+    assert [*read_study_table(write(frame, tmp_path)).values] == ["shape-bias", name]
+
+
+def test_no_column_of_a_full_run_is_a_slip_for_another_that_is_missing(tmp_path):
+    frame = pd.read_csv(REPOSITORY / "raw-data" / "benchmark.csv", index_col="model")
+    others = frame.drop(columns=[name for name in STUDY_COLUMNS if name != "shape-bias"])
+    assert len(others.columns) > 500
+    read_study_table(write(others, tmp_path))
+
+
+def test_the_studys_attack_is_known_by_its_strength(tmp_path):
+    text = "model,shape-bias,top1_acc/PGD-40/eps=1_510\na,0.1,18\n"
+    assert read_study_table(table_of(text, tmp_path)).values.loc["a", "top1_acc/PGD-40/low"] == 18
+
+
+def test_models_that_know_nothing_are_not_taken_for_shares(tmp_path):
+    text = "model,top1_acc/imagenet,top1_acc/imagenet-v2\nuntrained,0.1,0.09\n"
+    path = table_of(text, tmp_path)
+    (tmp_path / "intervals.csv").write_text(
+        "model,column,low,high,n,note\nuntrained,top1_acc/imagenet,0.07,0.13,50000,\n"
+    )
+    assert read_study_table(path).values.loc["untrained", "top1_acc/imagenet"] == 0.1
+    text = "model,top1_acc/imagenet,top1_acc/imagenet-a,top1_acc/PGD-40/low\na,76.1,0.1,0.2\n"
+    assert read_study_table(table_of(text, tmp_path)).values.loc["a", "top1_acc/imagenet-a"] == 0.1
+
+
+ALIAS = "resnet50.tv_in1k"  # of the zoo's tv_resnet50
+
+
+@pytest.mark.parametrize("names", [("tv_resnet50", ALIAS), (ALIAS, "tv_resnet50")])
+def test_a_model_and_its_alias_are_one(names, tmp_path):
+    text = "model,shape-bias,top1_acc/imagenet\n{},0.2,\nother,0.3,70\n{},0.2,76\n"
+    table = read_study_table(table_of(text.format(*names), tmp_path))
+    assert [*table.values.index] == [names[0], "other"]
+    assert table.values.loc[names[0]].tolist() == [0.2, 76]
+    assert f"{names[1]} is {names[0]} under another name" in table.notes[0]
+
+
+def test_models_of_equal_weights_are_one_with_their_intervals(tmp_path):
+    text = "model,shape-bias,top1_acc/imagenet\nmine,0.2,\nother,0.2,\ntv_resnet50,0.2,76\n"
+    path = table_of(text, tmp_path)
+    (tmp_path / "models.csv").write_text(
+        "model,category,weights_sha256\nmine,own,aa\nother,own,bb\ntv_resnet50,baseline,aa\n"
+    )
+    (tmp_path / "intervals.csv").write_text(
+        "model,column,low,high,n,note\nmine,shape-bias,0.1,0.3,9,\n"
+        "tv_resnet50,shape-bias,0.15,0.25,9,\ntv_resnet50,top1_acc/imagenet,75,77,9,\n"
+    )
+    table = read_study_table(path)
+    assert [*table.values.index] == ["mine", "other"]
+    assert table.values.loc["mine", "top1_acc/imagenet"] == 76
+    assert table.intervals.loc[("mine", "shape-bias")].tolist() == [0.1, 0.3, 9]
+    assert table.intervals.loc[("mine", "top1_acc/imagenet"), "low"] == 75
+
+
+@pytest.mark.parametrize(
+    ("weights", "values", "models", "words"),
+    [
+        (("aa", "aa"), (0.2, 0.3), 2, "differ in shape-bias (0.2 and 0.3): both count"),
+        (("aa", "bb"), (0.2, 0.2), 2, ""),  # another model under an alias's name
+        ((NO_WEIGHTS, NO_WEIGHTS), (0.2, 0.2), 1, "under another name"),  # by the zoo
+        (("", "bb"), (0.2, 0.2), 1, "under another name"),
+    ],
+)
+def test_what_is_not_certain_is_said(weights, values, models, words, tmp_path):
+    text = f"model,shape-bias\ntv_resnet50,{values[0]}\n{ALIAS},{values[1]}\n"
+    path = table_of(text, tmp_path)
+    (tmp_path / "models.csv").write_text(
+        f"model,category,weights_sha256\ntv_resnet50,x,{weights[0]}\n{ALIAS},x,{weights[1]}\n"
+    )
+    table = read_study_table(path)
+    assert len(table.values) == models
+    assert words in " ".join(table.notes)
+    assert bool(words) == bool(table.notes)
+
+
+def test_models_without_registered_weights_are_not_one(tmp_path):
+    path = table_of("model,shape-bias\none,0.2\ntwo,0.2\n", tmp_path)
+    (tmp_path / "models.csv").write_text(
+        f"model,category,weights_sha256\none,x,{NO_WEIGHTS}\ntwo,x,{NO_WEIGHTS}\n"
+    )
+    assert len(read_study_table(path).values) == 2
+
+
+def test_categories_may_use_an_alias(tmp_path):
+    path = table_of(f"model,shape-bias\n{ALIAS},0.2\nother,0.3\n", tmp_path)
+    chosen = tmp_path / "chosen.json"
+    chosen.write_text(json.dumps({"plain": ["tv_resnet50", "other"]}))
+    table = read_study_table(path, chosen)
+    assert table.categories.to_dict() == {ALIAS: "plain", "other": "plain"}
+    assert table.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("models.csv", "model,kind\na,x\n", "has no column 'category'"),
+        ("intervals.csv", "model,column,low\na,shape-bias,1\n", "cannot be read"),
+        ("intervals.csv", "model,column,low,high,n\na,shape-bias,few,1,1\n", "cannot be read"),
+        ("intervals.csv", "model,column,low,high,n\na,shape-bias,0,1,1\na,shape-bias,0,.5,1\n",
+         "two intervals of one cell"),
+    ],
+)  # fmt: skip
+def test_files_beside_the_table_that_cannot_be_right_are_refused(name, text, words, tmp_path):
+    path = table_of("model,shape-bias\na,0.1\n", tmp_path)
+    (tmp_path / name).write_text(text)
+    sentence = refusal(read_study_table, path)
+    assert words in sentence
+    assert name in sentence
+
+
+def test_files_beside_the_table_may_come_from_a_spreadsheet(tmp_path):
+    path = table_of(GERMAN, tmp_path)
+    (tmp_path / "models.csv").write_text("model;category;weights_sha256\na;mine;\nb;yours;\n")
+    (tmp_path / "intervals.csv").write_text(
+        "model;column;low;high;n;note\na;shape-bias;0,1;0,2;1200;\n"
+    )
+    table = read_study_table(path)
+    assert table.categories.to_dict() == {"a": "mine", "b": "yours"}
+    assert table.intervals.loc[("a", "shape-bias")].tolist() == [0.1, 0.2, 1200]
 
 
 def test_a_file_that_is_not_there_or_not_text(tmp_path):

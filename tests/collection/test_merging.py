@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from collection.merging import chosen, merge, renamed
+from collection.merging import NO_WEIGHTS, chosen, merge, renamed, same_models
 from collection.sources import from_folder
 from collection_helpers import accuracy, finish, imagenet
 from conftest import refusal
@@ -111,6 +111,19 @@ def test_a_probe_of_the_attacked_model_makes_no_protocol_of_its_own(tmp_path, ch
     table = merge(results_of(tmp_path), split=True)
     assert len(table.protocols) == ways
     assert table.protocols["imagenet_adv"]["protocol"]["source"] == source
+def test_models_that_share_weights_are_named(tmp_path):
+    finish(tmp_path, "imagenet", "tv_resnet50", imagenet(60), weights="one")
+    finish(tmp_path, "imagenet_v2", "mine", {}, weights="one")
+    finish(tmp_path, "imagenet", "other", imagenet(60), weights="two")
+    (sentence,) = same_models(results_of(tmp_path))
+    assert sentence.startswith("mine and tv_resnet50 have the same weights")
+    assert "--without" in sentence
+
+
+def test_models_without_registered_weights_are_not_the_same(tmp_path):
+    for name in "ab":
+        finish(tmp_path, "imagenet", name, imagenet(60), weights=NO_WEIGHTS)
+    assert same_models(results_of(tmp_path)) == []
 
 
 def test_two_values_in_one_cell_are_refused_and_equal_ones_are_one(tmp_path):

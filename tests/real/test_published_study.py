@@ -10,6 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from analysis import prediction
 from analysis.findings import findings
 from analysis.page import page_of
+from analysis.published_faults import published_faults
 from analysis.study import analyse
 from analysis.study_table import read_study_table
 from analysis.wording import survives
@@ -117,3 +118,34 @@ def test_measurement_error_of_the_last_batch_shows(study):
     real = study.errors["top1_acc/imagenet-real"]
     assert real.between(1.5, 2.6).all()  # points; of all labelled images it would be 0.15
     assert study.errors["top1_acc/imagenet"].max() < 0.23
+
+
+ROWS = {
+    "all": slice(None), "three": [3, 40, 61], "one": [36], "backwards": slice(None, None, -1),
+}  # fmt: skip
+COLUMNS = {
+    "all": ("top1_acc/imagenet-real", "top1_acc/PGD-40/low", "shape-bias", "top1_acc/imagenet"),
+    "real and shape": ("top1_acc/imagenet-real", "shape-bias"),
+    "pgd and band": ("metric/criticalband/bw_norm", "shape-bias", "top1_acc/PGD-40/low"),
+}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("digits", [15, 4])
+def test_any_part_of_the_table_has_its_faults(rows, columns, digits, published):
+    table = pd.read_csv(published[0])[[*COLUMNS[columns]]].iloc[ROWS[rows]].round(digits)
+    found = " ".join(published_faults(table.set_axis([f"m{k}" for k in range(len(table))])))
+    assert ("326 images only" in found) == ("real" in columns or columns == "all")
+    assert ("50,048" in found) == ("pgd" in columns or columns == "all")
+
+
+def test_faults_are_not_of_what_was_measured_again(published):
+    table = pd.read_csv(published[0]).set_index("model")
+    counts = (table["top1_acc/imagenet"] * 468.37 + 7 * 468.37).clip(upper=46_837).round()
+    table["top1_acc/imagenet-real"] = counts / 468.37
+    counts = (table["top1_acc/PGD-40/low"] * 500.48).round() - 48  # the padding was robust
+    table["top1_acc/PGD-40/low"] = counts / 500
+    found = " ".join(published_faults(table.drop(columns=["top1_acc/PGD-40/high"])))
+    assert "326 images only" not in found or "for 1 of these 70" in found  # by chance
+    assert "50,048" not in found

@@ -50,8 +50,9 @@
     if (!row) return "no correlation";
     if (row.r === null) return `no r (${row.note})`;
     const p = (value) => value === null ? "–" : value < 0.0001 ? "< 0.0001" : `= ${value.toPrecision(value < 0.001 ? 1 : 2)}`;
-    const interval = row.low === null ? "no interval" : `95 % interval ${number(row.low)} to ${number(row.high)}`;
-    return `r = ${number(row.r)} (${interval}), n = ${row.n}, p ${p(row.p)}, by permutation p ${p(row.p_permutation)}`;
+    const interval = row.low === null || row.n < payload.fewestTold ? "no interval" : `95 % interval ${number(row.low)} to ${number(row.high)}`;
+    const t = row.n >= payload.few ? ` (${p(row.p).replace("= ", "")} by the t approximation)` : "";
+    return `r = ${number(row.r)} (${interval}), n = ${row.n}, p ${p(row.p_permutation)} by permutation${t}`;
   }
 
   function scatter() {
@@ -108,7 +109,7 @@
     }));
     Plotly.react("fraction-chart", traces, layout({
       barmode: "stack", height: 120 + 24 * order.length, xaxis: { tickformat: ".0%", range: [0, 1] },
-      yaxis: { type: "category", tickfont: { size: 11 } }, legend: { orientation: "h", y: 1, yanchor: "bottom", traceorder: "normal" }, margin: { l: 60, r: 15, t: 40, b: 40 },
+      yaxis: { type: "category", tickfont: { size: 11 } }, legend: { orientation: "h", y: 1, yanchor: "bottom", traceorder: "normal" }, margin: { l: 60, r: 30, t: 40, b: 40 },
     }), config);
   }
 
