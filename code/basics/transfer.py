@@ -145,7 +145,7 @@ def reason(error: BaseException) -> str:
         return reason_of(error)
     response = error.response
     if response is None:
-        root = _root(error)
+        root = root_cause(error)
         return "the connection broke" if isinstance(root, IncompleteRead) else reason_of(root)
     words = f"the server answered {response.status_code} {response.reason}"
     if response.status_code in (401, 403):
@@ -165,8 +165,8 @@ def _asked(response: requests.Response) -> float | None:
     return None
 
 
-def _root(error: BaseException) -> BaseException:
-    """Return what lies below the layers of requests and urllib3: the system's own error."""
+def root_cause(error: BaseException) -> BaseException:
+    """Return what lies below the layers of an HTTP library: the system's own error."""
     while below := error.__cause__ or error.__context__:
         error = below
     return error
@@ -180,7 +180,7 @@ def _wait(error: requests.RequestException, failures: int) -> float | None:
             return None
         asked = _asked(error.response)
         seconds = seconds if asked is None else asked
-    elif isinstance(_root(error), _FINAL):
+    elif isinstance(root_cause(error), _FINAL):
         return None
     return seconds if seconds <= LONGEST_WAIT else None
 

@@ -37,6 +37,22 @@ sources, hashes and layouts are from the publishers' and other projects' public 
 layout is tested with a synthetic checkpoint. `python code/model_zoo check --all` tries them all.
 """
 
+_OFFLINE = """## Without a network
+
+Weights that are in a cache are loaded without a network: the zoo's and other checkpoints from
+`$BVG_WEIGHTS`, timm's from `$HF_HOME`, torchvision's from `$TORCH_HOME`. For timm's, the Hugging
+Face hub is asked once whether it is there; without an answer the model comes from the cache, or the
+script ends with one sentence. The hub client's own settings apply:
+
+| variable | meaning |
+|---|---|
+| `HF_HUB_OFFLINE=1` | never ask the hub, for nodes without internet |
+| `HF_HUB_ETAG_TIMEOUT` | seconds to wait for its answer (default: 10) |
+| `HF_HUB_DOWNLOAD_TIMEOUT` | seconds without a byte after which a download fails (default: 10) |
+| `HF_ENDPOINT` | a mirror of the hub |
+| `HF_TOKEN` | a token, for models behind a form |
+"""
+
 _GUESSED = """## Unconfirmed
 
 These load, but nobody has confirmed all of what the table says of them. Loading one says so, and
@@ -92,7 +108,7 @@ def models_page(rows: Iterable[ZooModel]) -> str:
     parts.append(_GONE + "\n" + _table([("model", "method", "why"), *reasons]))
     data = [("tag", "what it is"), *TRAINING_DATA.items()]
     parts.append(_DATA + "\n" + _table(data))
-    return "\n".join([*parts, _ADD])
+    return "\n".join([*parts, _OFFLINE, _ADD])
 
 
 def _cells(row: ZooModel) -> tuple[str, ...]:
