@@ -23,7 +23,7 @@ from images.corruption_folders import (
 from images.image_set import ImageSet, existing_folder
 from scoring.corruptions import corruption_errors, corruption_means
 from stimuli.batch import CLEAN, Batch, Stimuli, Stimulus
-from stimuli.corruptions.frost_textures import load_frost
+from stimuli.corruptions.frost_textures import load_frost, published_frost
 from stimuli.imagenet_c import CORRUPTIONS, GROUPS, STANDARD, imagenet_c
 
 IMAGENET_C = CorruptionSet(
@@ -36,7 +36,12 @@ IMAGENET_C = CorruptionSet(
     subsets={"15": tuple(STANDARD), **{name: tuple(GROUPS[name]) for name in GROUPS}},
     groups=tuple(GROUPS),
 )
-FROST_HELP = "frost photographs to use instead of a procedural texture"
+PROCEDURAL = "procedural"  # as the protocol of a result and --frost call drawn frost
+FROST_HELP = (
+    "folder of frost photographs, or 'procedural' for a drawn texture (default: the published "
+    "photographs if the package imagecorruptions or imagecorruptions-imaug is installed, else "
+    "procedural); the result records which"
+)
 
 
 def corruption_arguments(group: argparse._ArgumentGroup, data: CorruptionSet) -> None:
@@ -188,13 +193,23 @@ def clean_first(corrupted: Stimuli, batch: Batch) -> Iterator[Stimulus]:
 def frost_source(
     folder: str | None, corruptions: tuple[str, ...]
 ) -> tuple[tuple[torch.Tensor, ...] | None, str | None]:
-    """Return the frost photographs in `folder`, and what the record says of the frost's source.
+    """Return the frost photographs to use, and what the record says of the frost's source.
 
-    Without a folder, frost is procedural. Where no frost is made, its source does not matter.
+    folder: the photographs' folder, PROCEDURAL, or None for the published ones where the package
+    imagecorruptions is installed. (None, PROCEDURAL) where frost is to be drawn, (None, None) where
+    there is no frost among the corruptions.
     """
-    if folder is None or "frost" not in corruptions:
-        return None, "procedural" if "frost" in corruptions else None
-    photographs = load_frost(existing_folder(folder, "the folder of frost photographs", "--frost"))
+    if "frost" not in corruptions:
+        return None, None
+    if folder is None:
+        photographs = published_frost()
+    elif folder == PROCEDURAL:
+        photographs = None
+    else:
+        where = existing_folder(folder, "the folder of frost photographs", "--frost")
+        photographs = load_frost(where)
+    if photographs is None:
+        return None, PROCEDURAL
     digest = hashlib.sha256()
     for photograph in photographs:
         digest.update(f"{photograph.dtype}{tuple(photograph.shape)}".encode())
