@@ -26,7 +26,7 @@ from basics.errors import UserError
 from evaluation.command_line import parse_args, script
 from evaluation.decisions import top5
 from evaluation.evaluate import evaluate, example, load_models
-from evaluation.flags import condition_flags, partial_flag
+from evaluation.flags import FROST_HELP, condition_flags, partial_flag
 from evaluation.runs import print_files, print_table
 from images.corruption_folders import CorruptionSet, corruption_folders
 from images.finding import find_data
@@ -74,8 +74,7 @@ def flags(group):
         help="with --generate: ImageNet's folder (default: $BVG_IMAGENET)")  # fmt: skip
     add("--as_published", action="store_true",
         help="with --generate: also save each image as JPEG of quality 85, as the published files")  # fmt: skip
-    add("--frost", metavar="DIR",
-        help="with --generate: frost photographs to use instead of a procedural texture")  # fmt: skip
+    add("--frost", metavar="DIR", help=f"with --generate: {FROST_HELP}")
 
 
 def check_flags(args):

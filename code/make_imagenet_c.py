@@ -31,7 +31,7 @@ from basics.errors import UserError, storage_error
 from basics.files import locked, make_folder, written_atomically
 from evaluation.batches import as_batch
 from evaluation.command_line import best_device, guarded
-from evaluation.flags import condition_flags, imagenet_folder_flags
+from evaluation.flags import FROST_HELP, condition_flags, imagenet_folder_flags
 from evaluation.progress import Progress
 from images.corruption_writing import Missing, check_space, missing_files, save_jpeg
 from images.finding import find_data
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     condition_flags(parser.add_argument_group("which of them"), tuple(CORRUPTIONS), SEVERITIES)
     add("--limit", type=_positive, metavar="N", help="a class-balanced subset of the images")
     add("--seed", type=int, default=0, help="random seed for subsets and corruptions (default: 0)")
-    add("--frost", metavar="DIR", help="frost photographs to use instead of a procedural texture")
+    add("--frost", metavar="DIR", help=FROST_HELP)
     add(
         "--quality",
         type=_quality,

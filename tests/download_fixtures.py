@@ -39,5 +39,11 @@ def waits(monkeypatch) -> list[float]:
 
 
 @pytest.fixture
+def small_blocks(monkeypatch):
+    """Let no byte that has arrived be lost when a connection breaks."""
+    monkeypatch.setattr("basics.transfer.BLOCK", 1000)
+
+
+@pytest.fixture
 def to(tmp_path) -> Path:
     return tmp_path / "data"

@@ -17,7 +17,7 @@ class Site:
     break_after: how many bytes it sends before it hangs up, once. cut_at: the same, always.
     answers: by path, what it answers first, in order: a status and headers.
     length: whether it says how long a file is.
-    etag: what it calls the present version of every file.
+    etag: what it calls the present version of every file. head: more headers of its answer to HEAD.
     piece, pause: bytes per write, and the seconds before each.
     """
 
@@ -31,6 +31,7 @@ class Site:
     answers: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     length: bool = True
     etag: str = ""
+    head: dict[str, str] = field(default_factory=dict)
     piece: int = 1 << 20
     pause: float = 0.0
     requests: list[tuple[str, str | None]] = field(default_factory=list)
@@ -46,7 +47,12 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_HEAD(self):
-        self.send_response(self.site.statuses.get(self.path, 200))
+        site, data = self.site, self.site.files.get(self.path)
+        self.send_response(site.statuses.get(self.path, 404 if data is None else 200))
+        for name, value in {"ETag": site.etag, "Content-Length": len(data or b"")}.items():
+            self.send_header(name, str(value))
+        for name, value in site.head.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def do_GET(self):

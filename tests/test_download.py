@@ -113,7 +113,7 @@ def test_the_table_says_what_is_there(run, to, site):
     assert [line for line in run("--list", "sketches")[1].splitlines() if "people" in line] == []
 
 
-def test_the_table_says_how_much_has_arrived(run, site, waits):
+def test_the_table_says_how_much_has_arrived(run, site, waits, small_blocks):
     site.cut_at, site.ranges = 30_000, False
     site.statuses["/mirror/a.tar"] = 404
     assert run("set-a")[0] == 2
@@ -181,25 +181,23 @@ def test_a_slow_server_is_waited_for(run, to, site, monkeypatch):
     assert contents(to) == A_FILES
 
 
-def test_a_truncated_transfer_is_resumed_in_the_same_call(run, to, site, waits):
+def test_a_truncated_transfer_is_resumed_in_the_same_call(run, to, site, waits, small_blocks):
     site.break_after = 30_000
     code, _, err = run("set-a")
     assert code == 0
     assert contents(to) == A_FILES
     assert site.ranges_asked() == [None, "bytes=30000-"]
-    assert (
-        f"a.tar: the connection broke after 30000 of {len(A_TAR)} bytes; trying again in 1" in err
-    )
+    assert "a.tar: the connection broke; trying again in 1" in err
 
 
 def test_a_transfer_that_stays_truncated_is_no_data_set_and_the_next_call_resumes(
-    run, to, site, waits
+    run, to, site, waits, small_blocks
 ):
     site.cut_at, site.statuses["/mirror/a.tar"] = 0, 404
     site.break_after = 30_000
     code, _, err = run("set-a")
     assert code == 2
-    assert "the connection broke after 30000 of" in one_error(err)
+    assert "the connection broke" in one_error(err)
     assert contents(to) == set()
     site.cut_at = None
     site.requests.clear()
@@ -227,7 +225,7 @@ def test_a_wrong_hash_leaves_nothing_under_a_final_name(run, to, site):
     site.files["/a.tar"] = site.files["/mirror/a.tar"] = tar_of({"x/1": b"other"}, "w")
     code, _, err = run("set-a")
     assert code == 2
-    assert f"{sha256(A_TAR)[:16]}… was published" in one_error(err)
+    assert sha256(A_TAR) in one_error(err)
     assert contents(to) == set()
     assert archives(to) == set()
 
@@ -240,7 +238,7 @@ def test_a_file_that_changes_at_the_publishers_is_refused_until_its_pin_is_delet
     site.files["/Sketch.zip"] = zip_of({"sketch/n01/other.JPEG": b"another"})
     code, _, err = run("sketches")
     assert code == 2
-    assert "was pinned at the first download" in one_error(err)
+    assert "delete Sketch.zip.sha256" in one_error(err)
     assert contents(to) == set()
     (to / "archives" / "Sketch.zip.sha256").unlink()
     assert run("sketches")[0] == 0
@@ -252,7 +250,7 @@ def test_a_web_page_instead_of_the_file_is_refused(run, to, site, name):
     site.files = dict.fromkeys(site.files, page)
     code, _, err = run(name)
     assert code == 2
-    assert "the server sent a web page instead of the file" in one_error(err)
+    assert "a web page instead of the file" in one_error(err)
     assert contents(to) == set()
     assert archives(to) == set()
 
@@ -324,11 +322,11 @@ def test_the_top_folder_may_have_any_name(run, to, site, top):
 def test_a_process_killed_while_unpacking_leaves_no_data_set_and_the_next_completes(
     run, catalogue, to, site
 ):
-    slow = "import basics.archives as a, time; inside = a._inside; "
-    slow += "a._inside = lambda *words: (time.sleep(0.5), inside(*words))[1]; "
+    slow = "import tarfile, time; extract = tarfile.TarFile.extract; "
+    slow += "tarfile.TarFile.extract = lambda *a, **k: (extract(*a, **k), time.sleep(600)); "
     process = in_process(catalogue, to, "set-a", before=slow)
-    working = to / "archives" / "set-a.unpacking"
-    until(lambda: (working / "n01" / "1.JPEG").exists() or (working / "anything").exists())
+    working = to / "archives" / "a.tar.unpacking"
+    until((working / "anything" / "n01" / "1.JPEG").exists)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert contents(to) == set()
@@ -345,7 +343,7 @@ def test_an_interrupted_process_says_that_the_same_command_goes_on(run, catalogu
     # A shell's background job, as which these tests may run, begins with SIGINT ignored.
     heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     process = in_process(catalogue, to, "set-a", before=heeding)
-    until(lambda: list(to.glob("archives/a.tar.*.part")))
+    until(lambda: list(to.glob("archives/a.tar.partial/*.part")))
     process.send_signal(how)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

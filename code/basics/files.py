@@ -1,13 +1,17 @@
 """Files that appear under their final name only when they are complete."""
 
-import fcntl
+import errno
 import hashlib
 import os
 import secrets
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import FileLock, Timeout
 
 from basics.errors import storage_error
 
@@ -60,17 +64,34 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = False) -> Iterator[BinaryIO]:
-    """Yield the open lock file `path`, which no other process holds inside the block.
+def locked(path: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the lock file `path`: inside the block, no other process holds it.
 
-    The operating system lets go of the lock when the process ends, however it ends. The file
-    itself stays: deleting it would let two processes lock two files of one name.
-    Raises BlockingIOError when another process holds it and `wait` is False, and OSError when the
-    file cannot be opened or its file system has no locks.
+    The operating system releases the lock when the process ends, however it ends. Who holds it is
+    written into `<path>.holder`, since Windows does not let others read a locked file.
+    Raises BlockingIOError, whose strerror names the holder, when another process holds the lock
+    and `wait` is False; OSError when the file cannot be opened or its file system has no locks.
     """
-    with open(path, "a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield file
+    holder = beside(path, "holder")
+    open(path, "ab").close()  # raises at once what filelock might keep trying
+    # thread_local=False: a lock may be released by another thread than the one that took it.
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout as error:
+        try:
+            who = holder.read_text(encoding="utf-8")
+        except OSError:  # not written yet, or no longer there
+            who = "unknown"
+        raise BlockingIOError(errno.EAGAIN, who) from error
+    try:
+        with suppress(OSError):  # a full disk, for example: the lock is held all the same
+            holder.write_text(f"{os.getpid()} on {socket.gethostname()}, since {time.ctime()}")
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink()
+        lock.release()
 
 
 def beside(target: Path, ending: str) -> Path:

@@ -37,7 +37,7 @@ def guarded(work: Callable[[], int], option: str = "--results") -> int:
         return work()
     except BrokenPipeError:  # whoever read the output has gone, as in `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return 128 + 13  # as if by SIGPIPE, a name that Windows does not have
     except (UserError, OSError) as error:
         say(error, option)
         return BUSY if isinstance(error.__cause__, BlockingIOError) else 2

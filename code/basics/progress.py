@@ -1,62 +1,50 @@
 """Progress on long work: a bar on a terminal, plain lines in a log."""
 
 import sys
-import time
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 from tqdm import tqdm
 
 LINE_SECONDS = 30.0  # between two lines of a log
 
 
-class Meter:
-    """Bytes ("B") or files done, of `total` if that is known; a context manager with add(n)."""
+class Meter(tqdm):
+    """A tqdm bar of bytes ("B") or things, of `total` if that is known; a context manager.
+
+    Where stderr is no terminal, a line every LINE_SECONDS instead. done: what earlier runs did,
+    which the rate leaves out.
+    """
 
     def __init__(self, what: str, unit: str, total: int | None = None, done: int = 0) -> None:
-        self.what, self.unit, self.total, self.first = what, unit, total, done
-        self.terminal = sys.stderr.isatty()
-        self.bar = tqdm(
-            total=total,
-            initial=done,
-            unit=unit if unit == "B" else f" {unit}",
-            unit_scale=unit == "B",
-            desc=what,
-            disable=not self.terminal,
+        size = "B" if unit == "B" else f" {unit}"
+        options: dict[str, Any] = {}
+        if not sys.stderr.isatty():
+            format = f"{{desc}}: {{n_fmt}}{size}, {{rate_fmt}}"
+            if total is not None:
+                format = f"{{desc}}: {{n_fmt}} of {{total_fmt}}{size}, {{rate_fmt}}"
+                format += ", {remaining} left"
+            options = {
+                "file": _Lines(), "bar_format": format, "leave": False, "miniters": 1,
+                "mininterval": LINE_SECONDS, "delay": LINE_SECONDS,
+            }  # fmt: skip
+        super().__init__(
+            desc=what, total=total, initial=done, unit=size, unit_scale=unit == "B", **options
         )
-        self.done = done
-        self.begun = self.said = time.monotonic()
-
-    def __enter__(self) -> Self:
-        """Return self."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the bar."""
-        self.bar.close()
 
     def add(self, count: int) -> None:
         """Show that `count` more are done."""
-        self.done += count
-        self.bar.update(count)
-        now = time.monotonic()
-        if not self.terminal and now - self.said >= LINE_SECONDS:
-            self.said = now
-            print(f"{self.what}: {self._line(now)}", file=sys.stderr, flush=True)
+        super().update(count)
 
-    def _line(self, now: float) -> str:
-        rate = (self.done - self.first) / max(now - self.begun, 1e-9)
-        if self.unit != "B":
-            return f"{self.done:,} {self.unit}"
-        if not self.total:
-            return f"{size(self.done)}, {size(rate)}/s"
-        remaining = left((self.total - self.done) / rate if rate else 0)
-        return f"{size(self.done)} of {size(self.total)}, {size(rate)}/s, {remaining}"
+
+class _Lines:
+    """A file on which tqdm's redrawn line becomes a line of its own on stderr."""
+
+    def write(self, text: str) -> None:
+        if text := text.strip():
+            print(text, file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def left(seconds: float) -> str:

@@ -33,6 +33,13 @@ def partial_flag(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--partial", action="store_true", help="allow a subset of the images")
 
 
+FROST_HELP = (
+    "folder of frost photographs, or 'procedural' for a drawn texture (default: the published "
+    "photographs if the package imagecorruptions or imagecorruptions-imaug is installed, else "
+    "procedural); the result records which"
+)
+
+
 def condition_flags(
     group: argparse._ArgumentGroup, corruptions: Sequence[str], severities: Sequence[int]
 ) -> None:

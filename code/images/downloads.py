@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from basics.archives import RECEIPT, BrokenArchiveError, unpack
 from basics.errors import UserError
-from basics.fetch import cache_folder, fetch
+from basics.fetch import cache_folder, fetch, partial_folder
 from basics.files import beside, locked_beside
 from basics.progress import size
 from basics.transfer import require_space
@@ -124,7 +124,7 @@ def state(data_set: DataSet, to: Path) -> str:
         return "there"
     if folder_of(data_set, to).exists():
         return "not from here"
-    arrived = sum(path.stat().st_size for path in _arrived(data_set, to))
+    arrived = _arrived(data_set, to)
     return f"partly ({size(arrived)})" if arrived else "missing"
 
 
@@ -132,11 +132,11 @@ def _archive(data_set: DataSet, to: Path) -> Path:
     return to / "archives" / data_set.file
 
 
-def _arrived(data_set: DataSet, to: Path) -> list[Path]:
+def _arrived(data_set: DataSet, to: Path) -> int:
+    """Return how many bytes of the archive are there."""
     archive = _archive(data_set, to)
-    return [
-        path for path in (archive, *archive.parent.glob(f"{archive.name}.*.part")) if path.exists()
-    ]
+    paths = [archive, *partial_folder(archive).glob("*.part")]
+    return sum(path.stat().st_size for path in paths if path.exists())
 
 
 def get(data_set: DataSet, to: Path, keep_archive: bool = False) -> Path:
@@ -148,11 +148,10 @@ def get(data_set: DataSet, to: Path, keep_archive: bool = False) -> Path:
     """
     if data_set.explain:
         raise UserError(f"{data_set.name} cannot be fetched: {data_set.explain}")
-    folder = folder_of(data_set, to)
-    unpacked = to / "archives" / data_set.name.replace("/", "--")
+    folder, archive = folder_of(data_set, to), _archive(data_set, to)
     if is_complete(data_set, to):
         return folder
-    with locked_beside(beside(unpacked, "set")):
+    with locked_beside(beside(archive, "set")):
         if is_complete(data_set, to):  # another process has just finished it
             return folder
         if folder.exists():
@@ -160,44 +159,35 @@ def get(data_set: DataSet, to: Path, keep_archive: bool = False) -> Path:
                 f"{folder} is there, but not as this data set's own archive makes it: remove it to "
                 f"download {data_set.name}, or use it as it is"
             )
-        if not unpacked.exists():
-            _unpacked(data_set, to, unpacked)
+        needed = data_set.bytes * ROOM - _arrived(data_set, to)
+        require_space(archive.parent, needed, data_set.name)
+        known, pin = data_set.sha256, beside(archive, "sha256")
+        fetch(data_set.sources, archive, known, tries=TRIES, room=ROOM, about=data_set.about)
+        found = known or pin.read_text(encoding="utf-8").strip()
+        receipt = json.dumps({"name": data_set.name, "file": data_set.file, "sha256": found}) + "\n"
+        try:
+            if data_set.kind == "file":
+                _wrap(archive, folder, receipt)
+            else:
+                unpack(archive, folder, data_set.inside, data_set.files, receipt)
+        except BrokenArchiveError as error:
+            if known:  # it is what was published: another download would be the same
+                raise
+            archive.unlink()
+            pin.unlink(missing_ok=True)
+            words = str(error).rpartition(": ")[0]
+            raise UserError(f"{words}: it was removed, so run the same command again") from error
         if not keep_archive:
-            _archive(data_set, to).unlink(missing_ok=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(unpacked, folder)
+            archive.unlink(missing_ok=True)
     return folder
-
-
-def _unpacked(data_set: DataSet, to: Path, unpacked: Path) -> None:
-    """Make the folder `unpacked` from the archive, downloaded if it is not there."""
-    target = _archive(data_set, to)
-    arrived = sum(path.stat().st_size for path in _arrived(data_set, to))
-    require_space(target.parent, data_set.bytes * ROOM - arrived, data_set.name)
-    known = data_set.sha256
-    fetch(data_set.sources, target, known, tries=TRIES, room=ROOM, about=data_set.about)
-    pin = beside(target, "sha256")
-    found = known or pin.read_text(encoding="utf-8").strip()
-    receipt = json.dumps({"name": data_set.name, "file": data_set.file, "sha256": found}) + "\n"
-    if data_set.kind == "file":
-        _wrap(target, unpacked, receipt)
-        return
-    try:
-        unpack(target, unpacked, data_set.inside, data_set.files, receipt)
-    except BrokenArchiveError as error:
-        if known:  # it is what was published: another download would be the same
-            raise
-        target.unlink()
-        pin.unlink(missing_ok=True)
-        words = str(error).rpartition(": ")[0]
-        raise UserError(f"{words}: it was removed, so run the same command again") from error
 
 
 def _wrap(file: Path, folder: Path, receipt: str) -> None:
     """Make `folder`, which holds a copy of the one file and the receipt."""
-    working = beside(folder, "unpacking")
+    working = beside(file, "unpacking")
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir()
     shutil.copyfile(file, working / file.name)
     (working / RECEIPT).write_text(receipt, encoding="utf-8")
+    folder.parent.mkdir(parents=True, exist_ok=True)
     os.replace(working, folder)

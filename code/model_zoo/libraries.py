@@ -3,17 +3,20 @@
 import difflib
 import math
 import re
+import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from torch import nn
 
 from basics.errors import UserError, reason_of
+from basics.transfer import root_cause
 from images.preprocessing import Preprocessing
 from model_zoo.checkpoints import load_strictly
 from model_zoo.normalized import NormalizedModel
-from model_zoo.reachable import hub_or_its_cache, library_download
 
 # Two networks that were ported from TensorFlow: with torchvision's weights, and only with those,
 # they change the input's normalisation themselves.
@@ -21,6 +24,7 @@ _TRANSFORMS_INPUT = ("googlenet", "inception_v3")
 # How torchvision's DenseNet checkpoints name layers (norm.1) that the network calls norm1.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
 _DELETE_CACHED = "delete the file in the cache ({}) to download it again"
+_STALL = 15  # seconds without a byte, for downloads of torch.hub, which has no limit of its own
 
 
 def timm_names() -> list[str]:
@@ -56,7 +60,7 @@ def timm_model(name: str) -> NormalizedModel:
         raise UserError(
             f"timm has no weights called {name!r}{_perhaps(name, known or timm_names())}"
         )
-    with hub_or_its_cache() as problem:
+    with _hub() as problem, _stalling_ends():
         try:
             network = timm.create_model(name, pretrained=True)
         except OSError as error:  # huggingface_hub's, httpx's and urllib's are these
@@ -69,6 +73,43 @@ def timm_model(name: str) -> NormalizedModel:
     return NormalizedModel(
         network, config["mean"], config["std"], native=_timm_native(config), origin=origin
     )
+
+
+@contextmanager
+def _hub() -> Iterator[str]:
+    """Yield why the Hugging Face hub cannot be asked, or "" if it can.
+
+    Without internet its client tries each file six times: 47 s for a model that is not in the
+    cache, minutes where nobody answers. So it is asked once for anything, with its own time limit
+    ($HF_HUB_ETAG_TIMEOUT), and without an answer put into its offline mode inside the block, as
+    $HF_HUB_OFFLINE does: weights in its cache are loaded, others fail at once.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    offline = constants.HF_HUB_OFFLINE
+    problem = "HF_HUB_OFFLINE is set" if offline else ""
+    if not offline:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        except Exception as error:  # the kinds depend on the hub's version: requests', httpx's
+            problem = f"{urlsplit(constants.ENDPOINT).hostname}: {reason_of(root_cause(error))}"
+    constants.HF_HUB_OFFLINE = offline or bool(problem)
+    try:
+        yield problem
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+
+
+@contextmanager
+def _stalling_ends() -> Iterator[None]:
+    """Limit how long connections may be silent, unless they have a limit of their own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(before or _STALL)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _timm_native(config: dict[str, Any]) -> Preprocessing | None:
@@ -123,7 +164,7 @@ def torchvision_model(name: str) -> NormalizedModel:
 def _torchvision_state(name: str, weights: Any) -> dict[str, Any]:
     what = f"torchvision's {name}"
     try:
-        with library_download():
+        with _stalling_ends():
             state = weights.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, weights_only=True
             )

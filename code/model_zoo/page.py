@@ -37,6 +37,45 @@ sources, hashes and layouts are from the publishers' and other projects' public 
 layout is tested with a synthetic checkpoint. `python code/model_zoo check --all` tries them all.
 """
 
+_CHECKED = """## What every model is checked for
+
+Before any long work, a model answers four synthetic pictures (noise with the spectrum of
+photographs, a fixed function of the picture size): one by one, as a batch, and as the same batch
+again; in fp32, and with `--precision bf16` or `fp16` once more in that. Refused, with the reason:
+
+| what | why | what to do |
+|---|---|---|
+| probabilities or percentages (rows sum to 1 or 100), or only numbers in [0, 1] | a softmax of them is nearly uniform: shape bias .152 → .190 of one model | return logits or log-probabilities; CLIP's similarities times their scale. If they are logits: an attribute `outputs = "logits"` |
+| answers that depend on the other images of the batch | batch normalization in training mode, or without running statistics: another accuracy at each batch size | `eval()`; or `--allow_unstable`, which records it |
+| answers that depend on chance | dropout in training mode: another accuracy at each run | the same |
+| a tuple, dict or `ModelOutput`; a shape other than (images, classes); integers | `squeeze()` fails on a last batch of one image | return the tensor of logits |
+| NaN or infinite logits (-inf for single classes is fine) | a damaged checkpoint, or too large for 16 bits | as the message says |
+| 16-bit or 64-bit weights that cannot answer fp32 images | | `.float()`, or `--precision fp16` or `bf16` where that works |
+
+The same logits for every picture, and a model without registered parameters, are said and go on.
+VOneNet and the models of diffusion noise draw their noise by image, so they pass.
+
+`--check_top1 N` also shows the model N photographs in nine other ways (normalized, normalization
+undone, BGR, 0–255 and combinations), which takes ten times as long as the N images. A warning needs
+3 percentage points and p < 0.001 (exact McNemar test with Bonferroni's correction): an unnormalized
+MobileNet that scores 37.5 instead of 54.5 % is noticed at N = 200.
+"""
+_OFFLINE = """## Without a network
+
+Weights that are in a cache are loaded without a network: the zoo's and other checkpoints from
+`$BVG_WEIGHTS`, timm's from `$HF_HOME`, torchvision's from `$TORCH_HOME`. For timm's, the Hugging
+Face hub is asked once whether it is there; without an answer the model comes from the cache, or the
+script ends with one sentence. The hub client's own settings apply:
+
+| variable | meaning |
+|---|---|
+| `HF_HUB_OFFLINE=1` | never ask the hub, for nodes without internet |
+| `HF_HUB_ETAG_TIMEOUT` | seconds to wait for its answer (default: 10) |
+| `HF_HUB_DOWNLOAD_TIMEOUT` | seconds without a byte after which a download fails (default: 10) |
+| `HF_ENDPOINT` | a mirror of the hub |
+| `HF_TOKEN` | a token, for models behind a form |
+"""
+
 _GUESSED = """## Unconfirmed
 
 These load, but nobody has confirmed all of what the table says of them. Loading one says so, and
@@ -119,7 +158,7 @@ def models_page(rows: Iterable[ZooModel]) -> str:
     parts.append(_GONE + "\n" + _table([("model", "method", "why"), *reasons]))
     data = [("tag", "what it is"), *TRAINING_DATA.items()]
     parts.append(_DATA + "\n" + _table(data))
-    return "\n".join([*parts, _ADD, _CHECKPOINTS])
+    return "\n".join([*parts, _CHECKED, _OFFLINE, _ADD, _CHECKPOINTS])
 
 
 def _cells(row: ZooModel) -> tuple[str, ...]:

@@ -11,11 +11,8 @@ after its last chunk; the chunks, put together in order, give the same bytes as 
 """
 
 import json
-import os
 import re
 import shutil
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -137,18 +134,14 @@ class ResultFolder:
     def _take_lock(self) -> None:
         lock = self.folder / ".lock"
         try:
-            file = self._held.enter_context(locked(lock))
+            self._held.enter_context(locked(lock))
         except BlockingIOError as error:
-            holder = lock.read_text(encoding="utf-8")
             raise UserError(
-                f"{self.folder} is being written by another process ({holder}): wait "
+                f"{self.folder} is being written by another process ({error.strerror}): wait "
                 "for it, or choose another folder with --results"
             ) from error
         except OSError as error:
             raise storage_error(error, lock) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()} on {socket.gethostname()}, since {time.ctime()}".encode())
-        file.flush()
 
     def _identity_on_disk(self, overwrite: bool) -> dict[str, Any] | None:
         """Return what the folder's partial or complete result measured, or None."""

@@ -26,7 +26,7 @@ from stimuli.corruptions.digital import (
     saturate,
 )
 from stimuli.corruptions.filters import quantised
-from stimuli.corruptions.frost_textures import load_frost
+from stimuli.corruptions.frost_textures import load_frost, published_frost
 from stimuli.corruptions.geometry import elastic_transform
 from stimuli.corruptions.glass import glass_blur
 from stimuli.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
@@ -37,6 +37,7 @@ Corruption = Callable[[Batch, int], torch.Tensor]
 
 SIZE = 224  # pixels; blurs, offsets and displacements are given for crops of this size
 SEVERITIES = (1, 2, 3, 4, 5)
+PROCEDURAL = "procedural"  # as the protocol of a result and --frost call drawn frost
 PUBLISHED_QUALITY = 85  # of the published JPEG files
 # Add your own: (batch, severity) → (B, 3, H, W) in [0, 1]. ImageNet-C's severities are 1 to 5.
 CORRUPTIONS: dict[str, Corruption] = {
@@ -130,14 +131,24 @@ def _check(name: str, severity: int) -> None:
 def frost_source(
     folder: str | None, corruptions: Iterable[str]
 ) -> tuple[tuple[torch.Tensor, ...] | None, str | None]:
-    """Return the frost photographs in `folder`, and what the record says of the frost's source.
+    """Return the frost photographs to use, and what the record says of the frost's source.
 
-    Without a folder, frost is procedural. Where no frost is made, its source does not matter.
+    folder: the photographs' folder, PROCEDURAL, or None for the published ones where the package
+    imagecorruptions is installed. (None, PROCEDURAL) where frost is to be drawn, (None, None) where
+    there is no frost among the corruptions.
     """
-    corruptions = tuple(corruptions)
-    if folder is None or "frost" not in corruptions:
-        return None, "procedural" if "frost" in corruptions else None
-    photographs = load_frost(existing_folder(folder, "the folder of frost photographs", "--frost"))
+    if "frost" not in corruptions:
+        return None, None
+    if folder is None:
+        photographs = published_frost()
+    elif folder == PROCEDURAL:
+        photographs = None
+    else:
+        photographs = load_frost(
+            existing_folder(folder, "the folder of frost photographs", "--frost")
+        )
+    if photographs is None:
+        return None, PROCEDURAL
     digest = hashlib.sha256()
     for photograph in photographs:
         digest.update(f"{photograph.dtype}{tuple(photograph.shape)}".encode())

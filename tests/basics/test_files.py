@@ -1,8 +1,11 @@
 """Files appear whole, and locks exclude other processes."""
 
 import errno
+import os
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -66,18 +69,81 @@ def test_sha256_is_the_standards(tmp_path):
     )
 
 
-def test_another_process_is_locked_out_until_the_block_ends(tmp_path):
-    code = (
-        f"import sys; sys.path.insert(0, {CODE!r})\nfrom pathlib import Path\n"
-        "from basics.files import locked\n"
-        "try:\n    with locked(Path(sys.argv[1])): print('got it')\n"
-        "except BlockingIOError: print('locked out')"
-    )
+TAKE = f"""
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {CODE!r})
+from basics.files import locked
+try:
+    with locked(Path(sys.argv[1])):
+        print("got it", flush=True)
+        time.sleep(float(sys.argv[2]))
+except BlockingIOError as error:
+    print("held by", error.strerror)
+"""
 
-    def other() -> str:
-        words = [sys.executable, "-c", code, str(tmp_path / "lock")]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
-    with locked(tmp_path / "lock"):
-        assert other() == "locked out"
-    assert other() == "got it"
+def taking(lock: Path, seconds: float = 0) -> subprocess.Popen:
+    """Start a process that takes the lock, says so, and holds it for some seconds."""
+    words = [sys.executable, "-c", TAKE, str(lock), str(seconds)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def test_another_process_is_locked_out_until_the_block_ends_and_told_by_whom(tmp_path):
+    lock = tmp_path / "lock"
+    with locked(lock):
+        assert taking(lock).communicate()[0].startswith(f"held by {os.getpid()} on ")
+    assert taking(lock).communicate()[0] == "got it\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_an_error_in_the_block_releases_the_lock(tmp_path):
+    lock = tmp_path / "lock"
+    with pytest.raises(KeyboardInterrupt), locked(lock):
+        raise KeyboardInterrupt
+    assert taking(lock).communicate()[0] == "got it\n"
+
+
+def test_a_killed_process_holds_no_lock_and_its_name_is_forgotten(tmp_path):
+    lock = tmp_path / "lock"
+    process = taking(lock, 600)
+    assert process.stdout.readline() == "got it\n"
+    with pytest.raises(BlockingIOError, match=f"{process.pid} on "), locked(lock):
+        pass
+    process.kill()
+    process.wait()
+    with locked(lock):
+        assert taking(lock).communicate()[0].startswith(f"held by {os.getpid()} on ")
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_whoever_waits_gets_the_lock_when_it_is_released(tmp_path):
+    lock, order = tmp_path / "lock", []
+
+    def waiting():
+        with locked(lock, wait=True):
+            order.append("second")
+
+    thread = threading.Thread(target=waiting)
+    with locked(lock):
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join(60)
+    assert order == ["first", "second"]
+
+
+def test_a_lock_may_be_released_by_another_thread(tmp_path):
+    lock, held = tmp_path / "lock", ExitStack()
+    held.enter_context(locked(lock))
+    thread = threading.Thread(target=held.close)
+    thread.start()
+    thread.join()
+    with locked(lock):
+        pass
+
+
+def test_a_place_without_locks_is_refused_at_once():
+    for wait in (False, True):
+        with pytest.raises(OSError), locked(Path("/proc/lock"), wait):
+            pass

@@ -13,6 +13,7 @@ from conftest import CLASSES, draw
 from eval_imagenet_c import GROUPS, IMAGENET_C, STANDARD
 from images.corruption_folders import corruption_condition
 from predictions.table import read_predictions
+from stimuli.corruptions.frost_textures import load_frost
 from stimuli.imagenet_c import CORRUPTIONS, condition_name
 
 FEW = ("--corruptions", "gaussian_noise", "contrast", "--severities", "5", "1")
@@ -148,18 +149,42 @@ def test_published_and_generated_are_never_mixed(generate, capsys):
     assert "already complete" in capsys.readouterr().out
 
 
-def test_the_source_of_the_frost_is_recorded(evaluate, val_folder, tmp_path):
+def test_the_source_of_the_frost_is_recorded(evaluate, val_folder, tmp_path, monkeypatch):
     for seed in range(2):
         draw(tmp_path / "frost" / f"frost{seed}.png", seed, (300, 260))
     words = ("--generate", "--imagenet", str(val_folder(1)), "--severities", "1", "--corruptions")
-    source = []
-    for number, more in enumerate((("frost",), ("frost", "--frost", str(tmp_path / "frost")),
-                                   ("fog", "--frost", str(tmp_path / "frost")))):  # fmt: skip
-        folder = evaluate(str(number), *words, *more)
+    installed = []
+    monkeypatch.setattr("evaluation.corruption_flags.published_frost", lambda: installed or None)
+
+    def source(name: str, *more: str) -> str | None:
+        folder = evaluate(name, *words, *more)
         summary = json.loads((folder / "one" / "summary.json").read_text())
-        source.append(summary["identity"]["protocol"]["frost"])
-    assert source[0] == "procedural" and source[2] is None
-    assert re.fullmatch(r"2 photographs, [0-9a-f]{16}", source[1])
+        return summary["identity"]["protocol"]["frost"]
+
+    assert source("a", "frost") == "procedural"
+    photographs = source("b", "frost", "--frost", str(tmp_path / "frost"))
+    assert re.fullmatch(r"2 photographs, [0-9a-f]{16}", photographs)
+    assert source("c", "fog", "--frost", str(tmp_path / "frost")) is None
+    installed += load_frost(tmp_path / "frost")  # from now on, the package is there
+    assert source("d", "frost") == photographs
+    assert source("e", "frost", "--frost", "procedural") == "procedural"
+    assert source("f", "fog") is None
+
+
+def test_a_result_with_drawn_frost_is_not_continued_with_photographs(
+    evaluate, val_folder, tmp_path, monkeypatch, capsys
+):
+    words = ("a", "--generate", "--imagenet", str(val_folder(1)), "--severities", "1")
+    words += ("--corruptions", "frost")
+    monkeypatch.setattr("evaluation.corruption_flags.published_frost", lambda: None)
+    evaluate(*words)
+    draw(tmp_path / "frost" / "frost1.png", 1, (300, 260))
+    photographs = load_frost(tmp_path / "frost")
+    monkeypatch.setattr("evaluation.corruption_flags.published_frost", lambda: photographs)
+    evaluate(*words, code=2)
+    assert "frost was procedural and is now 1 photographs" in capsys.readouterr().err
+    evaluate(*words, "--frost", "procedural")
+    assert "already complete" in capsys.readouterr().out
 
 
 def test_flags_that_would_have_no_effect_are_refused(evaluate, files, val_folder, capsys):

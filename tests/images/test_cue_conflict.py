@@ -1,15 +1,16 @@
 """Cue-conflict stimuli: their names, their layout, and what is said when it is another."""
 
-import io
 import tarfile
 
 import pytest
+import requests
 
 from basics.errors import UserError
 from conftest import CLASSES, draw
 from images import cue_conflict as module
 from images.cue_conflict import cue_conflict
 from images.downloads import read_catalogue
+from local_server import serve
 
 
 @pytest.fixture
@@ -64,16 +65,16 @@ def test_the_published_archive_is_downloaded_once_and_unpacked(monkeypatch, tmp_
     archive = tmp_path / "published.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(stimuli, "cue-conflict")
-    asked = []
+    asked, get = [], requests.get
+    with serve() as site:
+        site.files["/published"] = archive.read_bytes()
 
-    def urlopen(request, timeout):
-        asked.append(request.full_url)
-        response = io.BytesIO(archive.read_bytes())
-        response.status, response.headers = 200, {"Content-Length": archive.stat().st_size}
-        return response
+        def instead(url, **options):
+            asked.append(url)
+            return get(f"{site.url}/published", **options)
 
-    monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    for _ in range(2):
-        folder = module.download_cue_conflict()
-        assert len(cue_conflict(folder, CLASSES)) == 3
+        monkeypatch.setattr(requests, "get", instead)
+        for _ in range(2):
+            folder = module.download_cue_conflict()
+            assert len(cue_conflict(folder, CLASSES)) == 3
     assert asked == list(read_catalogue()["model-vs-human/cue-conflict"].sources)

@@ -9,7 +9,6 @@ import pytest
 
 from conftest import refusal
 from download_helpers import A_TAR, LABELS, archives, contents, sha256
-from images import downloads
 from images.downloads import (
     data_folder,
     folder_of,
@@ -172,31 +171,21 @@ def test_the_room_is_checked_where_only_the_server_knows_the_size(catalogue, to,
     assert archives(to) == set()
 
 
-def test_killed_after_unpacking_the_folder_only_has_to_get_its_name(
-    catalogue,
-    to,
-    site,
-    monkeypatch,
+def test_killed_before_the_folder_has_its_name_nothing_is_downloaded_again(
+    catalogue, to, site, monkeypatch
 ):
-    data_set = read_catalogue(catalogue)["set-a"]
+    data_set, replace = read_catalogue(catalogue)["set-a"], os.replace
 
-    def killed(*_):
-        raise KeyboardInterrupt
+    def killed(source, target):
+        if Path(target) == to / "set-a":
+            raise KeyboardInterrupt
+        replace(source, target)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(downloads.os, "replace", _only_to_archives(to, killed))
+        patch.setattr(os, "replace", killed)
         get(data_set, to)
     assert contents(to) == set()
     get(data_set, to)
     assert "set-a/n01/1.JPEG" in contents(to)
     assert len(site.requests) == 1
     assert archives(to) == set()
-
-
-def _only_to_archives(to, otherwise):
-    original = os.replace
-
-    def replace(source, target):
-        return (original if Path(target).parent == to / "archives" else otherwise)(source, target)
-
-    return replace

@@ -171,7 +171,9 @@ def test_what_the_disk_says_becomes_a_sentence_and_no_file(tmp_path, monkeypatch
         store.consolidate()
     monkeypatch.undo()
     names = sorted(p.name for p in tmp_path.rglob("*") if p.is_file())
-    assert names == [".lock", "chunk-00000000-00000003.parquet", "run.json"]
+    assert names == [
+        ".lock", ".lock.holder", "chunk-00000000-00000003.parquet", "run.json",
+    ]  # fmt: skip
     assert store.done == 3
 
 

@@ -10,13 +10,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from images.imagenet import imagenet_classes, imagenet_val
 from images.preprocessing import STUDY
 from stimuli.batch import Batch
 from stimuli.corruptions.filters import quantised
+from stimuli.corruptions.frost_textures import published_frost
 from stimuli.corruptions.weather import frost
 from stimuli.imagenet_c import CORRUPTIONS, PUBLISHED_OTHERWISE
 from stimulus_helpers import batch_of
@@ -73,18 +73,10 @@ def theirs(package: ModuleType, name: str, crops: list[np.ndarray], severity: in
 
 def ours(package: ModuleType, name: str, batch: Batch, severity: int) -> np.ndarray:
     if name == "frost":
-        x = frost(batch, severity, photographs_of(package))
+        x = frost(batch, severity, published_frost())
     else:
         x = (CORRUPTIONS | PUBLISHED_OTHERWISE)[name](batch, severity)
     return (quantised(x) * 255).round().permute(0, 2, 3, 1).int().numpy()
-
-
-def photographs_of(package: ModuleType) -> list[torch.Tensor]:
-    """Return the frost photographs that the package draws from: five of its six."""
-    paths = [package.resource_filename("imagecorruptions", f"frost/frost{n}") for n in range(1, 6)]
-    files = [path + (".png" if number < 3 else ".jpg") for number, path in enumerate(paths)]
-    pictures = [np.array(Image.open(file).convert("RGB")) for file in files]
-    return [torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures]
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)

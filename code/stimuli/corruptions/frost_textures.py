@@ -1,12 +1,14 @@
-"""Frost for ImageNet-C's corruption of that name: the user's photographs, or drawn crystals.
+"""Frost for ImageNet-C's corruption of that name: photographs, or drawn crystals.
 
-The published corruption lays photographs over the images that are not ours to ship. Where the user
-has none, crystals are drawn instead: a stand-in, with the photographs' mean and contrast, whose
-accuracies are not those of the published images.
+The published corruption lays photographs over the images that are not ours to ship. The package
+imagecorruptions has them (and so has its successor imagecorruptions-imaug, under the same module
+name). Without it, crystals can be drawn instead: a stand-in, with the photographs' mean and
+contrast, whose accuracies are not those of the published images.
 """
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,20 @@ from images.image_set import image_files
 # Hendrycks & Dietterich's code has six photographs, of which it draws from the first five.
 PUBLISHED = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
 SMALLEST = 225  # pixels; a crop of 224 is drawn from the offsets below side - 224
+
+
+def published_frost() -> tuple[torch.Tensor, ...] | None:
+    """Return the five published photographs, (3, h, w) uint8 RGB; None if not installed.
+
+    They are read from the package imagecorruptions, which is not imported: its dependencies need
+    not be there (pip install --no-deps imagecorruptions-imaug is enough).
+    """
+    spec = find_spec("imagecorruptions")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(place) / "frost"
+        if all((folder / name).is_file() for name in PUBLISHED):
+            return load_frost(folder)
+    return None
 
 
 def load_frost(folder: Path | str) -> tuple[torch.Tensor, ...]:

@@ -7,11 +7,11 @@ What is spattered depends on the draws alone. It is made on the CPU on every dev
 gets the very same drops.
 """
 
+import cv2
 import numpy as np
 import torch
 
 from stimuli.batch import Batch
-from stimuli.corruptions.edges import UNIT, canny, distances
 from stimuli.corruptions.filters import gaussian_blurred
 from stimuli.randomness import keyed_generator
 
@@ -27,7 +27,7 @@ SPATTER = (
 WATER, MUD = (175 / 255, 238 / 255, 238 / 255), (63 / 255, 42 / 255, 20 / 255)  # RGB
 CANNY = (50, 150)  # thresholds
 FARTHEST = 20  # pixels from an edge; further inside, drops look the same
-EMBOSS = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
+EMBOSS = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
 MUD_THRESHOLD = 0.8
 
 
@@ -69,64 +69,16 @@ def water(liquid: np.ndarray) -> np.ndarray:
 
     liquid: (B, H, W) uint8, 0 where there is none. The distance from the liquid's edges, up to 20
     pixels, is smoothed, equalised, embossed as if lit from one side, smoothed, and multiplied with
-    the liquid. Whole numbers throughout, in the roundings of OpenCV's 8-bit images.
+    the liquid. These are the published steps, by the published library.
     """
-    far = np.minimum(distances(canny(liquid, *CANNY)), FARTHEST * UNIT)
-    levels = _equalised(_sum_of_neighbours(far) // (9 * UNIT))
-    shaded = _smoothed(_embossed(levels))
-    drops = (liquid * shaded).astype(np.float32)
+    drops = np.stack([level * _shaded(level) for level in liquid])
     brightest = drops.max(axis=(1, 2), keepdims=True)
     return np.divide(drops, brightest, out=drops, where=brightest > 0)
 
 
-def _neighbours(x: np.ndarray) -> list[list[np.ndarray]]:
-    """Return views of each pixel's 3 x 3 neighbours, by row and column, mirrored at the border."""
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="reflect")
-    height, width = x.shape[1:]
-    return [
-        [padded[:, down : down + height, right : right + width] for right in range(3)]
-        for down in range(3)
-    ]
-
-
-def _sum_of_neighbours(x: np.ndarray) -> np.ndarray:
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="reflect")
-    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    return rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
-
-
-def _smoothed(levels: np.ndarray) -> np.ndarray:
-    """Return means of 3 x 3 neighbours, rounded (a ninth is never a half)."""
-    return (_sum_of_neighbours(levels) + 4) // 9
-
-
-def _embossed(levels: np.ndarray) -> np.ndarray:
-    """Return levels (int32) filtered by EMBOSS, clipped to 0 … 255."""
-    neighbours = _neighbours(levels)
-    total = sum(
-        weight * neighbours[down][right]
-        for down, weights in enumerate(EMBOSS)
-        for right, weight in enumerate(weights)
-        if weight
-    )
-    return np.clip(total, 0, 255)
-
-
-def _equalised(levels: np.ndarray) -> np.ndarray:
-    """Return 8-bit levels spread over 0 … 255 so that equally many pixels have each: int32.
-
-    The darkest level becomes 0; an image of one level stays as it is (OpenCV's equalizeHist).
-    """
-    equalised = np.empty(levels.shape, np.int32)
-    for image, output in zip(levels, equalised, strict=True):
-        counts = np.bincount(image.ravel(), minlength=256)
-        darkest = int(np.flatnonzero(counts)[0])
-        rest = image.size - counts[darkest]
-        if rest == 0:
-            output[:] = image
-            continue
-        counts[darkest] = 0
-        scale = np.float32(255) / np.float32(rest)
-        table = np.rint(counts.cumsum().astype(np.float32) * scale).astype(np.int32)
-        output[:] = table[image]
-    return equalised
+def _shaded(level: np.ndarray) -> np.ndarray:
+    """Return how the light falls on one image's liquid, (H, W) float32 in 0 … 255."""
+    edges = cv2.Canny(level, *CANNY)
+    far = np.minimum(cv2.distanceTransform(255 - edges, cv2.DIST_L2, 5), FARTHEST)
+    relief = cv2.equalizeHist(cv2.blur(far, (3, 3)).astype(np.uint8))
+    return cv2.blur(cv2.filter2D(relief, cv2.CV_8U, EMBOSS), (3, 3)).astype(np.float32)

@@ -1,11 +1,18 @@
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from conftest import draw, refusal
-from stimuli.corruptions.frost_textures import PUBLISHED, load_frost, procedural_frost
+from stimuli.corruptions.frost_textures import (
+    PUBLISHED,
+    load_frost,
+    procedural_frost,
+    published_frost,
+)
 
 
 def test_photographs_are_read_in_the_order_of_their_names(tmp_path):
@@ -22,6 +29,27 @@ def test_of_the_six_published_photographs_the_five_are_used(tmp_path):
     for number, name in enumerate((*PUBLISHED, "frost6.jpg")):
         draw(tmp_path / name, number, (230 + number, 230))
     assert [x.shape[2] for x in load_frost(str(tmp_path))] == [230, 231, 232, 233, 234]
+
+
+def test_the_published_photographs_are_read_from_a_package_that_is_not_imported(
+    tmp_path, monkeypatch
+):
+    package = tmp_path / "imagecorruptions"
+    (package / "frost").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('it needs another NumPy')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "imagecorruptions", raising=False)
+    assert published_frost() is None  # a package without them, or something else of that name
+    for number, name in enumerate((*PUBLISHED, "frost6.jpg")):
+        draw(package / "frost" / name, number, (230 + number, 230))
+    photographs = published_frost()
+    assert [x.shape[2] for x in photographs] == [230, 231, 232, 233, 234]
+    assert all(map(torch.equal, photographs, load_frost(package / "frost")))
+
+
+def test_without_the_package_there_are_no_published_photographs(monkeypatch):
+    monkeypatch.setattr("stimuli.corruptions.frost_textures.find_spec", lambda name: None)
+    assert published_frost() is None
 
 
 def test_grey_and_transparent_photographs_become_rgb(tmp_path):

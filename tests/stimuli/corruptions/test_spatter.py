@@ -1,9 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from oracles import corruptions_weather_digital as oracle
-from stimuli.corruptions.spatter import SPATTER, spatter, water
+from stimuli.corruptions.spatter import CANNY, SPATTER, spatter, water
 from stimuli.randomness import keyed_generator
 from stimulus_helpers import batch_of, photo_like
 
@@ -37,6 +38,30 @@ def test_water_is_the_definition_for_the_same_liquid(severity):
         expected = oracle.water(liquid)
         assert expected.max() == 1 and 0.01 < (expected > 0).mean() < 0.6
         assert np.abs(ours - expected).max() < 1e-6
+
+
+def noisy_smooth_and_blocks() -> np.ndarray:
+    """Return three images with edges of all kinds and a constant one, (4, 48, 60) uint8."""
+    random = np.random.default_rng(0)
+    noisy = random.integers(0, 256, (48, 60))
+    smooth = random.normal(0, 12, (48, 60)).cumsum(0).cumsum(1) % 256
+    blocks = np.kron(random.choice([0, 20, 200], (8, 10)), np.ones((6, 6)))
+    return np.stack([noisy, smooth, blocks, np.full((48, 60), 7)]).astype(np.uint8)
+
+
+def test_opencvs_edges_and_distances_are_those_of_pixel_by_pixel_loops():
+    for image in noisy_smooth_and_blocks():
+        edges = cv2.Canny(image, *CANNY)
+        assert np.array_equal(edges > 0, oracle.canny(image, *CANNY))
+        assert edges.any() == (image.std() > 0)
+        far = cv2.distanceTransform(255 - edges, cv2.DIST_L2, 5)
+        assert np.abs(np.minimum(far, 25) - oracle.chamfer(edges > 0)).max() < 1e-4
+
+
+def test_water_of_any_image_is_the_definition():
+    levels = noisy_smooth_and_blocks()
+    for ours, level in zip(water(levels), levels, strict=True):
+        assert np.abs(ours - oracle.water(level)).max() < 1e-6
 
 
 def test_water_of_nothing_and_of_everything_has_no_edges():
