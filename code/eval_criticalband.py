@@ -76,13 +76,18 @@ def main(argv=None):
     images = imagenet_val(folder, classes, args.partial)
     decide = top5_and_category(classes or ())
     protocol = {
-        "bands": list(BANDS), "deviations": list(DEVIATIONS), "noise": "one field per image",
-    }  # fmt: skip
+        "bands": list(BANDS),
+        "deviations": list(DEVIATIONS),
+        "noise": "one field per image",
+    }
     runs = evaluate("imagenet_criticalband", models, images, stimuli, decide, score, args, protocol)
     if runs:
         figures(runs, args, images)
-    print_table(runs, f"top1_acc/{WITHOUT_NOISE}",
-                *(f"metric/criticalband/{name}_norm" for name in ("bw", "cf", "pns", "r2")))  # fmt: skip
+    print_table(
+        runs,
+        f"top1_acc/{WITHOUT_NOISE}",
+        *(f"metric/criticalband/{name}_norm" for name in ("bw", "cf", "pns", "r2")),
+    )
 
 
 if __name__ == "__main__":

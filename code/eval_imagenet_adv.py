@@ -61,32 +61,69 @@ POOL = 4  # batches whose images take the places of those that are done, with --
 
 def flags(group):
     add = group.add_argument
-    add("--attack", nargs="+", choices=ATTACKS, default=["pgd"], metavar="NAME",
+    add(
+        "--attack",
+        nargs="+",
+        choices=ATTACKS,
+        default=["pgd"],
+        metavar="NAME",
         help=f"attacks to run, of {', '.join(ATTACKS)} (default: pgd, the study's); each has a "
-        "result of its own")  # fmt: skip
-    add("--eps", nargs="+", type=_epsilon, metavar="E",
+        "result of its own",
+    )
+    add(
+        "--eps",
+        nargs="+",
+        type=_epsilon,
+        metavar="E",
         help="bounds of the perturbation, numbers or fractions of the pixel range [0, 1], such as "
-        "0.5/255 1/255 (default: the attack's own)")  # fmt: skip
-    add("--steps", nargs="+", type=positive, metavar="N",
+        "0.5/255 1/255 (default: the attack's own)",
+    )
+    add(
+        "--steps",
+        nargs="+",
+        type=positive,
+        metavar="N",
         help="number of gradient steps; several values run one attack each (default: 40; targeted "
-        "10)")  # fmt: skip
-    add("--step_size", type=_epsilon, metavar="S",
+        "10)",
+    )
+    add(
+        "--step_size",
+        type=_epsilon,
+        metavar="S",
         help="size of each step, a number or fraction (default: pgd and targeted 2/255, pgd-decay "
-        "from 2 ε down, pgd-l2 2.5 ε / steps)")  # fmt: skip
-    add("--stop", choices=("last", "first"), default="last",
+        "from 2 ε down, pgd-l2 2.5 ε / steps)",
+    )
+    add(
+        "--stop",
+        choices=("last", "first"),
+        default="last",
         help="last: the last iterate counts, as in the study; first: stop attacking an image once "
-        "it is misclassified")  # fmt: skip
-    add("--source", metavar="MODEL",
+        "it is misclassified",
+    )
+    add(
+        "--source",
+        metavar="MODEL",
         help="make the images against this model and show them to those of --model (transfer, "
-        "black box)")  # fmt: skip
-    add("--attack_precision", choices=("fp32", "bf16"),
+        "black box)",
+    )
+    add(
+        "--attack_precision",
+        choices=("fp32", "bf16"),
         help="precision of the gradients (default: --precision); every success is checked in "
-        "--precision")  # fmt: skip
-    add("--as_ood", action="store_true",
-        help="preprocess as ood-benchmarks does: central square, resized to 224 (bicubic)")
-    add("--save_adversarial", type=positive, metavar="N",
+        "--precision",
+    )
+    add(
+        "--as_ood",
+        action="store_true",
+        help="preprocess as ood-benchmarks does: central square, resized to 224 (bicubic)",
+    )
+    add(
+        "--save_adversarial",
+        type=positive,
+        metavar="N",
         help="write original, perturbation and adversarial image of N images as PNG and "
-        "safetensors, below the result")  # fmt: skip
+        "safetensors, below the result",
+    )
 
 
 def _epsilon(text):
@@ -127,7 +164,9 @@ def methods_of(name, args, batch_size):
 def main(argv=None):
     args = parse_args(__doc__, argv, imagenet_flags, flags)
     if args.as_ood and args.preprocess == "native":
-        raise UserError("--as_ood and --preprocess native exclude each other: leave one of them out")
+        raise UserError(
+            "--as_ood and --preprocess native exclude each other: leave one of them out"
+        )
     settings = settings_of(args)
     attacks = {}
     for name in dict.fromkeys(args.attack):  # all of them before any work, to see what is wrong
@@ -163,9 +202,12 @@ def main(argv=None):
 
         def made_against(model, benchmark_folder, methods=methods, epsilons=epsilons):
             return adversarial(
-                attackable(model, args), tuple(methods), epsilons,
-                source=source.name if source else "", witness=saving(benchmark_folder, images, args),
-            )  # fmt: skip
+                attackable(model, args),
+                tuple(methods),
+                epsilons,
+                source=source.name if source else "",
+                witness=saving(benchmark_folder, images, args),
+            )
 
         if source:
             shown = made_against(source, pictures_folder(results, None))
@@ -175,12 +217,15 @@ def main(argv=None):
         own = with_options(args, batch_size=settings.batch_size * (POOL if first else 1))
         if args.save_stimuli and len(attacks) > 1:
             own.save_stimuli = args.save_stimuli / benchmark
-        runs = evaluate(benchmark, models, images, stimuli, top5, adversarial_metrics, own, protocol)
+        runs = evaluate(
+            benchmark, models, images, stimuli, top5, adversarial_metrics, own, protocol
+        )
         figures(runs, args, results)
         conditions = [
             method.condition(epsilon, source.name if source else "")
-            for method in methods for epsilon in epsilons
-        ]  # fmt: skip
+            for method in methods
+            for epsilon in epsilons
+        ]
         print_table(runs, "top1_acc/clean", *(f"top1_acc/{condition}" for condition in conditions))
         for run in runs:
             for doubt in doubts(run.metrics):

@@ -68,12 +68,21 @@ def flags(group):
     partial_flag(group)
     condition_flags(group, (*IMAGENET_C.corruptions, *OWN), SEVERITIES)
     add = group.add_argument
-    add("--generate", action="store_true",
-        help="make the corruptions from clean images; a result of its own (imagenet_c_generated)")  # fmt: skip
-    add("--imagenet", metavar="DIR",
-        help="with --generate: ImageNet's folder (default: $BVG_IMAGENET)")  # fmt: skip
-    add("--as_published", action="store_true",
-        help="with --generate: also save each image as JPEG of quality 85, as the published files")  # fmt: skip
+    add(
+        "--generate",
+        action="store_true",
+        help="make the corruptions from clean images; a result of its own (imagenet_c_generated)",
+    )
+    add(
+        "--imagenet",
+        metavar="DIR",
+        help="with --generate: ImageNet's folder (default: $BVG_IMAGENET)",
+    )
+    add(
+        "--as_published",
+        action="store_true",
+        help="with --generate: also save each image as JPEG of quality 85, as the published files",
+    )
     add("--frost", metavar="DIR", help=f"with --generate: {FROST_HELP}")
 
 

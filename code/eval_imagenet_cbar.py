@@ -28,8 +28,8 @@ from scoring.corruptions import corruption_metrics
 from stimuli.batch import unchanged
 
 SEVERITIES = (1, 2, 3, 4, 5)
-# The program that makes the files (imagenet_c_bar.csv in the authors' repository) names a severity's
-# folder after its parameter; their archive has 1 to 5. Either is read.
+# The authors' program (imagenet_c_bar.csv in their repository) names a severity's folder after its
+# parameter; their archive has 1 to 5. Either is read.
 LEVELS = {
     "blue_noise_sample": ("0.80", "1.60", "2.40", "4.00", "5.60"),
     "brownish_noise": ("1.00", "2.00", "3.00", "4.00", "5.00"),

@@ -40,12 +40,19 @@ from stimuli.batch import unchanged
 def flags(group):
     add = group.add_argument
     add("--imagenet_p", metavar="DIR", help="the data set's folder (default: $BVG_IMAGENET_P)")
-    add("--perturbations", nargs="+", metavar="NAME",
-        help=f"perturbations to evaluate (default: all ten, {' '.join(PERTURBATIONS)})")  # fmt: skip
+    add(
+        "--perturbations",
+        nargs="+",
+        metavar="NAME",
+        help=f"perturbations to evaluate (default: all ten, {' '.join(PERTURBATIONS)})",
+    )
     partial_flag(group)
-    add("--reference", metavar="RESULT",
+    add(
+        "--reference",
+        metavar="RESULT",
         help="a result of torchvision:alexnet (folder or summary.json), or a CSV of "
-        "perturbation,flip_prob,top5_distance, for mFR and mT5D")  # fmt: skip
+        "perturbation,flip_prob,top5_distance, for mFR and mT5D",
+    )
 
 
 @script
@@ -56,8 +63,16 @@ def main(argv=None):
     models, classes = load_models(args)
     images = imagenet_p(folder, classes, args.perturbations, args.partial)
     score = partial(stability_metrics, reference=reference, name=args.reference)
-    runs = evaluate("imagenet_p", models, images, unchanged, top5, score, args,
-                    scored_with={"reference": reference_fingerprint(reference)})  # fmt: skip
+    runs = evaluate(
+        "imagenet_p",
+        models,
+        images,
+        unchanged,
+        top5,
+        score,
+        args,
+        scored_with={"reference": reference_fingerprint(reference)},
+    )
     if runs:
         figure = png_and_pdf(args.results / "imagenet_p", "stability")
         stability_figure({run.name: run.metrics for run in runs}, figure)
@@ -67,8 +82,14 @@ def main(argv=None):
             print_files(write_relative(run.metrics, run.folder, args.reference))
         else:  # there may be one of an earlier call
             (run.folder / RELATIVE_FILE).unlink(missing_ok=True)
-    print_table(runs, "flip_prob/imagenet-p", *(f"flip_prob/{name}" for name in PERTURBATIONS),
-                "top5_distance/imagenet-p", "mFR", "mT5D")  # fmt: skip
+    print_table(
+        runs,
+        "flip_prob/imagenet-p",
+        *(f"flip_prob/{name}" for name in PERTURBATIONS),
+        "top5_distance/imagenet-p",
+        "mFR",
+        "mT5D",
+    )
 
 
 if __name__ == "__main__":

@@ -34,15 +34,30 @@ from stimuli.batch import unchanged
 
 def flags(group):
     add = group.add_argument
-    add("--stimuli", metavar="DIR",
-        help="the data sets' folder (default: $BVG_MODEL_VS_HUMAN, else fetched)")  # fmt: skip
-    add("--datasets", nargs="+", choices=[*DATA_SETS], default=[*DATA_SETS], metavar="NAME",
-        help=f"data sets to evaluate (default: all, {', '.join(DATA_SETS)})")  # fmt: skip
-    add("--partial", action="store_true",
+    add(
+        "--stimuli",
+        metavar="DIR",
+        help="the data sets' folder (default: $BVG_MODEL_VS_HUMAN, else fetched)",
+    )
+    add(
+        "--datasets",
+        nargs="+",
+        choices=[*DATA_SETS],
+        default=[*DATA_SETS],
+        metavar="NAME",
+        help=f"data sets to evaluate (default: all, {', '.join(DATA_SETS)})",
+    )
+    add(
+        "--partial",
+        action="store_true",
         help="allow missing data sets, conditions, categories and images (recorded in the result); "
-        "means that need a missing data set or condition are undefined")  # fmt: skip
-    add("--humans", metavar="DIR",
-        help="<data set>/*.csv (default: $BVG_HUMANS, else fetched, else none)")  # fmt: skip
+        "means that need a missing data set or condition are undefined",
+    )
+    add(
+        "--humans",
+        metavar="DIR",
+        help="<data set>/*.csv (default: $BVG_HUMANS, else fetched, else none)",
+    )
 
 
 @script
@@ -59,8 +74,16 @@ def main(argv=None):
         print(f"other numbers of images than published: {', '.join(counts)}")
     decide = sixteen_way(classes) if models else None
     score = partial(model_vs_human_metrics, humans=humans)
-    runs = evaluate("imagenet_model_vs_human", models, images, unchanged, decide, score, args,
-                    scored_with={"humans": fingerprint(humans)})  # fmt: skip
+    runs = evaluate(
+        "imagenet_model_vs_human",
+        models,
+        images,
+        unchanged,
+        decide,
+        score,
+        args,
+        scored_with={"humans": fingerprint(humans)},
+    )
     if runs:
         measured = {run.name: (run.predictions, run.metrics) for run in runs}
         results = args.results / "imagenet_model_vs_human"

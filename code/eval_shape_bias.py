@@ -32,12 +32,17 @@ from stimuli.batch import unchanged
 
 def flags(group):
     add = group.add_argument
-    add("--stimuli", metavar="DIR",
-        help="the stimuli's folder (default: $BVG_STIMULI, else downloaded)")  # fmt: skip
-    add("--partial", action="store_true",
-        help="allow missing categories (recorded in the result)")  # fmt: skip
-    add("--humans", metavar="DIR", help="human decision tables for the figure "
-        "(model-vs-human's raw-data/cue-conflict)")  # fmt: skip
+    add(
+        "--stimuli",
+        metavar="DIR",
+        help="the stimuli's folder (default: $BVG_STIMULI, else downloaded)",
+    )
+    add("--partial", action="store_true", help="allow missing categories (recorded in the result)")
+    add(
+        "--humans",
+        metavar="DIR",
+        help="human decision tables for the figure (model-vs-human's raw-data/cue-conflict)",
+    )
 
 
 @script
@@ -51,8 +56,9 @@ def main(argv=None):
     if len(images) != IMAGES and images.classes == CATEGORIES:
         print(f"other number of stimuli than published: {len(images):,} of {IMAGES:,}")
     decide = sixteen_way(classes) if models else None
-    runs = evaluate("imagenet_shape_bias", models, images, unchanged, decide, shape_bias_metrics,
-                    args)  # fmt: skip
+    runs = evaluate(
+        "imagenet_shape_bias", models, images, unchanged, decide, shape_bias_metrics, args
+    )
     if runs:
         tables = {run.name: decision_table(run.predictions, run.name, "cue") for run in runs}
         for run in runs:
@@ -61,9 +67,16 @@ def main(argv=None):
         figures = png_and_pdf(args.results / "imagenet_shape_bias", "shape_bias")
         shape_bias_figure(observers, figures)
         print_files(*figures)
-    print_table(runs, "shape-bias", "shape-bias/max", "fraction-correct-shape",
-                "fraction-correct-texture", "fraction-neither", "top1_acc/cue-conflict",
-                "top1_acc/cue-conflict/congruent")  # fmt: skip
+    print_table(
+        runs,
+        "shape-bias",
+        "shape-bias/max",
+        "fraction-correct-shape",
+        "fraction-correct-texture",
+        "fraction-neither",
+        "top1_acc/cue-conflict",
+        "top1_acc/cue-conflict/congruent",
+    )
 
 
 if __name__ == "__main__":

@@ -50,16 +50,29 @@ def main(argv=None):
     folder = find_data("imagenet", args.imagenet)
     models, classes = load_models(args)
     images = imagenet_val(folder, classes, args.partial)
-    runs = evaluate("imagenet_spectral", models, images, stimuli, top5, score, args,
-                    protocol={"cutoffs": list(CUTOFFS)})  # fmt: skip
+    runs = evaluate(
+        "imagenet_spectral",
+        models,
+        images,
+        stimuli,
+        top5,
+        score,
+        args,
+        protocol={"cutoffs": list(CUTOFFS)},
+    )
     if runs:
         curves = png_and_pdf(args.results / "imagenet_spectral", "spectral")
         panel = png_and_pdf(args.results / "imagenet_spectral", "example_stimuli")
         spectral_figure({run.name: run.metrics for run in runs}, curves)
         stimulus_panel(example(images, stimuli, args), spectral_layout(CUTOFFS), panel)
         print_files(*curves, *panel)
-    print_table(runs, "top1_acc/clean", "metric/bandpass/LPP", "metric/bandpass/HPP",
-                "metric/bandpass/spectral-bias")  # fmt: skip
+    print_table(
+        runs,
+        "top1_acc/clean",
+        "metric/bandpass/LPP",
+        "metric/bandpass/HPP",
+        "metric/bandpass/spectral-bias",
+    )
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ class Toy:
     name: str
     images: Callable
     stimuli: Any
-    score: Callable = staticmethod(lambda predictions: {"top1_acc": accuracy(predictions, 1)})
-    view: Preprocessing = Preprocessing(resize=32, crop=24)
+    score: Callable
+    view: Preprocessing
     frames: int = 1
 
     def main(self, argv: list[str] | None = None) -> int:
@@ -58,7 +58,11 @@ class Toy:
         return run(argv)
 
 
-NOISE = Toy("noise", imagenet_val, stimuli)
+def score(predictions):
+    return {"top1_acc": accuracy(predictions, 1)}
+
+
+NOISE = Toy("noise", imagenet_val, stimuli, score, Preprocessing(resize=32, crop=24))
 
 if __name__ == "__main__":
     if "NOISE_CHUNK" in os.environ:

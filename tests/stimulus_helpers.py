@@ -30,5 +30,9 @@ SPECTRAL_CONDITIONS = (
 )
 NOISE_CONDITIONS = (
     condition_name(0, 0),
-    *(condition_name(f, sd) for f in eval_criticalband.BANDS for sd in eval_criticalband.DEVIATIONS),
+    *(
+        condition_name(f, sd)
+        for f in eval_criticalband.BANDS
+        for sd in eval_criticalband.DEVIATIONS
+    ),
 )

@@ -69,7 +69,8 @@ def fit_channel(
 ) -> Channel:
     """Return the channel that fits the thresholds of `bands` best in the sense of least squares.
 
-    bands: octaves, in rising order. steps: how many strengths of noise there were. spoiled: why these thresholds mean nothing, if so; the channel is degenerate for that reason.
+    bands: octaves, in rising order. steps: how many strengths of noise there were.
+    spoiled: why these thresholds mean nothing, if so; the channel is degenerate for that reason.
     Never fails for odd numbers: the channel then says why it is degenerate. Thresholds with two
     separate peaks can end in a local optimum, as in the study: r_squared is low there.
     """
@@ -106,7 +107,7 @@ def _gaussian(band, amplitude, mu, sigma):
 
 
 def _jacobian(band, amplitude, mu, sigma):
-    """Return the derivatives (bands, 3); the same optima as by finite differences, in 2/3 the time."""
+    """Return the derivatives (bands, 3); as by finite differences, in 2/3 of the time."""
     distance = band - mu
     bell = np.exp(-(distance**2) / (2 * sigma**2))
     slope = amplitude * bell * distance / sigma**2

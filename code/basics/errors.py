@@ -44,7 +44,10 @@ def storage_error(error: OSError, path: object, option: str = "--results") -> Us
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether the device, or the machine, had no memory left."""
     marks = ("out of memory", "can't allocate memory", "not enough memory")
-    kinds = ("MemoryError", "OutOfMemoryError")  # the latter is torch's, which takes seconds to import
+    kinds = (
+        "MemoryError",
+        "OutOfMemoryError",
+    )  # the latter is torch's, which takes seconds to import
     return type(error).__name__ in kinds or any(mark in str(error) for mark in marks)
 
 

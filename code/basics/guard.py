@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from basics.errors import UserError, reason_of, storage_error
+from basics.errors import UserError, storage_error
 
 
 def tolerate_output() -> None:

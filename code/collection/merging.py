@@ -1,7 +1,6 @@
 """Many results → one table, in which a column is always one measure of one protocol."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -143,6 +142,8 @@ def _same_model(one: dict[str, Any], other: dict[str, Any]) -> bool:
     if one["weights_sha256"] != other["weights_sha256"]:
         return False
     return PROBE not in one or PROBE not in other or same_answers(one[PROBE], other[PROBE])
+
+
 def same_models(results: Iterable[Measured]) -> list[str]:
     """Return a sentence for each set of weights that was measured under several names."""
     names: dict[str, set[str]] = {}

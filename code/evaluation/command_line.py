@@ -45,10 +45,12 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         "--limit",
         type=positive,
         metavar="N",
-        help="evaluate a class-balanced subset of N images (N per condition for C, C-bar, P), the same "
-        "images in every condition",
+        help="evaluate a class-balanced subset of N images (N per condition for C, C-bar, P), the "
+        "same images in every condition",
     )
-    group.add_argument("--seed", type=int, default=0, help="random seed for subsets and noise (default: 0)")
+    group.add_argument(
+        "--seed", type=int, default=0, help="random seed for subsets and noise (default: 0)"
+    )
     group.add_argument(
         "--precision",
         choices=PRECISIONS,
@@ -69,7 +71,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("execution")
-    group.add_argument("--device", default=None, help="cuda, cuda:1, mps or cpu (default: the fastest available)")
+    group.add_argument(
+        "--device", default=None, help="cuda, cuda:1, mps or cpu (default: the fastest available)"
+    )
     group.add_argument(
         "--batch_size",
         type=positive,
@@ -80,8 +84,8 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--num_workers",
         type=_count,
         metavar="W",
-        help="processes that decode images ahead (default: one per core, at most 8; on the CPU 0, where "
-        "threads decode between the batches)",
+        help="processes that decode images ahead (default: one per core, at most 8; on the CPU 0, "
+        "where threads decode between the batches)",
     )
     group.add_argument(
         "--results",
@@ -90,7 +94,9 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="directory for results (default: results)",
     )
-    group.add_argument("--overwrite", action="store_true", help="re-run and replace existing results")
+    group.add_argument(
+        "--overwrite", action="store_true", help="re-run and replace existing results"
+    )
     group.add_argument(
         "--save_stimuli",
         type=Path,
@@ -244,7 +250,7 @@ def best_device(wanted: str | None) -> torch.device:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Return work()'s exit code; whatever a user can remedy becomes one sentence and exit code 2."""
+    """Return work()'s exit code: 2, after one sentence, for whatever a user can remedy."""
 
     def within_memory() -> int:
         try:

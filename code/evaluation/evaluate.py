@@ -1,10 +1,10 @@
 """One benchmark, some models: decode once, make each stimulus once, show it to every model.
 
-    from evaluation.evaluate import evaluate, load_models, options
+from evaluation.evaluate import evaluate, load_models, options
 
-    args = options(model=["tv_resnet50"], limit=100)
-    models, classes = load_models(args)
-    runs = evaluate("mine", models, imagenet_val("/data/imagenet", classes), stimuli, top5, score, args)
+args = options(model=["tv_resnet50"], limit=100)
+models, classes = load_models(args)
+runs = evaluate("mine", models, imagenet_val("/data/imagenet", classes), stimuli, top5, score, args)
 """
 
 import argparse
@@ -31,7 +31,7 @@ from images.image_set import ImageSet, class_balanced, unused_sentence
 from images.preprocessing import READY_224, STUDY, Preprocessing
 from predictions.table import Predictions, schema
 from scoring.metric import Metric
-from stimuli.batch import Stimuli, unchanged
+from stimuli.batch import Columns, Stimuli, unchanged
 
 Score = Callable[[Predictions], dict[str, Metric]]
 
@@ -85,7 +85,9 @@ def evaluate(
     shared, own = (unchanged, stimuli) if isinstance(stimuli, Mapping) else (stimuli, {})
     views = [_view(model, images, args) for model in models] or [images.view]
     first = next(iter(own.values()), shared)
-    columns = [check_stimuli(first, view, settings.device) for view in dict.fromkeys(views)][0]
+    columns: Columns = {}
+    for view in dict.fromkeys(views):
+        columns = check_stimuli(first, view, settings.device)
     if args.save_stimuli:
         recipe = (images, views[0], first, settings.device, settings.seed)
         count = save_stimuli(args.save_stimuli, *recipe, settings.skip_bad_images)
@@ -105,7 +107,9 @@ def evaluate(
     identity = {**(protocol or {}), **chosen}
     with ExitStack() as held:
         runs = [
-            open_run(name, model, view, images, layout, identity, args.results, args.overwrite, held)
+            open_run(
+                name, model, view, images, layout, identity, args.results, args.overwrite, held
+            )
             for model, view in zip(models, views, strict=True)
         ]
         missing = [run for run in runs if not announce(run, len(images))]

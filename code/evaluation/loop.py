@@ -289,7 +289,10 @@ def _joined(parts: list[dict[int, Answers]]) -> dict[int, Answers]:
         # All parts have the same conditions, in the same order.
         by_condition = zip(*(part[number] for part in parts if number in part), strict=True)
         whole[number] = [
-            (pieces[0][0], {key: torch.cat([piece[key] for _, piece in pieces]) for key in pieces[0][1]})
+            (
+                pieces[0][0],
+                {key: torch.cat([piece[key] for _, piece in pieces]) for key in pieces[0][1]},
+            )
             for pieces in by_condition
         ]
     return whole

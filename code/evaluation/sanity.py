@@ -106,7 +106,9 @@ MISTAKES = (
 )
 
 
-def check_top1(entrants: list[LoadedModel], arguments: argparse.Namespace, settings: Settings) -> None:
+def check_top1(
+    entrants: list[LoadedModel], arguments: argparse.Namespace, settings: Settings
+) -> None:
     """Print each model's accuracy on --check_top1 clean images, and warnings if it looks wrong.
 
     It should be what the zoo's table says for this view, or better than chance where the table has

@@ -32,7 +32,9 @@ def _downloadable(title: str, key: str, flag: str = "", variable: str = "") -> S
 _SITE = "https://image-net.org/download (ILSVRC2012, validation images; a login is needed)"
 _C = "https://zenodo.org/records/2235448 (blur, digital, extra, noise and weather.tar)"
 SOURCES = {
-    "imagenet": Source("ImageNet", "--imagenet", "BVG_IMAGENET", "imagenet", f"get it from {_SITE}"),
+    "imagenet": Source(
+        "ImageNet", "--imagenet", "BVG_IMAGENET", "imagenet", f"get it from {_SITE}"
+    ),
     "imagenet-real": _downloadable("the ReaL labels", "imagenet-real", "--real"),
     "imagenet-v2": _downloadable("ImageNet-V2", "imagenet-v2"),
     "imagenet-a": _downloadable("ImageNet-A", "imagenet-a"),

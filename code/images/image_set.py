@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from basics.errors import UserError
-from images.preprocessing import STUDY, Preprocessing
 from images.decoding import image_endings
+from images.preprocessing import STUDY, Preprocessing
 
 Reader = Callable[[Path], list[Image.Image]]
 RESTRICTED = "restricted_to"  # the note that lists the classes among which a model is to answer

@@ -59,7 +59,7 @@ VOneNet and the models of diffusion noise draw their noise by image, so they pas
 undone, BGR, 0–255 and combinations), which takes ten times as long as the N images. A warning needs
 3 percentage points and p < 0.001 (exact McNemar test with Bonferroni's correction): an unnormalized
 MobileNet that scores 37.5 instead of 54.5 % is noticed at N = 200.
-"""
+"""  # noqa: E501
 _OFFLINE = """## Without a network
 
 Weights that are in a cache are loaded without a network: the zoo's and other checkpoints from

@@ -84,9 +84,7 @@ def low_contrast_grey(pixels: torch.Tensor) -> torch.Tensor:
     return (luma - mean.view(-1, 1, 1)) / 255 * CONTRAST + GREY
 
 
-def octave_bands(
-    field: torch.Tensor, bands: Sequence[int]
-) -> Iterator[tuple[int, torch.Tensor]]:
+def octave_bands(field: torch.Tensor, bands: Sequence[int]) -> Iterator[tuple[int, torch.Tensor]]:
     """Yield (f, that octave of the field) from the finest band down, each as strong as f = 6.
 
     field: (B, 224, 224) unit noise. Strength is the root mean square per image, with the mean.

@@ -123,8 +123,8 @@ def _check(name: str, severity: int) -> None:
         raise UserError(f"no corruption is called {name!r}; choose from {known}")
     if name in _PUBLISHED and severity not in SEVERITIES:
         raise UserError(
-            f"{name} is defined at severities 1 to 5, not {severity!r}: choose from these, or add a "
-            "corruption of your own"
+            f"{name} is defined at severities 1 to 5, not {severity!r}: choose from these, or "
+            "add a corruption of your own"
         )
 
 

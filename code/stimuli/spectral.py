@@ -7,8 +7,8 @@ Then the real part of the inverse, clipped to [0, 1]. tests/oracles/spectral.py 
 
 Here the same numbers come from much less work. (1) The transform is shared by all conditions.
 (2) Before clipping, high-pass is the image minus the low-pass of the same square, and the 22
-conditions of 11 cutoffs need 11 squares. (3) The square has one row and column more on the negative side, and the
-real part of such a mask's output is the output of its even part, H(k) = (M(k) + M(-k)) / 2, which
+conditions of 11 cutoffs need 11 squares. (3) The square has one row and column more on the negative
+side, and the real part of such a mask's output is the output of its even part, H(k) = (M(k) + M(-k)) / 2, which
 is 1 inside, 1/2 on the border, and 0 where a corner has no mirror image; so half of the spectrum
 is enough. (4) Columns that are 0 are not transformed.
 """
@@ -27,9 +27,7 @@ _CPU_BLOCK = 2  # images whose transforms fit into the cores' caches
 Square = tuple[int, int]  # half-widths of the square in the spectrum: rows, columns
 
 
-def bandpass(
-    pixels: torch.Tensor, cutoffs: Sequence[float]
-) -> Iterator[tuple[str, torch.Tensor]]:
+def bandpass(pixels: torch.Tensor, cutoffs: Sequence[float]) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the images low-pass and high-pass filtered at each cutoff, (B, 3, H, W) in [0, 1].
 
     pixels: (B, 3, H, W) in [0, 1], of any size, square or not. cutoffs: shares of the frequency

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analysis.spectral import spectral_measures, spectral_metrics
-from scoring.bootstrap import resampled_accuracies
 from eval_spectral import CUTOFFS
+from scoring.bootstrap import resampled_accuracies
 from stimulus_helpers import SPECTRAL_CONDITIONS as CONDITIONS
 
 

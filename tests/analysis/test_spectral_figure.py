@@ -7,8 +7,8 @@ from matplotlib.colors import to_hex
 
 from analysis.drawing import DPI
 from analysis.spectral_figure import spectral_figure
-from scoring.metric import Metric
 from eval_spectral import CUTOFFS
+from scoring.metric import Metric
 
 BIAS = "metric/bandpass/spectral-bias"
 

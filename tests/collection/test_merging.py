@@ -111,6 +111,8 @@ def test_a_probe_of_the_attacked_model_makes_no_protocol_of_its_own(tmp_path, ch
     table = merge(results_of(tmp_path), split=True)
     assert len(table.protocols) == ways
     assert table.protocols["imagenet_adv"]["protocol"]["source"] == source
+
+
 def test_models_that_share_weights_are_named(tmp_path):
     finish(tmp_path, "imagenet", "tv_resnet50", imagenet(60), weights="one")
     finish(tmp_path, "imagenet_v2", "mine", {}, weights="one")

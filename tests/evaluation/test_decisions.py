@@ -6,10 +6,10 @@ import torch
 
 from basics.errors import UserError
 from evaluation.decisions import (
+    categories_of,
     sixteen_way,
     top5,
     top5_and_category,
-    categories_of,
 )
 from images.categories import CATEGORIES, CATEGORY_INDICES
 from images.imagenet import imagenet_classes
