@@ -74,7 +74,7 @@ def main(argv=None):
     folder = find_data("imagenet", args.imagenet)
     models, classes = load_models(args)
     images = imagenet_val(folder, classes, args.partial)
-    decide = top5_and_category(classes or ())
+    decide = top5_and_category(classes)
     protocol = {
         "bands": list(BANDS),
         "deviations": list(DEVIATIONS),

@@ -44,7 +44,7 @@ from stimuli.attacks import L2, LINF, Attack
 from stimuli.autoattack import autoattack_method, autoattack_version
 
 # How each attack walks (None: AutoAttack), and its ε unless others are given.
-ATTACKS = {
+ATTACKS: dict[str, tuple[Attack | None, list[str]]] = {
     # Gavrikov & Keuper 2024: the step is 4 ε, so every pixel is at ±ε after each.
     "pgd": (Attack(steps=40, step=2 / 255), ["0.5/255"]),
     "pgd-decay": (Attack(steps=40, relative_step=2.0, decay=True), ["0.5/255"]),
@@ -170,8 +170,8 @@ def main(argv=None):
     settings = settings_of(args)
     attacks = {}
     for name in dict.fromkeys(args.attack):  # all of them before any work, to see what is wrong
-        walk, epsilons = ATTACKS[name]
-        epsilons = in_order(args.eps or map(epsilon_of, epsilons), walk.norm if walk else LINF)
+        walk, usual = ATTACKS[name]
+        epsilons = in_order(args.eps or map(epsilon_of, usual), walk.norm if walk else LINF)
         attacks[name] = methods_of(name, args, settings.batch_size), epsilons
     folder = find_data("imagenet", args.imagenet)
     source = load_source(args) if args.source else None
@@ -181,8 +181,8 @@ def main(argv=None):
             "these stimuli are made against a model, so --save_stimuli needs one model to make "
             "them against: give one --model"
         )
-    for model in models if source else ():
-        if model.classes != source.classes:
+    for model in models:
+        if source and model.classes != source.classes:
             raise UserError(
                 f"{source.name} and {model.name} answer with different classes, so images made "
                 "against the one mean nothing to the other: choose another --source"

@@ -45,7 +45,7 @@ GROUPS = {
 }
 STANDARD = (*GROUPS["noise"], *GROUPS["blur"], *GROUPS["weather"], *GROUPS["digital"])
 SEVERITIES = (1, 2, 3, 4, 5)
-OWN = ()  # further corruptions; they do not count in top1_acc/imagenet-c
+OWN: tuple[str, ...] = ()  # further corruptions; they do not count in top1_acc/imagenet-c
 
 IMAGENET_C = CorruptionSet(
     name="ImageNet-C",

@@ -30,7 +30,7 @@ from stimuli.batch import unchanged
 SEVERITIES = (1, 2, 3, 4, 5)
 # The authors' program (imagenet_c_bar.csv in their repository) names a severity's folder after its
 # parameter; their archive has 1 to 5. Either is read.
-LEVELS = {
+LEVELS: dict[str, tuple[str, ...]] = {
     "blue_noise_sample": ("0.80", "1.60", "2.40", "4.00", "5.60"),
     "brownish_noise": ("1.00", "2.00", "3.00", "4.00", "5.00"),
     "caustic_refraction": ("2.35", "3.20", "4.90", "6.60", "9.15"),

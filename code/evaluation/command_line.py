@@ -193,7 +193,7 @@ def with_options(args: argparse.Namespace, **changes: Any) -> argparse.Namespace
     return argparse.Namespace(**{**vars(args), **changes})
 
 
-def script(main: Callable[[list[str] | None], None]) -> Callable[[list[str] | None], int]:
+def script(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
     """Return a script's main function as one that returns an exit code.
 
     Whatever the user can remedy becomes one sentence and exit code 2 instead of a traceback.

@@ -38,10 +38,10 @@ Score = Callable[[Predictions], dict[str, Metric]]
 
 def load_models(
     args: argparse.Namespace,
-) -> tuple[list[LoadedModel], tuple[str, ...] | None]:
+) -> tuple[list[LoadedModel], tuple[str, ...]]:
     """Return the models of --model, ready on the device, and the classes of their logits.
 
-    Without a model (--save_stimuli needs none), the classes are None.
+    Without a model (--save_stimuli needs none), there are no classes.
     Raises UserError for a model that cannot be loaded or used, or models of different classes.
     """
     settings = settings_of(args)
@@ -50,7 +50,7 @@ def load_models(
     shown = STUDY if hasattr(args, "preprocess") else READY_224
     models = load_entrants(args, settings, None if _native(args) else shown)
     check_top1(models, args, settings)
-    return models, models[0].classes if models else None
+    return models, models[0].classes if models else ()
 
 
 def evaluate(
@@ -58,7 +58,7 @@ def evaluate(
     models: Sequence[LoadedModel],
     images: ImageSet,
     stimuli: Stimuli | Mapping[str, Stimuli],
-    decide: Decision,
+    decide: Decision | None,
     score: Score,
     args: argparse.Namespace | None = None,
     protocol: Mapping[str, Any] | None = None,
@@ -69,7 +69,7 @@ def evaluate(
     name: the folder below --results, and the W&B project.
     stimuli: batch → (condition, model inputs), one after the other; or, where they are made against
         each model, such a function by the model's name.
-    decide: (B, classes) logits → columns of the predictions (run/decisions).
+    decide: (B, classes) logits → columns of the predictions (run/decisions); None without models.
     score: predictions → metrics by key.
     args: the flags that all scripts share (see `options`). protocol: the constants that decide what
         the numbers mean; a result with other ones is refused. scored_with: what the scores depend
@@ -92,7 +92,7 @@ def evaluate(
         recipe = (images, views[0], first, settings.device, settings.seed)
         count = save_stimuli(args.save_stimuli, *recipe, settings.skip_bad_images)
         print(f"wrote {count:,} stimuli of {len(images):,} images to {args.save_stimuli}")
-    if not models:
+    if not models or decide is None:
         return []
     columns = decide(torch.zeros(1, len(models[0].classes))) | columns
     extra = {key: values for key, values in columns.items() if key not in ("answers", "confidence")}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ class ImageSet:
     labels: np.ndarray
     classes: tuple[str, ...]
     columns: dict[str, np.ndarray] = field(default_factory=dict)
-    notes: dict[str, object] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
     conditions: Sequence[str] = ()
     reader: Reader | None = None
     frames: int = 1

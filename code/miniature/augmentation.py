@@ -68,7 +68,7 @@ def _frequencies(height: int, width: int) -> torch.Tensor:
 
 def octave(noise: torch.Tensor, band: int) -> torch.Tensor:
     """Return that octave of unit noise (B, 1, H, W), as strong as critical-band masking's."""
-    kept = next(level for f, level in octave_bands(noise[:, 0]) if f == band)
+    kept = next(level for _, level in octave_bands(noise[:, 0], (band,)))
     return kept[:, None]
 
 

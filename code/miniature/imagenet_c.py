@@ -35,7 +35,8 @@ def _made_with() -> tuple[Any, "Stimuli"]:
     """Return PyTorch, on one thread, and the corruptions; imported where they are drawn only."""
     import torch
 
+    from stimuli.imagenet_c import CORRUPTIONS
     from stimuli.imagenet_c import imagenet_c as published
 
     torch.set_num_threads(1)  # each worker draws pictures of its own; threads would only compete
-    return torch, published(as_published=True, before_jpeg=True)
+    return torch, published(CORRUPTIONS, as_published=True, before_jpeg=True)

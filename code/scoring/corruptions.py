@@ -92,8 +92,8 @@ def corruption_metrics(predictions: Predictions, data: CorruptionSet) -> dict[st
     Where some severities or corruptions were not measured, the means that need them have no value,
     and top1_acc/<key>/measured is the mean over what was. Corruptions that are not the data set's
     have a mean of their own over the severities measured, and count in no other. Of ImageNet-C
-    (whose subset "15" has AlexNet's errors), also the corruption errors. Images that could not be used under some
-    condition are left out of all. Raises UserError when none is left.
+    (whose subset "15" has AlexNet's errors), also the corruption errors. Images that could not be
+    used under some condition are left out of all. Raises UserError when none is left.
     """
     conditions, correct = top1_by_condition(_shared(predictions))
     metrics = condition_accuracies(conditions, correct)

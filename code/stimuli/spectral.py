@@ -8,9 +8,9 @@ Then the real part of the inverse, clipped to [0, 1]. tests/oracles/spectral.py 
 Here the same numbers come from much less work. (1) The transform is shared by all conditions.
 (2) Before clipping, high-pass is the image minus the low-pass of the same square, and the 22
 conditions of 11 cutoffs need 11 squares. (3) The square has one row and column more on the negative
-side, and the real part of such a mask's output is the output of its even part, H(k) = (M(k) + M(-k)) / 2, which
-is 1 inside, 1/2 on the border, and 0 where a corner has no mirror image; so half of the spectrum
-is enough. (4) Columns that are 0 are not transformed.
+side, and the real part of such a mask's output is the output of its even part, H(k) = (M(k) +
+M(-k)) / 2, which is 1 inside, 1/2 on the border, and 0 where a corner has no mirror image; so half
+of the spectrum is enough. (4) Columns that are 0 are not transformed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,9 @@ def bandpass(pixels: torch.Tensor, cutoffs: Sequence[float]) -> Iterator[tuple[s
         keep_freed_memory()  # page faults of fresh outputs would cost more than the filters
     pixels = pixels.contiguous()
     spectrum = torch.fft.rfft2(pixels)
-    for square, conditions in _conditions_by_square(*pixels.shape[2:], cutoffs).items():
+    for square, conditions in _conditions_by_square(
+        pixels.shape[2], pixels.shape[3], cutoffs
+    ).items():
         yield from _filtered(pixels, spectrum, square, conditions)
 
 
