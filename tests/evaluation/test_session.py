@@ -163,7 +163,6 @@ def test_help_says_what_is_measured_and_needed(script, capsys):
     text = capsys.readouterr().out
     for word in ("Paper:", "Data:", "--model", "--results", "--wandb", "BVG_CACHE", "exit codes"):
         assert word in text
-    assert len((REPOSITORY / "code" / f"{script}.py").read_text().splitlines()) <= 80
 
 
 def test_a_script_writes_nowhere_but_to_results(sixteen):
