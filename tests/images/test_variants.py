@@ -203,7 +203,7 @@ def test_numbered_folders_are_v2(tmp_path):
 
 def test_folders_that_are_no_classes_are_named(tmp_path):
     lay_out(tmp_path, [*OF_A[:3], "backup"])
-    assert "not classes of the model: backup" in refusal(variant_images, tmp_path, A, WNIDS, True)
+    assert "not classes of the model (backup)" in refusal(variant_images, tmp_path, A, WNIDS, True)
     (tmp_path / "ants").mkdir()
     lay_out(tmp_path / "ants", ["ant", "bee"])
     sentence = refusal(variant_images, tmp_path / "ants", A, WNIDS, True)
