@@ -98,9 +98,9 @@ def _survivors(study: Study) -> Iterator[str]:
             )
             yield f"{group}, {short(target)}: {listed(parts)}."
     if not len(strong):
-        best = tests.iloc[int(tests["r"].abs().argmax())]
+        best = tests.iloc[int(tests["p_permutation"].argmin())]
         yield (
-            f"None is beyond doubt. The largest is {pair(best)} ({best['group']}: r = "
+            f"None is beyond doubt. The smallest p is that of {pair(best)} ({best['group']}: r = "
             f"{number(best['r'])}, n = {best['n']}, p {p_value(best['p_permutation'])}, "
             f"{p_value(best['holm_permutation']).removeprefix('= ')} after Holm's correction)."
         )

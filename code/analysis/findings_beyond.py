@@ -75,8 +75,8 @@ def _effective(study: Study) -> Iterator[str]:
     outside = int(study.robustness.lines["outside"].max()) if len(study.robustness.lines) else 0
     if outside:
         yield (
-            f"{outside} models are less or more accurate on ImageNet than all that the line was "
-            "fitted to: theirs is an extrapolation."
+            f"{outside} model{'s are' if outside > 1 else ' is'} less or more accurate on ImageNet "
+            "than all that the line was fitted to, which is an extrapolation there."
         )
 
 

@@ -60,7 +60,8 @@ def _cell(row: pd.Series, group: np.ndarray) -> Row:
                 "zero": False, "survives": False, "n": "",
                 "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
     interval = ""
-    if row["n"] >= FEWEST_TOLD and np.isfinite(row["low"]):  # of fewer, resamples say nothing
+    # Resamples of fewer models say nothing; those of a perfect correlation are all perfect.
+    if row["n"] >= FEWEST_TOLD and row["low"] < row["high"]:
         interval = f"{number(row['low'])} to {number(row['high'])}"
     said += (
         f"r = {number(r, 3)}, 95 % interval {interval or 'unknown'}, n = {row['n']}, "

@@ -50,7 +50,7 @@
     if (!row) return "no correlation";
     if (row.r === null) return `no r (${row.note})`;
     const p = (value) => value === null ? "–" : value < 0.0001 ? "< 0.0001" : `= ${value.toPrecision(value < 0.001 ? 1 : 2)}`;
-    const interval = row.low === null || row.n < payload.fewestTold ? "no interval" : `95 % interval ${number(row.low)} to ${number(row.high)}`;
+    const interval = row.low === null || row.low === row.high || row.n < payload.fewestTold ? "no interval" : `95 % interval ${number(row.low)} to ${number(row.high)}`;
     const t = row.n >= payload.few ? ` (${p(row.p).replace("= ", "")} by the t approximation)` : "";
     return `r = ${number(row.r)} (${interval}), n = ${row.n}, p ${p(row.p_permutation)} by permutation${t}`;
   }
