@@ -25,17 +25,17 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
-from basics.memory import keep_freed_memory
-from evaluation.batches import as_batch
-from evaluation.command_line import best_device
-from images.image_set import class_balanced
-from images.imagenet import imagenet_classes, imagenet_val
-from images.loading import decoded_batches
-from images.preprocessing import STUDY
-from model_zoo.loading import load_model
-from stimuli.adversarial import Epsilon, adversarial, gradient_method, starts
-from stimuli.attacks import LINF, Attack, Victim
-from stimuli.batch import Batch
+from bvg.data.image_set import class_balanced
+from bvg.data.imagenet import imagenet_classes, imagenet_val
+from bvg.data.loading import decoded_batches
+from bvg.data.preprocessing import STUDY
+from bvg.memory import keep_freed_memory
+from bvg.run.batches import as_batch
+from bvg.run.command_line import best_device
+from bvg.stimuli.attacks import LINF, Attack, Victim
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.imagenet_adv import Epsilon, adversarial, gradient_method, starts
+from bvg.zoo.loading import load_model
 
 STEPS, STEP, EPSILON = 40, 2 / 255, Epsilon("0.5_255", 0.5 / 255)  # the study's
 

@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 import eval_criticalband
 import eval_spectral
-from basics.memory import keep_freed_memory
-from evaluation.batches import as_batch
-from images.image_set import ImageSet, class_balanced
-from images.imagenet import imagenet_classes, imagenet_val
-from images.loading import decoded_batches
-from images.preprocessing import STUDY
+from bvg.data.image_set import ImageSet, class_balanced
+from bvg.data.imagenet import imagenet_classes, imagenet_val
+from bvg.data.loading import decoded_batches
+from bvg.data.preprocessing import STUDY
+from bvg.memory import keep_freed_memory
+from bvg.run.batches import as_batch
 from overhead import whole_run
 from straightforward import critical_band_conditions, crop_of, spectral_conditions
 

@@ -23,14 +23,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
-from basics.memory import keep_freed_memory
-from evaluation.batches import as_batch
-from images.image_set import class_balanced
-from images.imagenet import imagenet_classes, imagenet_val
-from images.loading import decoded_batches
-from images.preprocessing import STUDY
-from stimuli.batch import Batch
-from stimuli.imagenet_c import CORRUPTIONS, SEVERITIES, imagenet_c
+from bvg.data.image_set import class_balanced
+from bvg.data.imagenet import imagenet_classes, imagenet_val
+from bvg.data.loading import decoded_batches
+from bvg.data.preprocessing import STUDY
+from bvg.memory import keep_freed_memory
+from bvg.run.batches import as_batch
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.imagenet_c import CORRUPTIONS, SEVERITIES, imagenet_c
 
 Corrupt = Callable[..., np.ndarray]  # (H, W, 3) uint8, severity=, corruption_name= → the like
 

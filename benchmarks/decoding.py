@@ -25,12 +25,12 @@ from torchvision.transforms import CenterCrop, Compose, Resize, ToTensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
-from basics.memory import keep_freed_memory
-from evaluation.batches import as_batch
-from images.image_set import ImageSet
-from images.imagenet import imagenet_classes, imagenet_val
-from images.loading import decoded_batches
-from images.preprocessing import STUDY
+from bvg.data.image_set import ImageSet
+from bvg.data.imagenet import imagenet_classes, imagenet_val
+from bvg.data.loading import decoded_batches
+from bvg.data.preprocessing import STUDY
+from bvg.memory import keep_freed_memory
+from bvg.run.batches import as_batch
 
 
 def ours(images: ImageSet, batch_size: int, workers: int) -> int:

@@ -21,10 +21,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 import eval_criticalband
-from predictions.table import Predictions, read_predictions
-from scoring.conditions import top1_by_condition
-from stimuli.batch import Batch, Stimuli
-from stimuli.critical_band import (
+from bvg.predictions.table import Predictions, read_predictions
+from bvg.scores.conditions import top1_by_condition
+from bvg.stimuli.batch import Batch, Stimuli
+from bvg.stimuli.criticalband import (
     SIZE,
     WITHOUT_NOISE,
     bring_back,
@@ -32,7 +32,7 @@ from stimuli.critical_band import (
     low_contrast_grey,
     octave_bands,
 )
-from stimuli.randomness import keyed_normal
+from bvg.stimuli.randomness import keyed_normal
 
 NOISY = [
     (condition_name(f, sd), f, sd)

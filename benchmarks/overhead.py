@@ -23,12 +23,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 import eval_imagenet
-from basics.memory import keep_freed_memory
-from evaluation.command_line import best_device
-from images.imagenet import imagenet_classes, imagenet_val
-from images.loading import decoded_batches
-from images.preprocessing import STUDY
-from model_zoo.loading import load_model
+from bvg.data.imagenet import imagenet_classes, imagenet_val
+from bvg.data.loading import decoded_batches
+from bvg.data.preprocessing import STUDY
+from bvg.memory import keep_freed_memory
+from bvg.run.command_line import best_device
+from bvg.zoo.loading import load_model
 
 
 def whole_run(main: Callable[[list[str]], int], words: list[str]) -> float:

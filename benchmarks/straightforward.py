@@ -23,7 +23,7 @@ from torchvision import transforms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
-from model_zoo.loading import load_model
+from bvg.zoo.loading import load_model
 
 CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 DEVIATIONS = (0.02, 0.04, 0.08, 0.16)

@@ -17,10 +17,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from basics.guard import guarded
-from collection.merging import chosen, merge, renamed, same_models
-from collection.sources import from_folder, from_wandb
-from collection.writing import write_table
+from bvg.run.guard import guarded
+from bvg.table.merging import chosen, merge, renamed, same_models
+from bvg.table.sources import from_folder, from_wandb
+from bvg.table.writing import write_table
 
 _GENERATED = {"imagenet_c_generated": "imagenet_c"}
 

@@ -9,17 +9,14 @@ A data set gets its folder, DIR/<name>, only when it is complete and checked: SH
 published, else pinned at the first download (DIR/archives/*.sha256). An interrupted download goes
 on with the same command. Sources are tried in their order; a busy server is asked again after the
 time that it names. Archives are deleted once they are unpacked. ImageNet, ImageNet-C and ImageNet-P
-are explained, not fetched. Addresses, hashes and licences are in code/images/downloads.toml.
+are explained, not fetched. Addresses, hashes and licences are in code/bvg/data/downloads.toml.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from basics.errors import UserError
-from basics.guard import guarded, say
-from basics.progress import size
-from images.downloads import (
+from bvg.data.downloads import (
     CATALOGUE,
     DataSet,
     data_folder,
@@ -32,6 +29,9 @@ from images.downloads import (
     state,
     usage,
 )
+from bvg.errors import UserError
+from bvg.progress import size
+from bvg.run.guard import guarded, say
 
 _EXITS = """
 exit codes: 0 done; 2 something the user can mend (one sentence says what); 130 interrupted (the

@@ -17,19 +17,19 @@ criticalband16 among 16 categories, of the images that belong to one; W&B projec
 
 import sys
 
-from analysis.critical_band import channel_metrics
-from analysis.critical_band_figure import channel_picture, critical_band_figure
-from analysis.drawing import png_and_pdf
-from analysis.stimulus_panel import critical_band_layout, stimulus_panel
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import top5_and_category
-from evaluation.evaluate import evaluate, example, load_models
-from evaluation.flags import imagenet_flags
-from evaluation.runs import print_files, print_table
-from images.finding import find_data
-from images.imagenet import are_imagenet, imagenet_val
-from scoring.conditions import category_correct, condition_accuracies, top1_by_condition
-from stimuli.critical_band import WITHOUT_NOISE, critical_band
+from bvg.data.finding import find_data
+from bvg.data.imagenet import are_imagenet, imagenet_val
+from bvg.figures.criticalband import channel_picture, critical_band_figure
+from bvg.figures.drawing import png_and_pdf
+from bvg.figures.stimulus_panel import critical_band_layout, stimulus_panel
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import top5_and_category
+from bvg.run.evaluate import evaluate, example, load_models
+from bvg.run.flags import imagenet_flags
+from bvg.run.runs import print_files, print_table
+from bvg.scores.conditions import category_correct, condition_accuracies, top1_by_condition
+from bvg.scores.criticalband import channel_metrics
+from bvg.stimuli.criticalband import WITHOUT_NOISE, critical_band
 
 # Subramanian et al. 2023: octaves, band f being centred at 1.75 * 2**f cycles per image; the
 # standard deviations of the noise, on images whose greys span 0.2.

@@ -12,15 +12,15 @@ Writes the keys top1_acc/imagenet and top5_acc/imagenet (percent), W&B project "
 
 import sys
 
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import top5
-from evaluation.evaluate import evaluate, load_models
-from evaluation.flags import imagenet_flags
-from evaluation.runs import print_table
-from images.finding import find_data
-from images.imagenet import imagenet_val
-from scoring.accuracy import imagenet_accuracy
-from stimuli.batch import unchanged
+from bvg.data.finding import find_data
+from bvg.data.imagenet import imagenet_val
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, load_models
+from bvg.run.flags import imagenet_flags
+from bvg.run.runs import print_table
+from bvg.scores.accuracy import imagenet_accuracy
+from bvg.stimuli.batch import unchanged
 
 
 @script

@@ -24,24 +24,24 @@ import re
 import sys
 from dataclasses import asdict, replace
 
-from analysis.adversarial_figure import adversarial_figure, adversarial_pictures
-from analysis.drawing import png_and_pdf
-from basics.errors import UserError
-from evaluation.adversarial_files import pictures_folder, saving
-from evaluation.attacking import attackable, load_source
-from evaluation.command_line import parse_args, positive, script, with_options
-from evaluation.decisions import top5
-from evaluation.evaluate import evaluate, limited, load_models
-from evaluation.flags import imagenet_flags
-from evaluation.runs import print_files, print_table
-from evaluation.settings import settings_of
-from images.finding import find_data
-from images.imagenet import imagenet_val
-from images.preprocessing import SQUARE_224
-from scoring.adversarial import adversarial_metrics, doubts, survival
-from stimuli.adversarial import adversarial, epsilon_of, gradient_method, in_order
-from stimuli.attacks import L2, LINF, Attack
-from stimuli.autoattack import autoattack_method, autoattack_version
+from bvg.data.finding import find_data
+from bvg.data.imagenet import imagenet_val
+from bvg.data.preprocessing import SQUARE_224
+from bvg.errors import UserError
+from bvg.figures.drawing import png_and_pdf
+from bvg.figures.imagenet_adv import adversarial_figure, adversarial_pictures
+from bvg.run.attacking import attackable, load_source
+from bvg.run.command_line import parse_args, positive, script, with_options
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, limited, load_models
+from bvg.run.flags import imagenet_flags
+from bvg.run.imagenet_adv_files import pictures_folder, saving
+from bvg.run.runs import print_files, print_table
+from bvg.run.settings import settings_of
+from bvg.scores.imagenet_adv import adversarial_metrics, doubts, survival
+from bvg.stimuli.attacks import L2, LINF, Attack
+from bvg.stimuli.autoattack import autoattack_method, autoattack_version
+from bvg.stimuli.imagenet_adv import adversarial, epsilon_of, gradient_method, in_order
 
 # How each attack walks (None: AutoAttack), and its ε unless others are given.
 ATTACKS: dict[str, tuple[Attack | None, list[str]]] = {

@@ -9,7 +9,7 @@ Perturbations", ICLR 2019.
 Data: the published 224-pixel JPEGs (https://zenodo.org/records/2235448, 75 GB), used as they are;
 or, with --generate, ImageNet's validation images, which are decoded once and corrupted on the
 device. The result is then another one (imagenet_c_generated), with clean accuracy besides.
-A corruption of your own: a function in stimuli.imagenet_c.CORRUPTIONS, and its name in OWN below.
+A corruption of your own: add it to bvg.stimuli.imagenet_c.CORRUPTIONS, and its name to OWN below.
 Writes top1_acc/<corruption>_<severity>, top1_acc/<corruption>, top1_acc/imagenet-c (of all 19 × 5;
 undefined when fewer were measured), …/15 (the standard corruptions), …/noise and so on (groups),
 …/measured (of some), in percent; mCE, mCE/<corruption> and relative-mCE, in percent of AlexNet's
@@ -19,21 +19,21 @@ errors; W&B project "imagenet_c" or "imagenet_c_generated"; figures of all model
 import sys
 from functools import partial
 
-from analysis.corruption_figure import corruption_figures
-from analysis.drawing import png_and_pdf
-from analysis.stimulus_panel import corruption_layout, stimulus_panel
-from basics.errors import UserError
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import top5
-from evaluation.evaluate import evaluate, example, load_models
-from evaluation.flags import FROST_HELP, condition_flags, partial_flag
-from evaluation.runs import print_files, print_table
-from images.corruption_folders import CorruptionSet, corruption_folders
-from images.finding import find_data
-from images.imagenet import imagenet_val
-from scoring.corruptions import corruption_metrics
-from stimuli.batch import unchanged
-from stimuli.imagenet_c import frost_source, imagenet_c
+from bvg.data.finding import find_data
+from bvg.data.imagenet import imagenet_val
+from bvg.data.imagenet_c import CorruptionSet, corruption_folders
+from bvg.errors import UserError
+from bvg.figures.drawing import png_and_pdf
+from bvg.figures.imagenet_c import corruption_figures
+from bvg.figures.stimulus_panel import corruption_layout, stimulus_panel
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, example, load_models
+from bvg.run.flags import FROST_HELP, condition_flags, partial_flag
+from bvg.run.runs import print_files, print_table
+from bvg.scores.imagenet_c import corruption_metrics
+from bvg.stimuli.batch import unchanged
+from bvg.stimuli.imagenet_c import frost_source, imagenet_c
 
 # Hendrycks & Dietterich 2019; the groups are also the archives that the files come in.
 GROUPS = {

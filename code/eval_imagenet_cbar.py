@@ -15,17 +15,17 @@ Writes top1_acc/<corruption>_<severity>, top1_acc/<corruption>, top1_acc/imagene
 import sys
 from functools import partial
 
-from analysis.corruption_figure import corruption_figures
-from basics.errors import UserError
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import top5
-from evaluation.evaluate import evaluate, load_models
-from evaluation.flags import condition_flags, partial_flag
-from evaluation.runs import print_files, print_table
-from images.corruption_folders import CorruptionSet, corruption_folders
-from images.finding import find_data
-from scoring.corruptions import corruption_metrics
-from stimuli.batch import unchanged
+from bvg.data.finding import find_data
+from bvg.data.imagenet_c import CorruptionSet, corruption_folders
+from bvg.errors import UserError
+from bvg.figures.imagenet_c import corruption_figures
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, load_models
+from bvg.run.flags import condition_flags, partial_flag
+from bvg.run.runs import print_files, print_table
+from bvg.scores.imagenet_c import corruption_metrics
+from bvg.stimuli.batch import unchanged
 
 SEVERITIES = (1, 2, 3, 4, 5)
 # The authors' program (imagenet_c_bar.csv in their repository) names a severity's folder after its

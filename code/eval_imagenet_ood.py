@@ -19,18 +19,18 @@ each data set: imagenet_v2, imagenet_a, imagenet_r, imagenet_sketch.
 import sys
 from functools import partial
 
-from basics.errors import UserError
-from evaluation.command_line import parse_args, script, with_options
-from evaluation.decisions import top5, top5_among
-from evaluation.evaluate import evaluate, load_models
-from evaluation.flags import partial_flag, preprocess_flag
-from evaluation.runs import print_table
-from images.finding import look_for
-from images.image_set import RESTRICTED
-from images.variant_table import VARIANTS
-from images.variants import variant_folder, variant_images
-from scoring.accuracy import subset_accuracy, top1_and_top5
-from stimuli.batch import unchanged
+from bvg.data.finding import look_for
+from bvg.data.image_set import RESTRICTED
+from bvg.data.imagenet_ood import variant_folder, variant_images
+from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.errors import UserError
+from bvg.run.command_line import parse_args, script, with_options
+from bvg.run.decisions import top5, top5_among
+from bvg.run.evaluate import evaluate, load_models
+from bvg.run.flags import partial_flag, preprocess_flag
+from bvg.run.runs import print_table
+from bvg.scores.accuracy import subset_accuracy, top1_and_top5
+from bvg.stimuli.batch import unchanged
 
 
 def flags(group):

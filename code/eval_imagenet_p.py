@@ -18,23 +18,23 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from analysis.drawing import png_and_pdf
-from analysis.stability_figure import stability_figure
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import top5
-from evaluation.evaluate import evaluate, load_models
-from evaluation.flags import partial_flag
-from evaluation.runs import print_files, print_table
-from images.finding import find_data
-from images.sequences import PERTURBATIONS, imagenet_p
-from scoring.stability import (
+from bvg.data.finding import find_data
+from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
+from bvg.figures.drawing import png_and_pdf
+from bvg.figures.imagenet_p import stability_figure
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, load_models
+from bvg.run.flags import partial_flag
+from bvg.run.runs import print_files, print_table
+from bvg.scores.imagenet_p import (
     RELATIVE_FILE,
     read_reference,
     reference_fingerprint,
     stability_metrics,
     write_relative,
 )
-from stimuli.batch import unchanged
+from bvg.stimuli.batch import unchanged
 
 
 def flags(group):

@@ -16,17 +16,17 @@ Writes top1_acc/imagenet-real and, on the same images, top1_acc/imagenet-real/or
 
 import sys
 
-from basics.files import sha256_of
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import top5
-from evaluation.evaluate import evaluate, load_models
-from evaluation.flags import imagenet_flags
-from evaluation.runs import print_table
-from images.finding import find_data
-from images.imagenet import imagenet_val
-from images.real_labels import read_real, real_file, with_real_labels
-from scoring.real import real_accuracy
-from stimuli.batch import unchanged
+from bvg.data.finding import find_data
+from bvg.data.imagenet import imagenet_val
+from bvg.data.imagenet_real import read_real, real_file, with_real_labels
+from bvg.files import sha256_of
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, load_models
+from bvg.run.flags import imagenet_flags
+from bvg.run.runs import print_table
+from bvg.scores.imagenet_real import real_accuracy
+from bvg.stimuli.batch import unchanged
 
 
 def real_flag(group):

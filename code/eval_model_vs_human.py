@@ -20,16 +20,16 @@ human_comparison.csv, error_consistency.csv (models with each other) and figures
 import sys
 from functools import partial
 
-from analysis.model_vs_human_files import model_vs_human_files
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import sixteen_way
-from evaluation.evaluate import evaluate, load_models
-from evaluation.runs import print_files, print_table
-from images.categories import CATEGORIES
-from images.model_vs_human import DATA_SETS, locate_stimuli, model_vs_human
-from scoring.humans import fingerprint, humans_for, locate_humans, read_human_cues
-from scoring.model_vs_human import model_vs_human_metrics
-from stimuli.batch import unchanged
+from bvg.data.categories import CATEGORIES
+from bvg.data.model_vs_human import DATA_SETS, locate_stimuli, model_vs_human
+from bvg.figures.model_vs_human_files import model_vs_human_files
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import sixteen_way
+from bvg.run.evaluate import evaluate, load_models
+from bvg.run.runs import print_files, print_table
+from bvg.scores.humans import fingerprint, humans_for, locate_humans, read_human_cues
+from bvg.scores.model_vs_human import model_vs_human_metrics
+from bvg.stimuli.batch import unchanged
 
 
 def flags(group):

@@ -14,20 +14,20 @@ tables in the published format; a figure of all models of the call.
 
 import sys
 
-from analysis.drawing import png_and_pdf
-from analysis.shape_bias_figure import HUMANS, shape_bias_figure
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import categories_of, sixteen_way
-from evaluation.evaluate import evaluate, load_models
-from evaluation.runs import print_files, print_table
-from images.categories import CATEGORIES
-from images.cue_conflict import IMAGES, cue_conflict, download_cue_conflict
-from images.finding import look_for
-from images.imagenet import classes_in
-from scoring.decision_table import decision_table, write_decisions
-from scoring.humans import humans_of_one_set
-from scoring.shape_bias import shape_bias_metrics
-from stimuli.batch import unchanged
+from bvg.data.categories import CATEGORIES
+from bvg.data.finding import look_for
+from bvg.data.imagenet import classes_in
+from bvg.data.shape_bias import IMAGES, cue_conflict, download_cue_conflict
+from bvg.figures.drawing import png_and_pdf
+from bvg.figures.shape_bias import HUMANS, shape_bias_figure
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import categories_of, sixteen_way
+from bvg.run.evaluate import evaluate, load_models
+from bvg.run.runs import print_files, print_table
+from bvg.scores.decision_table import decision_table, write_decisions
+from bvg.scores.humans import humans_of_one_set
+from bvg.scores.shape_bias import shape_bias_metrics
+from bvg.stimuli.batch import unchanged
 
 
 def flags(group):

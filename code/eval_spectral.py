@@ -14,19 +14,19 @@ of all models of the call and of one image under all conditions.
 
 import sys
 
-from analysis.drawing import png_and_pdf
-from analysis.spectral import spectral_metrics
-from analysis.spectral_figure import spectral_figure
-from analysis.stimulus_panel import spectral_layout, stimulus_panel
-from evaluation.command_line import parse_args, script
-from evaluation.decisions import top5
-from evaluation.evaluate import evaluate, example, load_models
-from evaluation.flags import imagenet_flags
-from evaluation.runs import print_files, print_table
-from images.finding import find_data
-from images.imagenet import imagenet_val
-from scoring.conditions import condition_accuracies, top1_by_condition
-from stimuli.spectral import bandpass
+from bvg.data.finding import find_data
+from bvg.data.imagenet import imagenet_val
+from bvg.figures.drawing import png_and_pdf
+from bvg.figures.spectral import spectral_figure
+from bvg.figures.stimulus_panel import spectral_layout, stimulus_panel
+from bvg.run.command_line import parse_args, script
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, example, load_models
+from bvg.run.flags import imagenet_flags
+from bvg.run.runs import print_files, print_table
+from bvg.scores.conditions import condition_accuracies, top1_by_condition
+from bvg.scores.spectral import spectral_metrics
+from bvg.stimuli.spectral import bandpass
 
 # Gavrikov & Keuper 2024: shares of the frequency range that are kept.
 CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)

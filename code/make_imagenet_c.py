@@ -27,21 +27,27 @@ from typing import Any
 import PIL
 import torch
 
-from basics.errors import UserError, storage_error
-from basics.files import locked, make_folder, written_atomically
-from evaluation.batches import as_batch
-from evaluation.command_line import best_device, guarded
-from evaluation.flags import FROST_HELP, condition_flags, imagenet_folder_flags
-from evaluation.progress import Progress
-from images.corruption_writing import Missing, check_space, missing_files, save_jpeg
-from images.finding import find_data
-from images.image_set import ImageSet, class_balanced, subfolders
-from images.imagenet import imagenet_val
-from images.loading import decoded_batches
-from images.preprocessing import STUDY
-from predictions.identity import differences
-from stimuli.batch import Stimuli
-from stimuli.imagenet_c import CORRUPTIONS, PUBLISHED_QUALITY, SEVERITIES, frost_source, imagenet_c
+from bvg.data.finding import find_data
+from bvg.data.image_set import ImageSet, class_balanced, subfolders
+from bvg.data.imagenet import imagenet_val
+from bvg.data.imagenet_c_files import Missing, check_space, missing_files, save_jpeg
+from bvg.data.loading import decoded_batches
+from bvg.data.preprocessing import STUDY
+from bvg.errors import UserError, storage_error
+from bvg.files import locked, make_folder, written_atomically
+from bvg.predictions.identity import differences
+from bvg.run.batches import as_batch
+from bvg.run.command_line import best_device, guarded
+from bvg.run.flags import FROST_HELP, condition_flags, imagenet_folder_flags
+from bvg.run.progress import Progress
+from bvg.stimuli.batch import Stimuli
+from bvg.stimuli.imagenet_c import (
+    CORRUPTIONS,
+    PUBLISHED_QUALITY,
+    SEVERITIES,
+    frost_source,
+    imagenet_c,
+)
 
 RECORD = "made_by.json"
 MOST_WAITING = 512  # images in memory that wait to be written

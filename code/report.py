@@ -16,13 +16,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from analysis.given_accuracy import REFERENCE
-from analysis.page import page_of
-from analysis.study import analyse
-from analysis.study_table import read_study_table
-from basics.errors import UserError
-from basics.files import make_folder, written_atomically
-from basics.guard import guarded
+from bvg.analysis.given_accuracy import REFERENCE
+from bvg.analysis.study import analyse
+from bvg.errors import UserError
+from bvg.files import make_folder, written_atomically
+from bvg.page.page import page_of
+from bvg.run.guard import guarded
+from bvg.table.study_table import read_study_table
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -39,10 +39,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from basics.errors import UserError, reason_of, storage_error
-from basics.guard import BUSY, guarded
-from model_zoo.loading import split_alias
-from model_zoo.table import zoo
+from bvg.errors import UserError, reason_of, storage_error
+from bvg.run.guard import BUSY, guarded
+from bvg.zoo.loading import split_alias
+from bvg.zoo.table import zoo
 
 CODE = Path(__file__).resolve().parent
 POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the second one doubles, up to a minute
@@ -288,7 +288,7 @@ def _models(text: str) -> list[str]:
         remedy = "choose from " + ", ".join(dict.fromkeys(model.category for model in available))
     elif set("*?[") & set(text) and not set("/=:") & set(text):
         found = [model.name for model in available if fnmatchcase(model.name, text)]
-        remedy = "python code/model_zoo list shows them all"
+        remedy = "python code/zoo.py list shows them all"
     else:
         return [text]
     if not found:

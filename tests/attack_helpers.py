@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from stimuli.attacks import Victim
-from stimuli.batch import Batch
+from bvg.stimuli.attacks import Victim
+from bvg.stimuli.batch import Batch
 
 CLASSES = 4
 

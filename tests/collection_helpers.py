@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scoring.metric import Metric
+from bvg.scores.metric import Metric
 
 PROTOCOL = {"preprocessing": {"resize": 256, "crop": 224}, "precision": "fp32", "limit": None,
             "seed": 0}  # fmt: skip

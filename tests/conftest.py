@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from basics.errors import UserError
+from bvg.errors import UserError
 
 torch.set_num_threads(1)  # tiny tensors: threads only cost
 

@@ -34,14 +34,14 @@ def catalogue(site: Site, tmp_path: Path) -> Path:
 def waits(monkeypatch) -> list[float]:
     """Return the seconds that transfers have waited, without waiting."""
     seconds: list[float] = []
-    monkeypatch.setattr("basics.transfer.sleep", seconds.append)
+    monkeypatch.setattr("bvg.data.transfer.sleep", seconds.append)
     return seconds
 
 
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Let no byte that has arrived be lost when a connection breaks."""
-    monkeypatch.setattr("basics.transfer.BLOCK", 1000)
+    monkeypatch.setattr("bvg.data.transfer.BLOCK", 1000)
 
 
 @pytest.fixture

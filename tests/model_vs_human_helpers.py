@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bvg.data.categories import CATEGORIES
+from bvg.data.model_vs_human import DATA_SETS
+from bvg.predictions.table import Predictions
 from conftest import draw
-from images.categories import CATEGORIES
-from images.model_vs_human import DATA_SETS
-from predictions.table import Predictions
 
 HEADER = "subj,Session,trial,rt,object_response,category,condition,imagename"
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluation.command_line import parse_args, script, with_options
-from evaluation.decisions import top5
-from evaluation.evaluate import evaluate, load_models
-from evaluation.runs import print_table
-from images.imagenet import imagenet_val
-from images.preprocessing import Preprocessing
-from scoring.accuracy import accuracy
-from stimuli.randomness import keyed_normal
+from bvg.data.imagenet import imagenet_val
+from bvg.data.preprocessing import Preprocessing
+from bvg.run.command_line import parse_args, script, with_options
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, load_models
+from bvg.run.runs import print_table
+from bvg.scores.accuracy import accuracy
+from bvg.stimuli.randomness import keyed_normal
 
 
 def stimuli(batch):
@@ -66,7 +66,7 @@ NOISE = Toy("noise", imagenet_val, stimuli, score, Preprocessing(resize=32, crop
 
 if __name__ == "__main__":
     if "NOISE_CHUNK" in os.environ:
-        from evaluation import loop
+        from bvg.run import loop
 
         loop.CHUNK_IMAGES = int(os.environ["NOISE_CHUNK"])
     sys.exit(NOISE.main())

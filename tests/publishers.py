@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from bvg.zoo.table import ZooModel
 from local_server import Site
-from model_zoo.table import ZooModel
 from zoo_helpers import prefixed, saved
 
 State = dict[str, torch.Tensor]

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import torch
 
-from model_zoo.loading import load_model
+from bvg.zoo.loading import load_model
 
 HERE = Path(__file__).parent
 

@@ -5,8 +5,8 @@ import torch
 
 import eval_criticalband
 import eval_spectral
-from stimuli.batch import Batch
-from stimuli.critical_band import condition_name
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.criticalband import condition_name
 
 
 def photo_like(seed: int, height: int = 224, width: int = 224) -> np.ndarray:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import dependence, prediction, published_faults, ranks
-from analysis.measures import BENCHMARKS, BIASES
-from analysis.study_table import StudyTable, read_study_table
+from bvg.analysis import dependence, prediction, published_faults, ranks
+from bvg.analysis.measures import BENCHMARKS, BIASES
+from bvg.table.study_table import StudyTable, read_study_table
 
 CATEGORIES = ("adversarial_training", "augmentation", "baseline", "training_recipes")
 

@@ -13,22 +13,22 @@ import pytest
 import collect
 import eval_criticalband
 import eval_spectral
-from analysis.measures import STUDY_COLUMNS
-from analysis.study_table import read_study_table
+from bvg.analysis.measures import STUDY_COLUMNS
+from bvg.data.categories import CATEGORY_INDICES
+from bvg.data.imagenet import imagenet_classes
+from bvg.data.imagenet_c import SEVERITIES, corruption_condition
+from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.model_vs_human import DATA_SETS
+from bvg.predictions.table import Predictions
+from bvg.scores.accuracy import imagenet_accuracy, subset_accuracy, top1_and_top5
+from bvg.scores.imagenet_c import corruption_metrics
+from bvg.scores.imagenet_real import real_accuracy
+from bvg.scores.model_vs_human import model_vs_human_metrics
+from bvg.scores.shape_bias import shape_bias_metrics
+from bvg.table.study_table import read_study_table
 from collection_helpers import accuracy, finish, imagenet
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
-from images.categories import CATEGORY_INDICES
-from images.corruption_folders import SEVERITIES, corruption_condition
-from images.imagenet import imagenet_classes
-from images.model_vs_human import DATA_SETS
-from images.variant_table import VARIANTS
-from predictions.table import Predictions
-from scoring.accuracy import imagenet_accuracy, subset_accuracy, top1_and_top5
-from scoring.corruptions import corruption_metrics
-from scoring.model_vs_human import model_vs_human_metrics
-from scoring.real import real_accuracy
-from scoring.shape_bias import shape_bias_metrics
 from stimulus_helpers import NOISE_CONDITIONS, SPECTRAL_CONDITIONS
 
 
@@ -115,7 +115,7 @@ def test_a_table_that_was_written_half_is_written_again(tmp_path, monkeypatch, c
     for value in (60, 50):  # the second time, the record is of a table that never came
         finish(results, "imagenet", f"b{value}", imagenet(value))
         with monkeypatch.context() as patch:
-            patch.setattr("basics.files.os.replace", full)
+            patch.setattr("bvg.files.os.replace", full)
             assert run("--results", results, "--out", out) == 2
         assert "no space is left on the disk" in capsys.readouterr().err
     assert [*table_in(out).index] == ["a"]

@@ -160,7 +160,7 @@ def test_the_script_starts_in_no_time_and_needs_no_torch():
     script += "print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script, CODE], capture_output=True, text=True)
     loaded = set(done.stdout.split())
-    assert "images.downloads" in loaded
+    assert "bvg.data.downloads" in loaded
     assert not loaded & {"torch", "numpy", "pandas", "PIL", "timm"}
 
 
@@ -175,7 +175,7 @@ def test_help_is_the_docstring(capsys):
 
 
 def test_a_slow_server_is_waited_for(run, to, site, monkeypatch):
-    monkeypatch.setattr("basics.transfer.TIMEOUT", 0.4)
+    monkeypatch.setattr("bvg.data.transfer.TIMEOUT", 0.4)
     site.piece, site.pause = len(A_TAR) // 8, 0.07
     assert run("set-a")[0] == 0
     assert contents(to) == A_FILES

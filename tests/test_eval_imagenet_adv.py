@@ -10,12 +10,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import eval_imagenet_adv
+from bvg.data.preprocessing import STUDY
+from bvg.predictions.store import ResultFolder
+from bvg.predictions.table import Predictions, read_predictions
+from bvg.run import loop
+from bvg.zoo.loading import load_model
 from conftest import CLASSES, draw
-from evaluation import loop
-from images.preprocessing import STUDY
-from model_zoo.loading import load_model
-from predictions.store import ResultFolder
-from predictions.table import Predictions, read_predictions
 
 TINY = ("--eps", "2/255", "8/255", "--steps", "3", "--batch_size", "5")
 # A model of large patterns, one per class; and others that are like it, or hide from attacks.

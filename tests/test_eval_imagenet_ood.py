@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import eval_imagenet_ood
-from images.imagenet import imagenet_classes
-from images.variant_table import VARIANTS
-from predictions.table import read_predictions
-from scoring.accuracy import subset_accuracy
+from bvg.data.imagenet import imagenet_classes
+from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.predictions.table import read_predictions
+from bvg.scores.accuracy import subset_accuracy
 from variant_helpers import THOUSAND, jpeg, lay_out
 
 WNIDS = imagenet_classes()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import eval_imagenet_real
-from images import real_labels
-from images.imagenet import imagenet_classes
+from bvg.data import imagenet_real as real_labels
+from bvg.data.imagenet import imagenet_classes
+from bvg.predictions.table import read_predictions
+from bvg.scores.imagenet_real import real_accuracy as score
 from oracles.variants import real_accuracy, real_labels_of
-from predictions.table import read_predictions
-from scoring.real import real_accuracy as score
 from variant_helpers import THOUSAND, jpeg
 
 WNIDS = imagenet_classes()

@@ -6,9 +6,9 @@ None of it moves one cue without the other, but for what a recipe takes away on 
 import torch
 from torch import nn
 
+from bvg.stimuli.criticalband import octave_bands
 from miniature.measure import normalised
 from miniature.recipes import Recipe
-from stimuli.critical_band import octave_bands
 
 GAIN = 0.3
 """How far contrast, and half as far brightness, strays from that of the picture."""

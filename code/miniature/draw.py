@@ -31,7 +31,7 @@ if not __package__:
     # Run as a script, the folder on the path is this one instead of the one above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from basics.guard import tolerate_output
+from bvg.run.guard import tolerate_output
 from miniature import world
 from miniature.sets import SETS
 

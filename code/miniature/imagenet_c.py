@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from stimuli.batch import Stimuli
+    from bvg.stimuli.batch import Stimuli
 
 CONDITIONS = 19 * 5  # corruptions and severities
 
@@ -19,7 +19,7 @@ def imagenet_c(pixels: np.ndarray, name: str, seed: int) -> Iterator[tuple[str, 
     its severity and uint8 pixels, which become the published kind of file as JPEG of quality 85.
     """
     torch, stimuli = _made_with()
-    from stimuli.batch import Batch
+    from bvg.stimuli.batch import Batch
 
     clean = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     for condition, image, *_ in stimuli(
@@ -35,8 +35,8 @@ def _made_with() -> tuple[Any, "Stimuli"]:
     """Return PyTorch, on one thread, and the corruptions; imported where they are drawn only."""
     import torch
 
-    from stimuli.imagenet_c import CORRUPTIONS
-    from stimuli.imagenet_c import imagenet_c as published
+    from bvg.stimuli.imagenet_c import CORRUPTIONS
+    from bvg.stimuli.imagenet_c import imagenet_c as published
 
     torch.set_num_threads(1)  # each worker draws pictures of its own; threads would only compete
     return torch, published(CORRUPTIONS, as_published=True, before_jpeg=True)

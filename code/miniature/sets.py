@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from images.model_vs_human import CUE_CONFLICT, DATA_SETS
+from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from miniature import corrupting, parametric, perturbing, renditions, world
 from miniature.imagenet_c import CONDITIONS, imagenet_c
 from miniature.silhouettes import mask
@@ -246,4 +246,4 @@ SETS: dict[str, DataSet] = {
     ),
     **_model_vs_human(),
 }
-"""By name: the keys of code/images/downloads.toml, with model-vs-human's sets below its folder."""
+"""By name: the keys of bvg/data/downloads.toml, with model-vs-human's sets below its folder."""

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from analysis.adversarial_figure import adversarial_figure, adversarial_pictures
-from scoring.metric import proportion
+from bvg.figures.imagenet_adv import adversarial_figure, adversarial_pictures
+from bvg.scores.metric import proportion
 
 
 def _metrics(clean: int, by_epsilon: dict[str, int], attack: str = "PGD-40") -> dict:
@@ -28,7 +28,7 @@ def drawn(monkeypatch):
     """Return the figures as they are when they are saved."""
     figures = []
     close = matplotlib.pyplot.close
-    monkeypatch.setattr("analysis.drawing.plt.close", lambda f: (figures.append(f), close(f)))
+    monkeypatch.setattr("bvg.figures.drawing.plt.close", lambda f: (figures.append(f), close(f)))
     return figures
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from analysis import channel
-from analysis.channel import Channel, fit_channel
+from bvg.scores import channel
+from bvg.scores.channel import Channel, fit_channel
 
 BANDS = np.arange(7.0)
 FEW = "fewer than three distinct thresholds"

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis.correlations import Group, corrected, correlate, correlation_table
+from bvg.analysis.correlations import Group, corrected, correlate, correlation_table
 
 CONTROL = "top1_acc/imagenet"
 

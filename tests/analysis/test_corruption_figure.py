@@ -5,16 +5,16 @@ import warnings
 import numpy as np
 import pytest
 
-from analysis.corruption_figure import (
+from bvg.data.imagenet_c import SEVERITIES, corruption_condition
+from bvg.figures.imagenet_c import (
     corruption_figures,
     corruption_table,
     severity_figure,
 )
-from analysis.stimulus_panel import corruption_layout
+from bvg.figures.stimulus_panel import corruption_layout
+from bvg.scores.metric import Metric
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
-from images.corruption_folders import SEVERITIES, corruption_condition
-from scoring.metric import Metric
 
 
 def metrics_of(seed: int, data=IMAGENET_C, clean=True, severities=SEVERITIES, names=None) -> dict:

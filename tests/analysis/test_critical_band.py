@@ -3,8 +3,9 @@ from math import nan
 import numpy as np
 import pytest
 
-from analysis.channel import fit_channel
-from analysis.critical_band import (
+from bvg.scores.bootstrap import resampled_accuracies
+from bvg.scores.channel import fit_channel
+from bvg.scores.criticalband import (
     accuracy_matrix,
     channel_metrics,
     channels,
@@ -12,7 +13,6 @@ from analysis.critical_band import (
     interpolated_thresholds,
     nothing_passes,
 )
-from scoring.bootstrap import resampled_accuracies
 
 READINGS = ("", "_norm", "_interpolated", "_norm_interpolated")
 NAMES = (

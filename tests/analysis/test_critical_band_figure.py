@@ -7,9 +7,9 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
-from analysis.channel import Channel
-from analysis.critical_band_figure import ChannelPicture, critical_band_figure
-from analysis.drawing import DPI
+from bvg.figures.criticalband import ChannelPicture, critical_band_figure
+from bvg.figures.drawing import DPI
+from bvg.scores.channel import Channel
 
 CHANNEL = Channel(
     thresholds=(0.0, 1.0, 2.5, 3.0, 4.0, 2.0, 1.0),

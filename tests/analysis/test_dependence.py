@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import ranks
-from analysis.correlations import Group
-from analysis.dependence import dependence, distance_correlation, xi
+from bvg.analysis import ranks
+from bvg.analysis.correlations import Group
+from bvg.analysis.dependence import dependence, distance_correlation, xi
 from oracles import dependence as oracle
 
 

@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
 from PIL import Image
 
-from analysis.drawing import DPI, colour, letter_width, line_style, marker, save, wrapped
+from bvg.figures.drawing import DPI, colour, letter_width, line_style, marker, save, wrapped
 from conftest import refusal
 
 

@@ -8,10 +8,10 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 
-from analysis.error_consistency_figure import consistency_figure, matrix_figure, mean_consistency
-from analysis.model_vs_human_figures import HUMAN_COLOUR
-from images.model_vs_human import DATA_SETS
-from scoring.metric import Metric
+from bvg.data.model_vs_human import DATA_SETS
+from bvg.figures.error_consistency import consistency_figure, matrix_figure, mean_consistency
+from bvg.figures.model_vs_human import HUMAN_COLOUR
+from bvg.scores.metric import Metric
 
 NAMES = ("edge", "contrast", "sketch")
 

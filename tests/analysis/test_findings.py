@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from analysis.findings import findings
-from analysis.measures import BIASES
-from analysis.study import analyse
-from analysis.study_table import StudyTable, read_study_table
-from analysis.wording import listed, number, p_value
+from bvg.analysis.findings import findings
+from bvg.analysis.measures import BIASES
+from bvg.analysis.study import analyse
+from bvg.analysis.wording import listed, number, p_value
+from bvg.table.study_table import StudyTable, read_study_table
 from study_helpers import made_up, quick, read, write
 
 

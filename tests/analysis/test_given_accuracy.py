@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.given_accuracy import effective_robustness, logit
+from bvg.analysis.given_accuracy import effective_robustness, logit
 
 
 def test_residuals_are_from_the_reference_models_line():

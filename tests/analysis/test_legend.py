@@ -4,8 +4,8 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 
-from analysis.drawing import PAGE_WIDTH, save
-from analysis.legend import columns_for, legend_below, legend_height
+from bvg.figures.drawing import PAGE_WIDTH, save
+from bvg.figures.legend import columns_for, legend_below, legend_height
 
 
 @pytest.mark.parametrize("count", [1, 3, 6, 48])

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.correlations import Group
-from analysis.measurement_error import attenuation, reliability, standard_errors
-from analysis.measures import measures_of
-from scoring.metric import Z95
+from bvg.analysis.correlations import Group
+from bvg.analysis.measurement_error import attenuation, reliability, standard_errors
+from bvg.analysis.measures import measures_of
+from bvg.scores.metric import Z95
 from study_helpers import made_up, publish, read
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis.drawing import colour
-from analysis.model_vs_human_figures import HUMAN_COLOUR, accuracy_figure, tick_label
-from images.model_vs_human import DATA_SETS
-from scoring.metric import Metric
+from bvg.data.model_vs_human import DATA_SETS
+from bvg.figures.drawing import colour
+from bvg.figures.model_vs_human import HUMAN_COLOUR, accuracy_figure, tick_label
+from bvg.scores.metric import Metric
 
 CURVES = [name for name, d in DATA_SETS.items() if len(d.conditions) > 1]
 SINGLE = [name for name in DATA_SETS if name not in CURVES]

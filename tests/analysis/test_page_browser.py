@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis.page import page_of
-from analysis.study import analyse
-from analysis.study_table import read_study_table
 from browser import PHONE, chromium, complaints, open_page, screenshot
+from bvg.analysis.study import analyse
+from bvg.page.page import page_of
+from bvg.table.study_table import read_study_table
 from study_helpers import categories_of, made_up, quick, read, write
 
 ROWS = "return [...document.querySelectorAll('#table tbody th')].map(th => th.textContent)"

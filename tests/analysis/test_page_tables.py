@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from analysis.page_stimuli import example_stimuli
-from analysis.page_tables import matrices, runs
-from analysis.page_tables import tests as rows_of_tests
-from analysis.study import analyse
+from bvg.analysis.study import analyse
+from bvg.page.stimuli import example_stimuli
+from bvg.page.tables import matrices, runs
+from bvg.page.tables import tests as rows_of_tests
 from conftest import draw, refusal
 from study_helpers import made_up, quick, read
 

@@ -6,8 +6,8 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from analysis import prediction as module
-from analysis.prediction import (
+from bvg.analysis import prediction as module
+from bvg.analysis.prediction import (
     GP_LENGTHS,
     GP_NOISES,
     PREDICTORS,

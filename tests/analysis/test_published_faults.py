@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.published_faults import published_cells, published_faults, real_of_last_batch
+from bvg.analysis.published_faults import published_cells, published_faults, real_of_last_batch
 from conftest import REPOSITORY
 from study_helpers import publish
 

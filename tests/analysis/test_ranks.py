@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import ranks
+from bvg.analysis import ranks
 
 
 def test_rank_correlations_with_ties_are_scipys():

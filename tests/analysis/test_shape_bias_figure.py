@@ -5,8 +5,8 @@ import math
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis import shape_bias_figure as module
-from analysis.shape_bias_figure import by_category, shape_bias_figure
+from bvg.figures import shape_bias as module
+from bvg.figures.shape_bias import by_category, shape_bias_figure
 
 
 def _table(decisions: list[tuple[str, str, str]]) -> pd.DataFrame:

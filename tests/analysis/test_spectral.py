@@ -3,9 +3,9 @@ from math import nan
 import numpy as np
 import pytest
 
-from analysis.spectral import spectral_measures, spectral_metrics
+from bvg.scores.bootstrap import resampled_accuracies
+from bvg.scores.spectral import spectral_measures, spectral_metrics
 from eval_spectral import CUTOFFS
-from scoring.bootstrap import resampled_accuracies
 from stimulus_helpers import SPECTRAL_CONDITIONS as CONDITIONS
 
 

@@ -5,10 +5,10 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
-from analysis.drawing import DPI
-from analysis.spectral_figure import spectral_figure
+from bvg.figures.drawing import DPI
+from bvg.figures.spectral import spectral_figure
+from bvg.scores.metric import Metric
 from eval_spectral import CUTOFFS
-from scoring.metric import Metric
 
 BIAS = "metric/bandpass/spectral-bias"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis.stability_figure import stability_figure
-from images.sequences import PERTURBATIONS
-from scoring.metric import Metric
+from bvg.data.imagenet_p import PERTURBATIONS
+from bvg.figures.imagenet_p import stability_figure
+from bvg.scores.metric import Metric
 
 
 def _model(level: float, names=(*PERTURBATIONS, "imagenet-p")) -> dict[str, Metric]:

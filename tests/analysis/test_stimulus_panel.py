@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.stimulus_panel import (
+from bvg.figures.stimulus_panel import (
     Layout,
     critical_band_layout,
     spectral_layout,

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis import study_figures as figures
-from analysis.study import analyse
+from bvg.analysis.study import analyse
+from bvg.figures import study as figures
 from study_helpers import made_up, quick, read
 
 

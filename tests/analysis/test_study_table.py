@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.measures import STUDY_COLUMNS
-from analysis.study_table import read_study_table
-from collection.merging import NO_WEIGHTS
+from bvg.analysis.measures import STUDY_COLUMNS
+from bvg.table.merging import NO_WEIGHTS
+from bvg.table.study_table import read_study_table
 from conftest import REPOSITORY, refusal
 from study_helpers import made_up, write
 

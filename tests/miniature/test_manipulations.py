@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from bvg.data.imagenet_p import PERTURBATIONS as PUBLISHED
+from bvg.data.model_vs_human import DATA_SETS
 from eval_imagenet_cbar import IMAGENET_CBAR
-from images.model_vs_human import DATA_SETS
-from images.sequences import PERTURBATIONS as PUBLISHED
 from miniature import corrupting, parametric, perturbing, renditions
 from miniature.world import CATEGORIES, SIDE, VAL_BORDER, Picture, generator, render
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from analysis.critical_band import accuracy_matrix, integer_thresholds
-from analysis.spectral import spectral_measures
+from bvg.scores.criticalband import accuracy_matrix, integer_thresholds
+from bvg.scores.shape_bias import count_decisions
+from bvg.scores.spectral import spectral_measures
+from bvg.stimuli.batch import Batch, Stimuli
+from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name
 from eval_criticalband import BANDS
 from eval_criticalband import stimuli as critical_band
 from eval_spectral import stimuli as spectral
 from miniature import measure, world
 from miniature.augmentation import attacked
 from miniature.measure import decisions, load, normalised, sample
-from scoring.shape_bias import count_decisions
-from stimuli.batch import Batch, Stimuli
-from stimuli.critical_band import WITHOUT_NOISE, condition_name
 
 WEIGHTS = Path(measure.__file__).parent / "weights"
 UNSEEN = 7  # a world seed that no recipe has trained on

@@ -2,12 +2,12 @@
 
 import torch
 
+from bvg.stimuli.attacks import Attack, Victim
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.imagenet_adv import adversarial, epsilon_of, gradient_method
+from bvg.zoo.loading import load_model
 from miniature import world
 from miniature.measure import sample
-from model_zoo.loading import load_model
-from stimuli.adversarial import adversarial, epsilon_of, gradient_method
-from stimuli.attacks import Attack, Victim
-from stimuli.batch import Batch
 
 EPSILONS = tuple(map(epsilon_of, ("1/255", "2/255", "4/255", "8/255")))
 

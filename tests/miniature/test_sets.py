@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bvg.data.image_set import RESTRICTED, ImageSet
+from bvg.data.imagenet import imagenet_val
+from bvg.data.imagenet_c import corruption_folders
+from bvg.data.imagenet_ood import variant_images
+from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
+from bvg.data.imagenet_real import read_real, with_real_labels
+from bvg.data.model_vs_human import DATA_SETS, model_vs_human
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
-from images.corruption_folders import corruption_folders
-from images.image_set import RESTRICTED, ImageSet
-from images.imagenet import imagenet_val
-from images.model_vs_human import DATA_SETS, model_vs_human
-from images.real_labels import read_real, with_real_labels
-from images.sequences import PERTURBATIONS, imagenet_p
-from images.variant_table import VARIANTS
-from images.variants import variant_images
 from miniature import sets, world
 from miniature.draw import save
 from miniature.sets import SETS
@@ -49,7 +49,7 @@ def _ends(images: ImageSet) -> set[str]:
 
 
 def test_names_of_sets_are_those_of_the_downloads():
-    from images.downloads import read_catalogue
+    from bvg.data.downloads import read_catalogue
 
     assert set(SETS) <= set(read_catalogue())
     assert {name for name in SETS if name.startswith("model-vs-human/")} == {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from predictions.identity import differences, same_answers
+from bvg.predictions.identity import differences, same_answers
 
 BEFORE = {
     "model": {"weights_sha256": "aa", "spec": "net"},

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from basics import files
-from basics.errors import UserError
-from predictions import store as module
-from predictions.store import ResultFolder
-from predictions.table import read_predictions, schema
+from bvg import files
+from bvg.errors import UserError
+from bvg.predictions import store as module
+from bvg.predictions.store import ResultFolder
+from bvg.predictions.table import read_predictions, schema
 
 LAYOUT = schema("bench", ("a", "b"), ["texture"])
 IDENTITY = {"protocol": {"seed": 0}, "images": {"count": 6}}

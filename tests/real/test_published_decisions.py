@@ -2,8 +2,8 @@
 
 import pytest
 
-from scoring.decision_table import read_decisions, read_folder
-from scoring.shape_bias import count_table
+from bvg.scores.decision_table import read_decisions, read_folder
+from bvg.scores.shape_bias import count_table
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_ten_human_observers(fixtures):
 
 
 def test_our_category_table_is_the_published_one(fixtures):
-    from images.categories import CATEGORIES, CATEGORY_INDICES
+    from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
     from oracles.straight_line import read_members
 
     published = read_members(fixtures)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.channel import Channel, fit_channel
-from analysis.spectral import spectral_measures
+from bvg.scores.channel import Channel, fit_channel
+from bvg.scores.spectral import spectral_measures
 from eval_spectral import CUTOFFS
 
 # The table has no thresholds. Of all 5**7 vectors, these are the ones whose fit gives a published

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from analysis import prediction
-from analysis.findings import findings
-from analysis.page import page_of
-from analysis.published_faults import published_faults
-from analysis.study import analyse
-from analysis.study_table import read_study_table
-from analysis.wording import survives
+from bvg.analysis import prediction
+from bvg.analysis.findings import findings
+from bvg.analysis.published_faults import published_faults
+from bvg.analysis.study import analyse
+from bvg.analysis.wording import survives
+from bvg.page.page import page_of
+from bvg.table.study_table import read_study_table
 from oracles import study as oracle
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.batches import as_batch
-from images.imagenet import imagenet_classes, imagenet_val
-from images.loading import decoded_batches
-from images.preprocessing import STUDY
-from model_zoo.normalized import NormalizedModel
-from stimuli.adversarial import starts
-from stimuli.attacks import L2, LINF, Attack, Victim, attacked
+from bvg.data.imagenet import imagenet_classes, imagenet_val
+from bvg.data.loading import decoded_batches
+from bvg.data.preprocessing import STUDY
+from bvg.run.batches import as_batch
+from bvg.stimuli.attacks import L2, LINF, Attack, Victim, attacked
+from bvg.stimuli.imagenet_adv import starts
+from bvg.zoo.normalized import NormalizedModel
 
 foolbox = pytest.importorskip("foolbox", reason="foolbox is not installed")
 eagerpy = pytest.importorskip("eagerpy")

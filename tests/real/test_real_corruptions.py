@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from images.imagenet import imagenet_classes, imagenet_val
-from images.preprocessing import STUDY
-from stimuli.batch import Batch
-from stimuli.corruptions.filters import quantised
-from stimuli.corruptions.frost_textures import published_frost
-from stimuli.corruptions.weather import frost
-from stimuli.imagenet_c import CORRUPTIONS, PUBLISHED_OTHERWISE
+from bvg.data.imagenet import imagenet_classes, imagenet_val
+from bvg.data.preprocessing import STUDY
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.corruptions.filters import quantised
+from bvg.stimuli.corruptions.frost_textures import published_frost
+from bvg.stimuli.corruptions.weather import frost
+from bvg.stimuli.imagenet_c import CORRUPTIONS, PUBLISHED_OTHERWISE
 from stimulus_helpers import batch_of
 
 SEVERITIES = (1, 3, 5)

@@ -6,11 +6,11 @@ import pytest
 
 import eval_imagenet_c
 import make_imagenet_c
+from bvg.data.imagenet_c import SEVERITIES, corruption_condition
+from bvg.predictions.table import read_predictions
+from bvg.scores.imagenet_c import ALEXNET, corruption_errors, corruption_means, measured
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
-from images.corruption_folders import SEVERITIES, corruption_condition
-from predictions.table import read_predictions
-from scoring.corruptions import ALEXNET, corruption_errors, corruption_means, measured
 
 SOME = ("shot_noise", "glass_blur", "motion_blur", "zoom_blur", "fog", "spatter")
 

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 import eval_model_vs_human
-from images.model_vs_human import DATA_SETS, condition_of
+from bvg.data.model_vs_human import DATA_SETS, condition_of
+from bvg.predictions.table import read_predictions
+from bvg.scores.error_consistency import error_consistency
+from bvg.scores.humans import fingerprint, read_humans
+from bvg.scores.model_vs_human import human_metrics
 from oracles import model_vs_human as oracle
 from oracles import straight_line
-from predictions.table import read_predictions
-from scoring.error_consistency import error_consistency
-from scoring.humans import fingerprint, read_humans
-from scoring.model_vs_human import human_metrics
 
 FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
 SETS = ("edge", "silhouette", "cue-conflict")

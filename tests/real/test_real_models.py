@@ -7,8 +7,8 @@ import pytest
 
 import eval_imagenet
 import eval_shape_bias
+from bvg.predictions.table import read_predictions
 from oracles import straight_line
-from predictions.table import read_predictions
 
 FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
 

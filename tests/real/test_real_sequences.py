@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 import eval_imagenet_p
+from bvg.predictions.table import read_predictions
 from oracles import stability as slow
 from oracles import straight_line
-from predictions.table import read_predictions
 from sequence_helpers import write_frames, write_mp4
 
 THOROUGH = os.environ.get("BVG_EVERY") == "1"

@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
+from bvg.data.imagenet import imagenet_classes, imagenet_val
+from bvg.data.preprocessing import STUDY
+from bvg.stimuli.criticalband import condition_name
+from bvg.stimuli.randomness import keyed_generator, keyed_normal
 from eval_criticalband import BANDS, DEVIATIONS
 from eval_criticalband import stimuli as critical_band
 from eval_spectral import stimuli as spectral
-from images.imagenet import imagenet_classes, imagenet_val
-from images.preprocessing import STUDY
 from oracles import critical_band as masking
 from oracles import spectral as filtering
-from stimuli.critical_band import condition_name
-from stimuli.randomness import keyed_generator, keyed_normal
 from stimulus_helpers import batch_of
 
 

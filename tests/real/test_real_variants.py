@@ -14,13 +14,13 @@ import pytest
 
 import eval_imagenet_ood
 import eval_imagenet_real
-from evaluation.decisions import UNRESTRICTED
-from images.imagenet import imagenet_classes
-from images.real_labels import packaged_real, read_real
-from images.variant_table import VARIANTS
+from bvg.data.imagenet import imagenet_classes
+from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_real import packaged_real, read_real
+from bvg.predictions.table import Predictions, read_predictions
+from bvg.run.decisions import UNRESTRICTED
 from oracles import straight_line
 from oracles.variants import real_accuracy, real_labels_of, top_five_among
-from predictions.table import Predictions, read_predictions
 
 FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
 EVERY = int(os.environ.get("BVG_EVERY", "8"))

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import eval_imagenet
+from bvg.predictions.table import read_predictions
+from bvg.zoo.loading import CheckpointOptions, load_model
+from bvg.zoo.table import read_table
 from local_server import serve
-from model_zoo.loading import CheckpointOptions, load_model
-from model_zoo.table import read_table
 from oracles import straight_line
-from predictions.table import read_predictions
 from zoo_helpers import HEAD
 
 FILES = {
@@ -50,8 +50,8 @@ def rows(fixtures, tmp_path_factory):
 
 @pytest.fixture
 def zoo(rows, monkeypatch):
-    monkeypatch.setattr("model_zoo.table.zoo", lambda: rows)
-    monkeypatch.setattr("model_zoo.loading.zoo", lambda: rows)
+    monkeypatch.setattr("bvg.zoo.table.zoo", lambda: rows)
+    monkeypatch.setattr("bvg.zoo.loading.zoo", lambda: rows)
     return rows
 
 

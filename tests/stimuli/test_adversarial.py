@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from attack_helpers import CLASSES, batch_for, linear, network, victim
-from conftest import refusal
-from stimuli.adversarial import (
+from bvg.stimuli.attacks import L2, LINF, NEVER, Attack, Outcome, distances
+from bvg.stimuli.imagenet_adv import (
     NOT_ATTACKED,
     Epsilon,
     Method,
@@ -17,7 +17,7 @@ from stimuli.adversarial import (
     starts,
     targets,
 )
-from stimuli.attacks import L2, LINF, NEVER, Attack, Outcome, distances
+from conftest import refusal
 
 SMALL, LARGE = epsilon_of("2/255"), epsilon_of("0.2")
 WALK = gradient_method("PGD-5", Attack(steps=5, step=0.02), 4)

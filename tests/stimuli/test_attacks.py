@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from attack_helpers import images, linear, network, victim
+from bvg.stimuli.attacks import L2, LINF, NEVER, Attack, attacked, distances
 from conftest import refusal
 from oracles import attacks as oracle
-from stimuli.attacks import L2, LINF, NEVER, Attack, attacked, distances
 
 EPSILON, STEP = 0.05, 0.02
 

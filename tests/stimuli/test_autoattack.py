@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from attack_helpers import batch_for, linear, network, victim
+from bvg.stimuli import autoattack
+from bvg.stimuli.attacks import NEVER, distances
+from bvg.stimuli.imagenet_adv import adversarial, epsilon_of
 from conftest import refusal
 from oracles.attacks import linear_robust
-from stimuli import autoattack
-from stimuli.adversarial import adversarial, epsilon_of
-from stimuli.attacks import NEVER, distances
 
 pytest.importorskip("pyautoattack", reason="AutoAttack's package is not installed")
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.criticalband import bring_back, condition_name, low_contrast_grey, octave_bands
+from bvg.stimuli.randomness import keyed_generator, keyed_normal
 from conftest import refusal
 from eval_criticalband import BANDS, DEVIATIONS
 from eval_criticalband import stimuli as critical_band
 from oracles import critical_band as oracle
-from stimuli.batch import Batch
-from stimuli.critical_band import bring_back, condition_name, low_contrast_grey, octave_bands
-from stimuli.randomness import keyed_generator, keyed_normal
 from stimulus_helpers import NOISE_CONDITIONS as CONDITIONS
 from stimulus_helpers import batch_of, photo_like
 

@@ -3,19 +3,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from conftest import refusal
-from eval_imagenet_c import GROUPS, STANDARD
-from stimuli import imagenet_c as module
-from stimuli.batch import Batch
-from stimuli.corruptions import blur, filters, noise
-from stimuli.corruptions.digital import jpeg
-from stimuli.corruptions.filters import quantised
-from stimuli.imagenet_c import (
+from bvg.stimuli import imagenet_c as module
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.corruptions import blur, filters, noise
+from bvg.stimuli.corruptions.digital import jpeg
+from bvg.stimuli.corruptions.filters import quantised
+from bvg.stimuli.imagenet_c import (
     CORRUPTIONS,
     SEVERITIES,
     condition_name,
     imagenet_c,
 )
+from conftest import refusal
+from eval_imagenet_c import GROUPS, STANDARD
 from stimulus_helpers import batch_of, photo_like
 
 # The paper's order: 15 standard corruptions and 4 more.

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
+from bvg.stimuli.laplacian import laplacian_levels
 from oracles import critical_band as oracle
-from stimuli.laplacian import laplacian_levels
 
 
 def field_of(*shape: int) -> np.ndarray:

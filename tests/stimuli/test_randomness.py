@@ -2,8 +2,8 @@
 
 import torch
 
-from stimuli.batch import Batch
-from stimuli.randomness import keyed_generator, keyed_normal
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.randomness import keyed_generator, keyed_normal
 
 
 def _batch(names: tuple[str, ...], seed: int = 0) -> Batch:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.batch import Batch
 from eval_spectral import CUTOFFS
 from eval_spectral import stimuli as spectral
 from oracles import spectral as oracle
-from stimuli.batch import Batch
 from stimulus_helpers import SPECTRAL_CONDITIONS, batch_of, photo_like
 
 

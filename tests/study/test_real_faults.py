@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import run_study
-from model_zoo.loading import load_model
+from bvg.zoo.loading import load_model
 from real_study_helpers import small_disk
 from run_study import report
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 
-from model_zoo.checkpoints import read_checkpoint
-from model_zoo.loading import load_model
+from bvg.zoo.checkpoints import read_checkpoint
+from bvg.zoo.loading import load_model
 
 HERE = Path(__file__).parent
 BALLAST = HERE / "disk" / "ballast"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import run_study
+from bvg.zoo.table import zoo
 from conftest import REPOSITORY, refusal
-from model_zoo.table import zoo
 from run_study import BENCHMARKS, Cell, duration, expanded, has_data, places_of
 
 

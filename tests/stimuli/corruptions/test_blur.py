@@ -3,9 +3,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from oracles import corruptions_noise_blur as oracle
-from stimuli.corruptions import blur
-from stimuli.corruptions.blur import (
+from bvg.stimuli.corruptions import blur
+from bvg.stimuli.corruptions.blur import (
     defocus_blur,
     defocus_kernel,
     gaussian_blur,
@@ -13,7 +12,8 @@ from stimuli.corruptions.blur import (
     zoom_blur,
     zoomed,
 )
-from stimuli.corruptions.filters import gaussian_blurred, quantised, within
+from bvg.stimuli.corruptions.filters import gaussian_blurred, quantised, within
+from oracles import corruptions_noise_blur as oracle
 from stimulus_helpers import batch_of, photo_like
 
 SEVERITIES = (1, 2, 3, 4, 5)

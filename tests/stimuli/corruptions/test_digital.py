@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
+from bvg.stimuli.corruptions import digital
+from bvg.stimuli.corruptions.digital import jpeg
 from oracles import corruptions_weather_digital as oracle
-from stimuli.corruptions import digital
-from stimuli.corruptions.digital import jpeg
 from stimulus_helpers import batch_of, photo_like
 
 SEVERITIES = (1, 2, 3, 4, 5)

@@ -6,13 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import draw, refusal
-from stimuli.corruptions.frost_textures import (
+from bvg.stimuli.corruptions.frost_textures import (
     PUBLISHED,
     load_frost,
     procedural_frost,
     published_frost,
 )
+from conftest import draw, refusal
 
 
 def test_photographs_are_read_in_the_order_of_their_names(tmp_path):
@@ -48,7 +48,7 @@ def test_the_published_photographs_are_read_from_a_package_that_is_not_imported(
 
 
 def test_without_the_package_there_are_no_published_photographs(monkeypatch):
-    monkeypatch.setattr("stimuli.corruptions.frost_textures.find_spec", lambda name: None)
+    monkeypatch.setattr("bvg.stimuli.corruptions.frost_textures.find_spec", lambda name: None)
     assert published_frost() is None
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.corruptions.geometry import ELASTIC_TRANSFORM, affine_sources, elastic_transform
+from bvg.stimuli.randomness import keyed_generator
 from oracles import corruptions_weather_digital as oracle
-from stimuli.corruptions.geometry import ELASTIC_TRANSFORM, affine_sources, elastic_transform
-from stimuli.randomness import keyed_generator
 from stimulus_helpers import batch_of, photo_like
 
 SEVERITIES = (1, 2, 3, 4, 5)

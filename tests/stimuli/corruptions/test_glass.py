@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.corruptions import glass
+from bvg.stimuli.corruptions.glass import drawn_offsets, glass_blur, scattered
+from bvg.stimuli.randomness import keyed_generator
 from oracles import corruptions_noise_blur as oracle
-from stimuli.corruptions import glass
-from stimuli.corruptions.glass import drawn_offsets, glass_blur, scattered
-from stimuli.randomness import keyed_generator
 from stimulus_helpers import batch_of, photo_like
 
 SEVERITIES = (1, 2, 3, 4, 5)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.corruptions.motion import line_offsets, motion_blurred
 from oracles import corruptions_noise_blur as oracle
-from stimuli.corruptions.motion import line_offsets, motion_blurred
 from stimulus_helpers import photo_like
 
 ANGLES = [0.0, 13.7, -13.7, 44.9, -44.9, -90.0, 90.0, -120.3, -134.9, 179.0]

@@ -3,16 +3,16 @@ import pytest
 import torch
 from scipy import stats
 
-from oracles import corruptions_noise_blur as oracle
-from stimuli.corruptions import noise
-from stimuli.corruptions.noise import (
+from bvg.stimuli.corruptions import noise
+from bvg.stimuli.corruptions.noise import (
     gaussian_noise,
     impulse_noise,
     poisson_quantiles,
     shot_noise,
     speckle_noise,
 )
-from stimuli.randomness import keyed_generator
+from bvg.stimuli.randomness import keyed_generator
+from oracles import corruptions_noise_blur as oracle
 from stimulus_helpers import batch_of, photo_like
 
 DRAWS = {

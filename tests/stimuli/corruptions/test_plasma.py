@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.corruptions.plasma import DRAWS, plasma
 from oracles import corruptions_weather_digital as oracle
-from stimuli.corruptions.plasma import DRAWS, plasma
 
 
 def uniform(count: int, seed: int = 0) -> torch.Tensor:

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.corruptions.spatter import CANNY, SPATTER, spatter, water
+from bvg.stimuli.randomness import keyed_generator
 from oracles import corruptions_weather_digital as oracle
-from stimuli.corruptions.spatter import CANNY, SPATTER, spatter, water
-from stimuli.randomness import keyed_generator
 from stimulus_helpers import batch_of, photo_like
 
 SEVERITIES = (1, 2, 3, 4, 5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.corruptions.weather import SNOW_ANGLES, fog, frost, snow, zoomed
+from bvg.stimuli.randomness import keyed_generator
 from oracles import corruptions_weather_digital as oracle
-from stimuli.corruptions.weather import SNOW_ANGLES, fog, frost, snow, zoomed
-from stimuli.randomness import keyed_generator
 from stimulus_helpers import batch_of, photo_like
 
 SEVERITIES = (1, 2, 3, 4, 5)

@@ -1,1 +1,0 @@
-"""Scores → figures and statistics."""

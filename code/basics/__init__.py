@@ -1,1 +1,0 @@
-"""Errors, files and downloads: what every other room stands on."""

@@ -1,0 +1,246 @@
+"""What the study correlates: biases, single benchmarks, and the means it calls aggregates.
+
+Source: Gavrikov & Keuper, "Can Biases in ImageNet Models Explain Generalization?", CVPR 2024.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bvg.scores.spectral import MEAN_CUTOFFS, PREFIX
+
+SHAPE_BIAS = "shape-bias"
+LPP, HPP, SPECTRAL = f"{PREFIX}/LPP", f"{PREFIX}/HPP", f"{PREFIX}/spectral-bias"
+IMAGENET = "top1_acc/imagenet"
+ADVERSARIAL = "top1_acc/PGD-40/low"  # 40 steps, L∞, ε = 0.5/255
+BIASES = {
+    SHAPE_BIAS: "shape bias",
+    LPP: "low-frequency bias",
+    HPP: "high-frequency bias",
+    SPECTRAL: "spectral bias",
+    "metric/criticalband/bw_norm": "critical band: bandwidth",
+    "metric/criticalband/cf_norm": "critical band: centre",
+    "metric/criticalband/pns_norm": "critical band: peak sensitivity",
+}
+BENCHMARKS = {
+    IMAGENET: "ImageNet",
+    "top1_acc/imagenet-v2": "V2",
+    "top1_acc/imagenet-real": "ReaL",
+    "top1_acc/imagenet-a": "A",
+    "top1_acc/imagenet-c": "C",
+    "top1_acc/imagenet-cbar": "C-bar",
+    "top1_acc/imagenet-sketch": "Sketch",
+    "top1_acc/imagenet-r": "R",
+    "top1_acc/stylized": "Stylized",
+    ADVERSARIAL: "PGD-40",
+}
+# Shown as single benchmarks where they are there; no part of the study's aggregates.
+STAND_INS = {
+    "top1_acc/imagenet-c/measured": "C, in part",
+    "imagenet_c_generated/top1_acc/imagenet-c": "C, generated",
+    "imagenet_c_generated/top1_acc/imagenet-c/measured": "C, generated, in part",
+}
+AGGREGATES = {
+    "ID": (IMAGENET, "top1_acc/imagenet-v2", "top1_acc/imagenet-real"),
+    "Robustness": ("top1_acc/imagenet-a", "top1_acc/imagenet-c", "top1_acc/imagenet-cbar"),
+    "Concepts": ("top1_acc/imagenet-sketch", "top1_acc/imagenet-r", "top1_acc/stylized"),
+    "Adversarial": (ADVERSARIAL,),
+}
+LABELS = {**BIASES, **BENCHMARKS, **STAND_INS}
+# Accuracies relative to the clean one, of whose means LPP and HPP consist.
+RELATIVE = tuple(f"{PREFIX}/{band}/{cutoff}" for band in ("LFC", "HFC") for cutoff in MEAN_CUTOFFS)
+_RELATIVE = re.compile(rf"{PREFIX}/(LFC|HFC)/(\d*\.?\d+)")
+_ATTACKED = re.compile(r"top1_acc/[^/]+/eps=.+")
+# The corruptions whose five severities a mean is of, as published: Hendrycks & Dietterich 2019, the
+# four extra ones included, as in the study; Mintun, Kirillov & Xie 2021. (The list that today's
+# code measures may have others.)
+_CORRUPTIONS = {
+    "top1_acc/imagenet-c": (
+        "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur",
+        "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness", "contrast",
+        "elastic_transform", "pixelate", "jpeg_compression", "speckle_noise", "gaussian_blur",
+        "spatter", "saturate",
+    ),
+    "top1_acc/imagenet-cbar": (
+        "blue_noise_sample", "brownish_noise", "caustic_refraction", "checkerboard_cutout",
+        "cocentric_sine_waves", "inverse_sparkles", "perlin_noise", "plasma_noise",
+        "single_frequency_greyscale", "sparkles",
+    ),
+}  # fmt: skip
+_EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of its conditions
+OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))
+STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-conflict")
+PERCENT = (*BENCHMARKS, *STAND_INS, "top1_acc/cue-conflict")
+FRACTIONS = (SHAPE_BIAS, *OUTCOMES)
+
+ADVERSARIALLY_TRAINED = "adversarial_training"
+# Trained like the robust models, with ε = 0: the study counts it among them, though it is not.
+NOT_ROBUST = "robust_resnet50_l2_eps0"
+TOTAL, AT, OTHER = "Total", "AT", "Other"
+_SHOWN = 3  # of a long list
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What of the study a table has, a row per model.
+
+    biases: by column name. targets: aggregates by name. benchmarks: single ones, by column name.
+    components: the columns that each aggregate is the mean of. notes: what is not as in the study.
+    """
+
+    biases: pd.DataFrame
+    targets: pd.DataFrame
+    benchmarks: pd.DataFrame
+    components: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def measures_of(values: pd.DataFrame) -> Measures:
+    """Return biases, benchmarks and aggregates of a table of the published columns.
+
+    An aggregate of which the table lacks some columns is the mean of the others, for all models
+    alike, and its name says so: "ID (1 of 3)". A model that lacks one of the cells has no value.
+    What cannot be formed from the table's columns is named in the notes.
+    """
+    notes = _doubtful_means(values)
+    values = with_derived(values)
+    biases = _there(values, BIASES)
+    benchmarks = _there(values, {**BENCHMARKS, **STAND_INS})
+    targets, components = {}, {}
+    for aggregate, wanted in AGGREGATES.items():
+        used = tuple(name for name in wanted if name in benchmarks)
+        if not used:
+            there = _instead(values, wanted)
+            notes.append(
+                f"{aggregate} is missing: the table has none of {', '.join(wanted)}{there}."
+            )
+            continue
+        name = aggregate
+        if len(used) < len(wanted):
+            name = f"{aggregate} ({len(used)} of {len(wanted)})"
+            absent = [column for column in wanted if column not in used]
+            missing = ", ".join(BENCHMARKS[column] for column in absent) + _instead(values, absent)
+            notes.append(f"{name} is without {missing}, so it is not the study's {aggregate}.")
+        targets[name] = benchmarks[list(used)].mean(axis=1, skipna=False)
+        components[name] = used
+    if absent := [name for name in BIASES if name not in biases]:
+        missing = ", ".join(BIASES[name] for name in absent) + _instead(values, absent)
+        notes.append(f"These biases are missing: {missing}.")
+    frame = pd.DataFrame(targets, index=values.index)
+    return Measures(biases, frame, benchmarks, components, tuple(notes))
+
+
+def _instead(values: pd.DataFrame, wanted: Sequence[str]) -> str:
+    """Return what the table has of the parts or kin of missing columns, in brackets; or nothing."""
+    has = []
+    for name, corruptions in _CORRUPTIONS.items():
+        if name in wanted and (there := _filled(values, _conditions(corruptions))):
+            count = len(_conditions(corruptions))
+            has.append(f"{len(there)} of the {count} conditions of {BENCHMARKS[name]}")
+    if ADVERSARIAL in wanted:
+        attacks = [name for name in names_of(values) if _ATTACKED.fullmatch(name)]
+        has += [f"{name.removeprefix('top1_acc/')}" for name in attacks[:_SHOWN]]
+        has += ["…"] * (len(attacks) > _SHOWN)
+    for name, band in ((LPP, "LFC"), (HPP, "HFC")):
+        if name in wanted and (columns := cutoffs_of(values, band)):
+            at = ", ".join(f"{cutoff:g}" for cutoff in MEAN_CUTOFFS)
+            had = ", ".join(f"{cutoff:g}" for cutoff in sorted(columns))
+            has.append(f"{band} at the cutoffs {had}, but {BIASES[name]} needs {at}")
+    return f" (the table has {'; '.join(has)})" if has else ""
+
+
+def with_derived(values: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with what its columns allow: see with_means and with_spectral."""
+    return with_spectral(with_means(values))
+
+
+def with_means(values: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the means of C and C-bar where it has only all their conditions."""
+    made = {}
+    for name, corruptions in _CORRUPTIONS.items():
+        conditions = _conditions(corruptions)
+        if not _filled(values, [name]) and len(_filled(values, conditions)) == len(conditions):
+            made[name] = values[conditions].mean(axis=1, skipna=False)
+    return values.assign(**made) if made else values
+
+
+def _doubtful_means(values: pd.DataFrame) -> list[str]:
+    """Return a sentence for each mean that is not the mean of the conditions beside it."""
+    notes = []
+    for name, corruptions in _CORRUPTIONS.items():
+        conditions = _conditions(corruptions)
+        if name not in values or not set(conditions) <= set(values):
+            continue
+        off = (values[name] - values[conditions].mean(axis=1, skipna=False)).abs()
+        if count := int((off > _EQUAL_MEANS).sum()):
+            notes.append(
+                f"{name} of {count} model{'s' * (count != 1)} is up to {off.max():.2g} points off "
+                f"the mean of the {len(conditions)} conditions of {BENCHMARKS[name]} in the table: "
+                "it may be of other corruptions."
+            )
+    return notes
+
+
+def _conditions(corruptions: Sequence[str]) -> list[str]:
+    return [f"top1_acc/{name}_{severity}" for name in corruptions for severity in range(1, 6)]
+
+
+def _filled(values: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Return those of the columns that the table has and that are not empty."""
+    return [name for name in names if name in values and values[name].notna().any()]
+
+
+def with_spectral(values: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with LPP, HPP and spectral bias, where it has what they are made of.
+
+    Other cutoffs than those of the means may be there or not.
+    """
+    made = {}
+    for name, band in ((LPP, "LFC"), (HPP, "HFC")):
+        columns = cutoffs_of(values, band)
+        if {*MEAN_CUTOFFS} <= {*columns}:
+            parts = [values[columns[cutoff]].to_numpy() for cutoff in MEAN_CUTOFFS]
+            made[name] = np.mean(parts, axis=0)
+    values = values.assign(**made) if made else values
+    if LPP in values and HPP in values and (len(made) == 2 or SPECTRAL not in values):
+        both = values[LPP] + values[HPP]
+        return values.assign(**{SPECTRAL: values[HPP] / both.where(both > 0)})
+    return values
+
+
+def cutoffs_of(values: pd.DataFrame, band: str) -> dict[float, str]:
+    """Return the columns of a band ("LFC" or "HFC") that are not empty, by cutoff."""
+    found = [_RELATIVE.fullmatch(name) for name in _filled(values, names_of(values))]
+    return {float(match[2]): match[0] for match in found if match and match[1] == band}
+
+
+def _there(values: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    return values[[name for name in names if name in values and values[name].notna().any()]]
+
+
+def groups_of(categories: pd.Series) -> dict[str, np.ndarray]:
+    """Return which models belong to Total, AT and Other, and, where it matters, further groups.
+
+    The published AT holds a model that is not adversarially trained (NOT_ROBUST): the further
+    groups count it among the others instead.
+    """
+    robust = (categories == ADVERSARIALLY_TRAINED).to_numpy()
+    groups = {TOTAL: np.ones(len(categories), bool), AT: robust, OTHER: ~robust}
+    plain = (categories.index == NOT_ROBUST) & robust
+    if plain.any():
+        groups[f"{AT} without ε = 0"] = robust & ~plain
+        groups[f"{OTHER} with ε = 0"] = ~robust | plain
+    return groups
+
+
+def names_of(frame: pd.DataFrame) -> list[str]:
+    """Return the names of a table's columns."""
+    return [str(name) for name in frame]
+
+
+def short(name: str) -> str:
+    """Return how figures call a bias, a benchmark or an aggregate."""
+    return LABELS.get(name, name)

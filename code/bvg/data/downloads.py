@@ -1,0 +1,193 @@
+"""Data sets that may be downloaded: which there are, whether they are there, and how to get one.
+
+Below the folder for data, each has a folder of its name, which appears only when complete, with a
+receipt in it (`.complete`: which archive it was made from). `archives/` holds what is on its way,
+pins (`.sha256`), locks, and the archives themselves where they are kept.
+"""
+
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bvg.data.archives import RECEIPT, BrokenArchiveError, unpack
+from bvg.data.fetch import cache_folder, fetch, partial_folder
+from bvg.data.transfer import require_space
+from bvg.errors import UserError
+from bvg.files import beside, locked_beside
+from bvg.progress import size
+
+CATALOGUE = Path(__file__).with_name("downloads.toml")
+TRIES = 5  # per source, when a server is busy or the connection breaks
+ROOM = 2.2  # archive and unpacked files, in multiples of the archive's size
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set of the catalogue.
+
+    sources: in the order in which they are tried. file: the archive's name on disk (by default as
+    in the first source). sha256, bytes: of the archive, where published. kind: "archive", or "file"
+    for one that is used as it is. inside, files: see archives.unpack. use: the command that takes
+    it, with {folder} and {to}. explain: how to get what must not be fetched. checked: where
+    addresses and hashes are from.
+    """
+
+    name: str
+    what: str
+    use: str
+    about: str
+    licence: str
+    sources: tuple[str, ...] = ()
+    file: str = ""
+    sha256: str = ""
+    bytes: int = 0
+    kind: str = "archive"
+    inside: str = ""
+    files: str = "*"
+    explain: str = ""
+    checked: str = ""
+
+
+def data_folder() -> Path:
+    """Return the folder below which data sets are put where no other is asked for."""
+    return cache_folder() / "data"
+
+
+def read_catalogue(path: Path = CATALOGUE) -> dict[str, DataSet]:
+    """Return the data sets by name; the members of a group are called group/member."""
+    with open(path, "rb") as file:
+        tables = tomllib.load(file)
+    found = {}
+    for name, fields in tables.items():
+        members = fields.pop("members", [])
+        fields["sources"] = tuple(fields.get("sources", ()))
+        entry = DataSet(name, **fields)
+        for one in [_member(entry, member) for member in members] or [entry]:
+            address = urlsplit(one.sources[0]).path if one.sources else ""
+            found[one.name] = replace(one, file=one.file or Path(address).name)
+    return found
+
+
+def _member(group: DataSet, member: str) -> DataSet:
+    sources = tuple(source.replace("{member}", member) for source in group.sources)
+    return replace(group, name=f"{group.name}/{member}", sources=sources)
+
+
+def group_of(name: str) -> str:
+    """Return the group that a data set belongs to, or "" if to none."""
+    return name.partition("/")[0] if "/" in name else ""
+
+
+def select(names: Iterable[str], catalogue: dict[str, DataSet]) -> list[DataSet]:
+    """Return the data sets named, each once; a group's name stands for all of it, "all" for all.
+
+    Raises UserError for a name that is not in the catalogue.
+    """
+    found: dict[str, DataSet] = {}
+    for name in names:
+        chosen = [d for d in catalogue.values() if name in ("all", d.name, group_of(d.name))]
+        if not chosen:
+            known = dict.fromkeys(group_of(name) or name for name in catalogue)
+            raise UserError(f"there is no data set {name!r}: choose from {', '.join(known)} or all")
+        found |= {data_set.name: data_set for data_set in chosen}
+    return list(found.values())
+
+
+def folder_of(data_set: DataSet, to: Path) -> Path:
+    """Return the folder that the data set has, or will have, below `to`."""
+    return to / data_set.name
+
+
+def usage(data_set: DataSet, to: Path) -> str:
+    """Return the command that uses the data set."""
+    return data_set.use.replace("{folder}", str(folder_of(data_set, to))).replace("{to}", str(to))
+
+
+def is_complete(data_set: DataSet, to: Path) -> bool:
+    """Return whether the data set is there, made from the archive that the catalogue names."""
+    try:
+        receipt = json.loads((folder_of(data_set, to) / RECEIPT).read_text(encoding="utf-8"))
+        name, found = receipt["name"], receipt["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):  # no receipt, or none of ours
+        return False
+    return bool(name == data_set.name and found.startswith(data_set.sha256))
+
+
+def state(data_set: DataSet, to: Path) -> str:
+    """Return in words whether the data set is there."""
+    if is_complete(data_set, to):
+        return "there"
+    if folder_of(data_set, to).exists():
+        return "not from here"
+    arrived = _arrived(data_set, to)
+    return f"partly ({size(arrived)})" if arrived else "missing"
+
+
+def _archive(data_set: DataSet, to: Path) -> Path:
+    return to / "archives" / data_set.file
+
+
+def _arrived(data_set: DataSet, to: Path) -> int:
+    """Return how many bytes of the archive are there."""
+    archive = _archive(data_set, to)
+    paths = [archive, *partial_folder(archive).glob("*.part")]
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
+def get(data_set: DataSet, to: Path, keep_archive: bool = False) -> Path:
+    """Return the data set's folder below `to`, downloaded and unpacked if it is not there.
+
+    A call that was interrupted is continued; of two processes, the second waits and then finds it.
+    Raises UserError when it may not be fetched, when all sources fail, when the archive is not what
+    it should be, when the disk refuses or lacks the room.
+    """
+    if data_set.explain:
+        raise UserError(f"{data_set.name} cannot be fetched: {data_set.explain}")
+    folder, archive = folder_of(data_set, to), _archive(data_set, to)
+    if is_complete(data_set, to):
+        return folder
+    with locked_beside(beside(archive, "set")):
+        if is_complete(data_set, to):  # another process has just finished it
+            return folder
+        if folder.exists():
+            raise UserError(
+                f"{folder} is there, but not as this data set's own archive makes it: remove it to "
+                f"download {data_set.name}, or use it as it is"
+            )
+        needed = data_set.bytes * ROOM - _arrived(data_set, to)
+        require_space(archive.parent, needed, data_set.name)
+        known, pin = data_set.sha256, beside(archive, "sha256")
+        fetch(data_set.sources, archive, known, tries=TRIES, room=ROOM, about=data_set.about)
+        found = known or pin.read_text(encoding="utf-8").strip()
+        receipt = json.dumps({"name": data_set.name, "file": data_set.file, "sha256": found}) + "\n"
+        try:
+            if data_set.kind == "file":
+                _wrap(archive, folder, receipt)
+            else:
+                unpack(archive, folder, data_set.inside, data_set.files, receipt)
+        except BrokenArchiveError as error:
+            if known:  # it is what was published: another download would be the same
+                raise
+            archive.unlink()
+            pin.unlink(missing_ok=True)
+            words = str(error).rpartition(": ")[0]
+            raise UserError(f"{words}: it was removed, so run the same command again") from error
+        if not keep_archive:
+            archive.unlink(missing_ok=True)
+    return folder
+
+
+def _wrap(file: Path, folder: Path, receipt: str) -> None:
+    """Make `folder`, which holds a copy of the one file and the receipt."""
+    working = beside(file, "unpacking")
+    shutil.rmtree(working, ignore_errors=True)
+    working.mkdir()
+    shutil.copyfile(file, working / file.name)
+    (working / RECEIPT).write_text(receipt, encoding="utf-8")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(working, folder)

@@ -1,0 +1,252 @@
+"""ImageNet-P: short sequences of frames, each an mp4 file or a folder of frames.
+
+Source: Hendrycks & Dietterich, ICLR 2019, section 3.3; https://github.com/hendrycks/robustness.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bvg.data.crossed import crossed
+from bvg.data.decoding import decode
+from bvg.data.image_set import (
+    ImageSet,
+    existing_folder,
+    images_of_class,
+    kinds_in_words,
+    kinds_of,
+    subfolders,
+    unused_note,
+    visible,
+)
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet, classes_in
+from bvg.data.preprocessing import READY_224
+from bvg.data.video import video_frames, video_library
+from bvg.errors import UserError, reason_of
+
+# The ten that the benchmark's means are over. Its download holds more: harder noise
+# (gaussian_noise_2, …_3) and perturbations for validation (speckle_noise, shear, …).
+PERTURBATIONS = (
+    "gaussian_noise", "shot_noise", "motion_blur", "zoom_blur", "snow", "brightness", "translate",
+    "rotate", "tilt", "scale",
+)  # fmt: skip
+WHERE = "https://github.com/hendrycks/robustness"
+FRAMES = 31  # of a published sequence, as a rule
+_GROUPS = ("noise", "blur", "weather", "digital", "validation", "extra")  # of the downloads
+_LAYOUT = "<perturbation>/<class>/<sequence>.mp4, or a folder of frames in place of each mp4"
+
+
+@dataclass(frozen=True)
+class _Perturbed:
+    """The sequences of one perturbation: the folder, relative to the set's, and what is in it.
+
+    unused: how many files of each kind lie among the sequences but belong to none.
+    """
+
+    folder: str
+    files: tuple[str, ...]
+    labels: np.ndarray
+    unused: Counter[str]
+
+    def counts(self) -> tuple[int, int]:
+        """Return the number of sequences, and of the classes that they show."""
+        return len(self.files), len(np.unique(self.labels))
+
+
+def read_frames(path: Path) -> list[Image.Image]:
+    """Return the frames of a sequence, an mp4 file or a folder of images, in order, as RGB.
+
+    Raises OSError, ValueError or SyntaxError when one of them cannot be decoded, and ValueError
+    where the folder holds other files as well, which may be frames in an unknown format.
+    """
+    if not path.is_dir():
+        return video_frames(path)
+    found, others = images_of_class(path)
+    if not found:
+        raise ValueError("the folder holds no frames")
+    if others:  # they may be frames, without which the others would not be consecutive
+        raise ValueError(f"the folder holds more than frames: {kinds_in_words(others)}")
+    names = sorted(found, key=_by_number)
+    frames = []
+    for name in names:
+        try:
+            frames.append(decode(path / name))
+        except (ValueError, SyntaxError, OSError) as error:
+            raise ValueError(f"its frame {name} cannot be decoded: {reason_of(error)}") from error
+    return frames
+
+
+def imagenet_p(
+    root: str | Path,
+    classes: tuple[str, ...] | None,
+    perturbations: list[str] | None = None,
+    partial: bool = False,
+) -> ImageSet:
+    """Return the sequences under `perturbations` (else the ten), one entry each.
+
+    An entry's condition is its perturbation, its name `<class>/<sequence>`: the same one under all
+    perturbations. Other folders are left alone. A set whose counts are not those of ImageNet-P, or
+    that lacks one of the ten, is refused unless `partial`. Raises UserError for any other layout.
+    """
+    folder = existing_folder(root, "the ImageNet-P folder", "--imagenet_p")
+    classes = classes or classes_in(folder)
+    found, missing = perturbations_in(folder, perturbations, partial)
+    listed = {name: _listed(folder, place, classes) for name, place in found.items()}
+    notes = _checked(folder, listed, missing, classes, partial)
+    notes |= unused_note(sum((one.unused for one in listed.values()), Counter()))
+    if any(_is_video(file) for one in listed.values() for file in one.files):
+        notes["decoder"] = f"PyAV {video_library().__version__}"
+    return _combined(folder, listed, classes, notes)
+
+
+def perturbations_in(
+    folder: Path, perturbations: list[str] | None, partial: bool
+) -> tuple[dict[str, str], list[str]]:
+    """Return the folder of each perturbation that is there, and those of the ten that are not.
+
+    perturbations: those asked for; None: the ten. Raises UserError where too little is there.
+    """
+    # In one order, whatever the order of asking: it is a part of what the result is.
+    asked = {*(perturbations or PERTURBATIONS)}
+    wanted = [name for name in PERTURBATIONS if name in asked]
+    wanted += sorted(asked - {*PERTURBATIONS})
+    found = {name: place for name in wanted if (place := _place(folder, name))}
+    missing = [name for name in wanted if name not in found]
+    if not found:
+        raise UserError(_wrong_layout(folder, missing))
+    if missing and (perturbations or not partial):
+        raise UserError(
+            f"{folder} lacks the perturbations {', '.join(missing)}: give the whole set, or name "
+            "those that are there with --perturbations"
+        )
+    return found, missing
+
+
+def _by_number(name: str) -> list[str | int]:
+    """Return a key that sorts img2 before img10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+
+
+def _place(root: Path, perturbation: str) -> str | None:
+    """Return the perturbation's folder relative to `root`: in it, or in a group's folder."""
+    places = (perturbation, *(f"{group}/{perturbation}" for group in _GROUPS))
+    return next((place for place in places if (root / place).is_dir()), None)
+
+
+def _listed(root: Path, place: str, classes: tuple[str, ...]) -> _Perturbed:
+    folder = root / place
+    present = subfolders(folder)
+    known = set(classes)
+    if unknown := [name for name in present if name not in known]:
+        hint = " (ImageNet-C looks like this)" if unknown[0].isdigit() else ""
+        raise UserError(
+            f"{folder} has the folder {unknown[0]}, which is no class of the model{hint}: the "
+            f"layout is {_LAYOUT}"
+        )
+    files: list[str] = []
+    labels: list[int] = []
+    inside = set(present)
+    unused: Counter[str] = Counter()
+    for label, name in enumerate(classes):
+        if name in inside:
+            sequences, rest = _sequences(folder / name)
+            unused += rest
+            files += [f"{name}/{sequence}" for sequence in sequences]
+            labels += [label] * len(sequences)
+    if not files:
+        raise UserError(f"{folder} holds no sequence: the layout is {_LAYOUT}")
+    return _Perturbed(place, tuple(files), np.array(labels, dtype=np.int64), unused)
+
+
+def _sequences(folder: Path) -> tuple[list[str], Counter[str]]:
+    """Return a class's mp4 files and folders, sorted by sequence, and counts of other files."""
+    inside = {entry.name: entry.is_dir() for entry in visible(folder)}
+    names = [name for name, is_folder in inside.items() if is_folder or _is_video(name)]
+    unused = kinds_of(name for name in inside if name not in names)
+    by_sequence = {_sequence(name): name for name in names}
+    if len(by_sequence) < len(names):
+        twice = next(name for name in names if by_sequence[_sequence(name)] != name)
+        raise UserError(
+            f"{folder} holds the sequence {_sequence(twice)} twice, as {twice} and as "
+            f"{by_sequence[_sequence(twice)]}: remove one of them"
+        )
+    return [by_sequence[name] for name in sorted(by_sequence)], unused
+
+
+def _sequence(file: str) -> str:
+    return file[:-4] if _is_video(file) else file
+
+
+def _is_video(file: str) -> bool:
+    return file.lower().endswith(".mp4")
+
+
+def _combined(
+    root: Path, listed: dict[str, _Perturbed], classes: tuple[str, ...], notes: dict[str, object]
+) -> ImageSet:
+    first = next(iter(listed.values()))
+    shown: dict[str, Any] = {"reader": read_frames, "frames": FRAMES, "view": READY_224}
+    names = tuple(_sequence(file) for file in first.files)
+    if all(one.files == first.files for one in listed.values()):
+        base = ImageSet(root, first.files, names, first.labels, classes, notes=notes, **shown)
+        return crossed(base, {name: one.folder for name, one in listed.items()})
+    return ImageSet(
+        root,
+        tuple(f"{one.folder}/{file}" for one in listed.values() for file in one.files),
+        tuple(_sequence(file) for one in listed.values() for file in one.files),
+        np.concatenate([one.labels for one in listed.values()]),
+        classes,
+        notes=notes,
+        conditions=tuple(name for name, one in listed.items() for _ in one.files),
+        **shown,
+    )
+
+
+def _checked(
+    root: Path,
+    listed: dict[str, _Perturbed],
+    missing: list[str],
+    classes: tuple[str, ...],
+    partial: bool,
+) -> dict[str, object]:
+    """Return what the result must say of the counts; raises UserError unless they are allowed."""
+    odd = {}
+    for name, one in listed.items():
+        known = are_imagenet(classes)
+        expected = (VAL_IMAGES, VAL_CLASSES) if known else (len(one.files), len(classes))
+        if one.counts() == expected:
+            continue
+        sequences, shown = one.counts()
+        if not partial:
+            raise UserError(
+                f"{root / one.folder} holds {sequences:,} sequences of {shown:,} classes, not "
+                f"{expected[0]:,} of {expected[1]:,}: give the whole set, or allow a subset with "
+                "--partial (recorded in the result)"
+            )
+        odd[name] = {"sequences": sequences, "classes": shown}
+    if not odd and not missing:
+        return {}
+    return {"partial": {"perturbations": odd, "missing": missing}}
+
+
+def _wrong_layout(root: Path, wanted: list[str]) -> str:
+    """Return the sentence for a folder without perturbations, with the right one if it is seen."""
+    here = root.resolve()
+    for perturbed in (here, here.parent):
+        if perturbed.name in PERTURBATIONS:
+            above = perturbed.parent
+            upper = above.parent if above.name in _GROUPS else above
+            return f"{root} is a part of ImageNet-P: give the folder of all perturbations, {upper}"
+    for inner in subfolders(root):
+        if any(_place(root / inner, name) for name in wanted):
+            right = root / inner
+            return f"{root} holds no perturbations, but {right} does: give that with --imagenet_p"
+    return (
+        f"{root} holds none of the perturbations {', '.join(wanted)}; the layout is {_LAYOUT}; "
+        f"ImageNet-P can be had from {WHERE}"
+    )

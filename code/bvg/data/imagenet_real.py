@@ -1,0 +1,135 @@
+"""ReaL: several labels for each ImageNet validation image, or none where nothing fits.
+
+Source: Beyer et al., "Are we done with ImageNet?", 2020; real.json in
+https://github.com/google-research/reassessed-imagenet. Entry k of its list belongs to
+ILSVRC2012_val_<k + 1>.JPEG; 3,163 of the 50,000 lists are empty.
+"""
+
+import json
+import re
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from bvg.data.fetch import cache_folder
+from bvg.data.finding import find_data, look_for
+from bvg.data.image_set import ImageSet
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes
+from bvg.data.layouts import check_answerable
+from bvg.errors import UserError, reason_of
+
+WHERE = "https://github.com/google-research/reassessed-imagenet"
+_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(_n\d{8})?")  # the suffix is Hugging Face's
+
+
+def packaged_real() -> Path | None:
+    """Return the copy of real.json that the installed timm has, if it has one."""
+    spec = find_spec("timm")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(place) / "data" / "_info" / "imagenet_real_labels.json"
+        if path.is_file():
+            return path
+    return None
+
+
+def real_file(given: str | None) -> Path:
+    """Return the file of labels: the flag's, the environment's, the fetched one, or timm's copy.
+
+    Raises UserError when it is given but not there, or nowhere.
+    """
+    found = look_for("imagenet-real", given)
+    if found and found.is_dir():
+        found = found / "real.json"
+    loose = cache_folder() / "data" / "real.json"
+    if not found and loose.is_file():
+        return loose
+    return found or packaged_real() or find_data("imagenet-real")
+
+
+def read_real(path: Path) -> np.ndarray:
+    """Return the labels in a real.json, (images, most labels of an image) int16, -1 for none.
+
+    Row k is image number k + 1; ImageNet's has 50,000. Raises UserError for a file of any other
+    shape.
+    """
+    lists = _json(path)
+    if not isinstance(lists, list) or not all(isinstance(labels, list) for labels in lists):
+        raise _not_real(path, "it is not a list of lists")
+    for number, labels in enumerate(lists, start=1):
+        if not all(type(label) is int and 0 <= label < VAL_CLASSES for label in labels):
+            raise _not_real(path, f"list {number:,} is {labels!r:.60}, not classes from 0 to 999")
+    table = np.full((len(lists), max([1, *map(len, lists)])), -1, dtype=np.int16)
+    for row, labels in zip(table, lists, strict=True):
+        row[: len(labels)] = labels
+    return table
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"cannot read the ReaL labels {path}: {reason_of(error)}; give the right file with "
+            "--real"
+        ) from error
+    except ValueError as error:  # not JSON, or not text at all
+        raise _not_real(path, "it is not JSON; a web page in its place?") from error
+
+
+def _not_real(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"{path} is not the file of ReaL labels ({reason}): download real.json anew from {WHERE}, "
+        "and give it with --real"
+    )
+
+
+def with_real_labels(images: ImageSet, table: np.ndarray) -> ImageSet:
+    """Return the images that have ReaL labels, with these in the columns real_1 to real_<most>.
+
+    table: as `read_real` returns it. -1 stands after an image's last label. The labels are
+    positions in `images.classes`, like the others. Images without a label are left out, and
+    counted in the notes. A table of other than ImageNet's 50,000 rows is another data set's: its
+    labels are positions in the classes of a model of that. Raises UserError when an image's number
+    cannot be told from its name, or the model lacks some of the classes.
+    """
+    own = _positions(images, table)
+    labels = own[table[[_number(images, index, len(table)) - 1 for index in range(len(images))]]]
+    scored = np.flatnonzero(labels[:, 0] >= 0)
+    if not len(scored):
+        raise UserError(
+            f"none of the {len(images):,} images in {images.root} has a ReaL label: give more of "
+            "ImageNet's validation images"
+        )
+    columns = {f"real_{k}": labels[scored, k - 1] for k in range(1, labels.shape[1] + 1)}
+    counts = {"scored": len(scored), "without_label": len(images) - len(scored)}
+    return replace(images.select(scored), columns=columns, notes={**images.notes, "real": counts})
+
+
+def _positions(images: ImageSet, table: np.ndarray) -> np.ndarray:
+    """Return the position in `images.classes` of each label of the table; the last is -1."""
+    classes = images.classes
+    if len(table) == VAL_IMAGES:
+        check_answerable(images.root, imagenet_classes(), classes)
+        position = {name: label for label, name in enumerate(classes)}
+        return np.array([*(position[name] for name in imagenet_classes()), -1])
+    if set(imagenet_classes()) <= set(classes) or table.max(initial=-1) >= len(classes):
+        raise UserError(
+            f"the ReaL labels are {len(table):,} lists, not ImageNet's {VAL_IMAGES:,}, with "
+            f"classes up to {table.max(initial=-1)}, but the model answers with {len(classes):,} "
+            f"classes: give the labels of the images in {images.root} with --real, or evaluate a "
+            "model of their classes"
+        )
+    return np.array([*range(len(classes)), -1])
+
+
+def _number(images: ImageSet, index: int, most: int) -> int:
+    """Return an image's number in the validation set, from 1 to `most`."""
+    match = _NAME.fullmatch(Path(images.names[index]).stem)
+    if not match or not 1 <= int(match[1]) <= most:
+        raise UserError(
+            f"{images.path(index)} is not named like ILSVRC2012_val_00000001.JPEG, so its ReaL "
+            f"labels, which are of {most:,} images, cannot be found: keep the archive's names"
+        )
+    return int(match[1])

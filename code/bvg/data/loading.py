@@ -1,0 +1,160 @@
+"""Decoding: each image is read and decoded once per pass, by workers or threads, as uint8."""
+
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from bvg.data.decoding import UNDECODABLE, decode
+from bvg.data.image_set import ImageSet
+from bvg.data.preprocessing import Preprocessing
+from bvg.errors import UserError, reason_of
+
+# Pillow's remarks on odd EXIF data and palettes, which are common in ImageNet and harmless.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class Decoded(NamedTuple):
+    """A batch of decoded images.
+
+    indices: (B,) positions in the image set.
+    frames: (B,) how many frames each file holds; 1 for an image.
+    views: for each preprocessing, (frames of all files, H, W, 3) uint8.
+    failures: (position, reason) of each image that could not be decoded; not in the batch.
+    resized: positions of images that were resized although the stimuli should be ready to use.
+    seconds: time spent reading, decoding and cropping, summed over the images.
+    """
+
+    indices: torch.Tensor
+    frames: torch.Tensor
+    views: list[torch.Tensor]
+    failures: list[tuple[int, str]]
+    resized: list[int]
+    seconds: float
+
+    def split(self, most: int) -> list["Decoded"]:
+        """Return the decoded images in parts of at most `most` files; what failed is in none."""
+        parts = []
+        ends = self.frames.cumsum(0).tolist()
+        for start in range(0, len(self.indices), most):
+            files = slice(start, start + most)
+            first = ends[start - 1] if start else 0
+            rows = slice(first, ends[min(start + most, len(ends)) - 1])
+            views = [view[rows] for view in self.views]
+            parts.append(Decoded(self.indices[files], self.frames[files], views, [], [], 0.0))
+        return parts or [self]
+
+
+class _Image(NamedTuple):
+    """What became of one file: per view, its frames' crops (F, H, W, 3), or why there are none."""
+
+    crops: list[np.ndarray]
+    failure: str
+    resized: bool
+    seconds: float
+
+
+class _Decoder(Dataset):
+    def __init__(self, images: ImageSet, views: tuple[Preprocessing, ...], threads: int) -> None:
+        self.images = images
+        self.views = views
+        self.threads = threads
+
+    def __getitems__(self, indices: list[int]) -> Decoded:
+        if self.threads > 1:  # Pillow lets other threads run while it decodes and resizes
+            with ThreadPoolExecutor(self.threads) as pool:
+                done = list(pool.map(self._one, indices))
+        else:
+            done = [self._one(index) for index in indices]
+        pairs = list(zip(indices, done, strict=True))
+        good = [image.crops for image in done if not image.failure]
+        stacked = [
+            torch.from_numpy(np.concatenate([crops[number] for crops in good]))
+            if good
+            else torch.empty(0, dtype=torch.uint8)
+            for number in range(len(self.views))
+        ]
+        return Decoded(
+            indices=torch.tensor([i for i, image in pairs if not image.failure], dtype=torch.int64),
+            frames=torch.tensor([len(crops[0]) for crops in good], dtype=torch.int64),
+            views=stacked,
+            failures=[(index, image.failure) for index, image in pairs if image.failure],
+            resized=[index for index, image in pairs if image.resized],
+            seconds=sum(image.seconds for image in done),
+        )
+
+    def _one(self, index: int) -> _Image:
+        begin = time.perf_counter()
+        try:
+            read = self.images.reader or _single
+            frames = read(self.images.path(index))
+        except (*UNDECODABLE, UserError) as error:
+            return _Image([], _reason(error), False, time.perf_counter() - begin)
+        crops = [np.stack([view(frame) for frame in frames]) for view in self.views]
+        resized = any(
+            view.keep_ready and not view.is_ready(frame) for view in self.views for frame in frames
+        )
+        return _Image(crops, "", resized, time.perf_counter() - begin)
+
+
+def _single(path: Path) -> list[Image.Image]:
+    return [decode(path)]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        link = error.filename and Path(error.filename).is_symlink()
+        return "it is a link to a file that is not there" if link else "it is no longer there"
+    if isinstance(error, PermissionError):
+        return "it may not be read (permissions)"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "it is not an image"
+    return str(error)
+
+
+def decoded_batches(
+    images: ImageSet,
+    views: tuple[Preprocessing, ...],
+    start: int,
+    batch_size: int,
+    num_workers: int,
+    pin_memory: bool,
+) -> Iterator[Decoded]:
+    """Yield the images from position `start` on, in order, in batches of `batch_size`.
+
+    With workers, batches are decoded ahead, at most 2 per worker, whatever the size of the set.
+    Without, each is decoded when it is asked for, by as many threads as there are cores: best
+    where the model itself runs on these cores, which workers would take away from it.
+    Raises UserError when a worker dies (of too little memory, as a rule).
+    """
+    threads = 1 if num_workers else os.cpu_count() or 1
+    loader = DataLoader(
+        _Decoder(images, views, threads),
+        batch_size=batch_size,
+        sampler=range(start, len(images)),
+        num_workers=num_workers,
+        collate_fn=_as_is,
+        pin_memory=pin_memory,
+        prefetch_factor=2 if num_workers else None,
+    )
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "worker" not in str(error):
+            raise
+        raise UserError(
+            f"a process that decodes images died ({reason_of(error)}): run it again with fewer "
+            "--num_workers, which need less memory"
+        ) from error
+
+
+def _as_is(batch: Any) -> Any:
+    return batch

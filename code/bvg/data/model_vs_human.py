@@ -1,0 +1,272 @@
+"""The 17 out-of-distribution data sets of model-vs-human, as one set of images.
+
+Source: Geirhos et al., "Partial success in closing the gap between human and machine vision",
+NeurIPS 2021. Twelve are from Geirhos et al., NeurIPS 2018, four from Geirhos et al., ICLR 2019, and
+the sketches from Wang et al., NeurIPS 2019. All were published at 224 px.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bvg.data.categories import CATEGORIES
+from bvg.data.finding import find_data
+from bvg.data.image_set import ImageSet, existing_folder, image_files, in_class_folders, subfolders
+from bvg.data.imagenet import classes_in
+from bvg.data.layouts import some
+from bvg.data.preprocessing import READY_224
+from bvg.data.shape_bias import check_categories, cue_conflict
+from bvg.errors import UserError
+
+CUE_CONFLICT = "cue-conflict"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What was published: the number of images, and the conditions from the mildest on.
+
+    excluded: the conditions that do not count as out of distribution (no manipulation), or on
+    which humans are right less than one time in five (Geirhos et al. 2021).
+    folders: whether the category is the folder's name; else it is a part of the file's.
+    """
+
+    images: int
+    conditions: tuple[str, ...] = ("0",)
+    excluded: tuple[str, ...] = ()
+    folders: bool = False
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Return the conditions that are not excluded."""
+        return tuple(name for name in self.conditions if name not in self.excluded)
+
+
+def _eidolon(coherence: int, first: int) -> DataSet:
+    conditions = tuple(f"{2**reach}-{coherence}-10" for reach in range(8))
+    return DataSet(1_280, conditions, (conditions[0], *conditions[first:]))
+
+
+DATA_SETS = {
+    "edge": DataSet(160, folders=True),
+    "silhouette": DataSet(160, folders=True),
+    CUE_CONFLICT: DataSet(1_280, folders=True),
+    "colour": DataSet(1_280, ("cr", "bw"), ("cr",)),
+    "contrast": DataSet(
+        1_280, ("c100", "c50", "c30", "c15", "c10", "c05", "c03", "c01"), ("c100", "c03", "c01")
+    ),
+    "high-pass": DataSet(
+        1_280, ("inf", "3.0", "1.5", "1.0", "0.7", "0.55", "0.45", "0.4"),
+        ("inf", "0.55", "0.45", "0.4"),
+    ),
+    "low-pass": DataSet(
+        1_280, ("0", "1", "3", "5", "7", "10", "15", "40"), ("0", "15", "40")
+    ),
+    "phase-scrambling": DataSet(
+        1_120, ("0", "30", "60", "90", "120", "150", "180"), ("0", "150", "180")
+    ),
+    "power-equalisation": DataSet(1_120, ("0", "pow"), ("0",)),
+    "false-colour": DataSet(1_120, ("True", "False"), ("True",)),
+    "rotation": DataSet(1_280, ("0", "90", "180", "270"), ("0",)),
+    "eidolonI": _eidolon(10, 6),
+    "eidolonII": _eidolon(3, 5),
+    "eidolonIII": _eidolon(0, 4),
+    "uniform-noise": DataSet(
+        1_280, ("0.0", "0.03", "0.05", "0.1", "0.2", "0.35", "0.6", "0.9"), ("0.0", "0.6", "0.9")
+    ),
+    "sketch": DataSet(800),
+    "stylized": DataSet(800),
+}  # fmt: skip
+
+_REMEDY = (
+    "get the data with `python code/download.py model-vs-human`, or give their folder with "
+    "--stimuli (or BVG_MODEL_VS_HUMAN)"
+)
+
+
+def condition_of(data_set: str, written: str) -> str:
+    """Return the condition, as DATA_SETS spells it, that a file or table calls `written`.
+
+    Published files say `true`, `0.90` and `3` for True, 0.9 and 3.0. A data set of one condition
+    has only that one. What is none of the data set's conditions is returned as it is.
+    """
+    conditions = DATA_SETS[data_set].conditions
+    if len(conditions) == 1:
+        return conditions[0]
+    same = (name for name in conditions if _key(name) == _key(written))
+    return next(same, written)
+
+
+def _key(condition: str) -> str | float:
+    try:
+        return float(condition.replace(",", "."))  # "0,9" in tables that Excel wrote in Europe
+    except ValueError:
+        return condition.strip().casefold()
+
+
+def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = False) -> Path:
+    """Return the folder with the data sets: `given`, $BVG_MODEL_VS_HUMAN or the downloaded one.
+
+    Raises UserError when it is none, or lacks one (if `partial`, all) of the data sets in `names`.
+    """
+    folder = find_data("model-vs-human", given)
+    existing_folder(folder, "the folder of the model-vs-human data sets", "--stimuli")
+    here = [name for name in DATA_SETS if (folder / name).is_dir()]
+    if not here:
+        raise UserError(_wrong_folder(folder))
+    missing = [name for name in names if name not in here]
+    if len(missing) == len(names) or (missing and not partial):
+        unknown = [name for name in subfolders(folder) if name not in DATA_SETS]
+        also = f" (it also holds {some(unknown)}, which is none of them)" if unknown else ""
+        raise UserError(
+            f"{folder} lacks the data set(s) {', '.join(missing)}{also}: {_REMEDY}, or measure "
+            f"those that are there with --partial (or --datasets {' '.join(here)})"
+        )
+    return folder
+
+
+def _wrong_folder(folder: Path) -> str:
+    place = folder.resolve()
+    for inside in (place, *place.parents[:3]):
+        if inside.name in DATA_SETS and inside.name != inside.parent.name:
+            return (
+                f"{folder} belongs to one data set, {inside.name}: give the folder above that, "
+                f"{inside.parent}"
+            )
+    for inner in subfolders(folder):
+        if set(subfolders(folder / inner)) & set(DATA_SETS):
+            return f"{folder} holds no data set, but {folder / inner} does: give that"
+    expected = ", ".join([*DATA_SETS][:3])
+    return f"{folder} holds none of the 17 data sets ({expected}, …): {_REMEDY}"
+
+
+def model_vs_human(
+    root: Path, classes: tuple[str, ...] | None, names: Iterable[str], partial: bool = False
+) -> ImageSet:
+    """Return the images of those data sets in `names` that are there, data set after data set.
+
+    root: the folder that holds them. classes: those of the models; if there are 16 they are the
+    categories, else the entry-level ones are. Conditions are named
+    `<data set>/<condition>`, images `<data set>/<path inside>`; labels are categories, as indices
+    into `classes`, and so is the column `texture` (-1 but for cue-conflict stimuli). Another number
+    of images than published is noted in the result, not refused.
+    Raises UserError when folders or names are not of the published layout, and, unless `partial`,
+    when a data set lacks conditions or categories, or has fewer images under some conditions.
+    """
+    classes = classes or classes_in(root)
+    classes = classes if len(classes) == len(CATEGORIES) else CATEGORIES
+    parts = {name: _data_set(root, name, classes) for name in DATA_SETS
+             if name in {*names} and (root / name).is_dir()}  # fmt: skip
+    for name, part in parts.items() if not partial else ():
+        _check_whole(root / name, name, part)
+    counts = {name: len(part.files) for name, part in parts.items()}
+    other = {
+        name: {"images": count, "expected_images": DATA_SETS[name].images}
+        for name, count in counts.items()
+        if count != DATA_SETS[name].images
+    }
+    return ImageSet(
+        root,
+        tuple(file for part in parts.values() for file in part.files),
+        tuple(f"{name}/{image}" for name, part in parts.items() for image in part.names),
+        np.concatenate([part.labels for part in parts.values()]),
+        classes,
+        {"texture": np.concatenate([part.columns["texture"] for part in parts.values()])},
+        {"data_sets": counts, **({"partial": other} if other else {})},
+        tuple(f"{name}/{shown}" for name, part in parts.items() for shown in part.conditions),
+        view=READY_224,
+    )
+
+
+def _data_set(root: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
+    """Return one data set with files relative to `root`, names relative to the data set."""
+    folder = root / name
+    if (folder / name).is_dir():  # unpacked into a folder of its own
+        folder = folder / name
+    if not DATA_SETS[name].folders:
+        found = _in_sessions(folder, name, classes)
+    elif name == CUE_CONFLICT:
+        found = cue_conflict(folder, classes, partial=True)
+    else:
+        found = _in_categories(folder, name, classes)
+    files = tuple(f"{folder.relative_to(root).as_posix()}/{file}" for file in found.files)
+    texture = found.columns.get("texture", np.full(len(files), -1, dtype=np.int64))
+    conditions = found.conditions or ("0",) * len(files)
+    return ImageSet(
+        root, files, found.names, found.labels, classes, {"texture": texture}, {}, conditions
+    )
+
+
+def _check_whole(folder: Path, name: str, found: ImageSet) -> None:
+    """Raise UserError when conditions or categories are missing, or conditions differ in size.
+
+    The published number of images is right however they are distributed.
+    """
+    check_categories(folder, found.labels, found.classes)
+    counts = Counter(found.conditions)
+    missing = [condition for condition in DATA_SETS[name].conditions if not counts[condition]]
+    least, most = (of(counts, key=lambda c: counts[c]) for of in (min, max))
+    if missing:
+        wrong = f"{folder} has no images of the condition(s) {', '.join(missing)}"
+    elif counts[least] < counts[most] and len(found) != DATA_SETS[name].images:
+        wrong = (
+            f"{folder} has {counts[least]:,} image(s) of the condition {least} and "
+            f"{counts[most]:,} of {most}"
+        )
+    else:
+        return
+    raise UserError(
+        f"{wrong}: unpack or download the data set again, or evaluate what is there with --partial "
+        "(recorded in the result; means that need a missing condition are left undefined)"
+    )
+
+
+def _in_categories(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
+    files, labels, names, _ = in_class_folders(folder, classes)
+    unknown = sorted(set(subfolders(folder)) - set(classes))
+    if unknown:
+        raise UserError(
+            f"{folder / unknown[0]} is not one of the {len(classes)} categories "
+            f"({', '.join(classes[:3])}, …): remove or rename it"
+        )
+    if not files:
+        raise UserError(
+            f"{folder} holds no {name} stimuli: category folders ({', '.join(classes[:3])}, …) "
+            f"with image files are expected; {_REMEDY}"
+        )
+    return ImageSet(folder, tuple(files), tuple(names), labels, classes)
+
+
+def _in_sessions(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
+    sessions = subfolders(folder / "dnn") if (folder / "dnn").is_dir() else []
+    files = [f"dnn/{s}/{file}" for s in sessions for file in image_files(folder / "dnn" / s)]
+    if not files:
+        raise UserError(
+            f"{folder} holds no {name} stimuli: files dnn/session-1/<a>_<b>_<c>_<condition>_"
+            f"<category>_….png are expected; {_REMEDY}"
+        )
+    conditions, labels = [], []
+    for file in files:
+        condition, category = _fields(folder / file)
+        condition = condition_of(name, condition)
+        if category not in classes or condition not in DATA_SETS[name].conditions:
+            wrong = "category" if category not in classes else "condition"
+            known = classes if wrong == "category" else DATA_SETS[name].conditions
+            raise UserError(
+                f"{folder / file} names no {wrong} of {name} where it should ({', '.join(known)}): "
+                "<a>_<b>_<c>_<condition>_<category>_….png is expected; rename or remove it"
+            )
+        conditions.append(condition)
+        labels.append(classes.index(category))
+    names = tuple(files)
+    return ImageSet(
+        folder, names, names, np.array(labels, dtype=np.int64), classes, conditions=conditions
+    )
+
+
+def _fields(path: Path) -> tuple[str, str]:
+    """Return the 4th and 5th part of a file's name, empty where there are fewer."""
+    parts = [*path.stem.split("_"), "", "", "", "", ""]
+    return parts[3], parts[4]

@@ -1,0 +1,1 @@
+"""Figures of a run: what one benchmark's results look like."""

@@ -1,0 +1,98 @@
+"""The classic figure of shape bias: one row per category, one marker per observer.
+
+Layout after Geirhos et al., ICLR 2019, figure 4: the fraction of texture decisions grows to the
+right, of shape decisions to the left; a vertical line is an observer's shape bias over all images.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from bvg.figures.drawing import PAGE_WIDTH, colour, marker, save
+from bvg.figures.legend import legend_below, legend_height
+from bvg.scores.shape_bias import count_table
+
+HUMANS = "humans"
+LEGEND = 8.5  # points
+_HUMAN_COLOUR = "#a51e37"
+
+
+def by_category(table: pd.DataFrame) -> pd.Series:
+    """Return the shape bias within each shape category, NaN where no decision followed a cue."""
+    values = {}
+    for category, rows in table.groupby("category"):
+        bias = count_table(rows).bias().value
+        values[str(category)] = float("nan") if bias is None else bias
+    return pd.Series(values, dtype=float)
+
+
+def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> None:
+    """Draw decision tables, by observer's name, and write the figure to each of `paths`.
+
+    The name `humans` gets the papers' red circles; categories are ordered by humans' shape bias
+    where they are there, else by the observers' mean.
+    """
+    biases = {name: by_category(table) for name, table in observers.items()}
+    means = pd.DataFrame(biases).mean(axis=1)
+    order = biases.get(HUMANS, means).reindex(means.index).fillna(means).sort_values()
+    rows = {category: row for row, category in enumerate(order.index)}
+    labels = [_label(name, table) for name, table in observers.items()]
+    height = 5.6 + legend_height(labels, LEGEND)
+    figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
+    handles = []
+    for number, (name, table) in enumerate(observers.items()):
+        paint, symbol = _style(name, number)
+        overall = count_table(table).bias().value
+        if overall is not None:
+            # Every other line is dashed and on top, so that two equal ones are both seen.
+            dashed = number % 2 == 1 and name != HUMANS
+            axes.axvline(
+                1 - overall, color=paint, linewidth=1.4, alpha=0.8,
+                linestyle="--" if dashed else "-", zorder=1.5 if dashed else 1,
+            )  # fmt: skip
+        values = 1 - biases[name]
+        heights = [rows[category] for category in values.index]
+        points = axes.scatter(
+            values, heights, s=46, color=paint, marker=symbol, label=labels[number], zorder=3,
+            edgecolors="white", linewidths=0.6, clip_on=False,
+        )  # fmt: skip
+        handles.append(points)
+    _dress(axes, list(order.index))
+    legend_below(figure, handles, labels, "in brackets: shape bias", LEGEND)
+    save(figure, paths)
+
+
+def _label(name: str, table: pd.DataFrame) -> str:
+    overall = count_table(table).bias().value
+    return name if overall is None else f"{name} ({overall:.2f})"
+
+
+def _style(name: str, number: int) -> tuple[str, str]:
+    if name == HUMANS:
+        return _HUMAN_COLOUR, "o"
+    return colour(number), marker(number + 1)  # marker 0 is the humans'
+
+
+def _dress(axes: Axes, categories: list[str]) -> None:
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.6, len(categories) - 0.4)
+    axes.set_yticks(range(len(categories)), categories)
+    axes.tick_params(axis="y", length=0, pad=9)  # room for markers at 0
+    axes.set_xticks([tick / 10 for tick in range(11)])
+    axes.set_xlabel("fraction of 'texture' decisions")
+    axes.set_ylabel("shape category")
+    axes.hlines(
+        [row + 0.5 for row in range(len(categories) - 1)], 0, 1, colors="0.85", linewidth=0.8
+    )
+    top = axes.secondary_xaxis("top", functions=(_opposite, _opposite))  # type: ignore[arg-type]
+    top.set_xticks([tick / 10 for tick in range(11)])
+    top.set_xlabel("fraction of 'shape' decisions")
+    for side in ("left", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _opposite(fraction: np.ndarray) -> np.ndarray:
+    return 1 - np.asarray(fraction)

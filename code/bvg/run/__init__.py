@@ -1,0 +1,1 @@
+"""The command line, evaluate (the loop), decisions, provenance, W&B."""

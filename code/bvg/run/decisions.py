@@ -1,0 +1,129 @@
+"""Logits → ranked answers.
+
+A decision maps (B, classes) logits to columns: `answers` (B, K) int16, best first; `confidence`
+(B,) float32, the probability of the best answer; and what a benchmark adds, (B,) int16.
+Ties go to the class that comes first, on every device: sorts are stable.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
+from bvg.data.imagenet import are_imagenet
+from bvg.data.layouts import some
+from bvg.errors import UserError
+
+Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
+RANKS = 5  # answers kept per image
+UNRESTRICTED = tuple(f"unrestricted_{rank}" for rank in range(1, RANKS + 1))
+
+
+def top5(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the five best of all the model's classes (fewer where it has fewer)."""
+    return _ranked(logits.float(), _wide(logits).softmax(dim=1))
+
+
+def top5_among(classes: Sequence[int]) -> Decision:
+    """Return the decision among those of the model's classes whose indices are given.
+
+    So ImageNet-A and -R, which have 200 of the 1000 classes, are meant to be scored (Hendrycks et
+    al. 2021). Adds `unrestricted_1` to `unrestricted_5`: the best five of all the model's classes,
+    -1 where it has fewer.
+    """
+    chosen = torch.tensor(sorted(classes))
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        whole = _ranked(logits.float(), logits)["answers"]
+        missing = whole.new_full((len(whole), RANKS - whole.shape[1]), -1)
+        indices = chosen.to(logits.device)
+        among = logits[:, indices]
+        ranked = _ranked(among.float(), _wide(among).softmax(dim=1))
+        ranked["answers"] = indices[ranked["answers"].long()].to(torch.int16)
+        unrestricted = torch.cat([whole, missing], dim=1)
+        return ranked | dict(zip(UNRESTRICTED, unrestricted.unbind(dim=1), strict=True))
+
+    return decide
+
+
+def sixteen_way(classes: tuple[str, ...]) -> Decision:
+    """Return the decision among 16 entry-level categories (Geirhos et al. 2018).
+
+    classes: those of the model's logits. For an ImageNet model: the mean probability over the
+    classes of each category, ranked. Adds `answer_max`, the second rule in use (ood-benchmarks):
+    the category of the best of those classes that belong to one. For a model whose classes are the
+    categories themselves, both rules are the identity. Raises UserError for a model of any other
+    classes.
+    """
+    if categories_of(classes) == classes:
+        return _both_rules
+    members = [list(indices) for indices in CATEGORY_INDICES.values()]
+    flat = [index for indices in members for index in indices]
+    category_of = torch.tensor([k for k, indices in enumerate(members) for _ in indices])
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        means = _category_means(_wide(logits).softmax(dim=1))
+        answers = _ranked(means, means)
+        best = logits[:, flat].float().argmax(dim=1)
+        answers["answer_max"] = category_of.to(best.device)[best].to(torch.int16)
+        return answers
+
+    return decide
+
+
+def top5_and_category(classes: tuple[str, ...]) -> Decision:
+    """Return the decision among all classes that also notes the best of the 16 categories.
+
+    Adds `category`, by mean probability as in `sixteen_way`; -1 for a model of other classes than
+    ImageNet's.
+    """
+    known = are_imagenet(classes)
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        probabilities = _wide(logits).softmax(dim=1)
+        answers = _ranked(logits.float(), probabilities)
+        if known:
+            category = _ranked(_category_means(probabilities), probabilities)["answers"][:, 0]
+        else:
+            category = torch.full((len(logits),), -1, dtype=torch.int16, device=logits.device)
+        return {**answers, "category": category}
+
+    return decide
+
+
+def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the categories that `sixteen_way` answers with.
+
+    Raises UserError unless the classes are ImageNet's, or as many as the categories.
+    """
+    if are_imagenet(model_classes):
+        return CATEGORIES
+    if len(model_classes) != len(CATEGORIES):
+        raise UserError(
+            f"a model of {len(model_classes)} classes cannot choose among 16 categories: it needs "
+            "ImageNet's 1000 classes, or the 16 categories as its classes; its own are "
+            f"{some(model_classes)}"
+        )
+    return model_classes
+
+
+def _wide(logits: torch.Tensor) -> torch.Tensor:
+    """Return the logits in double precision, so that small probabilities do not vanish."""
+    return logits.float() if logits.device.type == "mps" else logits.double()
+
+
+def _ranked(scores: torch.Tensor, probabilities: torch.Tensor) -> dict[str, torch.Tensor]:
+    order = scores.sort(dim=1, descending=True, stable=True).indices[:, :RANKS]
+    confidence = probabilities.gather(1, order[:, :1])[:, 0]
+    return {"answers": order.to(torch.int16), "confidence": confidence.float()}
+
+
+def _category_means(probabilities: torch.Tensor) -> torch.Tensor:
+    members = [list(indices) for indices in CATEGORY_INDICES.values()]
+    return torch.stack([probabilities[:, indices].mean(dim=1) for indices in members], dim=1)
+
+
+def _both_rules(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the five best categories of a model that answers with categories, by both rules."""
+    answers = top5(logits)
+    return {**answers, "answer_max": answers["answers"][:, 0]}

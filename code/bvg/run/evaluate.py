@@ -1,0 +1,156 @@
+"""One benchmark, some models: decode once, make each stimulus once, show it to every model.
+
+from bvg.run.evaluate import evaluate, load_models, options
+
+args = options(model=["tv_resnet50"], limit=100)
+models, classes = load_models(args)
+runs = evaluate("mine", models, imagenet_val("/data/imagenet", classes), stimuli, top5, score, args)
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from bvg.data.image_set import ImageSet, class_balanced, unused_sentence
+from bvg.data.preprocessing import READY_224, STUDY, Preprocessing
+from bvg.files import make_folder
+from bvg.predictions.table import Predictions, schema
+from bvg.run import wandb_mirror
+from bvg.run.batches import Example, check_stimuli, example_of, save_stimuli
+from bvg.run.check_top1 import check_top1
+from bvg.run.command_line import options
+from bvg.run.decisions import Decision
+from bvg.run.loop import run_pass
+from bvg.run.models import LoadedModel, load_entrants
+from bvg.run.progress import Progress
+from bvg.run.provenance import environment
+from bvg.run.runs import Run, announce, complete, open_run, score_again
+from bvg.run.settings import settings_of
+from bvg.scores.metric import Metric
+from bvg.stimuli.batch import Columns, Stimuli, unchanged
+
+Score = Callable[[Predictions], dict[str, Metric]]
+
+
+def load_models(
+    args: argparse.Namespace,
+) -> tuple[list[LoadedModel], tuple[str, ...]]:
+    """Return the models of --model, ready on the device, and the classes of their logits.
+
+    Without a model (--save_stimuli needs none), there are no classes.
+    Raises UserError for a model that cannot be loaded or used, or models of different classes.
+    """
+    settings = settings_of(args)
+    if args.model:
+        make_folder(args.results)  # that it can be written to is seen before any long work
+    shown = STUDY if hasattr(args, "preprocess") else READY_224
+    models = load_entrants(args, settings, None if _native(args) else shown)
+    check_top1(models, args, settings)
+    return models, models[0].classes if models else ()
+
+
+def evaluate(
+    name: str,
+    models: Sequence[LoadedModel],
+    images: ImageSet,
+    stimuli: Stimuli | Mapping[str, Stimuli],
+    decide: Decision | None,
+    score: Score,
+    args: argparse.Namespace | None = None,
+    protocol: Mapping[str, Any] | None = None,
+    scored_with: Mapping[str, str | None] | None = None,
+) -> list[Run]:
+    """Return each model's result on the images; what is on disk already is not measured again.
+
+    name: the folder below --results, and the W&B project.
+    stimuli: batch → (condition, model inputs), one after the other; or, where they are made against
+        each model, such a function by the model's name.
+    decide: (B, classes) logits → columns of the predictions (run/decisions); None without models.
+    score: predictions → metrics by key.
+    args: the flags that all scripts share (see `options`). protocol: the constants that decide what
+        the numbers mean; a result with other ones is refused. scored_with: what the scores depend
+        on besides the predictions (human decisions, a reference model), as text by name, None for
+        none; a finished result is scored again, from the predictions on disk, when it changes.
+    Raises UserError for whatever the user can remedy.
+    """
+    args = args or options()
+    settings = settings_of(args)
+    if unused := unused_sentence(images):
+        print(f"{name}: {unused}")
+    images = limited(images, args)
+    shared, own = (unchanged, stimuli) if isinstance(stimuli, Mapping) else (stimuli, {})
+    views = [_view(model, images, args) for model in models] or [images.view]
+    first = next(iter(own.values()), shared)
+    columns: Columns = {}
+    for view in dict.fromkeys(views):
+        columns = check_stimuli(first, view, settings.device)
+    if args.save_stimuli:
+        recipe = (images, views[0], first, settings.device, settings.seed)
+        count = save_stimuli(args.save_stimuli, *recipe, settings.skip_bad_images)
+        print(f"wrote {count:,} stimuli of {len(images):,} images to {args.save_stimuli}")
+    if not models or decide is None:
+        return []
+    columns = decide(torch.zeros(1, len(models[0].classes))) | columns
+    extra = {key: values for key, values in columns.items() if key not in ("answers", "confidence")}
+    layout = schema(
+        name,
+        images.classes,
+        [*images.columns, *(key for key, values in extra.items() if not values.is_floating_point()),
+         *(["frames"] if images.reader else [])],
+        [key for key, values in extra.items() if values.is_floating_point()],
+    )  # fmt: skip
+    chosen = {key: getattr(args, key) for key in ("precision", "limit", "seed")}
+    identity = {**(protocol or {}), **chosen}
+    with ExitStack() as held:
+        runs = [
+            open_run(
+                name, model, view, images, layout, identity, args.results, args.overwrite, held
+            )
+            for model, view in zip(models, views, strict=True)
+        ]
+        missing = [run for run in runs if not announce(run, len(images))]
+        done = [run for run in runs if run.store.is_complete()]
+        rescored = [run for run in done if score_again(run, score, dict(scored_with or {}))]
+        # About as many frames at a time as it would be images.
+        settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
+        with Progress(len(images), name) as progress:
+            counters = run_pass(images, missing, stimuli, decide, settings, progress.update)
+        if counters["images_decoded"]:
+            print(
+                f"decoded {counters['images_decoded']:,} images once for {len(missing)} model(s): "
+                f"{counters['stimuli_made']:,} stimuli, {counters['model_inputs']:,} model inputs"
+            )
+        facts = {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
+        record = environment(settings.device)
+        for run in missing:
+            complete(run, images, score, record, facts, dict(scored_with or {}))
+        # After all of them are safe on disk: W&B may wait for a network.
+        wandb_mirror.mirror([run.store.summary for run in [*missing, *rescored]], args.wandb)
+    return runs
+
+
+def example(images: ImageSet, stimuli: Stimuli, args: argparse.Namespace) -> Example:
+    """Return the first image that can be decoded, under every condition, for a figure.
+
+    By condition, (H, W, 3) float32 in [0, 1].
+    """
+    settings = settings_of(args)
+    chosen = limited(images, args)
+    return example_of(chosen, images.view, stimuli, settings.device, settings.seed)
+
+
+def limited(images: ImageSet, args: argparse.Namespace) -> ImageSet:
+    """Return the class-balanced subset that --limit asks for, or all images."""
+    return class_balanced(images, args.limit, args.seed) if args.limit else images
+
+
+def _native(args: argparse.Namespace) -> bool:
+    return getattr(args, "preprocess", "study") == "native"
+
+
+def _view(model: LoadedModel, images: ImageSet, args: argparse.Namespace) -> Preprocessing:
+    return model.view if _native(args) else images.view

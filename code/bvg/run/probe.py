@@ -1,0 +1,355 @@
+"""The probe: a few synthetic pictures that every model answers before it is evaluated.
+
+The answers show whether the model returns logits, one row per image, and whether they depend on
+chance or on the other images of the batch. They are also part of the model's identity, beside the
+hash of its weights, which sees nothing of weights that are not registered with PyTorch.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from bvg.data.preprocessing import STUDY, Preprocessing
+from bvg.errors import UserError, reason_of
+from bvg.run.settings import AUTOCAST, Settings, autocast
+
+PICTURES = 4
+_KEY = 20_240_617  # of the pictures; another one would change every model's identity
+_PROJECTIONS = 4  # numbers kept of the answer to each picture
+_FLOOR = -100.0  # a logit this far below the best one has no influence on any score
+# Answers are the same if their logits differ by less than this part of the logits' spread (root
+# mean square; docs/fidelity.md has measurements). Coarse: models that compute in 16 bits.
+_FINE, _COARSE = (0.05, 1e-5), (0.15, 1e-2)  # with what is allowed for rounding of large logits
+_SIXTEEN_BITS = {dtype: name for name, dtype in AUTOCAST.items()}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A model's answers to the probe pictures.
+
+    logits: (PICTURES, classes) float64, on the CPU.
+    size: pixels on a side of the pictures.
+    coarse: whether the model computes in 16 bits.
+    unstable: what the answers depend on besides the image; empty: on nothing.
+    parameters: how many numbers are registered with PyTorch as the model's parameters.
+    """
+
+    logits: torch.Tensor
+    size: int
+    coarse: bool
+    unstable: str
+    parameters: int
+
+    def record(self) -> dict[str, Any]:
+        """Return what identifies the model: random projections of its logits, and their spread.
+
+        Each projection sees every class. predictions.identity.same_answers compares two records.
+        Unstable answers are left out.
+        """
+        record: dict[str, Any] = {
+            "size": self.size,
+            "coarse": self.coarse,
+            "parameters": self.parameters,
+        }
+        if not self.unstable:
+            logits = _relative(self.logits)
+            classes = logits.shape[1]
+            signs = torch.from_numpy(np.sign(_uniform(classes, _PROJECTIONS) - 0.5))
+            projected = (logits @ signs / classes**0.5).flatten().tolist()
+            record["spread"] = float(f"{_spread(logits):.5g}")
+            record["logits"] = [float(f"{number:.5g}") for number in projected]
+        return record
+
+
+@torch.no_grad()
+def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) -> Probe:
+    """Return the model's answers to the probe pictures, in the size that it will see.
+
+    They are answered in fp32, whatever settings.precision is, unless the weights have 16 bits.
+    Raises UserError for a model that fails, that does not return a row of finite logits for each
+    image, or (unless settings.allow_unstable) whose answers depend on anything but the image.
+    """
+    shown = pictures(view.crop).to(settings.device).to(memory_format=torch.channels_last)
+    asked = _Asked(name, model, settings)
+    alone, together, again = _three_answers(asked, shown, view)
+    if not _insists_on_logits(model) and (what := _not_logits(together)):
+        raise UserError(
+            f"model {name} returns {what}, but scores need logits: return what comes before the "
+            "softmax or sigmoid, log-probabilities, or similarities times their scale; if these "
+            'are its logits, give the model an attribute `outputs = "logits"`'
+        )
+    unstable = asked.unstable(alone, together, again)
+    if unstable and not settings.allow_unstable:
+        raise UserError(
+            f"the answers of model {name} to the same images depend on {unstable}"
+            f"{asked.in_training()}: fix the model, or evaluate it as it is with --allow_unstable "
+            "(recorded)"
+        )
+    if (together == together[:1]).all():
+        _warn(name, "returns the same logits for every test picture: is it trained and loaded?")
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if not parameters:
+        _warn(name, "has no parameters registered with PyTorch; its answers to test pictures alone "
+              "tell it from another model")  # fmt: skip
+    if asked.precision != settings.precision:
+        _check_precision(asked, shown[: settings.batch_size])
+    return Probe(together, view.crop, asked.coarse, unstable, parameters)
+
+
+def _three_answers(
+    asked: "_Asked", shown: torch.Tensor, view: Preprocessing
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the logits of the pictures shown one by one, as a batch, and as the same batch again.
+
+    With --batch_size 1, or where a batch does not fit into memory, the pictures are shown one by
+    one again.
+    """
+    try:
+        alone = asked.one_by_one(shown)
+    except _ModelError as error:
+        raise UserError(f"{error}{asked.in_training()}; {asked.remedy(shown[:1], view)}") from error
+    try:
+        together, again = asked.logits(shown), asked.logits(shown)
+    except _ModelError as error:
+        if asked.settings.batch_size > 1:
+            raise UserError(f"{error}, but not on one: use --batch_size 1") from error
+        together, again = alone, asked.one_by_one(shown)
+    except torch.OutOfMemoryError:  # the run will show it one image at a time, too
+        together, again = alone, asked.one_by_one(shown)
+    if alone.shape != together.shape:
+        raise UserError(
+            f"model {asked.name} returns {alone.shape[1]} logits for a single image and "
+            f"{together.shape[1]} for each of {PICTURES}: fix the model"
+        )
+    return alone, together, again
+
+
+def malformed(output: object, images: int) -> str:
+    """Return what is wrong with a model's output for so many images, or an empty string.
+
+    It must be a floating-point tensor of shape (images, classes).
+    """
+    wanted = f"a tensor of logits of shape ({images}, classes)"
+    if not isinstance(output, torch.Tensor):
+        remedy = "return a tensor"
+        if isinstance(output, tuple | list | dict):
+            remedy = "return the logits alone"
+        if isinstance(getattr(output, "logits", None), torch.Tensor):
+            remedy = "return its attribute .logits"
+        return f"returns a {type(output).__name__} instead of {wanted}: {remedy}"
+    if not output.is_floating_point():
+        dtype = str(output.dtype).removeprefix("torch.")
+        return f"returns {dtype} instead of {wanted}: return the logits, not decisions"
+    shape = tuple(output.shape)
+    if output.ndim == 2 and len(output) == images:
+        return ""
+    remedy = "it must return one row of logits for each image"
+    if output.ndim > 2 and shape[0] == images and set(shape[2:]) == {1}:
+        remedy = "use .flatten(1)"
+    elif output.ndim == 1 and images == 1:
+        remedy = "keep the dimension of the batch, which squeeze() removes for a single image"
+    return f"returns shape {shape} instead of {wanted}: {remedy}"
+
+
+def _insists_on_logits(model: nn.Module) -> bool:
+    """Return whether the model, or the network within, declares that its outputs are logits."""
+    return any(
+        isinstance(declared := getattr(module, "outputs", None), str) and declared == "logits"
+        for module in (model, getattr(model, "network", None))
+    )
+
+
+@cache
+def pictures(size: int) -> torch.Tensor:
+    """Return the probe pictures, (PICTURES, 3, size, size) float32 RGB in [0, 1].
+
+    Colour noise with the spectrum of photographs (amplitude 1 / frequency), in steps of 1/255 so
+    that they are the same bits on every machine.
+    """
+    rows, columns = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)
+    frequency = np.hypot(rows, columns)
+    frequency[0, 0] = np.inf
+    phases = 2 * np.pi * _uniform(PICTURES, 4, *frequency.shape)
+    noise = np.fft.irfft2(np.exp(1j * phases) / frequency, s=(size, size))
+    noise /= noise.std(axis=(2, 3), keepdims=True)
+    brightness, colour = noise[:, :1], noise[:, 1:]
+    level = np.linspace(0.35, 0.55, PICTURES)[:, None, None, None]
+    pixels = (level + 0.2 * brightness + 0.1 * colour).clip(0, 1)
+    return torch.from_numpy(np.rint(255 * pixels).astype(np.float32) / np.float32(255))
+
+
+def _uniform(*shape: int) -> np.ndarray:
+    """Return keyed numbers in [0, 1), the same ones in every version of NumPy."""
+    raw = np.random.Philox(key=_KEY).random_raw(int(np.prod(shape)))
+    return (raw >> np.uint64(11)).astype(np.float64).reshape(shape) / 2**53
+
+
+def _relative(logits: torch.Tensor) -> torch.Tensor:
+    """Return the logits below the best one of their row, none lower than _FLOOR."""
+    return (logits - logits.max(dim=1, keepdim=True).values).clamp_min(_FLOOR)
+
+
+def _spread(relative: torch.Tensor) -> float:
+    return float(relative.std(dim=1, correction=0).mean())
+
+
+def _change(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the root mean square difference of two sets of logits."""
+    return float((_relative(one) - _relative(other)).square().mean().sqrt())
+
+
+def _not_logits(logits: torch.Tensor) -> str:
+    """Return what the numbers are, where they are evidently not logits."""
+    low, high, sums = float(logits.min()), float(logits.max()), logits.sum(dim=1)
+    for whole, what in ((1, "probabilities"), (100, "percentages")):
+        sums_up = (sums / whole - 1).abs().max() < 0.01
+        if low >= -1e-6 * whole and high <= 1.001 * whole and sums_up and logits.shape[1] > 1:
+            return f"{what} (each row sums to {whole})"
+    if low >= 0 and high <= 1 and low < high:
+        return "only numbers between 0 and 1, like probabilities or unscaled similarities"
+    return ""
+
+
+def _check_precision(asked: "_Asked", shown: torch.Tensor) -> None:
+    """Raise UserError where a model that works in fp32 does not in --precision."""
+    lower = replace(asked, precision=asked.settings.precision)
+    try:
+        lower.logits(shown)
+    except _ModelError as error:
+        raise UserError(f"{error}, but not in fp32: use --precision fp32") from error
+
+
+class _ModelError(UserError):
+    """The model raised an error of its own; the sentence lacks a remedy."""
+
+
+@dataclass
+class _Asked:
+    """A model that is asked for its logits in some precision."""
+
+    name: str
+    model: nn.Module
+    settings: Settings
+    precision: str = ""
+    coarse: bool = False
+
+    def __post_init__(self) -> None:
+        sixteen = bool(self._weight_types() & _SIXTEEN_BITS.keys())
+        self.coarse |= sixteen
+        if not self.precision:  # models of 16-bit weights may know no other than --precision
+            in_fp32 = self.settings.precision in AUTOCAST and not sixteen
+            self.precision = "fp32" if in_fp32 else self.settings.precision
+
+    def one_by_one(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of images that are shown one at a time."""
+        rows = [self.logits(image) for image in x.split(1)]
+        if len({row.shape for row in rows}) > 1:
+            raise UserError(f"model {self.name} returns more logits for one image than for another")
+        return torch.cat(rows)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the images, (B, classes) float64 on the CPU.
+
+        Raises UserError for outputs that are none, and _ModelError for the model's own errors.
+        """
+        try:
+            output = self._output(x, self.precision)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # the model may be anyone's code
+            what = f"a batch of {len(x)} images" if len(x) > 1 else "an image"
+            raise _ModelError(
+                f"model {self.name} fails on {what} of {x.shape[-2]} x {x.shape[-1]} pixels with "
+                f"{type(error).__name__}: {reason_of(error)}"
+            ) from error
+        if problem := malformed(output, len(x)):
+            raise UserError(f"model {self.name} {problem}")
+        self.coarse |= output.dtype in _SIXTEEN_BITS
+        logits = output.detach().cpu().clone().double()  # cloned: it may be overwritten next time
+        if not logits.max(dim=1).values.isfinite().all():  # -inf is fine, for classes left out
+            raise UserError(self._not_finite())
+        return logits
+
+    def _output(self, x: torch.Tensor, precision: str) -> Any:
+        with autocast(replace(self.settings, precision=precision)):
+            return self.model(x.clone())  # cloned: the model may change its input
+
+    def _weight_types(self) -> set[torch.dtype]:
+        return {weight.dtype for weight in self.model.parameters() if weight.is_floating_point()}
+
+    def unstable(self, alone: torch.Tensor, together: torch.Tensor, again: torch.Tensor) -> str:
+        """Return what the answers depend on besides the image, or an empty string."""
+        part, epsilon = _COARSE if self.coarse else _FINE
+        size = float(together[together.isfinite()].abs().max())
+        allowed = part * _spread(_relative(together)) + epsilon * size
+        by_chance, by_batch = _change(together, again), _change(alone, together)
+        if max(by_chance, by_batch) <= allowed:
+            return ""
+        return "chance" if by_chance > allowed / 10 else "the other images of the batch"
+
+    def in_training(self) -> str:
+        """Return a phrase that names the layers which behave as they do in training."""
+        found = [
+            (name, module)
+            for name, module in self.model.named_modules()
+            if (module.training and not [*module.children()])
+            or (isinstance(module, _BatchNorm) and module.running_mean is None)
+        ]
+        if not found:
+            return ""
+        known = [pair for pair in found if isinstance(pair[1], _BatchNorm | _DropoutNd)]
+        found = known or found
+        first = [f"{name or 'the model'} ({type(layer).__name__})" for name, layer in found[:3]]
+        more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
+        return (
+            f" (after eval(), these layers still behave as in training: {', '.join(first)}{more})"
+        )
+
+    def remedy(self, x: torch.Tensor, view: Preprocessing) -> str:
+        """Return what to do about a model that fails on the image x."""
+        if others := self._weight_types() - {torch.float32}:
+            dtype = min(others, key=str)
+            fix = f"its weights are {str(dtype).removeprefix('torch.')}: convert it with .float()"
+            precision = _SIXTEEN_BITS.get(dtype, self.precision)
+            return f"{fix} or use --precision {precision}" if self._works(x, precision) else fix
+        advice = "fix the model; if it was built for another size,"
+        native = getattr(self.model, "native", None)
+        if view != STUDY and view == native:
+            return f"{advice} correct its attribute `native`"
+        if view != STUDY:  # published stimuli, in scripts that have no --preprocess
+            return f"{advice} let it resize its input"
+        if not native:
+            advice += " give it an attribute `native` (bvg.data.preprocessing.Preprocessing) and"
+        return f"{advice} use --preprocess native"
+
+    def _works(self, x: torch.Tensor, precision: str) -> bool:
+        if precision == self.precision:
+            return False
+        try:
+            output = self._output(x, precision)
+        except Exception:  # the first error is the one to report
+            return False
+        return not malformed(output, len(x)) and bool(output.isfinite().all())
+
+    def _not_finite(self) -> str:
+        said = f"model {self.name} returns NaN or infinite logits in {self.precision}"
+        for name, weight in self.model.named_parameters():
+            if not weight.isfinite().all():
+                return f"{said}: its parameter {name} has such values; check the checkpoint"
+        if self.precision not in AUTOCAST:
+            return f"{said} for a synthetic test picture: fix the model"
+        first = (
+            "convert it with .float() and " if self._weight_types() & _SIXTEEN_BITS.keys() else ""
+        )
+        return f"{said}: {first}use --precision fp32"
+
+
+def _warn(name: str, words: str) -> None:
+    print(f"{name}: warning: {words}", file=sys.stderr, flush=True)

@@ -1,0 +1,138 @@
+"""A channel: the Gaussian over octave bands that describes how sensitive a model is to noise there.
+
+Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape bias, and
+adversarial robustness", NeurIPS 2023, in the form of Gavrikov & Keuper, CVPR 2024. Thresholds are
+steps of noise (bvg.scores.criticalband), large where little noise already disturbs.
+"""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite, log, nan, sqrt
+
+import numpy as np
+from scipy.optimize import OptimizeWarning, curve_fit
+
+LOWEST_CENTRE = 1.75  # cycles per image of 224 pixels, of band 0
+OCTAVES_PER_SIGMA = 2 * sqrt(log(4))  # a Gaussian's full width at half its peak
+START = (1.0, 0.0, 1.0)  # of the fit: amplitude, mu, sigma
+# Bands are an octave apart. Of a channel with a width of w octaves, the third-nearest band is at
+# least an octave from the centre and sees at most 4 * 2**-(2 / w)**2 steps. For w < 1 that is less
+# than 1/4, next to nothing: three parameters then rest on two thresholds.
+NARROWEST = 1.0
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A Gaussian fitted to the thresholds: T(f) = amplitude * exp(-(f - mu)**2 / (2 sigma**2)).
+
+    thresholds: of the octave bands, in steps of noise, 0 … `steps`, which stands for no noise.
+    amplitude (0 … steps), mu and sigma (octaves) are NaN where the fit did not converge.
+    r_squared: share of the thresholds' variance that the fit explains; None for equal thresholds
+    and where the fit did not converge.
+    degenerate: why the parameters mean nothing, in plain words; empty for a sound fit.
+    """
+
+    thresholds: tuple[float, ...]
+    amplitude: float
+    mu: float
+    sigma: float
+    r_squared: float | None
+    degenerate: tuple[str, ...]
+    steps: int = 4
+
+    @property
+    def bandwidth(self) -> float:
+        """Return the full width at half the peak of T, in octaves, never negative."""
+        return OCTAVES_PER_SIGMA * abs(self.sigma)
+
+    @property
+    def centre(self) -> float:
+        """Return the centre frequency in cycles per image (of 224 pixels)."""
+        with np.errstate(over="ignore"):
+            return LOWEST_CENTRE * float(np.exp2(self.mu))
+
+    @property
+    def peak_sensitivity(self) -> float:
+        """Return the peak noise sensitivity: 1/16 (SD 0.16 is tolerated) … 1 (not even 0.02).
+
+        Strengths of noise are octaves apart.
+        """
+        return 2.0 ** (self.amplitude - self.steps)
+
+
+def fit_channel(
+    thresholds: Iterable[float],
+    spoiled: str = "",
+    bands: Sequence[int] = range(7),
+    steps: int = 4,
+) -> Channel:
+    """Return the channel that fits the thresholds of `bands` best in the sense of least squares.
+
+    bands: octaves, in rising order. steps: how many strengths of noise there were.
+    spoiled: why these thresholds mean nothing, if so; the channel is degenerate for that reason.
+    Never fails for odd numbers: the channel then says why it is degenerate. Thresholds with two
+    separate peaks can end in a local optimum, as in the study: r_squared is low there.
+    """
+    values = np.array([float(value) for value in thresholds])
+    parameters, covariance = np.full(3, nan), np.full((3, 3), nan)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", OptimizeWarning)
+            parameters, covariance = curve_fit(
+                _gaussian,
+                np.array(bands, dtype=float),
+                values,
+                p0=START,
+                bounds=((0.0, -np.inf, -np.inf), (float(steps), np.inf, np.inf)),
+                jac=_jacobian,
+            )
+    except (RuntimeError, ValueError):  # too many iterations; numbers that are not finite
+        pass
+    amplitude, mu, sigma = parameters.tolist()
+    return Channel(
+        thresholds=tuple(values.tolist()),
+        amplitude=amplitude,
+        mu=mu,
+        sigma=sigma,
+        r_squared=_r_squared(values, _gaussian(np.array(bands), amplitude, mu, sigma)),
+        # What the fit itself lacks follows from spoiled thresholds: it is no reason of its own.
+        degenerate=(spoiled,) if spoiled else _why_degenerate(values, bands, mu, sigma, covariance),
+        steps=steps,
+    )
+
+
+def _gaussian(band, amplitude, mu, sigma):
+    return amplitude * np.exp(-((band - mu) ** 2) / (2 * sigma**2))
+
+
+def _jacobian(band, amplitude, mu, sigma):
+    """Return the derivatives (bands, 3); as by finite differences, in 2/3 of the time."""
+    distance = band - mu
+    bell = np.exp(-(distance**2) / (2 * sigma**2))
+    slope = amplitude * bell * distance / sigma**2
+    return np.stack([bell, slope, slope * distance / sigma], axis=1)
+
+
+def _why_degenerate(
+    thresholds: np.ndarray, bands: Sequence[int], mu: float, sigma: float, covariance: np.ndarray
+) -> tuple[str, ...]:
+    width = OCTAVES_PER_SIGMA * abs(sigma)
+    converged = isfinite(sigma)
+    reasons = {
+        "fewer than three distinct thresholds": len(set(thresholds.tolist())) < 3,
+        "the fit did not converge": not converged,
+        "the centre is outside the tested bands": converged and not bands[0] <= mu <= bands[-1],
+        f"the bandwidth exceeds the {len(bands)} octaves tested": width > len(bands),
+        "the bandwidth is below the one octave between bands": width < NARROWEST,
+        "the covariance is not finite": converged and not np.isfinite(covariance).all(),
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds)
+
+
+def _r_squared(values: np.ndarray, fitted: np.ndarray) -> float | None:
+    if len(set(values.tolist())) == 1:
+        return None
+    with np.errstate(all="ignore"):
+        share = 1 - ((values - fitted) ** 2).sum() / ((values - values.mean()) ** 2).sum()
+    return float(share) if np.isfinite(share) else None

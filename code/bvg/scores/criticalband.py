@@ -1,0 +1,205 @@
+"""The channel of a model: the band of spatial frequencies in which noise disturbs it.
+
+Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape bias, and
+adversarial robustness", NeurIPS 2023, in the form of Gavrikov & Keuper, CVPR 2024. Per octave band,
+the threshold is a step j of noise: 0 for SD 0.16 … 3 for 0.02, 4 for no noise at all; the first at
+which the model still recognises enough. So a large threshold is a high sensitivity, and the channel
+is the Gaussian over the bands that fits their thresholds.
+
+Four readings, by the suffix of their keys: "enough" is half of the images, or ("_norm") half of
+those that are right without noise; and thresholds are whole steps as in the study, or
+("_interpolated", beyond it) where the accuracy crosses that level, on average half a step lower.
+Compare models within a reading, never across readings.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from math import nan
+
+import numpy as np
+
+from bvg.scores.bootstrap import bootstrapped, resampled_accuracies
+from bvg.scores.channel import Channel, fit_channel
+from bvg.scores.metric import Metric
+from bvg.stimuli.criticalband import WITHOUT_NOISE
+
+ENOUGH = 0.5  # share of the images that must be right; 50 % of 1000-way top-1 in the study
+REPLICATES = 1000
+_CONDITION = re.compile(r"criticalband/f=(?P<band>-?\d+)/sd=(?P<deviation>[\d.e-]+)")
+# With fewer, whether half of them are right under noise is a matter of three or four images.
+FEWEST_RIGHT = 20
+
+
+def noise_grid(conditions: Iterable[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the bands and the deviations of the noise in these conditions, both in rising order.
+
+    Deviations are as they are written; that of the images without noise is not among them.
+    """
+    found = [match for name in conditions if (match := _CONDITION.fullmatch(name))]
+    noisy = [match for match in found if float(match["deviation"]) > 0]
+    bands = sorted({int(match["band"]) for match in noisy})
+    return tuple(bands), tuple(sorted({match["deviation"] for match in noisy}, key=float))
+
+
+def accuracy_matrix(accuracy: Mapping[str, float]) -> np.ndarray:
+    """Return accuracies by condition as a matrix (1 + deviations, bands), from no noise upwards.
+
+    The study's is (5, 7): SD 0, 0.02, 0.04, 0.08, 0.16 by band 0 … 6. The accuracy without noise is
+    repeated over the bands. Raises KeyError if one is missing.
+    """
+    bands, deviations = noise_grid(accuracy)
+    rows = [[accuracy[WITHOUT_NOISE]] * len(bands)]
+    rows += [[accuracy[f"criticalband/f={f}/sd={sd}"] for f in bands] for sd in deviations]
+    return np.array(rows)
+
+
+def nothing_passes(matrix: np.ndarray, level: float | np.ndarray) -> np.ndarray:
+    """Return whether even without noise the accuracy is not above `level`: thresholds say nothing.
+
+    matrix: (…, 1 + deviations, bands); level in the same units, a number or (…).
+    """
+    return ~(matrix[..., 0, 0] > level)
+
+
+def integer_thresholds(matrix: np.ndarray, level: float | np.ndarray) -> np.ndarray:
+    """Return per band the first step, from the strongest noise on, at which accuracy > level.
+
+    matrix: (…, 1 + deviations, bands) as accuracy_matrix gives it; level in the same units, a
+    number or (…). Returns (…, bands) whole numbers in 0 … n for n deviations. n is both "only
+    without noise" and "not even then": nothing_passes tells them apart.
+    """
+    passes = matrix[..., ::-1, :] > np.asarray(level)[..., None, None]
+    return np.where(passes.any(axis=-2), passes.argmax(axis=-2), matrix.shape[-2] - 1)
+
+
+def interpolated_thresholds(matrix: np.ndarray, level: float | np.ndarray) -> np.ndarray:
+    """Return per band the step at which accuracy crosses `level`, linear between steps.
+
+    Arguments and shapes as for integer_thresholds; (…, bands) numbers in [0, n]. Steps are octaves
+    of noise SD, and no noise stands at step n (the study's 4, where SD 0.01 would be). 0 where even
+    the strongest noise leaves the accuracy above the level; n where nothing passes.
+    """
+    step = integer_thresholds(matrix, level)
+    level = np.asarray(level)[..., None]
+    below, above = (
+        np.take_along_axis(matrix[..., ::-1, :], at[..., None, :], axis=-2)[..., 0, :]
+        for at in (np.maximum(step - 1, 0), step)
+    )
+    crosses = (step > 0) & (above > level)
+    rise = np.where(crosses, above - below, 1)
+    return np.where(crosses, step - 1 + (level - below) / rise, step)
+
+
+def channels(
+    conditions: tuple[str, ...], correct: np.ndarray, chance: float = 0.0
+) -> dict[str, Channel]:
+    """Return the channel under each reading, by suffix: "", "_interpolated", "_norm", ….
+
+    conditions: the names of the columns of `correct` (N, C), bool: which images are right under
+    which condition. chance: accuracy of a model that guesses, in [0, 1]. Raises KeyError when a
+    condition is missing.
+    """
+    accuracy = dict(zip(conditions, correct.mean(axis=0), strict=True))
+    matrix = accuracy_matrix(accuracy)
+    right = int(correct[:, conditions.index(WITHOUT_NOISE)].sum())
+    spoiled = {
+        suffix: _spoiled(bool(nothing_passes(matrix, level)), right, float(level), chance)
+        for suffix, level in _levels(matrix).items()
+    }
+    bands, deviations = noise_grid(conditions)
+    return {
+        suffix: fit_channel(thresholds, spoiled[suffix], bands, len(deviations))
+        for suffix, thresholds in _thresholds(matrix).items()
+    }
+
+
+def _spoiled(nothing_passes: bool, right: int, level: float, chance: float) -> str:
+    """Return why no threshold can mean anything, or nothing."""
+    if nothing_passes:
+        return "the accuracy without noise does not exceed the level"
+    if right < FEWEST_RIGHT:
+        return f"only {right} image(s) are right without noise, {FEWEST_RIGHT} are needed"
+    if level < 2 * chance:
+        return f"the level, {level:.1%} of the images, is hardly above chance"
+    return ""
+
+
+def channel_metrics(
+    conditions: tuple[str, ...],
+    correct: np.ndarray,
+    prefix: str = "metric/criticalband",
+    replicates: int = REPLICATES,
+    chance: float = 0.0,
+) -> dict[str, Metric]:
+    """Return bandwidth, centre frequency and peak sensitivity under each reading, with intervals.
+
+    Keys: <prefix>/bw, /cf, /pns (octaves, cycles per image, 1/16 … 1), /r2 and /degenerate (1 or 0)
+    with the readings' suffixes. 95 % percentile bootstrap over images. A degenerate fit has no
+    value: its note says why, and what the formula gives. Arguments as for `channels`.
+    """
+    accuracies = resampled_accuracies(correct, replicates)
+    numbers = accuracy_matrix({name: number for number, name in enumerate(conditions)})
+    resampled = _thresholds(accuracies[:, numbers])
+    bands, _ = noise_grid(conditions)
+    metrics = {}
+    for suffix, channel in channels(conditions, correct, chance).items():
+        for name, metric in _parameters(channel, resampled[suffix], bands, len(correct)).items():
+            metrics[f"{prefix}/{name}{suffix}"] = metric
+    return metrics
+
+
+def _levels(matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the accuracy that is enough under each reading, (…) for a matrix of accuracies."""
+    normalised = ENOUGH * matrix[..., 0, 0]
+    raw = np.full_like(normalised, ENOUGH)
+    return {
+        "": raw,
+        "_norm": normalised,
+        "_interpolated": raw,
+        "_norm_interpolated": normalised,
+    }
+
+
+def _thresholds(matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the thresholds (…, bands) under each reading of a matrix of shares."""
+    return {
+        suffix: (
+            interpolated_thresholds(matrix, level)
+            if suffix.endswith("_interpolated")
+            else integer_thresholds(matrix, level)
+        )
+        for suffix, level in _levels(matrix).items()
+    }
+
+
+def _parameters(
+    channel: Channel, resampled: np.ndarray, bands: tuple[int, ...], n: int
+) -> dict[str, Metric]:
+    """Return the metrics of one channel, from the thresholds (R, bands) of resampled images."""
+    reasons = "; ".join(channel.degenerate)
+    unknown = "the thresholds are equal, or the fit did not converge"
+    metrics = {
+        "r2": Metric(channel.r_squared, n=n, note=unknown if channel.r_squared is None else ""),
+        "degenerate": Metric(float(bool(reasons)), n=n, note=reasons),
+    }
+    values = _measures(channel)
+    if reasons:
+        for name, value in values.items():
+            note = f"degenerate fit: {reasons} (the formula gives {value:.6g})"
+            metrics[name] = Metric(None, n=n, note=note)
+        return metrics
+    # Whole steps make the same few vectors again and again: each is fitted once.
+    vectors, which = np.unique(resampled, axis=0, return_inverse=True)
+    fits = [fit_channel(vector, "", bands, channel.steps) for vector in vectors]
+    for name, value in values.items():
+        fitted = [nan if fit.degenerate else _measures(fit)[name] for fit in fits]
+        metrics[name] = bootstrapped(
+            value, np.array(fitted)[which.ravel()], n, "the fit is degenerate",
+            "nearly all resamples have the same whole-step thresholds",
+        )  # fmt: skip
+    return metrics
+
+
+def _measures(channel: Channel) -> dict[str, float]:
+    """Return the channel's parameters by the study's short names."""
+    return {"bw": channel.bandwidth, "cf": channel.centre, "pns": channel.peak_sensitivity}

@@ -1,0 +1,184 @@
+"""Decision tables in the format of the psychophysics papers.
+
+Columns `subj, session, trial, rt, object_response, category, condition, imagename`, as published
+by Geirhos et al. (texture-vs-shape, model-vs-human): humans and models in one format.
+"""
+
+import codecs
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from bvg.errors import UserError, reason_of
+from bvg.files import write_text
+from bvg.predictions.table import Predictions
+
+COLUMNS = [
+    "subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename",
+]  # fmt: skip
+# The parts of an image's name, before the original file's.
+_PATTERN = ("trial", "experiment", "subject", "condition", "category", "number")
+_TEXT = ("subj", "object_response", "category", "condition", "imagename")
+_ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}$")  # of an image file
+
+
+def read_decisions(path: Path) -> pd.DataFrame:
+    """Return a table in the published format: one row per trial, with the columns COLUMNS.
+
+    A missed response ("na") stays as it is and counts as wrong. Column names are lower-cased (some
+    published files say `Session`). What spreadsheets make of such a table is read as well: a
+    byte-order mark, semicolons or tabs, blanks around values, further columns, UTF-16, Latin-1.
+    Raises UserError for a file that is no such table, has no trial, or ends within one.
+    """
+    text = _text(path)
+    header = next(filter(str.strip, text.splitlines()), "")
+    if not header:
+        raise UserError(f"{path} is empty: remove it, or get it again")
+    try:
+        table = pd.read_csv(
+            io.StringIO(text), sep=max(",;\t", key=header.count), dtype=str, keep_default_na=False
+        )
+    except ValueError as error:  # ParserError is one: rows of any length
+        raise UserError(
+            f"{path} is not a decision table ({reason_of(error)}): remove it, or get it again"
+        ) from error
+    table.columns = [str(name).strip().lower() for name in table.columns]
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise UserError(
+            f"{path} is not a decision table: it has no column {', '.join(missing)}; remove it, or "
+            f"give it the columns {', '.join(COLUMNS)}"
+        )
+    twice = [name for name in COLUMNS if (table.columns == name).sum() > 1]
+    if twice:
+        raise UserError(f"{path} has the column {twice[0]} twice: remove one")
+    table = table[COLUMNS].fillna("").apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)]  # spreadsheets write empty rows
+    if table.empty:
+        raise UserError(f"{path} has no trial, only column names: remove it, or get it again")
+    if (table[["subj", "category", "condition", "imagename"]] == "").any(axis=None):
+        raise UserError(f"{path} has an incomplete row: get it again, or remove the row")
+    return table.apply(lambda column: column if column.name in _TEXT else _numbers(column))
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file, which may be compressed."""
+    try:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read ({reason_of(error)}): get it again") from error
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")  # of which every file can be; categories are ASCII
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Return a column as numbers if all its values are some."""
+    try:
+        return pd.to_numeric(column)
+    except ValueError:
+        return column
+
+
+def table_files(folder: Path) -> list[Path]:
+    """Return the files *.csv and *.csv.gz in `folder`, sorted; raises UserError without any.
+
+    Hidden ones are left out: macOS writes ._<name>.csv beside files on foreign disks.
+    """
+    paths = sorted(
+        path
+        for path in folder.iterdir()
+        if path.name.lower().endswith((".csv", ".csv.gz")) and not path.name.startswith(".")
+    )
+    if not paths:
+        raise UserError(f"{folder} holds no decision tables (*.csv)")
+    return paths
+
+
+def read_folder(folder: Path) -> pd.DataFrame:
+    """Return all decision tables in `folder` as one; raises UserError without any."""
+    return joined([read_decisions(path) for path in table_files(folder)])
+
+
+def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return several tables as one, in which a trial that two of them hold is there once."""
+    table = pd.concat(tables, ignore_index=True)
+    return table.drop_duplicates([name for name in COLUMNS if name != "rt"], ignore_index=True)
+
+
+def write_decisions(table: pd.DataFrame, folder: Path, experiment: str) -> Path:
+    """Return the CSV in `folder` that holds one subject's table, named as model-vs-human does."""
+    subject = str(table["subj"].iloc[0]).replace("_", "-")  # `_` separates the parts of the name
+    path = folder / f"{experiment}_{subject}_session-1.csv"
+    write_text(path, table.to_csv(index=False))
+    return path
+
+
+def decision_table(predictions: Predictions, subject: str, experiment: str) -> pd.DataFrame:
+    """Return a model's decisions among categories as such a table, one row per image.
+
+    Image names follow the published pattern <trial>_<experiment>_<subject>_<condition>_<category>_
+    <nn>_<original file>. Files that are so named keep their name, and the condition in it; others
+    get one, with the condition "0". The session is the number in a folder session-<n>, else 1.
+    """
+    classes = predictions.classes
+    rows = []
+    for trial, (image, label, answers) in enumerate(
+        zip(predictions.images, predictions.labels, predictions.answers, strict=True), start=1
+    ):
+        category = classes[label]
+        folder, _, file = image.rpartition("/")
+        session = re.search(r"session-(\d+)$", folder)
+        parts = file.split("_")
+        named = len(parts) > len(_PATTERN) and parts[_PATTERN.index("category")] == category
+        condition = parts[_PATTERN.index("condition")] if named else "0"
+        name = file if named else f"{trial:04d}_{experiment}_dnn_0_{category}_00_{file}"
+        number = int(session[1]) if session else 1
+        rows.append((subject, number, trial, "NaN", classes[answers[0]], category, condition, name))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def original_image(image_name: str) -> str:
+    """Return what identifies an image across observers: the original file's name, without ending.
+
+    That is the last part of the name between underscores, with the part before it where that
+    begins with n0 (a wnid, which belongs to the names of ImageNet's files); in lower case.
+    """
+    parts = without_ending(re.split(r"[/\\]", image_name)[-1]).split("_")
+    return "_".join(parts[-2:]) if len(parts) > 1 and parts[-2].startswith("n0") else parts[-1]
+
+
+def without_ending(name: str) -> str:
+    """Return an image file's name in lower case, without .png and the like."""
+    return _ENDING.sub("", name.strip().casefold())
+
+
+def correctness(table: pd.DataFrame, condition_of: Callable[[str], str]) -> pd.DataFrame:
+    """Return which images each subject of decision tables got right: 1, 0, or NaN for unseen ones.
+
+    One row per condition and original image, one column per subject. condition_of: maps a
+    condition as it is written to its name. A missed response is wrong. Of an image that a subject
+    saw twice under one condition, the first response counts.
+    """
+    names = {written: condition_of(written) for written in table["condition"].unique()}
+    tidy = pd.DataFrame(
+        {
+            "condition": table["condition"].map(names),
+            "image": table["imagename"].map(original_image),
+            "subj": table["subj"].astype(str),
+            "right": (
+                table["object_response"].str.casefold() == table["category"].str.casefold()
+            ).astype(float),
+        }
+    )
+    seen = tidy.drop_duplicates(["condition", "image", "subj"])
+    return seen.pivot(index=["condition", "image"], columns="subj", values="right")

@@ -1,0 +1,181 @@
+"""Which images the human observers of model-vs-human got right.
+
+Source: Geirhos et al., NeurIPS 2021; observers in a laboratory, published as
+raw-data/<data set>/*.csv in https://github.com/bethgelab/model-vs-human.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from bvg.data.categories import CATEGORIES
+from bvg.data.finding import look_for
+from bvg.data.image_set import existing_folder, subfolders
+from bvg.data.layouts import some
+from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, condition_of
+from bvg.errors import UserError
+from bvg.scores.decision_table import correctness, joined, read_decisions, table_files
+from bvg.scores.shape_bias import texture_of
+
+_SUBJECT = "subject-"  # published folders hold models' tables as well
+_NONE = "na"  # as published: no response was given
+_MISSED = dict.fromkeys(("", "nan", "n/a", "<na>", "none", "null"), _NONE)
+_SYNONYMS = {"aeroplane": "airplane", "automobile": "car"}
+
+
+def locate_humans(given: str | None) -> Path | None:
+    """Return the folder of human decisions: `given`, $BVG_HUMANS, the downloaded one, or None.
+
+    Raises UserError when it holds no data set.
+    """
+    folder = look_for("human-decisions", given)
+    if folder is None:
+        return None
+    if not folder.is_dir() or not set(subfolders(folder)) & set(DATA_SETS):
+        raise UserError(_wrong_folder(folder))
+    return folder
+
+
+def _wrong_folder(folder: Path) -> str:
+    if folder.resolve().name in DATA_SETS:
+        return f"{folder} is one data set's folder: give the folder above it with --humans"
+    for inner in subfolders(folder):
+        if set(subfolders(folder / inner)) & set(DATA_SETS):
+            return f"{folder} holds no data set, but {folder / inner} does: give that with --humans"
+    return (
+        f"{folder} holds no human decisions: folders named like the data sets (contrast, edge, …) "
+        "with decision tables (*.csv), as model-vs-human's raw-data, are expected with --humans"
+    )
+
+
+def human_decisions(folder: Path, data_set: str | None = None) -> pd.DataFrame:
+    """Return the rows of humans (subject-…) in the decision tables of `folder`; may be none.
+
+    data_set: which of DATA_SETS they are of (default: the one that the folder is named like).
+
+    Spelling that leaves no doubt is made the published one: letter case, blanks, "aeroplane"; an
+    empty response is "na" (none was given). Raises UserError when there is no table, a file is
+    none, or holds a response, category, condition or image that is not one of the data set's.
+    """
+    data_set = data_set or folder.name
+    tables = []
+    for path in table_files(folder):
+        table = read_decisions(path)
+        table["subj"] = table["subj"].map(_subject)
+        table = table[table["subj"].str.startswith(_SUBJECT)]
+        if len(table):
+            tables.append(_checked(table, path, data_set))
+    return joined(tables) if tables else table
+
+
+def _subject(written: str) -> str:
+    """Return subject-01 for Subject_1 and the like; other names as they are."""
+    number = re.fullmatch(r"subject[-_ ]?(\d+)", written.casefold())
+    return f"{_SUBJECT}{int(number[1]):02d}" if number else written
+
+
+def _checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
+    """Return one file's rows with published spelling; raises UserError for what is unknown."""
+    tidy = table.assign(
+        object_response=[_word(word, _MISSED) for word in table["object_response"]],
+        category=[_word(word) for word in table["category"]],
+        condition=[condition_of(data_set, written) for written in table["condition"]],
+    )
+    found = set(tidy["category"])
+    # Or the observers of another world, whose categories are all different.
+    known = set(CATEGORIES) if found & set(CATEGORIES) else found
+    allowed = {"category": known, "object_response": {*known, _NONE},
+               "condition": {*DATA_SETS[data_set].conditions}}  # fmt: skip
+    for column, values in allowed.items():
+        expected = f"one of {', '.join(sorted(values))}"
+        _refuse(path, column, table[column][~tidy[column].isin(values)], expected)
+    if data_set == CUE_CONFLICT:
+        textures = tidy["imagename"].map(texture_of)
+        expected = f"{CUE_CONFLICT}'s …-<texture><n>.png, with a category as texture,"
+        _refuse(path, "imagename", table["imagename"][~textures.isin(known)], expected)
+    return tidy.assign(condition=table["condition"])
+
+
+def _word(written: str, same: Mapping[str, str] = MappingProxyType({})) -> str:
+    word = written.casefold()
+    return same.get(word, _SYNONYMS.get(word, word))
+
+
+def _refuse(path: Path, column: str, unknown: pd.Series, expected: str) -> None:
+    if len(unknown):
+        listed = some([repr(value) for value in dict.fromkeys(unknown)])
+        raise UserError(
+            f"{path} has {listed} in the column {column} ({len(unknown):,} row(s)), where "
+            f"{expected} is expected: correct the file, or remove it"
+        )
+
+
+def humans_of_one_set(given: str) -> pd.DataFrame:
+    """Return the rows of humans in cue-conflict's folder; raises UserError when there are none."""
+    folder = existing_folder(given, "the folder of human decisions", "--humans")
+    decisions = human_decisions(folder, CUE_CONFLICT)
+    if decisions.empty:
+        raise UserError(_nobody(folder))
+    return decisions
+
+
+def _nobody(folder: Path) -> str:
+    return (
+        f"{folder} holds decision tables, but none of humans (subj = {_SUBJECT}01 and so on): "
+        "give another folder with --humans"
+    )
+
+
+def humans_for(given: str | None, names: Sequence[str]) -> dict[str, pd.DataFrame] | None:
+    """Return `read_humans` of the folder `given`, or the downloaded one, for some data sets.
+
+    None where there are none. Raises UserError when no human's decisions at all are in `given`.
+    """
+    folder = locate_humans(given)
+    if folder is None:
+        return None
+    found = read_humans(folder)
+    if given and not found:
+        raise UserError(_nobody(folder))
+    return {name: right for name, right in found.items() if name in names} or None
+
+
+def fingerprint(humans: Mapping[str, pd.DataFrame] | None) -> str | None:
+    """Return what tells human decisions (as of `read_humans`) from others; None without any."""
+    if not humans:
+        return None
+    digest = hashlib.sha256()
+    for name, right in sorted(humans.items()):
+        digest.update(f"{name}\n{right.sort_index().to_csv()}".encode())
+    count = sum(right.shape[1] for right in humans.values())
+    sets = f"{len(humans)} data set{'s' * (len(humans) > 1)}"
+    return f"{count} observers in {sets} (sha256 {digest.hexdigest()[:16]})"
+
+
+def read_humans(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return, by data set, which images each human got right: 1, 0, or NaN for unseen ones.
+
+    Rows by condition (as DATA_SETS names it) and original image, a column per observer. Data sets
+    without a folder, or without humans, are left out. Raises UserError when a file is no decision
+    table.
+    """
+    right = {}
+    for name in DATA_SETS:
+        if (folder / name).is_dir():
+            humans = human_decisions(folder / name)
+            if len(humans):
+                right[name] = correctness(humans, partial(condition_of, name))
+    return right
+
+
+def read_human_cues(folder: Path | None) -> pd.DataFrame | None:
+    """Return the humans' decisions on cue-conflict stimuli, or None without any."""
+    if folder is None or not (folder / CUE_CONFLICT).is_dir():
+        return None
+    humans = human_decisions(folder / CUE_CONFLICT)
+    return humans if len(humans) else None

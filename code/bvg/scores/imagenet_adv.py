@@ -1,0 +1,181 @@
+"""Robust accuracy, and what speaks for or against believing it.
+
+Carlini et al., "On Evaluating Adversarial Robustness", 2019: an attack of larger ε, or of more
+steps, should not be survived more often, and a model whose gradient is zero or not finite hides
+from attacks that follow it.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+
+from bvg.predictions.table import Predictions
+from bvg.scores.conditions import by_condition, condition_accuracies, top1_by_condition
+from bvg.scores.metric import Metric, proportion
+from bvg.stimuli.attacks import NEVER
+from bvg.stimuli.imagenet_adv import NOT_ATTACKED
+
+ANY = "-any"
+# PGD-40/eps=0.5_255, perhaps with -l2, -decay, -targeted, -step=…, -first before the slash.
+_LAST_ITERATE = re.compile(r"PGD-(\d+)(-l2|-decay)?(-step=[^/-]+)?/eps=([^/]+)")
+_ATTACK = re.compile(r"(?P<attack>[^/]+)/eps=(?P<epsilon>[^/]+)(?P<source>/from=.+)?")
+_STEPS = re.compile(r"^PGD-(\d+)")
+
+
+def adversarial_metrics(predictions: Predictions) -> dict[str, Metric]:
+    """Return the robust accuracy under each condition, in percent of all images, and diagnostics.
+
+    top1_acc/<condition>: the answer to the image shown is right (an image that is wrong without an
+    attack is shown as it is, and wrong). Where the last iterate counts, also top1_acc/<attack>-any:
+    no iterate, the start included, is wrong. metric/<condition>/median-steps: of the images that
+    the attack broke, after how many steps for the first time; …/masked-gradients: of the attacked
+    images, the percentage with a step at which the gradient was zero or not finite;
+    …/median-perturbation: of the attacked images, the norm of what was added.
+    """
+    conditions, correct = top1_by_condition(predictions)
+    columns = {
+        name: by_condition(predictions, predictions.columns[name])
+        for name in ("first_success", "masked_gradients", "perturbation")
+    }
+    metrics = condition_accuracies(conditions, correct)
+    for number, condition in enumerate(conditions):
+        parts = _ATTACK.fullmatch(condition)
+        if not parts:
+            continue
+        first, masked, added = (column[:, number] for column in columns.values())
+        attacked = first != NOT_ATTACKED
+        if _LAST_ITERATE.fullmatch(condition):
+            never = correct[:, number] & (first == NEVER)
+            name = f"top1_acc/{parts['attack']}{ANY}/eps={parts['epsilon']}"
+            metrics[name] = proportion(int(never.sum()), len(never), scale=100)
+        broken = first[first >= 0].tolist()
+        metrics |= {
+            f"metric/{condition}/median-steps": _median(broken, "no image was broken"),
+            f"metric/{condition}/masked-gradients": proportion(
+                int((masked[attacked] > 0).sum()), int(attacked.sum()), scale=100
+            ),
+            f"metric/{condition}/median-perturbation": _median(
+                added[attacked].tolist(), "no image was attacked"
+            ),
+        }
+    return metrics
+
+
+@dataclass(frozen=True)
+class Series:
+    """A model's robust accuracies under one attack: (ε, accuracy) in the order of ε."""
+
+    attack: str
+    points: tuple[tuple[float, Metric], ...]
+
+    @property
+    def is_l2(self) -> bool:
+        """Return whether ε is an L2 norm."""
+        return "-l2" in self.attack
+
+
+def attack_series(metrics: dict[str, Metric]) -> list[Series]:
+    """Return a model's robust accuracies by attack; those of -any and without value left out."""
+    found: dict[str, list[tuple[float, Metric]]] = {}
+    for key, metric in metrics.items():
+        parts = _ATTACK.fullmatch(key.removeprefix("top1_acc/"))
+        if key.startswith("top1_acc/") and parts and metric.value is not None:
+            name = parts["attack"] + (parts["source"] or "").replace("/from=", " from ")
+            if ANY not in name:
+                found.setdefault(name, []).append((epsilon_value(parts["epsilon"]), metric))
+    return [
+        Series(name, tuple(sorted(points, key=lambda point: point[0])))
+        for name, points in found.items()
+    ]
+
+
+def survival(predictions: Predictions) -> tuple[str, np.ndarray] | None:
+    """Return the last PGD condition, and the percentage of images unbroken after 0, 1, … steps.
+
+    Unbroken: right as it is, and at every iterate so far. None where steps were not counted.
+    """
+    counted = [name for name in predictions.condition_names if _STEPS.match(name)]
+    if not counted or "/from=" in counted[-1]:
+        return None
+    steps = int(_STEPS.findall(counted[-1])[0])
+    first = predictions.columns["first_success"][predictions.conditions == counted[-1]]
+    first = np.where(first == NEVER, steps + 1, first)
+    return counted[-1], 100 * (first[:, None] > np.arange(steps + 1)).mean(axis=0)
+
+
+def _median(values: list[float], absent: str) -> Metric:
+    if not values:
+        return Metric(None, note=absent)
+    return Metric(float(median(values)), n=len(values))
+
+
+def doubts(metrics: dict[str, Metric]) -> list[str]:
+    """Return sentences on what in a model's metrics speaks against trusting the attack."""
+    return [*_rises(metrics), *_wasted(metrics), *_masked(metrics)]
+
+
+def _rises(metrics: dict[str, Metric]) -> list[str]:
+    """Return a sentence for each accuracy that is higher under a larger ε or after more steps."""
+    series: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    for key in metrics:
+        parts = _ATTACK.fullmatch(key.removeprefix("top1_acc/"))
+        if not key.startswith("top1_acc/") or not parts or ANY in parts["attack"]:
+            continue
+        attack, epsilon, source = parts.group("attack", "epsilon", "source")
+        series.setdefault((attack, str(source)), []).append((epsilon_value(epsilon), key))
+        if steps := _STEPS.match(attack):
+            kind = _STEPS.sub("PGD", attack)
+            series.setdefault((kind, f"{epsilon}{source}"), []).append((int(steps[1]), key))
+    return [
+        f"{stronger} ({_percent(metrics[stronger])}) is above {weaker} "
+        f"({_percent(metrics[weaker])}): a stronger attack should not be survived more often; "
+        "more --steps, --stop first or --attack autoattack may find what this one misses"
+        for points in series.values()
+        for (_, weaker), (_, stronger) in pairwise(sorted(points))
+        if (metrics[stronger].value or 0) > (metrics[weaker].value or 0)
+    ]
+
+
+def _wasted(metrics: dict[str, Metric]) -> list[str]:
+    """Return a sentence where the last iterate is weaker than an earlier one."""
+    sentences = []
+    for key, least in metrics.items():
+        last = metrics.get(key.replace(ANY, ""))
+        if ANY in key and last and (last.value or 0) > (least.value or 0):
+            images = round(((last.value or 0) - (least.value or 0)) * last.n / 100)
+            sentences.append(
+                f"{images:,} image(s) were broken on the way and right again after the last step, "
+                f"which {key.replace(ANY, '')} ({_percent(last)}) counts as robust; {key} "
+                f"({_percent(least)}) does not"
+            )
+    return sentences
+
+
+def _masked(metrics: dict[str, Metric]) -> list[str]:
+    return [
+        f"{metric.value:.1f} % of the attacked images met a gradient of zero, or one that is not "
+        f"finite, under {key.split('/', 1)[1].removesuffix('/masked-gradients')}: the model may "
+        "mask its gradients, and its robustness be an appearance (--attack autoattack has an "
+        "attack that needs none)"
+        for key, metric in metrics.items()
+        if key.endswith("/masked-gradients") and metric.value
+    ]
+
+
+def _percent(metric: Metric) -> str:
+    return "undefined" if metric.value is None else f"{metric.value:.2f} %"
+
+
+def epsilon_value(name: str) -> float:
+    """Return the ε that a condition's name says: 0.5_255 is 0.5 / 255."""
+    numerator, _, denominator = name.partition("_")
+    return float(numerator) / float(denominator or 1)
+
+
+def condition_order(condition: str) -> tuple[str, float]:
+    """Return what attacked conditions are sorted by: the attack, then ε."""
+    parts = _ATTACK.fullmatch(condition)
+    return (parts["attack"], epsilon_value(parts["epsilon"])) if parts else (condition, 0.0)

@@ -1,0 +1,275 @@
+"""The metrics of model-vs-human: accuracies, shape bias, and likeness to human observers.
+
+Source: Geirhos et al., "Partial success in closing the gap between human and machine vision",
+NeurIPS 2021; which conditions count is theirs (data/model_vs_human.py).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
+from bvg.predictions.table import Predictions
+from bvg.scores.accuracy import correct_in_top
+from bvg.scores.bootstrap import bootstrapped
+from bvg.scores.decision_table import original_image
+from bvg.scores.error_consistency import Consistency, Pairs, consistencies
+from bvg.scores.metric import Metric, proportion
+from bvg.scores.shape_bias import shape_bias_metrics
+
+RESAMPLES = 10_000
+SEED = 0  # of the bootstrap; fixed, so that a result can be recomputed to the last digit
+CONSISTENCY = "error-consistency"
+CONSISTENCY_MEAN = f"{CONSISTENCY}/mean"
+OOD_MEAN = "top1_acc/ood_mean"
+
+Rights = Mapping[str, pd.DataFrame]  # data set -> (condition, image) x observer: 1, 0 or NaN
+
+
+def model_vs_human_metrics(
+    predictions: Predictions, humans: Rights | None = None
+) -> dict[str, Metric]:
+    """Return accuracies (percent), shape bias, and, given humans, error consistency with them.
+
+    Where conditions of a data set are missing, top1_acc/<data set> has no value (what there is has
+    the name top1_acc/<data set>/measured), and the data set is left out of the mean.
+    """
+    parts = split(predictions)
+    metrics: dict[str, Metric] = {}
+    hits: dict[str, tuple[int, int]] = {}
+    for name, part in parts.items():
+        right = correct_in_top(part, 1)
+        conditions = part.conditions
+        accuracy = proportion(int(right.sum()), len(right), 100)
+        missing = _missing(name, _conditions(part), True)
+        metrics |= _whole(f"top1_acc/{name}", accuracy, missing, "not measured")
+        for condition in DATA_SETS[name].conditions:
+            rows = conditions == f"{name}/{condition}"
+            if len(DATA_SETS[name].conditions) > 1 and rows.any():
+                key = f"top1_acc/{name}/{condition}"
+                metrics[key] = proportion(int(right[rows].sum()), int(rows.sum()), 100)
+        counted = np.isin(conditions, [f"{name}/{c}" for c in DATA_SETS[name].counted])
+        if not _missing(name, _conditions(part)):
+            hits[name] = int(right[counted].sum()), int(counted.sum())
+    metrics |= ood_mean(hits)
+    if CUE_CONFLICT in parts:
+        metrics |= shape_bias_metrics(parts[CUE_CONFLICT])
+    if humans is not None:
+        metrics |= with_humans({"model": rights(predictions)}, humans)["model"]
+    return metrics
+
+
+def _conditions(part: Predictions) -> set[str]:
+    """Return the conditions of one data set's rows, without the data set's name."""
+    return {name.partition("/")[2] for name in part.condition_names}
+
+
+def _missing(data_set: str, there: Collection[str], excluded: bool = False) -> list[str]:
+    """Return the conditions that are not there of those that count, or, if `excluded`, of all."""
+    of = DATA_SETS[data_set]
+    return [name for name in (of.conditions if excluded else of.counted) if name not in there]
+
+
+def _whole(key: str, metric: Metric, missing: list[str], why: str) -> dict[str, Metric]:
+    """Return a metric of all conditions under `key`; where some are missing, under another name."""
+    if not missing:
+        return {key: metric}
+    absent = Metric(None, n=metric.n, note=f"{why}: {', '.join(missing)}")
+    return {key: absent, f"{key}/measured": metric}
+
+
+def split(predictions: Predictions) -> dict[str, Predictions]:
+    """Return the rows of each data set, in the published order."""
+    of = np.array([name.partition("/")[0] for name in predictions.conditions], dtype=object)
+    return {name: _rows(predictions, of == name) for name in DATA_SETS if (of == name).any()}
+
+
+def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    return replace(
+        predictions,
+        images=predictions.images[rows],
+        conditions=predictions.conditions[rows],
+        labels=predictions.labels[rows],
+        answers=predictions.answers[rows],
+        confidence=predictions.confidence[rows],
+        columns={name: column[rows] for name, column in predictions.columns.items()},
+    )
+
+
+def ood_mean(hits: Mapping[str, tuple[int, int]]) -> dict[str, Metric]:
+    """Return the mean of the data sets' accuracies, in percent: `top1_acc/ood_mean`.
+
+    hits: data set -> right answers and images in the conditions that count. The interval is of a
+    bootstrap over the images within each data set; drawing n of them with replacement makes the
+    right answers binomial, so they are drawn as such.
+    """
+    generator = np.random.default_rng(SEED)
+    values, resampled, images = {}, {}, []
+    for name in DATA_SETS:
+        right, n = hits.get(name, (0, 0))
+        if n:
+            values[name] = 100 * right / n
+            resampled[name] = 100 * generator.binomial(n, right / n, RESAMPLES) / n
+            images.append(n)
+    # Of 0 % or 100 %: as if every data set were as small as the smallest.
+    share = (100.0, len(images) * min(images, default=0))
+    return _over_data_sets(OOD_MEAN, values, resampled, sum(images), share)
+
+
+def _over_data_sets(
+    key: str,
+    values: dict[str, float],
+    resampled: dict[str, np.ndarray] | None,
+    images: int,
+    share: tuple[float, int] | None = None,
+) -> dict[str, Metric]:
+    """Return the mean over all data sets under `key`, or over those there are under another name.
+
+    A mean over fewer data sets is another quantity: its name, `key`/<k>_datasets, says of how many
+    it is. resampled: of each data set, for an interval; share: as in `bootstrapped`.
+    """
+    defined = [name for name in DATA_SETS if np.isfinite(values.get(name, np.nan))]
+    missing = [name for name in DATA_SETS if name not in defined]
+    fewer = f"without a value: {', '.join(missing)}"
+    if len(defined) < len(missing):
+        fewer = f"with a value: {', '.join(defined) or 'none'}"
+    note = f"the mean is of all {len(DATA_SETS)} data sets; {fewer}"
+    absent = {key: Metric(None, note=note)}
+    if not defined:
+        return absent
+    mean = Metric(float(np.mean([values[name] for name in defined])), n=images)
+    if resampled is not None:
+        replicates = np.mean([resampled[name] for name in defined], axis=0)
+        undefined = "a data set is undefined"
+        mean = bootstrapped(mean.value or 0.0, replicates, images, undefined, share=share)
+    return {**absent, f"{key}/{len(defined)}_datasets": mean} if missing else {key: mean}
+
+
+def rights(predictions: Predictions, name: str = "model") -> dict[str, pd.DataFrame]:
+    """Return, by data set, which images the model got right, as one column `name` of 1 and 0."""
+    found = {}
+    for data_set, part in split(predictions).items():
+        index = pd.MultiIndex.from_arrays(
+            [
+                [condition.partition("/")[2] for condition in part.conditions],
+                [original_image(image) for image in part.images],
+            ],
+            names=["condition", "image"],
+        )
+        right = correct_in_top(part, 1).astype(float)
+        table = pd.DataFrame({name: right}, index=index)
+        found[data_set] = table[~table.index.duplicated()].sort_index()
+    return found
+
+
+def with_humans(models: Mapping[str, Rights], humans: Rights) -> dict[str, dict[str, Metric]]:
+    """Return each model's error consistency with the humans: by condition, data set, and the mean.
+
+    models: name -> `rights`. Kappa between the model and each human under each condition that
+    counts, averaged over humans, then conditions, then data sets.
+    """
+    of_model: dict[str, dict[str, Consistency]] = {name: {} for name in models}
+    for data_set, seen in humans.items():
+        here = {name: right[data_set].iloc[:, 0] for name, right in models.items()
+                if data_set in right}  # fmt: skip
+        if here:
+            # The names of models and humans must not be taken for one another.
+            both = pd.concat([_named(here, "model"), _named(seen, "human")], axis=1)
+            both = both[both.iloc[:, : len(here)].notna().any(axis=1)].sort_index()
+            groups = {m: [(f"model {m}", f"human {h}") for h in seen.columns] for m in here}
+            found = _consistencies(both, groups, data_set)
+            for name, consistency in found.items():
+                of_model[name][data_set] = consistency
+    return {name: consistency_metrics(found) for name, found in of_model.items()}
+
+
+def on_images_of(models: Mapping[str, Rights], humans: Rights) -> dict[str, pd.DataFrame]:
+    """Return the humans' answers to those images that one of the models was shown."""
+    found = {}
+    for data_set, seen in humans.items():
+        indices = [right[data_set].index for right in models.values() if data_set in right]
+        shown = [seen.index.isin(index) for index in indices]
+        if shown and np.any(shown):
+            found[data_set] = seen[np.any(shown, axis=0)]
+    return found
+
+
+def _named(columns, kind: str) -> pd.DataFrame:
+    return pd.DataFrame({f"{kind} {name}": columns[name] for name in columns})
+
+
+def _consistencies(
+    right: pd.DataFrame, groups: Mapping[str, Pairs], data_set: str
+) -> dict[str, Consistency]:
+    return consistencies(
+        right, groups, DATA_SETS[data_set].counted, seed=[*DATA_SETS].index(data_set)
+    )
+
+
+def consistency_metrics(found: Mapping[str, Consistency]) -> dict[str, Metric]:
+    """Return error consistency by condition, by data set, and averaged over data sets.
+
+    As with accuracies, a data set that lacks conditions has its value under .../measured, and does
+    not count in the mean.
+    """
+    metrics: dict[str, Metric] = {}
+    for data_set, consistency in found.items():
+        key, why = f"{CONSISTENCY}/{data_set}", "conditions without an image that both saw"
+        metrics |= _whole(key, consistency.metric(), _not_shared(data_set, consistency), why)
+        if len(DATA_SETS[data_set].conditions) > 1:
+            for condition, metric in consistency.conditions.items():
+                metrics[f"{CONSISTENCY}/{data_set}/{condition}"] = metric
+    whole = {name: c for name, c in found.items() if not _not_shared(name, c)}
+    values = {name: consistency.value for name, consistency in whole.items()}
+    resampled = {name: consistency.replicates for name, consistency in whole.items()}
+    images = sum(consistency.images for consistency in whole.values())
+    return metrics | _over_data_sets(CONSISTENCY_MEAN, values, resampled, images)
+
+
+def _not_shared(data_set: str, consistency: Consistency) -> list[str]:
+    """Return the conditions without an image that both saw; none where all are (undefined)."""
+    shared = [name for name, metric in consistency.conditions.items() if metric.n]
+    return _missing(data_set, shared) if shared else []
+
+
+def is_whole(data_set: str, right: pd.DataFrame) -> bool:
+    """Return whether `rights` of a data set have all conditions that count."""
+    return not _missing(data_set, set(right.index.get_level_values(0)))
+
+
+def human_metrics(humans: Rights) -> dict[str, Metric]:
+    """Return the humans' accuracies (percent) and error consistency among themselves.
+
+    Accuracies are over all responses of all humans, as published, and without intervals: responses
+    to one image are no independent draws. Each pair of humans is compared once.
+    """
+    metrics: dict[str, Metric] = {}
+    means, responses = {}, 0
+    found = {}
+    for data_set, right in humans.items():
+        by_condition = right.groupby(level=0)
+        sums, counts = by_condition.sum().sum(axis=1), by_condition.count().sum(axis=1)
+        accuracy = _percent(sums.sum(), counts.sum())
+        missing = _missing(data_set, sums.index, True)
+        metrics |= _whole(f"top1_acc/{data_set}", accuracy, missing, "no responses")
+        conditions = [c for c in DATA_SETS[data_set].conditions if c in sums.index]
+        if len(DATA_SETS[data_set].conditions) > 1:
+            for condition in conditions:
+                key = f"top1_acc/{data_set}/{condition}"
+                metrics[key] = _percent(sums[condition], counts[condition])
+        counted = [c for c in conditions if c in DATA_SETS[data_set].counted]
+        if counted and not _missing(data_set, counted):
+            means[data_set] = 100 * sums[counted].sum() / counts[counted].sum()
+            responses += int(counts[counted].sum())
+        pairs = {"humans": list(combinations(right.columns, 2))}
+        for consistency in _consistencies(right, pairs, data_set).values():
+            found[data_set] = consistency
+    metrics |= _over_data_sets(OOD_MEAN, means, None, responses)
+    return metrics | consistency_metrics(found)
+
+
+def _percent(right: float, n: float) -> Metric:
+    return Metric(float(100 * right / n), n=int(n)) if n else Metric(None, note="no response")

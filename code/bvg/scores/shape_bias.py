@@ -1,0 +1,121 @@
+"""Shape bias from decisions on cue-conflict stimuli.
+
+Source: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019. Of the images
+whose shape and texture belong to different categories: shape bias = shape decisions / (shape +
+texture decisions). It hides how often an observer answered neither; the fractions say that.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from bvg.predictions.table import Predictions
+from bvg.scores.decision_table import without_ending
+from bvg.scores.metric import Metric, proportion, wilson
+
+RESAMPLES = 10_000
+SEED = 0  # of the bootstrap; fixed, so that a result can be recomputed to the last digit
+
+
+@dataclass(frozen=True)
+class CueDecisions:
+    """Decisions on conflict images: how many followed the shape, the texture, or neither."""
+
+    shape: int
+    texture: int
+    neither: int
+
+    @property
+    def total(self) -> int:
+        """Return the number of conflict images."""
+        return self.shape + self.texture + self.neither
+
+    def bias(self) -> Metric:
+        """Return the shape bias in [0, 1] with a 95 % bootstrap interval over images.
+
+        Resampling n images with replacement makes the three counts multinomial, so they are drawn
+        as such. Resamples without a shape or texture decision say nothing and are left out. Where
+        all decisions followed one cue, resampling has nothing to vary: the interval is Wilson's.
+        """
+        if self.shape + self.texture == 0:
+            return Metric(None, n=self.total, note="no decision followed the shape or the texture")
+        if not self.shape or not self.texture:
+            low, high = wilson(self.shape, self.shape + self.texture)
+            note = "Wilson's interval: all decisions followed one cue"
+            return Metric(float(self.shape > 0), low, high, self.total, note)
+        shares = np.array([self.shape, self.texture, self.neither]) / self.total
+        draws = np.random.default_rng(SEED).multinomial(self.total, shares, RESAMPLES)
+        decided = draws[:, 0] + draws[:, 1]
+        ratios = draws[decided > 0, 0] / decided[decided > 0]
+        low, high = np.percentile(ratios, (2.5, 97.5))
+        value = self.shape / (self.shape + self.texture)
+        return Metric(value, float(low), float(high), self.total)
+
+
+def count_decisions(response, shape, texture) -> CueDecisions:
+    """Return the counts over the images whose `shape` and `texture` differ.
+
+    The three arguments are equally long arrays of categories (names or indices).
+    """
+    response, shape, texture = (np.asarray(values) for values in (response, shape, texture))
+    conflict = shape != texture
+    by_shape = int((conflict & (response == shape)).sum())
+    by_texture = int((conflict & (response == texture)).sum())
+    return CueDecisions(by_shape, by_texture, int(conflict.sum()) - by_shape - by_texture)
+
+
+def texture_of(image_name: str) -> str:
+    """Return the texture category in …<shape><n>-<texture><m>.png, in lower case."""
+    return without_ending(image_name.rpartition("-")[2]).rstrip("0123456789")
+
+
+def count_table(table: pd.DataFrame) -> CueDecisions:
+    """Return the counts of a decision table in the published format."""
+    response, shape = (table[name].str.casefold() for name in ("object_response", "category"))
+    return count_decisions(response, shape, table["imagename"].map(texture_of))
+
+
+def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
+    """Return shape bias, fractions, and accuracies, overall and by shape category.
+
+    `shape-bias` is the study's; `shape-bias/max` is the second rule (the category of the best
+    class that belongs to one). Fractions are of the conflict images; accuracies in percent.
+    """
+    shape, texture = predictions.labels, predictions.columns["texture"]
+    response = predictions.answers[:, 0]
+    overall = count_decisions(response, shape, texture)
+    by_max = count_decisions(predictions.columns["answer_max"], shape, texture)
+    metrics = {
+        "shape-bias": _noted(overall.bias(), predictions),
+        "shape-bias/max": _noted(by_max.bias(), predictions),
+        **_fractions(overall, ""),
+    }
+    right, congruent = response == shape, shape == texture
+    metrics["top1_acc/cue-conflict"] = proportion(int(right.sum()), len(right), 100)
+    metrics["top1_acc/cue-conflict/congruent"] = proportion(
+        int(right[congruent].sum()), int(congruent.sum()), 100
+    )
+    for label, category in enumerate(predictions.classes):
+        rows = shape == label
+        if (rows & ~congruent).any():
+            counts = count_decisions(response[rows], shape[rows], texture[rows])
+            metrics[f"shape-bias/category/{category}"] = counts.bias()
+            metrics |= _fractions(counts, f"/category/{category}")
+    return metrics
+
+
+def _noted(metric: Metric, predictions: Predictions) -> Metric:
+    """Return the metric with a note of the categories whose shape no image has."""
+    there = {int(label) for label in predictions.labels}
+    missing = [name for label, name in enumerate(predictions.classes) if label not in there]
+    note = f"no image has the shape of {', '.join(missing)}" if missing else ""
+    return replace(metric, note="; ".join(filter(None, (metric.note, note))))
+
+
+def _fractions(counts: CueDecisions, suffix: str) -> dict[str, Metric]:
+    return {
+        f"fraction-correct-shape{suffix}": proportion(counts.shape, counts.total),
+        f"fraction-correct-texture{suffix}": proportion(counts.texture, counts.total),
+        f"fraction-neither{suffix}": proportion(counts.neither, counts.total),
+    }

@@ -1,0 +1,236 @@
+"""Gradient attacks: the walk from an image to one nearby that a model gets wrong.
+
+PGD (Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018) and
+FGSM (Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 2015). Given the
+same start, iterates are those of foolbox 3.3.4's LinfPGD and L2PGD; tests/oracles/attacks.py is the
+definition. What is saved here is work that cannot change an iterate: gradients are of the
+input only, and an image that has nothing left to do makes room for the next one.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from bvg.errors import UserError, is_out_of_memory, reason_of
+
+LINF, L2 = "linf", "l2"
+NEVER = -1  # first_success of an image that is never answered as the attack wants
+_TINY = 1e-12  # no gradient is divided by less
+
+
+@dataclass(frozen=True)
+class Attack:
+    """How to walk.
+
+    steps: how many, and by how far: `step`, or else `relative_step` times ε.
+    norm: of the perturbation, over all pixels and channels, in units of the pixel range [0, 1].
+    decay: the step shrinks linearly, from its full size to 1 / steps of it.
+    random_start: from a random point within ε, instead of the image itself.
+    targeted: towards a given class, instead of away from the label.
+    first: an image is done at its first success, instead of after the last step.
+    """
+
+    steps: int = 40
+    norm: str = LINF
+    step: float | None = None
+    relative_step: float = 1.0
+    decay: bool = False
+    random_start: bool = True
+    targeted: bool = False
+    first: bool = False
+
+    def sizes(self, epsilon: float) -> torch.Tensor:
+        """Return the size of each step, (steps,) float64."""
+        full = self.relative_step * epsilon if self.step is None else self.step
+        if not self.decay:
+            return torch.full((self.steps,), full, dtype=torch.float64)
+        return full * (self.steps - torch.arange(self.steps, dtype=torch.float64)) / self.steps
+
+
+@dataclass(frozen=True)
+class Victim:
+    """The model that is attacked, and the arithmetic of its answers and of its gradients.
+
+    classes: how many it knows.
+    answering: makes the context in which an answer counts.
+    cheap: makes the one in which gradients are computed; None: the same as for answers.
+    """
+
+    name: str
+    model: nn.Module
+    classes: int
+    answering: Callable[[], AbstractContextManager] = nullcontext
+    cheap: Callable[[], AbstractContextManager] | None = None
+
+    @torch.no_grad()
+    def answers(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the best class of each image, (B,) int64."""
+        with self.answering():
+            logits = self.model(x.clone())  # the model may be one that changes its input
+        return logits.argmax(dim=1)
+
+    def gradient(self, x: torch.Tensor, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the gradient of the cross-entropy with `classes` at x, and the answers there.
+
+        Raises UserError when the model has no gradient with respect to its input.
+        """
+        context = self.cheap or self.answering
+        leaf = x.detach().requires_grad_()
+        try:
+            with torch.enable_grad(), context():
+                logits = self.model(leaf.clone())
+                wide = torch.promote_types(logits.dtype, torch.float32)
+                loss = cross_entropy(logits.to(wide), classes, reduction="sum")
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        except Exception as error:  # the model may be anyone's code
+            if is_out_of_memory(error):
+                raise
+            raise UserError(
+                f"model {self.name} has no gradient with respect to its input "
+                f"({type(error).__name__}: {reason_of(error)}), so it cannot be attacked with "
+                "gradients: leave it out, or attack another one and show it the images (--source)"
+            ) from error
+        return gradient, logits.detach().argmax(dim=1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the images, B of them.
+
+    images: (B, 3, H, W) in [0, 1]; where they ended.
+    reached: (B,) bool, whether the answer is there as the attack wants it.
+    first_success: (B,) int16, the number of steps after which it was so for the first time (0: at
+        the start), or NEVER.
+    masked_gradients: (B,) int16, at how many steps the gradient was zero or not finite.
+    """
+
+    images: torch.Tensor
+    reached: torch.Tensor
+    first_success: torch.Tensor
+    masked_gradients: torch.Tensor
+
+
+def attacked(
+    victim: Victim,
+    clean: torch.Tensor,
+    classes: torch.Tensor,
+    start: torch.Tensor,
+    epsilon: float,
+    attack: Attack,
+    batch_size: int,
+) -> Outcome:
+    """Return where the attack leads, of (B, 3, H, W) images in [0, 1], at most batch_size at once.
+
+    classes: (B,) the labels to get away from, or the targets to reach. start: (B, 3, H, W).
+    A success that a cheaper arithmetic claims counts when the victim's own confirms it.
+    """
+    x = start.clone()
+    first = torch.full((len(x),), NEVER, dtype=torch.int16, device=x.device)
+    masked = torch.zeros_like(first)
+    sizes = attack.sizes(epsilon).to(x.device, x.dtype)
+    taken = [0] * len(x)
+    waiting, active = list(range(len(x))), list[int]()
+    while waiting or active:
+        room = batch_size - len(active)
+        active, waiting = active + waiting[:room], waiting[room:]
+        where = torch.tensor(active, device=x.device)
+        here, wanted = x[where], classes[where]
+        gradient, answers = victim.gradient(here, wanted)
+        success = _confirmed(victim, here, _reached(answers, wanted, attack), wanted, attack)
+        count = torch.tensor([taken[i] for i in active], device=x.device)
+        first[where] = torch.where(success & (first[where] == NEVER), count.short(), first[where])
+        if attack.first and bool(success.any()):
+            stay = ~success
+            active = [i for i, going in zip(active, stay.tolist(), strict=True) if going]
+            where, here, gradient, count = where[stay], here[stay], gradient[stay], count[stay]
+        masked[where] += _without_direction(gradient)
+        step = sizes[count].view(-1, 1, 1, 1)
+        x[where] = stepped(here, clean[where], gradient, step, epsilon, attack)
+        for i in active:
+            taken[i] += 1
+        active = [i for i in active if taken[i] < attack.steps]
+    return _looked_at(victim, Outcome(x, first >= 0, first, masked), classes, attack, batch_size)
+
+
+def stepped(
+    x: torch.Tensor,
+    clean: torch.Tensor,
+    gradient: torch.Tensor,
+    step: torch.Tensor,
+    epsilon: float,
+    attack: Attack,
+) -> torch.Tensor:
+    """Return x one step further, within ε of the clean images and within [0, 1].
+
+    step: (B, 1, 1, 1). May use the memory of x and of the gradient. The operations and their order
+    are foolbox's, because later iterates depend on the last bit of earlier ones.
+    """
+    if attack.norm == LINF:
+        direction = gradient.sign_()  # 0 where the gradient is not a number
+    else:
+        direction = gradient.nan_to_num_(0, 0, 0).mul_(1 / _lengths(gradient).clamp_(min=_TINY))
+    x.add_(direction.mul_(step), alpha=-1 if attack.targeted else 1)
+    return projected(x.sub_(clean), epsilon, attack.norm).add_(clean).clamp_(0, 1)
+
+
+def projected(perturbation: torch.Tensor, epsilon: float, norm: str) -> torch.Tensor:
+    """Return the perturbations (B, 3, H, W) brought within ε, in place."""
+    if norm == LINF:
+        return perturbation.clamp_(-epsilon, epsilon)
+    factor = (epsilon / _lengths(perturbation).clamp_(min=_TINY)).clamp_(max=1)
+    return perturbation.mul_(factor)
+
+
+def distances(x: torch.Tensor, clean: torch.Tensor, norm: str) -> torch.Tensor:
+    """Return the norm of each image's perturbation, (B,) float32."""
+    order = float("inf") if norm == LINF else 2
+    return torch.linalg.vector_norm(x - clean, order, dim=(1, 2, 3))
+
+
+def _lengths(x: torch.Tensor) -> torch.Tensor:
+    # Flat, because the order of the summands decides the last bit.
+    return x.flatten(1).square().sum(1).sqrt_().view(-1, 1, 1, 1)
+
+
+def _reached(answers: torch.Tensor, classes: torch.Tensor, attack: Attack) -> torch.Tensor:
+    return answers == classes if attack.targeted else answers != classes
+
+
+def _confirmed(
+    victim: Victim,
+    x: torch.Tensor,
+    claimed: torch.Tensor,
+    classes: torch.Tensor,
+    attack: Attack,
+) -> torch.Tensor:
+    """Return which of the successes that a cheaper arithmetic claims are ones."""
+    if victim.cheap is None or not bool(claimed.any()):
+        return claimed
+    confirmed = claimed.clone()
+    confirmed[claimed] = _reached(victim.answers(x[claimed]), classes[claimed], attack)
+    return confirmed
+
+
+def _without_direction(gradient: torch.Tensor) -> torch.Tensor:
+    """Return which images have a gradient that is zero everywhere, or somewhere not finite."""
+    largest = torch.linalg.vector_norm(gradient, float("inf"), dim=(1, 2, 3))
+    return (~torch.isfinite(largest) | (largest == 0)).short()
+
+
+def _looked_at(
+    victim: Victim, outcome: Outcome, classes: torch.Tensor, attack: Attack, batch_size: int
+) -> Outcome:
+    """Return the outcome with the answers where the walks ended.
+
+    An image that was done at its first success has been looked at already.
+    """
+    reached, first = outcome.reached.clone(), outcome.first_success
+    left = (~reached).nonzero().flatten() if attack.first else torch.arange(len(first))
+    for where in left.to(first.device).split(batch_size):
+        reached[where] = _reached(victim.answers(outcome.images[where]), classes[where], attack)
+    first = torch.where(reached & (first == NEVER), attack.steps, first.int()).short()
+    return Outcome(outcome.images, reached, first, outcome.masked_gradients)

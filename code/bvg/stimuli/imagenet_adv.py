@@ -1,0 +1,212 @@
+"""Adversarial images as stimuli: made against a model, batch by batch, a condition for each ε.
+
+The attack of the study (Gavrikov & Keuper, CVPR 2024) is PGD-40: L∞, ε = 0.5/255, 40 steps of
+2/255 from a random start, of which the last iterate counts. That of ood-benchmarks (Orhan) is
+targeted: ε = 0.06, 10 steps of 2/255 towards a random class; an image whose target is not reached
+is shown as it was.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from bvg.errors import UserError
+from bvg.stimuli.attacks import L2, LINF, Attack, Outcome, Victim, attacked, distances
+from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, Stimulus
+from bvg.stimuli.randomness import drawn, keyed_generator
+
+NOT_ATTACKED = -2  # first_success of an image that the model gets wrong without any attack
+_ROUNDING = 2**-23  # of values up to 1 in single precision
+
+
+@dataclass(frozen=True)
+class Epsilon:
+    """A bound of the perturbation, and what it is called in a condition: 0.5_255, 0.06."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attack with its name in conditions (PGD-40), the norm of its ε, and how it is done.
+
+    perturb: victim, batch, ε → the outcome.
+    """
+
+    name: str
+    norm: str
+    perturb: Callable[[Victim, Batch, Epsilon], Outcome]
+    targeted: bool = False
+
+    def condition(self, epsilon: Epsilon, source: str = "") -> str:
+        """Return the condition's name; `source` is the model that the images were made against."""
+        return f"{self.name}/eps={epsilon.name}" + (f"/from={source}" if source else "")
+
+
+# Called with the condition, the batch, the images shown and the columns; for what is to be saved.
+Witness = Callable[[str, Batch, torch.Tensor, Columns], None]
+
+
+def epsilon_of(text: str) -> Epsilon:
+    """Return the ε that `text` says, a number or a fraction such as 0.5/255.
+
+    Raises ValueError when it is neither, or not above 0.
+    """
+    numerator, slash, denominator = text.partition("/")
+    parts = [float(part) for part in ((numerator, denominator) if slash else (numerator,))]
+    value = parts[0] / parts[1] if slash and parts[1] else parts[0]
+    if not 0 < value < float("inf") or (slash and parts[1] <= 0):
+        raise ValueError(text)
+    return Epsilon("_".join(f"{part:.12g}" for part in parts), value)
+
+
+def in_order(epsilons: Iterable[Epsilon], norm: str) -> tuple[Epsilon, ...]:
+    """Return the ε in rising order; raises UserError for one that is there twice or too large."""
+    ordered = sorted(epsilons, key=lambda epsilon: epsilon.value)
+    for one, other in pairwise(ordered):
+        if math.isclose(one.value, other.value, rel_tol=1e-9):
+            written = one.name.replace("_", "/")
+            raise UserError(f"--eps has {written} twice: leave one of them out")
+    if norm == LINF and ordered[-1].value > 1:
+        raise UserError(
+            f"an ε of {ordered[-1].value:g} lets pixels in [0, 1] become anything: give it in "
+            f"units of the pixel range, such as --eps {ordered[-1].value:g}/255"
+        )
+    return tuple(ordered)
+
+
+def gradient_method(name: str, attack: Attack, batch_size: int) -> Method:
+    """Return the method that walks as `attack` says, with at most batch_size images at once."""
+
+    def perturb(victim: Victim, batch: Batch, epsilon: Epsilon) -> Outcome:
+        start = starts(batch, epsilon.value, attack.norm) if attack.random_start else batch.pixels
+        classes = targets(batch, victim.classes) if attack.targeted else batch.labels
+        return attacked(victim, batch.pixels, classes, start, epsilon.value, attack, batch_size)
+
+    return Method(name, attack.norm, perturb, attack.targeted)
+
+
+def adversarial(
+    victim: Victim,
+    methods: tuple[Method, ...],
+    epsilons: tuple[Epsilon, ...],
+    *,
+    source: str = "",
+    witness: Witness = lambda *_: None,
+) -> Stimuli:
+    """Return stimuli: the images as they are, then attacked by each method within each ε.
+
+    Besides, (B,) columns: `first_success` and `masked_gradients` (see Outcome; NOT_ATTACKED where
+    the answer was wrong already) and `perturbation`, the norm of what was added. With a `source`,
+    that is the victim's name, and the images are for other models: all are attacked.
+    """
+
+    def stimuli(batch: Batch) -> Iterator[Stimulus]:
+        yield CLEAN, batch.pixels, _untouched(batch)
+        right = victim.answers(batch.pixels) == batch.labels
+        where = (right | bool(source)).nonzero().flatten()
+        for method in methods:
+            for epsilon in epsilons:
+                condition = method.condition(epsilon, source)
+                images, columns = _perturbed(victim, batch, where, method, epsilon)
+                witness(condition, batch, images, columns)
+                yield condition, images, columns
+
+    return stimuli
+
+
+def _perturbed(
+    victim: Victim, batch: Batch, where: torch.Tensor, method: Method, epsilon: Epsilon
+) -> tuple[torch.Tensor, Columns]:
+    """Return the batch with the images at `where` attacked, and its columns."""
+    images, columns = batch.pixels.clone(), _untouched(batch)
+    if not len(where):
+        return images, columns
+    names = tuple(batch.names[i] for i in where.tolist())
+    part = replace(batch, pixels=images[where], names=names, labels=batch.labels[where])
+    outcome = method.perturb(victim, part, epsilon)
+    made = outcome.images
+    if method.targeted:
+        made = torch.where(outcome.reached.view(-1, 1, 1, 1), made, part.pixels)
+    columns["perturbation"][where] = _within(made, part.pixels, epsilon, method)
+    columns["first_success"][where] = outcome.first_success
+    columns["masked_gradients"][where] = outcome.masked_gradients
+    images[where] = made
+    return images, columns
+
+
+def _untouched(batch: Batch) -> Columns:
+    whole = torch.zeros(len(batch.pixels), dtype=torch.int16, device=batch.pixels.device)
+    return {
+        "first_success": whole + NOT_ATTACKED,
+        "masked_gradients": whole,
+        "perturbation": torch.zeros_like(whole, dtype=torch.float32),
+    }
+
+
+def _within(
+    images: torch.Tensor, clean: torch.Tensor, epsilon: Epsilon, method: Method
+) -> torch.Tensor:
+    """Return the norms of the perturbations; raises RuntimeError when they break the rules.
+
+    Rules that every attack here obeys by construction; it would be a defect of the program.
+    """
+    norms = distances(images, clean, method.norm)
+    slack = _ROUNDING if method.norm == LINF else _ROUNDING * images[0].numel() ** 0.5
+    low, high = images.aminmax()
+    if bool((norms > epsilon.value + slack).any()) or float(low) < 0 or float(high) > 1:
+        raise RuntimeError(
+            f"{method.name} left its bounds: perturbations up to {float(norms.max())} with "
+            f"ε = {epsilon.value}, pixels from {float(low)} to {float(high)}"
+        )
+    return norms
+
+
+def starts(batch: Batch, epsilon: float, norm: str) -> torch.Tensor:
+    """Return a random point within ε of each image and within [0, 1], (B, 3, H, W).
+
+    L∞: uniform in the cube; L2: uniform in the ball (Voelker et al. 2017, of n + 2 normal numbers
+    divided by their length the first n). Keyed by (seed, image): all ε have the same direction.
+    """
+    if norm == LINF:
+        unit = drawn(batch, "adversarial start linf", torch.rand).mul_(2).sub_(1)
+    else:
+        unit = torch.stack([_in_ball(batch, name) for name in batch.names])
+    unit = unit.to(batch.pixels.device, memory_format=torch.channels_last)
+    return unit.mul_(epsilon).add_(batch.pixels).clamp_(0, 1)
+
+
+def _in_ball(batch: Batch, name: str) -> torch.Tensor:
+    generator = keyed_generator(batch.seed, f"adversarial start {L2}", name)
+    shape = batch.pixels.shape[1:]
+    draws = torch.randn(shape.numel() + 2, generator=generator)
+    return (draws / draws.norm())[:-2].view(shape)
+
+
+def targets(batch: Batch, count: int) -> torch.Tensor:
+    """Return a class for each image, uniform among the others than its label; (B,) int64.
+
+    count: the number of classes. Keyed by (seed, image).
+    """
+    if count < 2:
+        raise UserError("a targeted attack needs a model of at least two classes: use --attack pgd")
+    ahead = [
+        int(torch.randint(1, count, (), generator=keyed_generator(batch.seed, "target", name)))
+        for name in batch.names
+    ]
+    return (batch.labels + torch.tensor(ahead, device=batch.labels.device)) % count
+
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
+
+
+def amplified(perturbation: Array) -> Array:
+    """Return a perturbation as a picture in [0, 1]: grey is none, 0 and 1 the most."""
+    largest = float(abs(perturbation).max())
+    return perturbation / (2 * largest or 1.0) + 0.5

@@ -1,0 +1,156 @@
+"""The conditions of ImageNet-C, made from clean 224 x 224 crops: 19 corruptions of 5 severities.
+
+Source: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019. stimuli/corruptions has the corruptions; here is what they share: their
+names and groups, the 8 bits that images are stored in, and the JPEG files that were published.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from bvg.data.image_set import existing_folder
+from bvg.errors import UserError
+from bvg.memory import keep_freed_memory
+from bvg.stimuli.batch import Batch, Stimuli
+from bvg.stimuli.corruptions.blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
+from bvg.stimuli.corruptions.digital import (
+    brightness,
+    contrast,
+    jpeg,
+    jpeg_compression,
+    pixelate,
+    saturate,
+)
+from bvg.stimuli.corruptions.filters import quantised
+from bvg.stimuli.corruptions.frost_textures import load_frost, published_frost
+from bvg.stimuli.corruptions.geometry import elastic_transform
+from bvg.stimuli.corruptions.glass import glass_blur
+from bvg.stimuli.corruptions.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
+from bvg.stimuli.corruptions.spatter import spatter
+from bvg.stimuli.corruptions.weather import fog, frost, snow
+
+Corruption = Callable[[Batch, int], torch.Tensor]
+
+SIZE = 224  # pixels; blurs, offsets and displacements are given for crops of this size
+SEVERITIES = (1, 2, 3, 4, 5)
+PROCEDURAL = "procedural"  # as the protocol of a result and --frost call drawn frost
+PUBLISHED_QUALITY = 85  # of the published JPEG files
+# Add your own: (batch, severity) → (B, 3, H, W) in [0, 1]. ImageNet-C's severities are 1 to 5.
+CORRUPTIONS: dict[str, Corruption] = {
+    "gaussian_noise": gaussian_noise,
+    "shot_noise": shot_noise,
+    "impulse_noise": impulse_noise,
+    "defocus_blur": defocus_blur,
+    "glass_blur": glass_blur,
+    "motion_blur": motion_blur,
+    "zoom_blur": zoom_blur,
+    "snow": snow,
+    "frost": frost,
+    "fog": fog,
+    "brightness": brightness,
+    "contrast": contrast,
+    "elastic_transform": elastic_transform,
+    "pixelate": pixelate,
+    "jpeg_compression": jpeg_compression,
+    "speckle_noise": speckle_noise,
+    "gaussian_blur": gaussian_blur,
+    "spatter": spatter,
+    "saturate": saturate,
+}
+_PUBLISHED = tuple(CORRUPTIONS)
+# Where the published files were made otherwise than their definition says.
+PUBLISHED_OTHERWISE: dict[str, Corruption] = {
+    "motion_blur": partial(motion_blur, published=True),
+    "zoom_blur": partial(zoom_blur, published=True),
+}
+
+
+def condition_name(corruption: str, severity: int) -> str:
+    """Return the study's name of a condition, as in top1_acc/<name>."""
+    return f"{corruption}_{severity}"
+
+
+def imagenet_c(
+    corruptions: Iterable[str],
+    severities: Iterable[int] = SEVERITIES,
+    as_published: bool = False,
+    frost_photographs: Sequence[torch.Tensor] | None = None,
+    before_jpeg: bool = False,
+) -> Stimuli:
+    """Return a generator of the images under each corruption and severity, corruption-major.
+
+    It yields (B, 3, 224, 224) in [0, 1] whose values are k / 255: clipped and truncated, as 8 bits
+    hold them. as_published: as in the published files, which are JPEG (quality 85, 4:2:0), and in
+    which the blurs that take `published` were made otherwise than defined.
+    before_jpeg: leave the last step of as_published out, to whoever writes the files.
+    frost_photographs: (3, h, w) uint8 RGB each; None for a procedural stand-in.
+    Raises UserError for an unknown corruption or severity; the generator, for crops of another
+    size, before it does anything.
+    """
+    chosen = [(name, severity) for name in tuple(corruptions) for severity in tuple(severities)]
+    for name, severity in chosen:
+        _check(name, severity)
+    functions = CORRUPTIONS | (PUBLISHED_OTHERWISE if as_published else {})
+    functions["frost"] = partial(frost, photographs=frost_photographs)
+
+    def stimuli(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
+        if batch.pixels.shape[2:] != (SIZE, SIZE):
+            height, width = batch.pixels.shape[2:]
+            raise UserError(
+                f"the corruptions of ImageNet-C are defined for images of {SIZE} x {SIZE} pixels, "
+                f"not {height} x {width}: use --preprocess study"
+            )
+        if batch.pixels.device.type == "cpu":
+            keep_freed_memory()  # page faults of fresh outputs would cost more than many of them
+        batch = replace(batch, pixels=batch.pixels.contiguous())
+        for name, severity in chosen:
+            x = quantised(functions[name](batch, severity))
+            if as_published and not before_jpeg:
+                x = jpeg(x, PUBLISHED_QUALITY)
+            yield condition_name(name, severity), x
+
+    return stimuli
+
+
+def _check(name: str, severity: int) -> None:
+    """Raise UserError unless there is such a corruption, and ImageNet-C's severity."""
+    if name not in CORRUPTIONS:
+        known = ", ".join(CORRUPTIONS)
+        raise UserError(f"no corruption is called {name!r}; choose from {known}")
+    if name in _PUBLISHED and severity not in SEVERITIES:
+        raise UserError(
+            f"{name} is defined at severities 1 to 5, not {severity!r}: choose from these, or "
+            "add a corruption of your own"
+        )
+
+
+def frost_source(
+    folder: str | None, corruptions: Iterable[str]
+) -> tuple[tuple[torch.Tensor, ...] | None, str | None]:
+    """Return the frost photographs to use, and what the record says of the frost's source.
+
+    folder: the photographs' folder, PROCEDURAL, or None for the published ones where the package
+    imagecorruptions is installed. (None, PROCEDURAL) where frost is to be drawn, (None, None) where
+    there is no frost among the corruptions.
+    """
+    if "frost" not in corruptions:
+        return None, None
+    if folder is None:
+        photographs = published_frost()
+    elif folder == PROCEDURAL:
+        photographs = None
+    else:
+        photographs = load_frost(
+            existing_folder(folder, "the folder of frost photographs", "--frost")
+        )
+    if photographs is None:
+        return None, PROCEDURAL
+    digest = hashlib.sha256()
+    for photograph in photographs:
+        digest.update(f"{photograph.dtype}{tuple(photograph.shape)}".encode())
+        digest.update(photograph.cpu().contiguous().numpy().tobytes())
+    return photographs, f"{len(photographs)} photographs, {digest.hexdigest()[:16]}"

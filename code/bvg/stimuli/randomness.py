@@ -1,0 +1,50 @@
+"""Randomness that belongs to an image, not to a batch, a worker or a run's history.
+
+Each draw is keyed by (seed, condition, image name), so a result does not depend on the batch
+size, the number of workers, the order of the images, the device, or a restart.
+"""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from bvg.stimuli.batch import Batch
+
+
+def keyed_generator(seed: int, condition: str, name: str) -> torch.Generator:
+    """Return a CPU generator that is a pure function of (seed, condition, name)."""
+    key = f"{seed}\0{condition}\0{name}".encode()
+    digest = hashlib.blake2b(key, digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+def keyed_normal(batch: Batch, condition: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return standard normal draws, (B, *shape) float32 on the batch's device.
+
+    They are drawn on the CPU, image by image, so that a GPU gets the very same numbers.
+    """
+    draws = [
+        torch.randn(shape, generator=keyed_generator(batch.seed, condition, name))
+        for name in batch.names
+    ]
+    return torch.stack(draws).to(batch.pixels.device, non_blocking=True)
+
+
+def drawn(batch: Batch, condition: str, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
+    """Return draws like the batch's pixels, (B, C, H, W) on its device.
+
+    draw: torch.randn or torch.rand. Each image's are drawn on the CPU by its own generator, so
+    that they depend on nothing but (seed, condition, name); the threads only share the work.
+    """
+    draws = torch.empty(batch.pixels.shape)
+
+    def fill(number: int) -> None:
+        generator = keyed_generator(batch.seed, condition, batch.names[number])
+        with torch.inference_mode():  # which belongs to a thread, as the caller's to its own
+            draw(draws.shape[1:], generator=generator, out=draws[number])
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        list(threads.map(fill, range(len(draws))))
+    return draws.to(batch.pixels.device, non_blocking=True)

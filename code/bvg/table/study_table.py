@@ -1,0 +1,442 @@
+"""The study's table: a row per model, a column per measure; read with care, since people edit it.
+
+The format is that of the published table (Gavrikov & Keuper, CVPR 2024), which collect.py writes
+too. A table that cannot be trusted is refused with a sentence: figures that are silently wrong are
+worse than none.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bvg.analysis.measures import (
+    ADVERSARIAL,
+    FRACTIONS,
+    IMAGENET,
+    LABELS,
+    PERCENT,
+    STUDY_COLUMNS,
+)
+from bvg.errors import UserError, reason_of
+from bvg.scores.spectral import PREFIX
+from bvg.table.columns import is_published_attack
+from bvg.table.merging import NO_WEIGHTS
+from bvg.zoo.table import find
+
+MODEL = "model"
+UNKNOWN = "unknown"  # the category of a model that neither the user nor the zoo knows
+_MISSING = {"nan", "na", "n/a", "#n/a", "#nv", "null", "none", "-", "–"}  # in any case
+_UNNAMED = {"", "Unnamed: 0"}  # how an index without a name is written, and read again
+_SEPARATORS = ",;\t"
+_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*%?")
+_POINT = re.compile(r"[+-]?\d*\.\d*(?:[eE][+-]?\d+)?\s*%?")
+# Accuracies that can be below 1 % for every model of a good table.
+_MAY_BE_LOW = (ADVERSARIAL, "top1_acc/imagenet-a")
+_GOOD = 30.0  # percent on ImageNet, from which no other accuracy is below 1 % on all models
+_EQUAL = 1e-9  # relative, or absolute below 1: the same value
+_ALIKE = 0.93  # difflib's ratio, from which a column's name is taken for a slip of the pen
+_CAREFUL = "correct the table, or write it again with code/collect.py"
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table of models.
+
+    values: numbers, a row per model (index `model`), a column per measure; NaN where there is none.
+    categories: how each model was trained, by model.
+    intervals: low, high and n by (model, column), as collect.py writes them; empty where unknown.
+    path: the file. notes: what a reader of any figure must know about the table.
+    """
+
+    values: pd.DataFrame
+    categories: pd.Series
+    intervals: pd.DataFrame
+    path: Path
+    notes: tuple[str, ...] = ()
+
+
+def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
+    """Return the table in a CSV file, with its models' categories and its cells' intervals.
+
+    categories: a JSON file {category: [model, …]}; only its models are kept. Without it, the
+    category is that of `models.csv` beside the table, else the zoo's. Intervals are those of
+    `intervals.csv` beside the table, where it is there. Cells are separated by commas, semicolons
+    or tabs; decimal commas (not with commas between cells) and percent signs are understood. A
+    model that the table has under two names counts once. Raises UserError for what cannot be right:
+    no column `model`, two columns of one name, a name that is nearly a known one, two different
+    rows of one model, words or infinities among numbers, values outside their range.
+    """
+    notes: list[str] = []
+    values = _numbers(_without_repetitions(_read(path, notes), path, notes), path, notes)
+    values = _with_published_names(values)
+    _check_names(values.columns, path)
+    _check_ranges(values, path)
+    if categories:
+        of_model = _categories_in(categories)
+        values = _chosen(values, of_model, categories, notes)
+        of_model |= {row: of_model[name] for row, name in _rows_of(of_model, values).items()}
+    else:
+        of_model = _facts_beside(path, "category")
+    values, names = _each_once(values, _facts_beside(path, "weights_sha256"), notes)
+    return StudyTable(
+        values,
+        pd.Series({model: _category(model, of_model) for model in values.index}, dtype=object),
+        _intervals_beside(path, names),
+        path,
+        tuple(notes),
+    )
+
+
+def _read(path: Path, notes: list[str]) -> pd.DataFrame:
+    """Return the file's cells as text, empty where nothing is known."""
+    try:
+        header, rows = _cells_in(path)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"there is no table {path}: write one with code/collect.py, or fetch the published "
+            "one with code/download.py study-table"
+        ) from error
+    if not header:
+        raise UserError(f"{path} is empty: write it again with code/collect.py")
+    header, rows = _with_named_models(header, rows, path, notes)
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UserError(f"{path} has two columns called {twice[0]!r}: {_CAREFUL}")
+    if MODEL not in header:
+        near = [name for name in header if _folded(name) in (MODEL, "models", "name")]
+        hint = f"is it the one called {near[0]!r}? " if near else ""
+        raise UserError(f"{path} has no column {MODEL!r}: {hint}Rename or add it in the first line")
+    cells = [["" if cell.casefold() in _MISSING else cell for cell in row] for row in rows]
+    frame = pd.DataFrame(cells, columns=header)
+    return frame.assign(**{MODEL: [row[header.index(MODEL)] for row in rows]})
+
+
+def _cells_in(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a CSV file, without blanks around cells and empty lines.
+
+    Where cells are separated by semicolons or tabs, a column of decimal commas gets points.
+    Raises FileNotFoundError, and UserError for a file that is no table.
+    """
+    try:
+        content = path.read_bytes()
+        utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))  # Excel's "Unicode text"
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+        first, _, rest = text.partition("\n")
+        if declared := re.fullmatch(r"sep=(.)\s*", first):  # Excel's first line
+            text = rest
+        separator = declared[1] if declared else _separator(text)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        lines = [[cell.strip() for cell in line] for line in reader]
+    except (UnicodeError, csv.Error, IsADirectoryError) as error:
+        raise UserError(
+            f"{path} is not a table of comma-separated values in UTF-8 ({reason_of(error)}): "
+            f"{_CAREFUL}"
+        ) from error
+    header, *rows = [line for line in lines if any(line)] or [[]]
+    if len(header) == 1:
+        raise UserError(
+            f"{path} is not a table: its first line has no comma, semicolon or tab; {_CAREFUL}"
+        )
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(header):
+            raise UserError(
+                f"{path}: row {number} below the header has {len(row)} cells, not {len(header)}; "
+                f"{_CAREFUL}"
+            )
+    # Spreadsheets write empty columns beside the table.
+    used = [k for k, name in enumerate(header) if name or any(row[k] for row in rows)]
+    columns = [[row[k] for row in rows] for k in used]
+    if separator != ",":
+        columns = [_with_points(column) for column in columns]
+    return [header[k] for k in used], [list(row) for row in zip(*columns, strict=True)]
+
+
+def _separator(text: str) -> str:
+    """Return the separator that gives the header the most cells; the comma if they are alike."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return max(_SEPARATORS, key=lambda one: len(next(csv.reader([header], delimiter=one), [])))
+
+
+def _with_points(column: list[str]) -> list[str]:
+    """Return a column with points for decimal commas, unless it has both."""
+    commas = [bool(_COMMA.fullmatch(cell)) for cell in column]
+    if any(_POINT.fullmatch(cell) for cell in column):
+        return column
+    return [
+        cell.replace(",", ".") if comma else cell
+        for cell, comma in zip(column, commas, strict=True)
+    ]
+
+
+def _with_named_models(
+    header: list[str], rows: list[list[str]], path: Path, notes: list[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Return the cells without a numbered index; a nameless first column of names is the models."""
+    if header[0] not in _UNNAMED or not rows:
+        return header, rows
+    numbered = all(row[0].isdecimal() for row in rows)
+    if MODEL in header and numbered:
+        return header[1:], [row[1:] for row in rows]
+    if MODEL not in header and not numbered:
+        notes.append("The first column has no name; it was read as the models' names.")
+        return [MODEL, *header[1:]], rows
+    return header, rows
+
+
+def _without_repetitions(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
+    """Return the table with a row per model; equal rows count once, different ones are refused."""
+    unnamed = int((frame[MODEL] == "").sum())
+    if unnamed:
+        raise UserError(f"{path} has {unnamed} row(s) without a model's name: {_CAREFUL}")
+    repeated = int(frame.duplicated().sum())
+    frame = frame.drop_duplicates()
+    different = frame[MODEL][frame[MODEL].duplicated()]
+    if len(different):
+        raise UserError(
+            f"{path} has two different rows for {different.iloc[0]!r}: keep the right one"
+        )
+    if repeated:
+        notes.append(
+            f"{repeated} row(s) stood in the table twice, with equal cells; each counts once."
+        )
+    if frame.empty:
+        raise UserError(f"{path} has no model in it: write it again with code/collect.py")
+    return frame.set_index(MODEL)
+
+
+def _numbers(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
+    """Return the columns of numbers; columns of other things are left out, and that is noted."""
+    columns, other = {}, []
+    for name in frame:
+        numbers = pd.to_numeric(_without_percent(frame[name]), errors="coerce")
+        bad = (numbers.isna() & (frame[name] != "")) | np.isinf(numbers)
+        if bad.any() and name in STUDY_COLUMNS:
+            model = bad.index[bad.to_numpy().argmax()]
+            raise UserError(
+                f"{path}: {name} of {model} is {frame.loc[model, name]!r}, not a number; correct "
+                "it, or leave the cell empty"
+            )
+        if bad.any():
+            other.append(str(name))
+        else:
+            columns[name] = numbers.astype(float)
+    if other:
+        notes.append(f"Columns that hold no numbers are left out: {', '.join(other)}.")
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _without_percent(column: pd.Series) -> pd.Series:
+    """Return the column's cells with real minus signs as hyphens, and without percent signs.
+
+    A percentage of what the table holds as a share, such as shape bias, is divided by 100.
+    """
+    name, text = str(column.name), column.str.replace("−", "-")
+    signed = text.str.endswith("%")
+    is_share = name in FRACTIONS or name.startswith(f"{PREFIX}/")
+    if not signed.any() or not (is_share or name.startswith("top1_acc/")):
+        return text
+    numbers = pd.to_numeric(text.str.removesuffix("%").str.strip(), errors="coerce")
+    numbers = numbers / 100 if is_share else numbers
+    return text.mask(signed & numbers.notna(), numbers.astype(str))
+
+
+def _with_published_names(values: pd.DataFrame) -> pd.DataFrame:
+    """Return the table in which the study's attack is called as in the study."""
+    attacks = [name for name in values if is_published_attack(str(name))]
+    if ADVERSARIAL in values or len(attacks) != 1:
+        return values
+    return values.rename(columns={attacks[0]: ADVERSARIAL})
+
+
+def _check_names(columns: Iterable[str], path: Path) -> None:
+    """Refuse a name that is nearly one of a missing column, and a table without any known one."""
+    present = set(columns)
+    missing = [name for name in STUDY_COLUMNS if name not in present]
+    folded = {_folded(name): name for name in missing}
+    for name in present - set(STUDY_COLUMNS):
+        near = folded.get(_folded(name)) or next(
+            iter(get_close_matches(name, missing, 1, _ALIKE)), None
+        )
+        if near and not name.startswith(near) and not _are_siblings(name, near):
+            raise UserError(f"{path} has a column {name!r}; if {near!r} is meant, rename it")
+    if not present & set(LABELS):
+        known = ", ".join(list(LABELS)[:3])
+        raise UserError(
+            f"{path} has none of the columns that are analysed ({known}, …): is it the table that "
+            "code/collect.py writes?"
+        )
+
+
+def _are_siblings(name: str, other: str) -> bool:
+    """Return whether two names differ in numbers only, or in a brief ending, as A and R do."""
+
+    def kind(text: str) -> str:
+        return re.sub(r"(?<=[/-])[^/-]{1,2}$", "#", re.sub(r"[\d._]+", "#", text))
+
+    return kind(name) == kind(other)
+
+
+def _folded(name: str) -> str:
+    return name.strip().lower().replace("_", "-").replace(" ", "")
+
+
+def _check_ranges(values: pd.DataFrame, path: Path) -> None:
+    for names, top in ((PERCENT, 100.0), (FRACTIONS, 1.0)):
+        for name in names:
+            column = values.get(name, pd.Series(dtype=float)).dropna()
+            outside = column[(column < 0) | (column > top)]
+            if len(outside):
+                raise UserError(
+                    f"{path}: {name} of {outside.index[0]} is {outside.iloc[0]:g}, which is not "
+                    f"between 0 and {top:g}; correct it, or leave the cell empty"
+                )
+    _check_percent(values, path)
+
+
+def _check_percent(values: pd.DataFrame, path: Path) -> None:
+    """Refuse accuracies that are shares: all of them, or those of one column beside others."""
+    tops = {name: values[name].max() for name in PERCENT if name in values}
+    tops = {name: top for name, top in tops.items() if top > 0 and name not in _MAY_BE_LOW}
+    shares = [name for name, top in tops.items() if top <= 1]
+    # Models that know nothing are below 1 %, too; where intervals are, the table is collect.py's.
+    all_shares = len(shares) == len(tops) and not path.with_name("intervals.csv").is_file()
+    if shares and (all_shares or tops.get(IMAGENET, 0) >= _GOOD):
+        raise UserError(
+            f"{path}: {shares[0]} is at most {tops[shares[0]]:g}; accuracies are in percent, so "
+            "multiply " + ("the columns top1_acc/… by 100" if all_shares else "this column by 100")
+        )
+
+
+def _categories_in(path: Path) -> dict[str, str]:
+    """Return model -> category from a JSON file {category: [model, …]}."""
+    try:
+        groups = json.loads(path.read_text(encoding="utf-8"))
+        pairs = [(str(model), str(name)) for name, models in groups.items() for model in models]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"{path} must be a JSON file of {{category: [model, …]}} ({reason_of(error)})"
+        ) from error
+    of_model: dict[str, str] = {}
+    for model, category in pairs:
+        if of_model.setdefault(model, category) != category:
+            raise UserError(f"{path}: {model} is in {of_model[model]} and in {category}; keep one")
+    return of_model
+
+
+def _chosen(
+    values: pd.DataFrame, of_model: Mapping[str, str], path: Path, notes: list[str]
+) -> pd.DataFrame:
+    rows = {name: row for row, name in _rows_of(of_model, values).items()}
+    chosen = [rows[name] for name in of_model if name in rows]
+    if not chosen:
+        raise UserError(f"no model of {path} is in the table: check the names in both")
+    if absent := [name for name in of_model if name not in rows]:
+        notes.append(f"Without a row in the table: {', '.join(absent)}.")
+    return values.loc[chosen]
+
+
+def _rows_of(wanted: Iterable[str], values: pd.DataFrame) -> dict[str, str]:
+    """Return which of the wanted names each row has, by name or as another name in the zoo."""
+    rows = {name: name for name in wanted if name in values.index}
+    by_zoo = {known.name: str(row) for row in values.index if (known := find(str(row)))}
+    for name in wanted:
+        known = find(name)
+        row = by_zoo.get(known.name) if known and name not in rows else None
+        if row and row not in rows:
+            rows[row] = name
+    return rows
+
+
+def _each_once(
+    values: pd.DataFrame, weights: Mapping[str, str], notes: list[str]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the table with one row for a model of two names, and the names that are left out.
+
+    One model: equal hashes of weights or, where one is not known, one row of the zoo. Its rows
+    become one if they agree wherever both have a value; if not, both are kept and a note says so.
+    """
+    values, kept, instead = values.copy(), [], {}
+    by_weights: dict[str, str] = {}
+    by_zoo: dict[str, str] = {}
+    for model in map(str, values.index):
+        known, found = weights.get(model, "").replace(NO_WEIGHTS, ""), find(model)
+        same = by_weights.get(known)
+        if same is None and found and (alike := by_zoo.get(found.name)):
+            same = None if known and weights.get(alike) else alike
+        if known:
+            by_weights.setdefault(known, model)
+        if found:
+            by_zoo.setdefault(found.name, model)
+        if same is None:
+            kept.append(model)
+            continue
+        one, other = (values.loc[name].to_numpy(dtype=float) for name in (same, model))
+        differ = np.abs(one - other) > _EQUAL * np.maximum(1, np.abs(one))
+        if differ.any():
+            kept.append(model)
+            where = int(differ.argmax())
+            notes.append(
+                f"{same} and {model} are one model under two names, but differ in "
+                f"{values.columns[where]} ({one[where]:g} and {other[where]:g}): both count. "
+                "Remove one if they should not."
+            )
+        else:
+            values.loc[same] = np.where(np.isnan(one), other, one)
+            instead[model] = same
+            notes.append(f"{model} is {same} under another name: the two count as one model.")
+    return values.loc[kept], instead
+
+
+def _facts_beside(path: Path, column: str) -> dict[str, str]:
+    """Return a column of models.csv beside the table, by model; nothing where it is not there."""
+    models = path.with_name("models.csv")
+    if not models.is_file():
+        return {}
+    header, rows = _cells_in(models)
+    if not {MODEL, column} <= {*header}:
+        if column != "category" and MODEL in header:
+            return {}
+        raise UserError(
+            f"{models} has no column {MODEL if MODEL not in header else column!r}: write it again "
+            "with code/collect.py, or move it away"
+        )
+    model, fact = header.index(MODEL), header.index(column)
+    return {row[model]: row[fact] for row in rows}
+
+
+def _category(model: str, of_model: Mapping[str, str]) -> str:
+    known = find(model)
+    return of_model.get(model) or (known.category if known else UNKNOWN)
+
+
+def _intervals_beside(path: Path, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return low, high and n by (model, column), from the file beside the table.
+
+    names: models that count as another one, which has their intervals where it has none itself.
+    """
+    beside, ends = path.with_name("intervals.csv"), ["low", "high", "n"]
+    if not beside.is_file():
+        index = pd.MultiIndex.from_arrays([[], []], names=[MODEL, "column"])
+        return pd.DataFrame({end: [] for end in ends}, index=index, dtype=float)
+    header, rows = _cells_in(beside)
+    frame = pd.DataFrame(rows, columns=header)
+    try:
+        frame = frame[[MODEL, "column", *ends]].drop_duplicates()
+        frame[ends] = frame[ends].apply(pd.to_numeric)
+        if frame.duplicated([MODEL, "column"]).any():
+            raise ValueError("two intervals of one cell")
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"{beside} cannot be read ({reason_of(error)}): write it again with code/collect.py, "
+            "or move it away"
+        ) from error
+    frame[MODEL] = frame[MODEL].replace(dict(names))
+    return frame.drop_duplicates([MODEL, "column"]).set_index([MODEL, "column"])[ends].astype(float)

@@ -1,0 +1,118 @@
+"""The files of a collected table: benchmark.csv, intervals.csv, models.csv and provenance.json."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bvg.errors import UserError
+from bvg.files import make_folder, sha256_of, write_text
+from bvg.table.merging import Table
+from bvg.zoo.table import find
+
+TABLE, INTERVALS, MODELS, PROVENANCE = (
+    "benchmark.csv", "intervals.csv", "models.csv", "provenance.json",
+)  # fmt: skip
+FORMAT = 1  # of provenance.json
+UNKNOWN = "unknown"
+
+
+def write_table(table: Table, folder: Path, notes: list[str]) -> list[Path]:
+    """Write the table's files and return their paths.
+
+    Raises UserError, before anything is written, where benchmark.csv is not a file that was written
+    by this function and left as it was: nobody's own table is overwritten. The record is written
+    first, and knows the table before, too: so one that a full disk or a kill has stopped half-way
+    can be written again.
+    """
+    make_folder(folder, "--out")
+    before = _check_own(folder)
+    texts = {
+        INTERVALS: _csv(["model", "column", "low", "high", "n", "note"], _intervals(table)),
+        MODELS: _csv(_MODEL_COLUMNS, _models(table)),
+        TABLE: _csv(["model", *table.columns], _rows(table)),
+    }
+    now = hashlib.sha256(texts[TABLE].encode()).hexdigest()
+    record = _provenance(table, notes) | {"sha256": now, "replaces": before}
+    write_text(folder / PROVENANCE, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in (TABLE, INTERVALS, MODELS, PROVENANCE)]
+
+
+def _check_own(folder: Path) -> str | None:
+    """Return the SHA-256 of the table that is there, if one is; refuse one of somebody's own."""
+    table, path = folder / TABLE, folder / PROVENANCE
+    if not table.exists():
+        return None
+    found = sha256_of(table)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        written = found in (record["sha256"], record.get("replaces"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        written = False
+    if not written:
+        raise UserError(
+            f"{table} was not written by collect.py, or was changed since: move it away, or choose "
+            "another folder with --out"
+        )
+    return found
+
+
+def _csv(header: list[str], rows: Iterable[list[Any]]) -> str:
+    """Return a table as text; numbers keep all their digits, None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _rows(table: Table) -> Iterable[list[Any]]:
+    for model in table.models:
+        cells = (table.cells.get((model, column)) for column in table.columns)
+        yield [model, *(None if cell is None else cell.value for cell in cells)]
+
+
+def _intervals(table: Table) -> Iterable[list[Any]]:
+    for model in table.models:
+        for column in table.columns:
+            if metric := table.cells.get((model, column)):
+                yield [model, column, metric.low, metric.high, metric.n or None, metric.note]
+
+
+_MODEL_COLUMNS = ["model", "category", "year", "trained_on", "method", "paper", "weights_sha256"]
+
+
+def _models(table: Table) -> Iterable[list[Any]]:
+    """Yield what the zoo knows of each model."""
+    for model in table.models:
+        results = [result for (name, _), result in table.sources.items() if name == model]
+        identity: dict[str, Any] = next(
+            (r.identity["model"] for r in results if "model" in r.identity), {}
+        )
+        known = find(model) or find(identity.get("spec", ""))
+        facts = [known.category, known.year, known.trained_on, known.method, known.paper] if known \
+            else [UNKNOWN, None, None, None, None]  # fmt: skip
+        yield [model, *facts, identity.get("weights_sha256")]
+
+
+def _provenance(table: Table, notes: list[str]) -> dict[str, Any]:
+    results = {r.source: r for r in table.sources.values()}
+    return {
+        "format": FORMAT,
+        "notes": notes,
+        "protocols": table.protocols,
+        "results": {
+            source: {
+                "model": r.model,
+                "benchmark": r.benchmark,
+                "identity": r.identity,
+                **r.record,
+            }
+            for source, r in sorted(results.items())
+        },
+    }

@@ -1,0 +1,122 @@
+"""Whether models can be had and loaded: one after the other, with a report that outlives a stop."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from bvg.errors import UserError, reason_of
+from bvg.files import make_folder, write_text
+from bvg.zoo.listing import aligned
+from bvg.zoo.loading import CheckpointOptions, load_model
+from bvg.zoo.table import ZooModel
+
+FINE, FAILED, UNAVAILABLE = "fine", "failed", "unavailable"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of one model.
+
+    state: FINE, FAILED or UNAVAILABLE. note: the reason of the latter two; of a model whose layout
+    was guessed, where its weights were found. row: a hash of the table's row.
+    """
+
+    model: str
+    state: str
+    seconds: float
+    note: str
+    row: str
+
+
+def check(
+    rows: Iterable[ZooModel],
+    report: Path,
+    options: CheckpointOptions,
+    again: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[Checked]:
+    """Return what came of every row: downloaded, verified, loaded strictly, and run once.
+
+    The report (JSON) is rewritten after each model. What it calls fine is not done again, unless
+    `again` or the table's row has changed since; what failed is tried again.
+    Raises UserError when the report cannot be read or written.
+    """
+    known = read_report(report)
+    make_folder(report.parent, "--report")
+    results = []
+    for row in rows:
+        before = known.get(row.name)
+        if before and before.state == FINE and before.row == _hash(row) and not again:
+            result = before
+            say(f"{row.name}: was fine already")
+        else:
+            result = _checked(row, options)
+            known[row.name] = result
+            content = {"format": 1, "models": {n: asdict(r) for n, r in sorted(known.items())}}
+            write_text(report, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+            say(f"{row.name}: {result.state}")
+        results.append(result)
+    return results
+
+
+def read_report(path: Path) -> dict[str, Checked]:
+    """Return what a report says, by model; nothing where there is none.
+
+    Raises UserError for a file that is no report.
+    """
+    if not path.exists():
+        return {}
+    try:
+        models = json.loads(path.read_text(encoding="utf-8"))["models"]
+        return {name: Checked(**values) for name, values in models.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise UserError(
+            f"{path} is not a report of this command ({reason_of(error)}): choose another file "
+            "with --report, or remove it"
+        ) from error
+
+
+def summary_text(results: list[Checked]) -> str:
+    """Return the table of all results, those that failed last, and a line that counts them."""
+    order = {FINE: 0, UNAVAILABLE: 1, FAILED: 2}
+    ordered = sorted(results, key=lambda result: (order[result.state], result.model))
+    cells = [(r.model, r.state, f"{r.seconds:.1f}", r.note) for r in ordered]
+    counts = {state: sum(r.state == state for r in results) for state in order}
+    total = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return aligned([("model", "state", "seconds", "note"), *cells], right=(2,)) + f"\n{total}"
+
+
+def _checked(row: ZooModel, options: CheckpointOptions) -> Checked:
+    if row.unavailable:
+        return Checked(row.name, UNAVAILABLE, 0.0, row.unavailable, _hash(row))
+    start = time.monotonic()
+    try:
+        state, note = FINE, _found(row, options)
+    except UserError as error:
+        state, note = FAILED, str(error)
+    except Exception as error:  # one that fails in any way must not keep the others from their turn
+        state, note = FAILED, f"{type(error).__name__}: {reason_of(error)}"
+    return Checked(row.name, state, round(time.monotonic() - start, 1), note, _hash(row))
+
+
+@torch.inference_mode()
+def _found(row: ZooModel, options: CheckpointOptions) -> str:
+    """Load the model, show it a grey image of its own size, and return what had to be found."""
+    model = load_model(row.name, options)
+    native = getattr(model, "native", None)
+    side = native.crop if native else row.train_size
+    logits = model(torch.full((1, 3, side, side), 0.5))
+    expected = len(getattr(model, "classes", None) or range(1000))
+    if logits.shape != (1, expected) or not torch.isfinite(logits).all():
+        raise UserError(f"its logits for a grey image are not {expected} finite numbers")
+    found = getattr(model, "origin", {}).get("found", "")
+    return f"weights found {found}" if found else ""
+
+
+def _hash(row: ZooModel) -> str:
+    return hashlib.sha256(repr(row).encode()).hexdigest()[:16]

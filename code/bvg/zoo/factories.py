@@ -1,0 +1,117 @@
+"""`path/to/file.py:factory`: networks that a Python file builds, the user's own code."""
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from bvg.errors import UserError, reason_of
+from bvg.files import sha256_of
+
+
+def model_of_file(path: Path, factory: str) -> nn.Module:
+    """Return what `factory` returns, with the file and its hash in the attribute `origin`.
+
+    Raises UserError as `call` does.
+    """
+    model = call(path, factory)
+    own = getattr(model, "origin", {})
+    if not isinstance(own, dict):
+        raise UserError(
+            f"{path}:{factory} has an attribute `origin`, which here is a dict of where the "
+            "weights came from: rename it"
+        )
+    facts = {"file": str(path.resolve()), "file_sha256": sha256_of(path)}
+    model.origin = {**own, **facts}  # type: ignore[assignment]  # an attribute of our own
+    return model
+
+
+def call(path: Path, factory: str) -> nn.Module:
+    """Return what `factory` in the Python file `path` returns, which must be a module.
+
+    The file may import its neighbours. Raises UserError for a missing file or factory, for whatever
+    the code raises (with the line of the file), and when it returns something else.
+    """
+    if not path.is_file():
+        raise UserError(f"the model file {path} does not exist: check the path")
+    try:
+        with _neighbours(path.resolve().parent):
+            model = _factory(_executed(path), factory, path)()
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # sys.exit, too: whatever it is, its author must fix it
+        raise UserError(
+            f"{path}:{factory} failed{_line(error, path)} with {type(error).__name__}: "
+            f"{reason_of(error)}; fix it there"
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise UserError(
+            f"{path}:{factory} returned a {type(model).__name__}: it must return a torch.nn.Module"
+        )
+    return model
+
+
+@contextmanager
+def _neighbours(folder: Path) -> Iterator[None]:
+    """Let the block import the modules of `folder`, and forget those afterwards.
+
+    Another model's file may have neighbours of the same names, which are not these.
+    """
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    before, ours = set(sys.modules), str(folder) not in sys.path
+    if ours:
+        sys.path.insert(0, str(folder))  # first, as for any script that Python runs
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+        if ours:
+            sys.path.remove(str(folder))
+            new = set(sys.modules) - before
+            here = {name for name in new if _file(name) in _homes(folder, name)}
+            for name in new:
+                if name.partition(".")[0] in here:
+                    del sys.modules[name]
+
+
+def _homes(folder: Path, module: str) -> tuple[str, str]:
+    return str(folder / f"{module}.py"), str(folder / module / "__init__.py")
+
+
+def _file(module: str) -> str:
+    return getattr(sys.modules[module], "__file__", None) or ""
+
+
+def _executed(path: Path) -> ModuleType:
+    name = f"bvg_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader, path  # a .py file always has both
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _factory(module: ModuleType, factory: str, path: Path):
+    found = getattr(module, factory, None)
+    if not callable(found):
+        own = [
+            k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__
+        ]
+        names = [name for name in own if callable(getattr(module, name)) and name[0] != "_"]
+        raise UserError(
+            f"{path} has no function {factory!r}; it has {', '.join(names) or 'no functions'}"
+        )
+    return found
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Return the last line of the file itself that the error came through, as a phrase."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+    return f" in line {lines[-1]}" if lines else ""

@@ -1,0 +1,237 @@
+"""Models whose weights timm or torchvision deliver."""
+
+import difflib
+import math
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from torch import nn
+
+from bvg.data.preprocessing import Preprocessing
+from bvg.data.transfer import root_cause
+from bvg.errors import UserError, reason_of
+from bvg.zoo.checkpoints import load_strictly
+from bvg.zoo.normalized import NormalizedModel
+
+# Two networks that were ported from TensorFlow: with torchvision's weights, and only with those,
+# they change the input's normalisation themselves.
+_TRANSFORMS_INPUT = ("googlenet", "inception_v3")
+# How torchvision's DenseNet checkpoints name layers (norm.1) that the network calls norm1.
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
+_DELETE_CACHED = "delete the file in the cache ({}) to download it again"
+_STALL = 15  # seconds without a byte, for downloads of torch.hub, which has no limit of its own
+
+
+def timm_names() -> list[str]:
+    """Return the names of timm's models that have weights."""
+    import timm
+
+    return timm.list_models(pretrained=True)
+
+
+def known_names() -> list[str]:
+    """Return every name that timm_model or torchvision_model takes, for near misses."""
+    tagged = timm_names()
+    vision = [f"torchvision:{name}" for name in _torchvision_names()]
+    return [*dict.fromkeys(name.partition(".")[0] for name in tagged), *tagged, *vision]
+
+
+def is_timm_name(name: str) -> bool:
+    """Return whether timm has an architecture of that name (the part before the tag)."""
+    import timm
+
+    return timm.is_model(name.partition(".")[0])
+
+
+def timm_model(name: str) -> NormalizedModel:
+    """Return timm's model `name` with its weights and its own mean, std and preprocessing.
+
+    Raises UserError when timm has no weights of that name or they cannot be had.
+    """
+    import timm
+
+    if not timm.is_model_pretrained(name):
+        known = [k for k in timm_names() if k.startswith(name.partition(".")[0] + ".")]
+        raise UserError(
+            f"timm has no weights called {name!r}{_perhaps(name, known or timm_names())}"
+        )
+    with _hub() as problem, _stalling_ends():
+        try:
+            network = timm.create_model(name, pretrained=True)
+        except OSError as error:  # huggingface_hub's, httpx's and urllib's are these
+            reason = problem or reason_of(error)
+            raise UserError(_no_download(f"timm's {name}", "HF_HOME", reason)) from error
+        except Exception as error:  # torch, safetensors and zipfile each raise kinds of their own
+            raise UserError(_broken(f"timm's {name}", "HF_HOME", error)) from error
+    config: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
+    origin: dict[str, object] = {"timm": f"{config['architecture']}.{config['tag']}".rstrip(".")}
+    return NormalizedModel(
+        network, config["mean"], config["std"], native=_timm_native(config), origin=origin
+    )
+
+
+@contextmanager
+def _hub() -> Iterator[str]:
+    """Yield why the Hugging Face hub cannot be asked, or "" if it can.
+
+    Without internet its client tries each file six times: 47 s for a model that is not in the
+    cache, minutes where nobody answers. So it is asked once for anything, with its own time limit
+    ($HF_HUB_ETAG_TIMEOUT), and without an answer put into its offline mode inside the block, as
+    $HF_HUB_OFFLINE does: weights in its cache are loaded, others fail at once.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    offline = constants.HF_HUB_OFFLINE
+    problem = "HF_HUB_OFFLINE is set" if offline else ""
+    if not offline:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        except Exception as error:  # the kinds depend on the hub's version: requests', httpx's
+            problem = f"{urlsplit(constants.ENDPOINT).hostname}: {reason_of(root_cause(error))}"
+    constants.HF_HUB_OFFLINE = offline or bool(problem)
+    try:
+        yield problem
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+
+
+@contextmanager
+def _stalling_ends() -> Iterator[None]:
+    """Limit how long connections may be silent, unless they have a limit of their own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(before or _STALL)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _timm_native(config: dict[str, Any]) -> Preprocessing | None:
+    """Return timm's own evaluation view, or None where it is no resize and square centre crop.
+
+    That is the view of timm's published results: the test size and crop where the weights have
+    ones of their own (many were trained at 224 and are meant to be tested at 288).
+    """
+    _, height, width = config.get("test_input_size") or config["input_size"]
+    crop_fraction = config.get("test_crop_pct") or config["crop_pct"]
+    if height != width or config.get("crop_mode", "center") != "center":
+        return None
+    resize = math.floor(width / crop_fraction)  # timm rounds down
+    return Preprocessing(resize=resize, crop=width, interpolation=config["interpolation"])
+
+
+def torchvision_model(name: str) -> NormalizedModel:
+    """Return torchvision's model `NAME` or `NAME/WEIGHTS` (for example resnet50/IMAGENET1K_V1).
+
+    Without WEIGHTS, torchvision's DEFAULT: its newest, which the result names. Weights are loaded
+    with weights_only=True, which torchvision's own builders leave off.
+    Raises UserError for an unknown name, or when the weights cannot be had.
+    """
+    from torchvision import models
+
+    name, _, wanted = name.partition("/")
+    if name not in _torchvision_names():
+        raise UserError(_no_classifier(name))
+    available = models.get_model_weights(name)
+    if wanted and wanted not in available.__members__:
+        raise UserError(
+            f"torchvision's {name} has no weights {wanted!r}; "
+            f"it has {', '.join(available.__members__)}"
+        )
+    weights = available[wanted or "DEFAULT"]
+    options: dict[str, Any] = {"transform_input": True} if name in _TRANSFORMS_INPUT else {}
+    if name.startswith("vit_"):  # its size is part of its weights
+        options["image_size"] = weights.meta["min_size"][0]
+    state = _torchvision_state(name, weights)
+    network = _torchvision_network(name, **options)
+    load_strictly(network, state, f"the file of {weights}", _DELETE_CACHED.format("TORCH_HOME"))
+    preset = weights.transforms()
+    native = Preprocessing(
+        resize=preset.resize_size[0],
+        crop=preset.crop_size[0],
+        interpolation=preset.interpolation.value,
+    )
+    origin: dict[str, object] = {"torchvision": f"{name}/{weights.name}"}
+    return NormalizedModel(network, preset.mean, preset.std, native=native, origin=origin)
+
+
+def _torchvision_state(name: str, weights: Any) -> dict[str, Any]:
+    what = f"torchvision's {name}"
+    try:
+        with _stalling_ends():
+            state = weights.get_state_dict(
+                progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+            )
+    except OSError as error:
+        reason = f"{urlsplit(weights.url).hostname}: {reason_of(error)}"
+        raise UserError(_no_download(what, "TORCH_HOME", reason)) from error
+    except Exception as error:  # a file in the cache that is broken, or of another hash
+        raise UserError(_broken(what, "TORCH_HOME", error)) from error
+    if name.startswith("densenet"):
+        for key in list(state):
+            state[_OLD_DENSENET.sub(r"\1", key)] = state.pop(key)
+    return state
+
+
+def architecture(name: str, **options: Any) -> nn.Module:
+    """Return a network without trained weights: a timm name, `timm:NAME` or `torchvision:NAME`.
+
+    options: what the library's constructor is given besides.
+    Raises UserError for an unknown one.
+    """
+    import timm
+
+    if name.startswith("torchvision:"):
+        return _torchvision_network(name.removeprefix("torchvision:"), **options)
+    bare = name.removeprefix("timm:")
+    if not is_timm_name(bare):
+        raise UserError(
+            f"timm has no architecture {bare!r}{_perhaps(bare, timm.list_models())}; "
+            "give --arch NAME (timm) or --arch torchvision:NAME"
+        )
+    return timm.create_model(bare, pretrained=False, **options)
+
+
+def _torchvision_names() -> list[str]:
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def _torchvision_network(name: str, **options: Any) -> nn.Module:
+    from torchvision import models
+
+    if name not in _torchvision_names():
+        raise UserError(_no_classifier(name))
+    if name in _TRANSFORMS_INPUT:
+        options["init_weights"] = False  # slow, and the weights are about to be replaced
+    return models.get_model(name, weights=None, **options)
+
+
+def _no_classifier(name: str) -> str:
+    return f"torchvision has no classifier {name!r}{_perhaps(name, _torchvision_names())}"
+
+
+def _perhaps(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=4, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _no_download(what: str, variable: str, reason: str) -> str:
+    return (
+        f"the weights of {what} could not be downloaded ({reason}): check the internet connection, "
+        f"or point {variable} to a cache that holds them"
+    )
+
+
+def _broken(what: str, variable: str, error: Exception) -> str:
+    return (
+        f"the weights of {what} could not be loaded ({type(error).__name__}: {reason_of(error)}): "
+        + _DELETE_CACHED.format(variable)
+    )

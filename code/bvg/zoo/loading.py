@@ -1,0 +1,255 @@
+"""A name → a model. Names resolve in one fixed order; see load_model."""
+
+import difflib
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+from torch import nn
+
+from bvg.data.fetch import cache_folder, fetch
+from bvg.data.preprocessing import Preprocessing
+from bvg.errors import UserError
+from bvg.zoo import libraries
+from bvg.zoo.checkpoints import (
+    OTHER_ROW,
+    State,
+    load_strictly,
+    read_checkpoint,
+    rearranged,
+)
+from bvg.zoo.choosing import chosen
+from bvg.zoo.factories import call, model_of_file
+from bvg.zoo.file_kinds import kind_of
+from bvg.zoo.normalized import NormalizedModel
+from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
+
+_FACTORY = re.compile(r"(?P<path>.+\.py):(?P<factory>\w+)")
+_ALIAS = re.compile(r"(?P<alias>[\w-][\w.-]*)=(?P<spec>.+)")
+# Where `code/…` in the zoo's table is.
+_REPOSITORY = Path(__file__).resolve().parents[3]
+_IN_REPOSITORY = "code/"
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """What a local checkpoint does not say about itself.
+
+    weights_key: where in the file the weights are, dotted; "" for the rule of bvg.zoo.choosing.
+    """
+
+    arch: str = "resnet50"
+    mean: Sequence[float] = IMAGENET_MEAN
+    std: Sequence[float] = IMAGENET_STD
+    weights_dir: Path | None = None
+    weights_key: str = ""
+
+
+def split_alias(name: str) -> tuple[str, str]:
+    """Return (run name, model) for `NAME` or `RUNNAME=MODEL`.
+
+    The run name is what results, tables and W&B call the model; only letters, digits and ._-
+    """
+    if match := _ALIAS.fullmatch(name):
+        return match["alias"], match["spec"]
+    run_name = name
+    if match := _FACTORY.fullmatch(name):
+        run_name = match["factory"]
+    elif name.startswith("file://"):
+        run_name = Path(name).stem.removesuffix(".pth")
+    return re.sub(r"[^\w.-]+", "_", run_name).lstrip(".") or "model", name
+
+
+def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module:
+    """Return the model called `name`, in eval mode on the CPU, parameters frozen.
+
+    It maps (B, 3, H, W) float RGB in [0, 1] to (B, classes) logits. A name is, in this order:
+    a model of the zoo (models/*.toml) or an alias; `path/to/file.py:factory`, whose call returns
+    such a module (the user's own code, run as such); `file://checkpoint` with options.arch;
+    a timm name; `torchvision:NAME`. Raises UserError for anything else, with near names.
+    """
+    options = options or CheckpointOptions()
+    model = _resolve(name, options)
+    for parameter in model.parameters():  # TorchScript's modules have no requires_grad_
+        parameter.requires_grad_(False)
+    return model.eval()
+
+
+def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
+    row = find(name)
+    if row is not None:
+        return _from_zoo(row, options.weights_dir)
+    if match := _FACTORY.fullmatch(name):
+        return model_of_file(_user_path(match["path"]), match["factory"])
+    if name.startswith("file://"):
+        return _from_checkpoint(_user_path(name.removeprefix("file://")), options)
+    if name.startswith("torchvision:"):
+        return libraries.torchvision_model(name.removeprefix("torchvision:"))
+    if libraries.is_timm_name(name.removeprefix("timm:")):
+        return libraries.timm_model(name.removeprefix("timm:"))
+    raise UserError(_unknown(name))
+
+
+def _user_path(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # noqa: PTH111  (Path's raises for an unknown user's ~)
+
+
+def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
+    if row.unavailable:
+        raise UserError(f"model {row.name} cannot be had: {row.unavailable}")
+    if row.guess:
+        _say(row, f"unconfirmed: {row.guess}")
+    if row.library:
+        return _from_first_library(row)
+    origin: dict[str, object] = {"zoo": row.name}
+    if row.files:  # before the network is built, which may take seconds
+        folder = weights_dir or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
+        state, where, found = _zoo_state(row, folder)
+        origin |= {"sources": [file.source[0] for file in row.files]} | found
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(row.seed or 0)
+        network = architecture_of(row)
+    if row.files:
+        load_strictly(network, state, where, OTHER_ROW)
+    return NormalizedModel(
+        network,
+        row.mean or IMAGENET_MEAN,
+        row.std or IMAGENET_STD,
+        classes=_classes(row.classes),
+        native=Preprocessing(**row.native),
+        origin=origin,
+    )
+
+
+def architecture_of(row: ZooModel) -> nn.Module:
+    """Return the network that the row's files fit, with initial weights."""
+    if match := _FACTORY.fullmatch(row.arch):
+        return call(_REPOSITORY / match["path"], match["factory"])
+    return libraries.architecture(row.arch, **row.arch_options)
+
+
+def _zoo_state(row: ZooModel, folder: Path) -> tuple[State, str, dict[str, Any]]:
+    """Return the merged tensors of a row's files, where they are, and what had to be guessed."""
+    state: State = {}
+    found: dict[str, Any] = {}
+    paths = [_weight_file(row.name, file, folder) for file in row.files]
+    for path, file in zip(paths, row.files, strict=True):
+        content = read_checkpoint(path, file.safe_globals, OTHER_ROW)
+        part, how = rearranged(content, file, str(path))
+        if how:
+            _say(row, f"the layout of {path.name} is a guess; the weights were found {how}")
+            found = {"found": how}
+        if twice := sorted(set(state) & set(part)):
+            raise UserError(f"two files of the zoo's {row.name} hold {twice[0]}: {OTHER_ROW}")
+        state |= part
+    return state, " and ".join(map(str, paths)), found
+
+
+def _say(row: ZooModel, words: str) -> None:
+    print(f"{row.name}: {words}", file=sys.stderr, flush=True)
+
+
+def _from_first_library(row: ZooModel) -> NormalizedModel:
+    problems = []
+    for name in row.library:
+        library, _, rest = name.partition(":")
+        loader = libraries.timm_model if library == "timm" else libraries.torchvision_model
+        try:
+            model = loader(rest)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if row.mean and row.std:
+            native, origin = model.native, model.origin
+            model = NormalizedModel(model.network, row.mean, row.std, native=native, origin=origin)
+        model.origin["zoo"] = row.name
+        return model
+    raise UserError("; or else ".join(problems))
+
+
+def _weight_file(model: str, file: WeightFile, folder: Path) -> Path:
+    """Return the file on disk: a user's own copy under the publisher's name, else downloaded."""
+    first = file.source[0]
+    if first.startswith(_IN_REPOSITORY):
+        return _REPOSITORY / first
+    name = Path(urlsplit(first).path).name  # without ?download=1
+    sharing = (row.name for row in zoo().values() if first in {f.source[0] for f in row.files})
+    stored = folder / f"{next(sharing, model)}--{name}"  # rows of the same file share it
+    path = folder / name if not stored.exists() and (folder / name).is_file() else stored
+    return fetch(file.source, path, file.sha256, tries=5, refuse=partial(_not_the_file, file))
+
+
+def _not_the_file(file: WeightFile, path: Path) -> str:
+    if what := kind_of(path)[0]:
+        return what
+    with open(path, "rb") as content:
+        md5 = hashlib.file_digest(content, "md5").hexdigest() if file.md5 else ""
+    return "" if md5.startswith(file.md5) else f"not the published file, whose MD5 is {file.md5}…"
+
+
+def _classes(kind: str) -> tuple[str, ...] | None:
+    if kind == "miniature":
+        from miniature.world import CATEGORIES
+
+        return CATEGORIES
+    return None
+
+
+def _user_architecture(name: str) -> nn.Module:
+    if match := _FACTORY.fullmatch(name):
+        return call(_user_path(match["path"]), match["factory"])
+    return libraries.architecture(name)
+
+
+def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
+    network = _user_architecture(options.arch)
+    if isinstance(network, NormalizedModel):
+        raise UserError(
+            f"--arch {options.arch} returns a model that normalizes its input, and so would the "
+            "checkpoint's --mean and --std: return the bare network from it"
+        )
+    weights = chosen(read_checkpoint(path), network, str(path), options.weights_key)
+    if weights.remark:
+        print(f"{path.name}: {weights.remark}", file=sys.stderr, flush=True)
+    load_strictly(network, weights.state, str(path))
+    origin: dict[str, object] = {
+        "checkpoint": str(path.resolve()),
+        "arch": options.arch,
+        "found": weights.found,
+    }
+    return NormalizedModel(
+        network,
+        options.mean,
+        options.std,
+        classes=_declared(network),
+        native=getattr(network, "native", None),
+        origin=origin,
+    )
+
+
+def _declared(network: nn.Module) -> Any:
+    """Return the network's attribute `classes`, unless it is a part of the network called so."""
+    declared = getattr(network, "classes", None)
+    return None if callable(declared) or isinstance(declared, torch.Tensor) else declared
+
+
+def _unknown(name: str) -> str:
+    known = [*zoo(), *libraries.known_names()]
+    near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+    if name.endswith(".py"):
+        near = [f"{name}:FACTORY"]
+    elif Path(name).is_file():
+        near = [f"file://{name}"]
+    perhaps = f" (did you mean {' or '.join(near)}?)" if near else ""
+    return (
+        f"no model is called {name!r}{perhaps}: a model is a name of the zoo or of timm, "
+        "torchvision:NAME, file://checkpoint.pth with --arch, or path/to/file.py:factory"
+    )

@@ -1,0 +1,190 @@
+"""The page docs/models.md, made from the table."""
+
+from collections.abc import Iterable, Sequence
+
+from bvg.zoo.listing import where_from
+from bvg.zoo.table import TRAINING_DATA, ZooModel
+
+_TITLES = {
+    "baseline": "Baseline",
+    "training_recipes": "Training recipes",
+    "augmentation": "Augmentation",
+    "stylized": "Stylized-ImageNet",
+    "contrastive": "Contrastive learning",
+    "adversarial_training": "Adversarial training",
+    "freezing": "Frozen filters",
+    "architecture": "Other architectures",
+    "transformer": "Vision transformers",
+    "more_data": "More data",
+    "untrained": "Untrained",
+}
+_HEAD = ("model", "method", "trained on", "M", "px", "study", "published", "from", "licence")
+
+_TOP = """# The models of the zoo
+
+This page is made from the table, code/bvg/zoo/models/*.toml, by
+
+    python code/zoo.py docs
+
+{available} models can be had and {gone} cannot. Names are those of the study's published table; for
+models of other systems, theirs. `python code/zoo.py show NAME` has the paper, every source, the
+hash and the layout of the files.
+
+M: million parameters. px: side of the training images. study: top-1 accuracy in the study's table,
+in percent, where all models see Resize 256, crop 224, bilinear. published: its publisher's, in the
+model's own view. No file could be downloaded where the table was made (there was no network): the
+sources, hashes and layouts are from the publishers' and other projects' public files, and each
+layout is tested with a synthetic checkpoint. `python code/zoo.py check --all` tries them all.
+"""
+
+_CHECKED = """## What every model is checked for
+
+Before any long work, a model answers four synthetic pictures (noise with the spectrum of
+photographs, a fixed function of the picture size): one by one, as a batch, and as the same batch
+again; in fp32, and with `--precision bf16` or `fp16` once more in that. Refused, with the reason:
+
+| what | why | what to do |
+|---|---|---|
+| probabilities or percentages (rows sum to 1 or 100), or only numbers in [0, 1] | a softmax of them is nearly uniform: shape bias .152 → .190 of one model | return logits or log-probabilities; CLIP's similarities times their scale. If they are logits: an attribute `outputs = "logits"` |
+| answers that depend on the other images of the batch | batch normalization in training mode, or without running statistics: another accuracy at each batch size | `eval()`; or `--allow_unstable`, which records it |
+| answers that depend on chance | dropout in training mode: another accuracy at each run | the same |
+| a tuple, dict or `ModelOutput`; a shape other than (images, classes); integers | `squeeze()` fails on a last batch of one image | return the tensor of logits |
+| NaN or infinite logits (-inf for single classes is fine) | a damaged checkpoint, or too large for 16 bits | as the message says |
+| 16-bit or 64-bit weights that cannot answer fp32 images | | `.float()`, or `--precision fp16` or `bf16` where that works |
+
+The same logits for every picture, and a model without registered parameters, are said and go on.
+VOneNet and the models of diffusion noise draw their noise by image, so they pass.
+
+`--check_top1 N` also shows the model N photographs in nine other ways (normalized, normalization
+undone, BGR, 0–255 and combinations), which takes ten times as long as the N images. A warning needs
+3 percentage points and p < 0.001 (exact McNemar test with Bonferroni's correction): an unnormalized
+MobileNet that scores 37.5 instead of 54.5 % is noticed at N = 200.
+"""  # noqa: E501
+_OFFLINE = """## Without a network
+
+Weights that are in a cache are loaded without a network: the zoo's and other checkpoints from
+`$BVG_WEIGHTS`, timm's from `$HF_HOME`, torchvision's from `$TORCH_HOME`. For timm's, the Hugging
+Face hub is asked once whether it is there; without an answer the model comes from the cache, or the
+script ends with one sentence. The hub client's own settings apply:
+
+| variable | meaning |
+|---|---|
+| `HF_HUB_OFFLINE=1` | never ask the hub, for nodes without internet |
+| `HF_HUB_ETAG_TIMEOUT` | seconds to wait for its answer (default: 10) |
+| `HF_HUB_DOWNLOAD_TIMEOUT` | seconds without a byte after which a download fails (default: 10) |
+| `HF_ENDPOINT` | a mirror of the hub |
+| `HF_TOKEN` | a token, for models behind a form |
+"""
+
+_GUESSED = """## Unconfirmed
+
+These load, but nobody has confirmed all of what the table says of them. Loading one says so, and
+where in its file the weights were found; no layout is tried silently.
+"""
+
+_GONE = """## Not available
+"""
+
+_DATA = """## Training data
+
+What a model's training images, with or without labels, its own or its teacher's, were taken from.
+Models with more than IN-1k and SIN may have met the images of the test sets;
+`python code/zoo.py list --imagenet_only` leaves them out, and analyses can by `trained_on`.
+"""
+
+_ADD = """## Adding a model in five lines
+
+At the end of code/bvg/zoo/models/recipes.toml, for example, whose `[defaults]` hold the category,
+the year and the rest for all of its rows:
+
+    [my_resnet50]
+    method = "my augmentation"
+    paper = "me, 2026"
+    license = "MIT"
+    files = [{ source = ["https://me.org/my.pth"], strip = "module." }]
+
+That is a timm resnet50 whose file is a bare state dict, each key with the prefix `module.`.
+`container` says under which key of the file the state dict is, `arch` names another architecture,
+`sha256` the hash, `mean` and `std` the normalisation; table.py describes every field.
+
+    python code/zoo.py check my_resnet50
+
+downloads it and loads it strictly, or says in one sentence what does not fit. Then write this page
+anew; a test compares it with the table, and another asks for a synthetic checkpoint of the new
+layout (tests/publishers.py). A model only for yourself needs no row:
+`--model file://my.pth --arch resnet50`.
+"""
+
+_CHECKPOINTS = """## Your own checkpoint
+
+`--model file://my.pth` takes what torch.save, safetensors and NumPy (npz) write. The architecture
+is `--arch`, the normalization `--mean` and `--std`, for pixels in [0, 1]; the flags apply to all
+`file://` models of a call, and a warning says so if there is none. Weights are loaded strictly:
+every name and shape must be the architecture's.
+
+**Raw or averaged.** Files often hold several sets of weights. As in timm's loader
+(`timm.models.load_state_dict` with its default `use_ema=True`), those under `state_dict_ema`,
+then `model_ema`, are preferred; the run says so. Of any others, those that fit the architecture
+are used if only one set does, wherever in the file it is; where several fit (`teacher` and
+`student`, `model` and `ema`, MoCo's `encoder_q` and `encoder_k`), the file is refused with a list
+of them. `--weights_key KEY` chooses: a dotted path, which may end in a prefix of the names in a
+state dict, such as `model`, `teacher.backbone`, `state_dict.module.encoder_q`; `.` is the top
+level of the file.
+
+**Prefixes.** One that all names share (`module.`, `_orig_mod.`, Lightning's `model.`) is removed
+if the names are then exactly the architecture's, and so is the counter of PyTorch's
+`AveragedModel`. The result records what was used (`found` in the summary's `model`).
+
+**Classes.** 1000 logits are ImageNet's in the order of the sorted wnids, unless the model (or
+what the `--arch` factory returns) has an attribute `classes`: the names of its logits, in their
+order. If these are the wnids or torchvision's English names, in any order, with or without
+TensorFlow's background class, the logits are brought into ImageNet's order, without the
+background, and every benchmark works. Other names are those of the data set's folders.
+"""
+
+
+def models_page(rows: Iterable[ZooModel]) -> str:
+    """Return docs/models.md."""
+    rows = [row for row in rows if row.classes == "imagenet-1k"]
+    there = [row for row in rows if not row.unavailable]
+    gone = [row for row in rows if row.unavailable]
+    parts = [_TOP.format(available=len(there), gone=len(gone))]
+    for category, title in _TITLES.items():
+        members = [row for row in there if row.category == category]
+        parts.append(f"## {title}\n\n" + _table([_HEAD, *map(_cells, members)]))
+    guessed = [(_code(row.name), row.guess) for row in there if row.guess]
+    parts.append(_GUESSED + "\n" + _table([("model", "what is a guess"), *guessed]))
+    reasons = [(_code(row.name), row.method, row.unavailable) for row in gone]
+    parts.append(_GONE + "\n" + _table([("model", "method", "why"), *reasons]))
+    data = [("tag", "what it is"), *TRAINING_DATA.items()]
+    parts.append(_DATA + "\n" + _table(data))
+    return "\n".join([*parts, _CHECKED, _OFFLINE, _ADD, _CHECKPOINTS])
+
+
+def _cells(row: ZooModel) -> tuple[str, ...]:
+    name = "<br>".join([_code(row.name), *(f"= {_code(alias)}" for alias in row.aliases)])
+    accuracies = (
+        "" if top1 is None else f"{top1:.2f}" for top1 in (row.study_top1, row.published_top1)
+    )
+    size = "" if row.parameters is None else str(row.parameters)
+    data = " + ".join(row.trained_on)
+    return (
+        name,
+        row.method,
+        data,
+        size,
+        str(row.train_size),
+        *accuracies,
+        where_from(row),
+        row.license,
+    )
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(cell for cell in line) + " |" for line in lines) + "\n"

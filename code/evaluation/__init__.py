@@ -1,1 +1,0 @@
-"""The loop, the decisions, tracking and the shared command line."""

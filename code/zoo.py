@@ -1,0 +1,123 @@
+"""The model zoo: what there is, one model in full, and whether models can be had.
+
+    python code/zoo.py list                      # all models, by category
+    python code/zoo.py list --by size --category contrastive --imagenet_only
+    python code/zoo.py show resnet50_dino        # everything the table says of it
+    python code/zoo.py check resnet50_dino       # download, verify, load strictly, run once
+    python code/zoo.py check --all               # the same for the whole zoo
+    python code/zoo.py docs                      # write docs/models.md anew
+
+list's columns: M param. is million parameters, px the side of the training images, study and
+published are top-1 accuracies (in the study's view for all models; in the model's own).
+check writes its report (JSON) after every model and goes on where it was stopped: what was fine is
+not done again, what failed is. All weights together take some 40 GB.
+"""
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+from typing import Any
+
+from bvg.errors import UserError
+from bvg.files import write_text
+from bvg.run.guard import guarded
+from bvg.zoo.listing import ORDERS, entry_text, list_text
+from bvg.zoo.page import models_page
+from bvg.zoo.table import IMAGENET_ONLY, ZooModel, find, zoo
+
+_PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
+_EXITS = """
+exit codes: 0 all is well; 2 a mistake or missing data (one sentence says what), or, after check,
+a model that failed; 130 interrupted (the same command resumes).
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = _command(commands, "list", "a line per model")
+    listing.add_argument("--by", choices=ORDERS, default="category", help="the order of the lines")
+    categories = sorted({row.category for row in zoo().values()})
+    listing.add_argument("--category", choices=categories, help="only this one")
+    listing.add_argument("--imagenet_only", "--imagenet-only", action="store_true",
+                         help="without models that saw more than ImageNet-1k's images")  # fmt: skip
+    show = _command(commands, "show", "all that the table says of a model")
+    show.add_argument("name", metavar="NAME", help="or an alias")
+    check = _command(commands, "check", "download models, verify and load them strictly, run them")
+    check.add_argument("names", nargs="*", metavar="NAME", help="or an alias")
+    check.add_argument("--all", action="store_true", help="every model of the zoo")
+    check.add_argument("--again", action="store_true", help="those that were fine, too")
+    check.add_argument("--report", type=Path, default=Path("results/zoo.json"),
+                       metavar="FILE", help="what came of each model, as JSON; a later check goes "
+                       "on from it (default results/zoo.json)")  # fmt: skip
+    check.add_argument("--weights_dir", "--weights-dir", type=Path, metavar="DIR",
+                       help="of downloaded weights (default $BVG_WEIGHTS, else "
+                       "$BVG_CACHE/weights)")  # fmt: skip
+    docs = _command(commands, "docs", "write the page of all models")
+    docs.add_argument("--to", type=Path, default=_PAGE, help="(default docs/models.md)")
+    return parser
+
+
+def _command(commands: Any, name: str, does: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=does, description=f"{does}.", epilog=_EXITS, allow_abbrev=False
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Return the exit code of the command line `argv`."""
+    arguments = parser().parse_args(argv)
+    return guarded(lambda: _run(arguments), "--report" if arguments.command == "check" else "--to")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "check":
+        return _check(arguments)
+    if arguments.command == "docs":
+        write_text(arguments.to, models_page(zoo().values()))
+        print(f"wrote {arguments.to}")
+    elif arguments.command == "show":
+        print(entry_text(_row(arguments.name)))
+    else:
+        rows = list(zoo().values())
+        if arguments.category:
+            rows = [row for row in rows if row.category == arguments.category]
+        if arguments.imagenet_only:
+            rows = [row for row in rows if set(row.trained_on) <= IMAGENET_ONLY]
+        print(list_text(rows, arguments.by))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    if bool(arguments.names) == arguments.all:
+        raise UserError("say which models to check: NAME [NAME …], or --all")
+    rows = list(zoo().values()) if arguments.all else [_row(name) for name in arguments.names]
+    # Here, because the libraries take seconds to import and list and show do without them.
+    from bvg.zoo.checking import FAILED, check, summary_text
+    from bvg.zoo.loading import CheckpointOptions
+
+    options = CheckpointOptions(weights_dir=arguments.weights_dir)
+    results = check(rows, arguments.report, options, arguments.again)
+    print(summary_text(results))
+    print(f"wrote {arguments.report}")
+    return 2 if any(result.state == FAILED for result in results) else 0
+
+
+def _row(name: str) -> ZooModel:
+    row = find(name)
+    if row is None:
+        near = difflib.get_close_matches(name, zoo(), n=4, cutoff=0.5)
+        perhaps = f" (did you mean {' or '.join(near)}?)" if near else ""
+        raise UserError(f"the zoo has no model {name!r}{perhaps}: `list` shows all of them")
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""The catalogue of data sets, and getting one of them."""
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bvg.data.downloads import (
+    data_folder,
+    folder_of,
+    get,
+    is_complete,
+    read_catalogue,
+    select,
+    state,
+    usage,
+)
+from conftest import refusal
+from download_helpers import A_TAR, LABELS, archives, contents, sha256
+
+pytest_plugins = ["download_fixtures"]
+
+ALL = read_catalogue()
+
+
+def test_the_catalogue_has_what_the_study_needs():
+    groups = {name.partition("/")[0] for name in ALL}
+    assert groups == {
+        *("model-vs-human", "imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch"),
+        *("imagenet-c-bar", "imagenet-real", "human-decisions", "study-table"),
+        *("imagenet", "imagenet-c", "imagenet-p"),
+    }
+    assert sum(name.startswith("model-vs-human/") for name in ALL) == 17
+    explained = {name for name, data_set in ALL.items() if data_set.explain}
+    assert explained == {"imagenet", "imagenet-c", "imagenet-p"}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_entry_is_whole(name):
+    data_set = ALL[name]
+    assert data_set.what and data_set.use and data_set.licence
+    assert data_set.about.startswith("https://")
+    assert bool(data_set.sources) != bool(data_set.explain)
+    for source in data_set.sources:
+        assert source.startswith(("https://", "gdrive:"))
+        assert "{" not in source
+    if data_set.sources:
+        assert data_set.checked
+        assert data_set.file and not set(data_set.file) & set("/?&")
+    assert data_set.kind in ("archive", "file")
+    assert len(data_set.sha256) in (0, 64)
+    assert int(data_set.sha256 or "0", 16) >= 0
+
+
+def test_no_two_entries_share_an_archive_or_a_folder(tmp_path):
+    fetched = [data_set for data_set in ALL.values() if data_set.sources]
+    assert len({data_set.file for data_set in fetched}) == len(fetched)
+    assert len({folder_of(data_set, tmp_path) for data_set in fetched}) == len(fetched)
+
+
+def test_members_have_addresses_of_their_own():
+    edge = ALL["model-vs-human/edge"]
+    assert [Path(urlsplit(source).path).name for source in edge.sources] == ["edge.tar.gz"]
+    assert edge.file == "edge.tar.gz"
+
+
+def test_an_unknown_field_is_a_mistake_in_the_table(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text('["x"]\nwhat = ""\nuse = ""\nabout = ""\nlicence = ""\nsource = ["a"]\n')
+    with pytest.raises(TypeError, match="source"):
+        read_catalogue(path)
+
+
+def test_names_groups_and_all_are_understood():
+    assert [d.name for d in select(["imagenet-a"], ALL)] == ["imagenet-a"]
+    assert [d.name for d in select(["model-vs-human/edge"], ALL)] == ["model-vs-human/edge"]
+    assert len(select(["model-vs-human", "model-vs-human/edge"], ALL)) == 17
+    assert select(["all"], ALL) == list(ALL.values())
+    sentence = refusal(select, ["imagenet-x"], ALL)
+    assert "no data set 'imagenet-x': choose from model-vs-human, imagenet-v2, " in sentence
+
+
+def test_commands_name_the_folder(tmp_path):
+    assert usage(ALL["imagenet-a"], tmp_path).endswith(f"--imagenet_a {tmp_path}/imagenet-a")
+    assert usage(ALL["model-vs-human/edge"], tmp_path).endswith(f" {tmp_path}/model-vs-human")
+
+
+def test_the_default_folder_is_in_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("BVG_CACHE", str(tmp_path))
+    assert data_folder() == tmp_path / "data"
+
+
+def test_an_archive_becomes_a_folder_with_a_receipt(catalogue, to):
+    data_set = read_catalogue(catalogue)["set-a"]
+    assert state(data_set, to) == "missing"
+    assert get(data_set, to) == to / "set-a"
+    assert contents(to) == {"set-a/.complete", "set-a/n01/1.JPEG", "set-a/n02/2.JPEG"}
+    receipt = json.loads((to / "set-a" / ".complete").read_text())
+    assert receipt == {"name": "set-a", "file": "a.tar", "sha256": sha256(A_TAR)}
+    assert archives(to) == set()
+    assert is_complete(data_set, to) and state(data_set, to) == "there"
+
+
+def test_the_archive_stays_if_asked_for(catalogue, to):
+    get(read_catalogue(catalogue)["set-a"], to, keep_archive=True)
+    assert archives(to) == {"a.tar"}
+
+
+def test_a_single_file_gets_a_folder(catalogue, to):
+    folder = get(read_catalogue(catalogue)["labels"], to)
+    assert (folder / "real.json").read_bytes() == LABELS
+    assert contents(to) == {"labels/.complete", "labels/real.json"}
+    assert archives(to) == set()
+
+
+def test_the_second_call_asks_nobody(catalogue, to, site):
+    for _ in range(2):
+        get(read_catalogue(catalogue)["set-a"], to)
+    assert len(site.requests) == 1
+
+
+def test_a_folder_of_other_origin_is_left_alone(catalogue, to, site):
+    (to / "set-a").mkdir(parents=True)
+    data_set = read_catalogue(catalogue)["set-a"]
+    assert state(data_set, to) == "not from here"
+    assert f"{to / 'set-a'} is there, but not as" in refusal(get, data_set, to)
+    assert site.requests == []
+    assert contents(to) == set()
+
+
+def test_a_data_set_of_another_version_is_not_taken_for_this_one(catalogue, to):
+    get(read_catalogue(catalogue)["set-a"], to)
+    catalogue.write_text(catalogue.read_text().replace(sha256(A_TAR), sha256(b"newer")))
+    newer = read_catalogue(catalogue)["set-a"]
+    assert not is_complete(newer, to)
+    assert "remove it to download set-a" in refusal(get, newer, to)
+
+
+def test_a_receipt_that_cannot_be_read_is_none(catalogue, to):
+    data_set = read_catalogue(catalogue)["set-a"]
+    get(data_set, to)
+    for text in ("{", "{}", "[]", "", '{"name": "set-b", "sha256": ""}'):
+        (to / "set-a" / ".complete").write_text(text)
+        assert not is_complete(data_set, to)
+
+
+def test_an_archive_that_the_user_put_there_is_used(catalogue, to, site):
+    (to / "archives").mkdir(parents=True)
+    (to / "archives" / "a.tar").write_bytes(A_TAR)
+    get(read_catalogue(catalogue)["set-a"], to)
+    assert "set-a/n01/1.JPEG" in contents(to)
+    assert site.requests == []
+
+
+def test_the_disk_must_have_room_for_archive_and_files(catalogue, to, site, monkeypatch):
+    free = type("Usage", (), {"free": 2 * len(A_TAR)})
+    monkeypatch.setattr("bvg.data.transfer.shutil.disk_usage", lambda _: free)
+    sentence = refusal(get, read_catalogue(catalogue)["set-a"], to)
+    assert "set-a needs 158 kB of free disk space" in sentence
+    assert "has 143 kB: free some space" in sentence
+    assert site.requests == []
+
+
+def test_the_room_is_checked_where_only_the_server_knows_the_size(catalogue, to, monkeypatch):
+    free = type("Usage", (), {"free": 100})
+    monkeypatch.setattr("bvg.data.transfer.shutil.disk_usage", lambda _: free)
+    sentence = refusal(get, read_catalogue(catalogue)["sketches"], to)
+    assert "Sketch.zip needs" in sentence
+    assert archives(to) == set()
+
+
+def test_killed_before_the_folder_has_its_name_nothing_is_downloaded_again(
+    catalogue, to, site, monkeypatch
+):
+    data_set, replace = read_catalogue(catalogue)["set-a"], os.replace
+
+    def killed(source, target):
+        if Path(target) == to / "set-a":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", killed)
+        get(data_set, to)
+    assert contents(to) == set()
+    get(data_set, to)
+    assert "set-a/n01/1.JPEG" in contents(to)
+    assert len(site.requests) == 1
+    assert archives(to) == set()

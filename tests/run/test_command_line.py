@@ -1,0 +1,82 @@
+"""The guard around every script: what becomes a sentence, and which exit code it has."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from bvg.errors import UserError
+from bvg.run import command_line
+from bvg.run.command_line import best_device, guarded, parse_args
+from conftest import REPOSITORY
+
+
+def _raising(error: BaseException):
+    def work() -> int:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (UserError("mend this"), 2, "error: mend this\n"),
+        (OSError(errno.ENOSPC, "x", "/r/f"), 2, "cannot write /r/f: no space is left on the disk"),
+        (FileNotFoundError(errno.ENOENT, "x", "/d/a.png"), 2, "/d/a.png is no longer there"),
+        (torch.OutOfMemoryError("CUDA out of memory."), 2, "Use a smaller --batch_size"),
+        (KeyboardInterrupt(), 130, "the same command goes on"),
+    ],
+)
+def test_mishaps_are_one_sentence(error, code, words, capsys):
+    assert guarded(_raising(error)) == code
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_mistake_of_ours_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        guarded(_raising(ZeroDivisionError()))
+
+
+def test_a_traceback_is_there_for_who_asks(monkeypatch, capsys):
+    monkeypatch.setenv("BVG_DEBUG", "1")
+    assert guarded(_raising(UserError("mend this"))) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    script = (
+        "import sys; from bvg.run.command_line import guarded\n"
+        "def work():\n    for n in range(100000): print(n)\n    return 0\n"
+        "sys.exit(guarded(work))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "code")},
+    )  # fmt: skip
+    assert process.stdout.readline() == b"0\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
+
+
+def test_flags_take_dashes_and_values_keep_theirs():
+    words = ["--model", "a-b", "--batch-size=7", "--skip-bad-images", "--num_workers", "0"]
+    arguments = parse_args("x", words)
+    assert arguments.model == ["a-b"]
+    assert (arguments.batch_size, arguments.num_workers) == (7, 0)
+    assert arguments.skip_bad_images
+
+
+def test_the_best_device_is_what_there_is(monkeypatch):
+    assert best_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(command_line.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(command_line.torch.backends.mps, "is_available", lambda: False)
+    assert best_device(None) == torch.device("cpu")
+    with pytest.raises(UserError, match="'abacus' is not there"):
+        best_device("abacus")

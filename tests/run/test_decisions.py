@@ -1,0 +1,88 @@
+"""From logits to ranked answers, against plain Python."""
+
+import numpy as np
+import pytest
+import torch
+
+from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
+from bvg.data.imagenet import imagenet_classes
+from bvg.errors import UserError
+from bvg.run.decisions import (
+    categories_of,
+    sixteen_way,
+    top5,
+    top5_and_category,
+)
+from oracles import straight_line
+
+LOGITS = torch.randn(64, 1000, generator=torch.Generator().manual_seed(0)) * 4
+
+
+def test_all_classes_are_ranked_best_first():
+    answers = top5(LOGITS)
+    expected = [straight_line.top_five(row.numpy()) for row in LOGITS]
+    assert answers["answers"].tolist() == expected
+    best = LOGITS.double().softmax(1).max(1).values
+    np.testing.assert_allclose(answers["confidence"].numpy(), best.numpy(), rtol=1e-6)
+
+
+def test_ties_go_to_the_first_class():
+    logits = torch.zeros(2, 9)
+    logits[1, [3, 7]] = 2.0
+    answers = top5(logits)["answers"].tolist()
+    assert answers == [[0, 1, 2, 3, 4], [3, 7, 0, 1, 2]]
+
+
+def test_categories_by_mean_probability_and_by_the_best_class():
+    members = {name: list(indices) for name, indices in CATEGORY_INDICES.items()}
+    answers = sixteen_way(imagenet_classes())(LOGITS)
+    for row, logits in enumerate(LOGITS):
+        values = logits.double().numpy()
+        mean_rule = straight_line.category(values, members)
+        assert CATEGORIES[answers["answers"][row, 0]] == mean_rule
+        best = straight_line.category_of_best(values, members)
+        assert CATEGORIES[answers["answer_max"][row]] == best
+
+
+def test_the_mean_is_not_the_sum():
+    logits = torch.full((1, 1000), -20.0)
+    logits[0, list(CATEGORY_INDICES["dog"])] = 0.0  # 110 classes share what one knife has not
+    logits[0, CATEGORY_INDICES["knife"][0]] = 1.0
+    answer = sixteen_way(imagenet_classes())(logits)["answers"][0, 0]
+    assert CATEGORIES[answer] == "knife"
+
+
+def test_a_class_of_no_category_does_not_drown_the_categories():
+    logits = torch.zeros(1, 1000)
+    logits[0, 0] = 300.0  # a tench: the categories' probabilities vanish in single precision
+    logits[0, CATEGORY_INDICES["truck"][0]] = 5.0
+    answers = sixteen_way(imagenet_classes())(logits)
+    assert CATEGORIES[answers["answers"][0, 0]] == "truck"
+
+
+def test_ties_between_categories_go_to_the_first_by_name():
+    answers = sixteen_way(imagenet_classes())(torch.zeros(1, 1000))
+    assert [CATEGORIES[k] for k in answers["answers"][0]] == list(CATEGORIES[:5])
+
+
+def test_a_model_of_the_categories_themselves_answers_directly():
+    names = tuple(f"shape{k:02d}" for k in range(16))
+    assert categories_of(names) == names
+    assert categories_of(imagenet_classes()) == CATEGORIES
+    logits = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
+    answers = sixteen_way(names)(logits)
+    assert answers["answers"][:, 0].tolist() == logits.argmax(1).tolist()
+    assert answers["answer_max"].tolist() == logits.argmax(1).tolist()
+    with pytest.raises(UserError, match="10 classes cannot choose among 16 categories"):
+        sixteen_way(tuple("abcdefghij"))
+
+
+def test_all_classes_and_the_best_category_beside_them():
+    answers = top5_and_category(imagenet_classes())(LOGITS)
+    alone = top5(LOGITS)
+    assert torch.equal(answers["answers"], alone["answers"])
+    assert torch.equal(answers["confidence"], alone["confidence"])
+    categories = sixteen_way(imagenet_classes())(LOGITS)["answers"][:, 0]
+    assert torch.equal(answers["category"], categories)
+    other = top5_and_category(("a", "b", "c"))(torch.randn(4, 3))
+    assert other["category"].tolist() == [-1] * 4 and other["category"].dtype == torch.int16

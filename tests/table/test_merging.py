@@ -1,0 +1,210 @@
+import json
+
+import pytest
+
+from bvg.scores.metric import Metric
+from bvg.table.merging import NO_WEIGHTS, chosen, merge, renamed, same_models
+from bvg.table.sources import from_folder
+from collection_helpers import accuracy, finish, imagenet
+from conftest import refusal
+
+
+def results_of(folder):
+    return from_folder(folder)[0]
+
+
+def test_a_row_per_model_and_a_column_per_measure(tmp_path):
+    finish(tmp_path, "imagenet", "b", imagenet(70))
+    finish(tmp_path, "imagenet", "a", imagenet(60))
+    finish(tmp_path, "imagenet_v2", "a", {"top1_acc/imagenet-v2": accuracy(50, 10_000)})
+    table = merge(results_of(tmp_path))
+    assert table.models == ["a", "b"]
+    assert table.columns == ["top1_acc/imagenet", "top1_acc/imagenet-v2"]
+    assert table.cells["a", "top1_acc/imagenet-v2"].value == 50
+    assert ("b", "top1_acc/imagenet-v2") not in table.cells
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"limit": 500}, "limit was not given and is now 500"),
+        ({"precision": "bf16"}, "precision was fp32 and is now bf16"),
+        ({"count": 400}, "the number of images was 50000 and is now 400"),
+    ],
+)
+def test_two_protocols_in_one_column_are_refused(changed, words, tmp_path):
+    finish(tmp_path, "imagenet", "a", imagenet(60))
+    finish(tmp_path, "imagenet", "b", imagenet(70), **changed)
+    sentence = refusal(merge, results_of(tmp_path))
+    assert "imagenet was measured in 2 ways (from a to b" in sentence
+    assert words in sentence
+
+
+def test_or_split_into_columns_of_their_own(tmp_path):
+    finish(tmp_path, "imagenet", "a", imagenet(60), limit=500)
+    for name in "bc":
+        finish(tmp_path, "imagenet", name, imagenet(70))
+    table = merge(results_of(tmp_path), split=True)
+    plain, other = table.columns
+    assert (plain, other) == ("top1_acc/imagenet", "top1_acc/imagenet [protocol 2]")
+    assert {model for model, column in table.cells if column == plain} == {"b", "c"}
+    assert table.protocols["imagenet [protocol 2]"]["protocol"]["limit"] == 500
+    assert table.protocols["imagenet"]["protocol"]["limit"] is None
+
+
+def test_or_allowed_by_name(tmp_path):
+    finish(tmp_path, "imagenet", "a", imagenet(60), seed=1)
+    finish(tmp_path, "imagenet", "b", imagenet(70), seed=2)
+    assert "seed was 1 and is now 2" in refusal(merge, results_of(tmp_path))
+    assert merge(results_of(tmp_path), allowed=("seed",)).columns == ["top1_acc/imagenet"]
+
+
+def test_two_sets_of_weights_in_one_row_are_refused(tmp_path):
+    finish(tmp_path, "imagenet", "a", imagenet(60), weights="one")
+    finish(tmp_path, "imagenet_v2", "a", {}, weights="two")
+    sentence = refusal(merge, results_of(tmp_path))
+    assert sentence.startswith("a has other weights in imagenet_v2/a than in imagenet/a")
+
+
+PROBE = {"size": 224, "coarse": False, "parameters": 0, "spread": 1.0, "logits": [1.0, -2.0]}
+
+
+def _probed(folder, benchmark: str, probe: dict | None) -> None:
+    """Write a result of the model `a`, whose weights PyTorch knows nothing of."""
+    metrics = {f"top1_acc/{benchmark}": accuracy(60)}
+    path = finish(folder, benchmark, "a", metrics, weights="none") / "summary.json"
+    record = json.loads(path.read_text())
+    if probe:
+        record["identity"]["model"]["probe"] = probe
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (PROBE, True),
+        (PROBE | {"logits": [1.001, -2.002]}, True),  # another device
+        (PROBE | {"size": 288, "logits": [5.0, 5.0]}, True),  # in its own view
+        (None, True),  # recorded before there was a probe
+        (PROBE | {"logits": [1.5, -2.0]}, False),
+        (PROBE | {"logits": [-1.0, 2.0]}, False),
+    ],
+)
+def test_models_with_hidden_weights_are_told_apart_by_the_probe(tmp_path, other, same):
+    _probed(tmp_path, "imagenet", PROBE)
+    _probed(tmp_path, "imagenet_v2", other)
+    if same:
+        assert merge(results_of(tmp_path)).models == ["a"]
+    else:
+        assert "--overwrite" in refusal(merge, results_of(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "ways"), [(None, 1), ({"logits": [1.001, -2.0]}, 1), ({"logits": [3.0, 1.0]}, 2)]
+)
+def test_a_probe_of_the_attacked_model_makes_no_protocol_of_its_own(tmp_path, change, ways):
+    source = {"spec": "victim", "weights_sha256": "v"}
+    known = PROBE | {"parameters": 9}
+    for model, probe in (("a", known), ("b", known | change if change else None)):
+        probed = source | ({"probe": probe} if probe else {})
+        finish(tmp_path, "imagenet_adv", model, {"top1_acc/clean": accuracy(60)}, source=probed)
+    table = merge(results_of(tmp_path), split=True)
+    assert len(table.protocols) == ways
+    assert table.protocols["imagenet_adv"]["protocol"]["source"] == source
+
+
+def test_models_that_share_weights_are_named(tmp_path):
+    finish(tmp_path, "imagenet", "tv_resnet50", imagenet(60), weights="one")
+    finish(tmp_path, "imagenet_v2", "mine", {}, weights="one")
+    finish(tmp_path, "imagenet", "other", imagenet(60), weights="two")
+    (sentence,) = same_models(results_of(tmp_path))
+    assert sentence.startswith("mine and tv_resnet50 have the same weights")
+    assert "--without" in sentence
+
+
+def test_models_without_registered_weights_are_not_the_same(tmp_path):
+    for name in "ab":
+        finish(tmp_path, "imagenet", name, imagenet(60), weights=NO_WEIGHTS)
+    assert same_models(results_of(tmp_path)) == []
+
+
+def test_two_values_in_one_cell_are_refused_and_equal_ones_are_one(tmp_path):
+    finish(tmp_path, "imagenet_shape_bias", "a", {"shape-bias": Metric(0.25, n=1200)})
+    finish(tmp_path, "imagenet_model_vs_human", "a", {"shape-bias": Metric(0.25, n=1200)})
+    assert len(merge(results_of(tmp_path)).cells) == 1
+    other = tmp_path / "other"
+    finish(other, "imagenet_shape_bias", "a", {"shape-bias": Metric(0.25, n=1200)})
+    finish(other, "imagenet_model_vs_human", "a", {"shape-bias": Metric(0.3, n=1200)})
+    sentence = refusal(merge, results_of(other))
+    assert "shape-bias of a is 0.3 in imagenet_model_vs_human/a and 0.25" in sentence
+
+
+def test_one_column_from_two_benchmarks_is_of_as_many_images(tmp_path):
+    finish(tmp_path, "imagenet_shape_bias", "a", {"shape-bias": Metric(0.25, n=600)})
+    finish(tmp_path, "imagenet_model_vs_human", "b", {"shape-bias": Metric(0.3, n=1200)})
+    assert "shape-bias is of 1,200 images in imagenet_model_vs_human/b and of 600 in" in refusal(
+        merge, results_of(tmp_path)
+    )
+
+
+def test_undefined_values_give_way_to_defined_ones(tmp_path):
+    finish(tmp_path, "imagenet_shape_bias", "a", {"shape-bias": Metric(0.25, n=1200)})
+    finish(tmp_path, "imagenet_model_vs_human", "a", {"shape-bias": Metric(None, n=1200, note="x")})
+    assert merge(results_of(tmp_path)).cells["a", "shape-bias"].value == 0.25
+
+
+def test_what_is_chosen_and_left_out(tmp_path):
+    for model in "ab":
+        finish(tmp_path, "imagenet", model, imagenet(60))
+        finish(tmp_path, "imagenet_v2", model, {})
+    results = results_of(tmp_path)
+
+    def names(*arguments):
+        return [f"{r.benchmark}/{r.model}" for r in chosen(results, *arguments)]
+
+    assert names(["a"], [], []) == ["imagenet/a", "imagenet_v2/a"]
+    assert names([], ["imagenet"], []) == ["imagenet/a", "imagenet/b"]
+    assert names([], [], ["b", "imagenet_v2/a"]) == ["imagenet/a"]
+    assert "no result is of 'z'" in refusal(chosen, results, ["z"], [], [])
+    assert "nothing is left" in refusal(chosen, results, [], [], ["a", "b"])
+
+
+def test_generated_corruptions_may_count_as_imagenet_c(tmp_path):
+    metrics = {"top1_acc/imagenet-c": accuracy(40)}
+    finish(tmp_path, "imagenet_c_generated", "a", metrics)
+    results = results_of(tmp_path)
+    assert merge(results).columns == ["imagenet_c_generated/top1_acc/imagenet-c"]
+    as_c = renamed(results, {"imagenet_c_generated": "imagenet_c"})
+    assert merge(as_c).columns == ["top1_acc/imagenet-c"]
+
+
+def _compared(results, model, value, humans):
+    metrics = {"top1_acc/edge": accuracy(50), "error-consistency/edge": Metric(value)}
+    name = "imagenet_model_vs_human"
+    finish(results, name, model, metrics, scored_with={"humans": humans})
+
+
+def test_comparisons_with_other_humans_are_no_column(tmp_path):
+    _compared(tmp_path, "a", 0.2, "10 observers")
+    _compared(tmp_path, "b", 0.3, "10 observers")
+    _compared(tmp_path, "c", 0.4, "2 observers")
+    _compared(tmp_path, "d", None, None)
+    sentence = refusal(merge, results_of(tmp_path))
+    assert "10 observers" in sentence and "2 observers" in sentence and "--allow" in sentence
+    table = merge(results_of(tmp_path), split=True)
+    column = "error-consistency/edge"
+    assert table.cells["b", column].value == 0.3
+    assert ("c", column) not in table.cells
+    assert table.cells["c", f"{column} [protocol 2]"].value == 0.4
+    assert table.cells["d", "top1_acc/edge"].value == 50
+    assert table.cells["c", "top1_acc/edge [protocol 2]"].value == 50
+    allowed = merge(results_of(tmp_path), allowed=("humans",))
+    assert allowed.cells["c", column].value == 0.4
+
+
+def test_results_without_humans_share_a_column_with_any(tmp_path):
+    _compared(tmp_path, "a", 0.2, "10 observers")
+    _compared(tmp_path, "b", None, None)
+    finish(tmp_path, "imagenet_model_vs_human", "old", {"top1_acc/edge": accuracy(40)})
+    table = merge(results_of(tmp_path))
+    assert [table.cells[m, "top1_acc/edge"].value for m in ("a", "b", "old")] == [50, 50, 40]
