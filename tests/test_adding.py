@@ -1,0 +1,107 @@
+"""docs/adding.md: every block is run as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from conftest import REPOSITORY
+from miniature import world
+from miniature.draw import save
+
+TEXT = (REPOSITORY / "docs" / "adding.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.S | re.M))
+
+
+def blocks(section: str) -> list[str]:
+    """Return the section's indented blocks, without their indentation."""
+    found = re.findall(r"(?:^    .*\n|^\n(?=\n?    ))+", SECTIONS[section], re.M)
+    lines = [re.sub(r"^    ", "", block, flags=re.M).strip("\n") for block in found]
+    return [block + "\n" for block in lines if block]
+
+
+def code_and_commands(section: str) -> tuple[str, list[str]]:
+    """Return the section's Python code, and its commands."""
+    text = "".join(blocks(section))
+    commands = [line for line in text.splitlines() if line.startswith("python ")]
+    return "\n".join(line for line in text.splitlines() if line not in commands) + "\n", commands
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """Return a working folder, beside which the code is, and a small world for its commands."""
+    folder = tmp_path_factory.mktemp("adding")
+    for picture in world.matched(2):
+        save("imagenet", 3, folder / "data", picture)
+    for name in ("code", "raw-data"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    return folder
+
+
+def run(here, command: str, **environment: str) -> str:
+    words = [sys.executable, *command.split()[1:]]
+    surroundings = {
+        **os.environ, "PYTHONPATH": str(REPOSITORY / "code"), "OMP_NUM_THREADS": "1",
+        "BVG_IMAGENET": str(here / "data"), "WANDB_MODE": "disabled", **environment,
+    }  # fmt: skip
+    done = subprocess.run(words, cwd=here, env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_model(here, tmp_path):
+    code, (command,) = code_and_commands("A model")
+    (here / "my_model.py").write_text(code)
+    imagenet = tmp_path / "imagenet" / "val" / "n01440764"
+    imagenet.mkdir(parents=True)
+    for number, picture in enumerate(list(world.matched(1))[:2]):
+        save("x", 3, tmp_path / "drawn", picture)
+        file = next(path for path in (tmp_path / "drawn").rglob("*.*") if path.is_file())
+        file.rename(imagenet / f"{number}{file.suffix}")
+    out = run(here, f"{command} --partial --results r0", BVG_IMAGENET=str(tmp_path / "imagenet"))
+    assert "top1_acc/imagenet" in out
+
+
+def test_a_benchmark_flows_into_the_table_and_the_page(here, tmp_path):
+    code, (measure, collect, report) = code_and_commands("A benchmark")
+    (here / "upside_down.py").write_text(code)
+    assert "top1_acc/upside-down" in run(here, measure)
+    table = tmp_path / "table"
+    run(here, f"{collect} --out {table}")
+    columns = pd.read_csv(table / "benchmark.csv", index_col="model")
+    assert {"upside_down/top1_acc/clean", "upside_down/top1_acc/upside-down"} == set(columns)
+    assert columns.loc["miniature_plain"].iloc[0] > columns.loc["miniature_plain"].iloc[1]
+
+
+def test_a_corruption(here):
+    code, (command,) = code_and_commands("A corruption")
+    script = (REPOSITORY / "code" / "eval_imagenet_c.py").read_text(encoding="utf-8")
+    line = "OWN: tuple[str, ...] = ()"
+    assert script.count(line) == 1
+    own = here / "own_imagenet_c.py"
+    own.write_text(script.replace(line, code), encoding="utf-8")
+    command = command.replace("code/eval_imagenet_c.py", own.name)
+    out = run(here, f"{command} --limit 16 --severities 1 5 --results r1")
+    assert re.search(r"miniature_plain +top1_acc/darken ", out)
+    assert re.search(r"top1_acc/imagenet-c +undefined", out)
+
+
+def test_a_cue_measure(here):
+    code, _ = code_and_commands("A cue measure")
+    benchmark, _ = code_and_commands("A benchmark")
+    start, end = benchmark.index("def stimuli"), benchmark.index("@script")
+    text = benchmark[:start] + code + "\n\n" + benchmark[end:].replace(
+        '"top1_acc/upside-down")', '"metric/colour-reliance")').replace('"upside_down"', '"colour"')  # fmt: skip
+    (here / "colour.py").write_text(text)
+    out = run(here, "python colour.py --model miniature_plain --results r2")
+    assert re.search(r"metric/colour-reliance +-?\d", out)
+
+
+def test_a_figure(here):
+    code, _ = code_and_commands("A figure")
+    (here / "figure.py").write_text(code)
+    run(here, "python figure.py", MPLBACKEND="Agg")
+    assert (here / "shape_bias_and_sketch.pdf").stat().st_size > 5_000
