@@ -29,6 +29,7 @@ import torch
 
 from basics.errors import UserError, storage_error
 from basics.files import locked, make_folder, written_atomically
+from basics.memory import keep_freed_memory
 from evaluation.batches import as_batch
 from evaluation.command_line import best_device, guarded
 from evaluation.corruption_flags import (
@@ -101,6 +102,7 @@ def _make(arguments: argparse.Namespace) -> int:
     corruptions, severities = chosen(arguments, IMAGENET_C)
     photographs, source = frost_source(arguments.frost, corruptions)
     device = best_device(arguments.device)
+    keep_freed_memory()
     folder = imagenet_folder(arguments)
     images = imagenet_images(folder, classes_in(folder), arguments)
     if arguments.limit:

@@ -12,7 +12,6 @@ from functools import partial
 import torch
 
 from basics.errors import UserError
-from basics.memory import keep_freed_memory
 from stimuli.batch import Batch, Stimuli
 from stimuli.corruptions.blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
 from stimuli.corruptions.digital import (
@@ -106,8 +105,6 @@ def imagenet_c(
                 f"the corruptions of ImageNet-C are defined for images of {SIZE} x {SIZE} pixels, "
                 f"not {height} x {width}: use --preprocess study"
             )
-        if batch.pixels.device.type == "cpu":
-            keep_freed_memory()  # page faults of fresh outputs would cost more than many of them
         batch = replace(batch, pixels=batch.pixels.contiguous())
         for name, severity in chosen:
             x = quantised(functions[name](batch, severity))

@@ -19,7 +19,6 @@ from functools import cache
 import numpy as np
 import torch
 
-from basics.memory import keep_freed_memory
 from stimuli.batch import CLEAN, Batch
 
 # Gavrikov & Keuper 2024. int(c * 112) follows Python's double arithmetic on these literals.
@@ -37,8 +36,6 @@ def spectral(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
 
     Within 1e-5 of the definition in double precision. Images of any size, square or not.
     """
-    if batch.pixels.device.type == "cpu":
-        keep_freed_memory()  # page faults of fresh outputs would cost more than the filters
     yield CLEAN, batch.pixels
     pixels = batch.pixels.contiguous()
     spectrum = torch.fft.rfft2(pixels)
