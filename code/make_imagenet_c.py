@@ -35,6 +35,7 @@ from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
 from bvg.errors import UserError, storage_error
 from bvg.files import locked, make_folder, written_atomically
+from bvg.memory import keep_freed_memory
 from bvg.predictions.identity import differences
 from bvg.run.batches import as_batch
 from bvg.run.command_line import best_device, guarded
@@ -102,6 +103,7 @@ def _make(arguments: argparse.Namespace) -> int:
     severities = tuple(s for s in SEVERITIES if s in arguments.severities)
     photographs, source = frost_source(arguments.frost, corruptions)
     device = best_device(arguments.device)
+    keep_freed_memory()
     folder = find_data("imagenet", arguments.imagenet)
     images = imagenet_val(folder, partial=arguments.partial)
     if arguments.limit:

@@ -1,5 +1,6 @@
 """docs/adding.md: every block is run as it stands there."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, draw
 from miniature import world
 from miniature.draw import save
 
@@ -52,15 +53,15 @@ def run(here, command: str, **environment: str) -> str:
     return done.stdout
 
 
+def metrics_of(folder) -> dict[str, dict]:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
+
+
 def test_a_model(here, tmp_path):
     code, (command,) = code_and_commands("A model")
     (here / "my_model.py").write_text(code)
-    imagenet = tmp_path / "imagenet" / "val" / "n01440764"
-    imagenet.mkdir(parents=True)
-    for number, picture in enumerate(list(world.matched(1))[:2]):
-        save("x", 3, tmp_path / "drawn", picture)
-        file = next(path for path in (tmp_path / "drawn").rglob("*.*") if path.is_file())
-        file.rename(imagenet / f"{number}{file.suffix}")
+    for number, wnid in enumerate(("n01440764", "n02123045")):
+        draw(tmp_path / "imagenet" / "val" / wnid / "a.png", number)
     out = run(here, f"{command} --partial --results r0", BVG_IMAGENET=str(tmp_path / "imagenet"))
     assert "top1_acc/imagenet" in out
 
@@ -73,7 +74,13 @@ def test_a_benchmark_flows_into_the_table_and_the_page(here, tmp_path):
     run(here, f"{collect} --out {table}")
     columns = pd.read_csv(table / "benchmark.csv", index_col="model")
     assert {"upside_down/top1_acc/clean", "upside_down/top1_acc/upside-down"} == set(columns)
-    assert columns.loc["miniature_plain"].iloc[0] > columns.loc["miniature_plain"].iloc[1]
+    for model in ("miniature_plain", "miniature_blur"):
+        metrics = metrics_of(here / "results" / "upside_down" / model)
+        for key in ("top1_acc/clean", "top1_acc/upside-down"):
+            assert columns.loc[model, f"upside_down/{key}"] == pytest.approx(metrics[key]["value"])
+    page = tmp_path / "page.html"
+    run(here, f"{report} --table {table / 'benchmark.csv'} --out {page}")
+    assert "upside_down/top1_acc/upside-down" in page.read_text(encoding="utf-8")
 
 
 def test_a_corruption(here):
@@ -86,7 +93,13 @@ def test_a_corruption(here):
     command = command.replace("code/eval_imagenet_c.py", own.name)
     out = run(here, f"{command} --limit 16 --severities 1 5 --results r1")
     assert re.search(r"miniature_plain +top1_acc/darken ", out)
-    assert re.search(r"top1_acc/imagenet-c +undefined", out)
+    metrics = metrics_of(here / "r1" / "imagenet_c_generated" / "miniature_plain")
+    value = {key: metric["value"] for key, metric in metrics.items()}
+    assert value["top1_acc/imagenet-c"] is None
+    darkened = value["top1_acc/darken_1"], value["top1_acc/darken_5"]
+    assert value["top1_acc/darken"] == pytest.approx(sum(darkened) / 2)
+    fog = value["top1_acc/fog_1"], value["top1_acc/fog_5"]
+    assert value["top1_acc/imagenet-c/measured"] == pytest.approx(sum(fog) / 2)
 
 
 def test_a_cue_measure(here):

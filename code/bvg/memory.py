@@ -1,4 +1,7 @@
-"""Keeps freed memory for the next batch, and gives it back between longer stretches of work."""
+"""Keeps freed memory for the next batch, and gives it back between longer stretches of work.
+
+Whoever starts a run calls keep_freed_memory once (run/settings does); nothing else does.
+"""
 
 import ctypes
 import sys
@@ -12,8 +15,9 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 def keep_freed_memory() -> bool:
     """Return whether the C library was told to reuse freed memory (only glibc can be).
 
-    By default glibc returns large blocks to the kernel at once, and a forward pass on the CPU
-    spends a quarter of its time on page faults for activations that it has just given back.
+    By default glibc returns large blocks to the kernel at once, and every batch pays for page
+    faults on memory that was there before: eval_spectral.py with a ResNet-18 takes 12 % more CPU
+    time then (52.5 instead of 47.0 s; 3.1 million page faults instead of 0.3), and 5 % more memory.
     """
     if not sys.platform.startswith("linux"):
         return False

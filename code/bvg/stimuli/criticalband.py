@@ -14,7 +14,6 @@ import torch
 from torch.nn.functional import threshold
 
 from bvg.errors import UserError
-from bvg.memory import keep_freed_memory
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.laplacian import laplacian_levels
 from bvg.stimuli.randomness import keyed_generator, keyed_normal
@@ -51,8 +50,6 @@ def critical_band(
             f"the critical band is defined for images of {SIZE} x {SIZE} pixels (in others, its "
             f"bands would have other frequencies), not {height} x {width}: use --preprocess study"
         )
-    if batch.pixels.device.type == "cpu":
-        keep_freed_memory()  # page faults of fresh outputs would cost more than the noise
     grey = low_contrast_grey(batch.pixels)
     yield WITHOUT_NOISE, _in_colour(grey)
     darkest, brightest = _extremes(grey)

@@ -14,7 +14,6 @@ import torch
 
 from bvg.data.image_set import existing_folder
 from bvg.errors import UserError
-from bvg.memory import keep_freed_memory
 from bvg.stimuli.batch import Batch, Stimuli
 from bvg.stimuli.corruptions.blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
 from bvg.stimuli.corruptions.digital import (
@@ -104,8 +103,6 @@ def imagenet_c(
                 f"the corruptions of ImageNet-C are defined for images of {SIZE} x {SIZE} pixels, "
                 f"not {height} x {width}: use --preprocess study"
             )
-        if batch.pixels.device.type == "cpu":
-            keep_freed_memory()  # page faults of fresh outputs would cost more than many of them
         batch = replace(batch, pixels=batch.pixels.contiguous())
         for name, severity in chosen:
             x = quantised(functions[name](batch, severity))

@@ -19,8 +19,6 @@ from functools import cache
 import numpy as np
 import torch
 
-from bvg.memory import keep_freed_memory
-
 LOWPASS, HIGHPASS = "lowpass", "highpass"
 _CPU_BLOCK = 2  # images whose transforms fit into the cores' caches
 
@@ -36,8 +34,6 @@ def bandpass(pixels: torch.Tensor, cutoffs: Sequence[float]) -> Iterator[tuple[s
     """
     if len(set(cutoffs)) < len(cutoffs) or not all(0 < cutoff <= 1 for cutoff in cutoffs):
         raise ValueError(f"cutoffs must be distinct and in (0, 1], not {tuple(cutoffs)}")
-    if pixels.device.type == "cpu":
-        keep_freed_memory()  # page faults of fresh outputs would cost more than the filters
     pixels = pixels.contiguous()
     spectrum = torch.fft.rfft2(pixels)
     for square, conditions in _conditions_by_square(
