@@ -106,8 +106,9 @@ def test_a_cue_measure(here):
     code, _ = code_and_commands("A cue measure")
     benchmark, _ = code_and_commands("A benchmark")
     start, end = benchmark.index("def stimuli"), benchmark.index("@script")
-    text = benchmark[:start] + code + "\n\n" + benchmark[end:].replace(
-        '"top1_acc/upside-down")', '"metric/colour-reliance")').replace('"upside_down"', '"colour"')  # fmt: skip
+    script = benchmark[end:].replace('"top1_acc/upside-down")', '"metric/colour-reliance")')
+    script = script.replace('"upside_down"', '"colour"')
+    text = benchmark[:start] + code + "\n\n" + script
     (here / "colour.py").write_text(text)
     out = run(here, "python colour.py --model miniature_plain --results r2")
     assert re.search(r"metric/colour-reliance +-?\d", out)

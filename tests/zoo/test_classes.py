@@ -20,7 +20,7 @@ ENGLISH = tuple(AlexNet_Weights.IMAGENET1K_V1.meta["categories"])
 @pytest.mark.parametrize(
     "declared",
     [None, (), [], np.array([]), 1000, np.int64(1000), nn.Linear(2, 1000), lambda: 5],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_says_nothing_more_than_the_logits_do(declared):
     assert names_of_logits(declared, 1000) == WNIDS
@@ -63,7 +63,7 @@ def test_names_in_the_order_of_the_logits(declared):
         (np.array("a"), 1),
         (object(), 1),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_list_of_names_is_refused(declared, count):
     assert "`classes`" in refusal(names_of_logits, declared, count)

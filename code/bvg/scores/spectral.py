@@ -34,10 +34,12 @@ def spectral_measures(
     """
     clean = np.asarray(accuracy[CLEAN], dtype=float)
     measures = {
-        f"{PREFIX}/{short}/{condition.removeprefix(f'{band}/')}": _ratio(accuracy[condition], clean)
+        f"{PREFIX}/{short}/{cutoff}": _ratio(accuracy[f"{band}/{cutoff}"], clean)
         for short, band in _BANDS.items()
-        for condition in accuracy
-        if condition.startswith(f"{band}/")
+        for cutoff in sorted(
+            (name.removeprefix(f"{band}/") for name in accuracy if name.startswith(f"{band}/")),
+            key=float,
+        )
     }
     parts = [[f"{PREFIX}/{short}/{cutoff}" for cutoff in mean_cutoffs] for short in _BANDS]
     for name, keys in zip(("LPP", "HPP"), parts, strict=True):
