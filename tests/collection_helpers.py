@@ -20,7 +20,7 @@ def finish(
     scored_with: dict[str, str | None] | None = None,
     **protocol: Any,
 ) -> Path:
-    """Write a finished result as evaluation.results does, and return its folder."""
+    """Write a finished result as run/runs does, and return its folder."""
     folder = results / benchmark / model
     folder.mkdir(parents=True)
     summary = {

@@ -347,7 +347,7 @@ def test_an_interrupted_process_says_that_the_same_command_goes_on(run, catalogu
     process.send_signal(how)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1].startswith("interrupted: the same command goes on")
+    assert err.splitlines()[-1].startswith("interrupted: the same command resumes")
     assert contents(to) == set()
     site.pause = 0.0
     assert run("set-a")[0] == 0

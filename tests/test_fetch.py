@@ -21,7 +21,7 @@ from local_server import serve
 
 DATA = bytes(range(256)) * 400
 OTHER = DATA[::-1]
-CODE = Path(bvg.data.fetch.__file__).parents[1]
+CODE = Path(bvg.data.fetch.__file__).parents[2]
 FETCH = "import sys; from pathlib import Path; from bvg.data.fetch import fetch; "
 FETCH += "fetch((sys.argv[1],), Path(sys.argv[2]))"
 

@@ -28,5 +28,5 @@ def test_a_second_sigterm_does_not_keep_the_work_from_its_last_words(capsys):
 
     assert guarded(work) == 130
     assert done == ["written"]
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command resumes" in capsys.readouterr().err
     assert guarded(work) == 130  # and the next work can be interrupted again

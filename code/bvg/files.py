@@ -86,7 +86,8 @@ def locked(path: Path, wait: bool = False) -> Iterator[None]:
         raise BlockingIOError(errno.EAGAIN, who) from error
     try:
         with suppress(OSError):  # a full disk, for example: the lock is held all the same
-            holder.write_text(f"{os.getpid()} on {socket.gethostname()}, since {time.ctime()}")
+            words = f"{os.getpid()} on {socket.gethostname()}, since {time.ctime()}"
+            holder.write_text(words, encoding="utf-8")
         yield
     finally:
         with suppress(OSError):

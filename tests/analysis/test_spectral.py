@@ -71,11 +71,29 @@ def test_undefined_is_nan():
     assert np.isnan(blind["metric/bandpass/spectral-bias"])
 
 
-def test_a_missing_condition_is_named():
-    accuracy = by_hand(80, 60, 20)
-    del accuracy["highpass/0.7"]
-    with pytest.raises(KeyError, match=r"highpass/0\.7"):
-        spectral_measures(accuracy)
+def test_a_cutoff_that_was_not_measured_leaves_out_what_needs_it():
+    whole = spectral_measures(by_hand(80, 60, 20))
+    for missing, lost in {
+        "highpass/0.7": {"HFC/0.7"},
+        "highpass/0.3": {"HFC/0.3", "HPP", "spectral-bias"},
+        "lowpass/0.3": {"LFC/0.3", "LPP", "spectral-bias"},
+    }.items():
+        accuracy = by_hand(80, 60, 20)
+        del accuracy[missing]
+        found = spectral_measures(accuracy)
+        assert set(whole) - set(found) == {f"metric/bandpass/{name}" for name in lost}
+        assert found == {name: whole[name] for name in found}
+    with pytest.raises(KeyError, match="clean"):
+        spectral_measures({"lowpass/0.1": 1.0})
+
+
+def test_a_run_without_one_of_the_mean_cutoffs_says_why_the_biases_are_undefined():
+    names = tuple(name for name in CONDITIONS if name != "lowpass/0.2")
+    correct = drawn(by_hand(0.8, 0.6, 0.2), 50, 0)[:, [CONDITIONS.index(name) for name in names]]
+    metrics = spectral_metrics(names, correct)
+    assert metrics["metric/bandpass/LPP"].value is None
+    assert "0.2" in metrics["metric/bandpass/LPP"].note
+    assert metrics["metric/bandpass/HPP"].value is not None
 
 
 def drawn(probability: dict[str, float], n: int, seed: int) -> np.ndarray:

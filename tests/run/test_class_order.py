@@ -98,7 +98,7 @@ def cue_conflict(tmp_path):
     for number, (shape, texture) in enumerate([("cat", "dog"), ("car", "cat"), ("dog", "clock")]):
         path = tmp_path / "stimuli" / shape / f"{shape}1-{texture}2.png"
         draw(path, number, (224, 224))
-    return "--stimuli", tmp_path / "stimuli"
+    return "--stimuli", tmp_path / "stimuli", "--partial"
 
 
 def results(folder, name):

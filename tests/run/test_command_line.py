@@ -28,7 +28,7 @@ def _raising(error: BaseException):
         (OSError(errno.ENOSPC, "x", "/r/f"), 2, "cannot write /r/f: no space is left on the disk"),
         (FileNotFoundError(errno.ENOENT, "x", "/d/a.png"), 2, "/d/a.png is no longer there"),
         (torch.OutOfMemoryError("CUDA out of memory."), 2, "Use a smaller --batch_size"),
-        (KeyboardInterrupt(), 130, "the same command goes on"),
+        (KeyboardInterrupt(), 130, "the same command resumes"),
     ],
 )
 def test_mishaps_are_one_sentence(error, code, words, capsys):

@@ -23,7 +23,7 @@ CONDITIONS = {"fog_1": "fog/1", "snow_2": "snow/2"}
 
 
 def _conditions(folder: Path, classes) -> ImageSet:
-    files, labels = in_class_folders(folder / "fog" / "1", classes)
+    files, labels, *_ = in_class_folders(folder / "fog" / "1", classes)
     return crossed(ImageSet(folder, tuple(files), tuple(files), labels, classes), CONDITIONS)
 
 
@@ -81,7 +81,7 @@ def test_a_row_has_its_files_condition(corrupted, measured, tmp_path):
 
 
 def _fog_alone(folder: Path, classes) -> ImageSet:
-    files, labels = in_class_folders(folder / "fog" / "1", classes)
+    files, labels, *_ = in_class_folders(folder / "fog" / "1", classes)
     return ImageSet(folder / "fog" / "1", files, files, labels, classes)
 
 

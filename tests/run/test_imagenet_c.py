@@ -154,7 +154,7 @@ def test_the_source_of_the_frost_is_recorded(evaluate, val_folder, tmp_path, mon
         draw(tmp_path / "frost" / f"frost{seed}.png", seed, (300, 260))
     words = ("--generate", "--imagenet", str(val_folder(1)), "--severities", "1", "--corruptions")
     installed = []
-    monkeypatch.setattr("evaluation.corruption_flags.published_frost", lambda: installed or None)
+    monkeypatch.setattr("bvg.stimuli.imagenet_c.published_frost", lambda: installed or None)
 
     def source(name: str, *more: str) -> str | None:
         folder = evaluate(name, *words, *more)
@@ -176,11 +176,11 @@ def test_a_result_with_drawn_frost_is_not_continued_with_photographs(
 ):
     words = ("a", "--generate", "--imagenet", str(val_folder(1)), "--severities", "1")
     words += ("--corruptions", "frost")
-    monkeypatch.setattr("evaluation.corruption_flags.published_frost", lambda: None)
+    monkeypatch.setattr("bvg.stimuli.imagenet_c.published_frost", lambda: None)
     evaluate(*words)
     draw(tmp_path / "frost" / "frost1.png", 1, (300, 260))
     photographs = load_frost(tmp_path / "frost")
-    monkeypatch.setattr("evaluation.corruption_flags.published_frost", lambda: photographs)
+    monkeypatch.setattr("bvg.stimuli.imagenet_c.published_frost", lambda: photographs)
     evaluate(*words, code=2)
     assert "frost was procedural and is now 1 photographs" in capsys.readouterr().err
     evaluate(*words, "--frost", "procedural")

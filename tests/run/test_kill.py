@@ -102,7 +102,7 @@ def test_terminated_politely_keeps_even_the_chunk_at_hand(start, tmp_path, unbro
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted: the same command goes on" in err
+    assert "interrupted: the same command resumes" in err
     assert "Traceback" not in err
     _finish(start(results))
     assert _bytes(results) == unbroken

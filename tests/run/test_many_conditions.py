@@ -60,7 +60,7 @@ def test_killed_and_resumed_is_the_same_to_the_last_byte(
     whole = evaluate("a", "--batch_size", "4") / "one" / "predictions.parquet"
     script = "eval_spectral" if evaluate.spectral else "eval_criticalband"
     program = (
-        "import sys; from evaluation import loop; loop.CHUNK_IMAGES = 4\n"
+        "import sys; from bvg.run import loop; loop.CHUNK_IMAGES = 4\n"
         f"import {script}; sys.exit({script}.main())"
     )
     slow = model_file.with_name("slow.py")

@@ -137,7 +137,7 @@ def _by_number(wnids: list[str]) -> Lookup:
 def _lists(place: Path) -> Iterable[tuple[Path, Callable[[Path], list[str]]]]:
     """Yield the files in `place` that list the wnids of images 1, 2, …, and how to read each."""
     if (place / _SYNSETS).is_file():
-        yield place / _SYNSETS, lambda path: path.read_text("utf-8-sig").splitlines()
+        yield place / _SYNSETS, lambda path: path.read_text(encoding="utf-8-sig").splitlines()
     if (place / _TORCHVISION).is_file():
         yield place / _TORCHVISION, _torchvision
     for data in (place / _DEVKIT / "data", place / "data", place):

@@ -128,7 +128,7 @@ class Downloader:
             require_space(self.part.parent, total * self.room - have, self._name)
         version = response.headers.get("ETag") or response.headers.get("Last-Modified")
         if not have and version and not version.startswith("W/"):  # which may differ in bytes
-            self._version.write_text(version)
+            self._version.write_text(version, encoding="utf-8")
         with open(self.part, "ab") as file, Meter(self._name, "B", total, have) as meter:
             for block in response.iter_content(BLOCK):
                 file.write(block)

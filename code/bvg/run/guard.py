@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from bvg.errors import UserError, storage_error
+from bvg.errors import UserError, reason_of, storage_error
 
 
 def tolerate_output() -> None:
@@ -41,8 +41,16 @@ def guarded(work: Callable[[], int], option: str = "--results") -> int:
     except (UserError, OSError) as error:
         say(error, option)
         return BUSY if isinstance(error.__cause__, BlockingIOError) else 2
+    except UnicodeError as error:
+        say(
+            UserError(
+                f"a text is not UTF-8 ({reason_of(error)}): save the file as UTF-8 (BVG_DEBUG=1 "
+                "shows where it is read)"
+            )
+        )
+        return 2
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
+        print("interrupted: the same command resumes", file=sys.stderr)
         return 130
 
 

@@ -92,7 +92,11 @@ def _configured() -> bool:
         if user.expanduser().exists() or workspace.exists():
             return True
         files = [path for login in logins if (path := login.expanduser()).exists()]
-        return any(host in path.read_text(errors="replace") for path in files for host in HOSTS)
+        return any(
+            host in path.read_text(encoding="utf-8", errors="replace")
+            for path in files
+            for host in HOSTS
+        )
     except (OSError, RuntimeError):  # unreadable, or a user without a home
         return False
 
