@@ -1,5 +1,7 @@
 """A user's own Python file: run as such, and every mishap in it is one sentence."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 
 from bvg.files import sha256_of
 from bvg.zoo.loading import load_model
-from conftest import refusal
+from conftest import REPOSITORY, refusal
 
 
 def write(path, text: str) -> str:
@@ -118,3 +120,23 @@ def test_neighbours_come_before_installed_modules_as_in_any_script(tmp_path, mon
     text += "def build(): return torch.nn.Linear(1, SIZE)\n"
     assert load_model(write(tmp_path / "mine" / "net.py", text)).out_features == 7
     assert load_model(write(tmp_path / "net.py", text)).out_features == 5
+
+
+def test_neighbours_may_have_any_name_but_that_of_the_package(tmp_path):
+    """The study's own code has such packages, and code/ has scripts of the last two names."""
+    names = ("evaluation", "model_zoo", "analysis", "images", "stimuli", "report", "zoo")
+    for size, name in enumerate(names, start=1):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"SIZE = {size}")
+    lines = [f"from {name} import SIZE as {name}" for name in names]
+    total = f"def build(): return torch.nn.Linear(1, {' + '.join(names)})"
+    (tmp_path / "net.py").write_text("\n".join(["import torch", *lines, total]))
+    program = (
+        "import eval_imagenet\nfrom bvg.zoo.loading import load_model\n"
+        f"print(load_model({str(tmp_path / 'net.py:build')!r}).out_features)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "code")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout.strip(), done.stderr) == (str(sum(range(1, 8))), "")
