@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import torch
 
 from bvg.data.image_set import ImageSet, class_balanced, unused_sentence
@@ -29,7 +30,7 @@ from bvg.run.models import LoadedModel, load_entrants
 from bvg.run.progress import Progress
 from bvg.run.provenance import environment
 from bvg.run.runs import Run, announce, complete, open_run, score_again
-from bvg.run.settings import settings_of
+from bvg.run.settings import Settings, settings_of
 from bvg.scores.metric import Metric
 from bvg.stimuli.batch import Columns, Stimuli, unchanged
 
@@ -94,15 +95,7 @@ def evaluate(
         print(f"wrote {count:,} stimuli of {len(images):,} images to {args.save_stimuli}")
     if not models or decide is None:
         return []
-    columns = decide(torch.zeros(1, len(models[0].classes))) | columns
-    extra = {key: values for key, values in columns.items() if key not in ("answers", "confidence")}
-    layout = schema(
-        name,
-        images.classes,
-        [*images.columns, *(key for key, values in extra.items() if not values.is_floating_point()),
-         *(["frames"] if images.reader else [])],
-        [key for key, values in extra.items() if values.is_floating_point()],
-    )  # fmt: skip
+    layout = _layout(name, images, decide(torch.zeros(1, len(models[0].classes))) | columns)
     chosen = {key: getattr(args, key) for key in ("precision", "limit", "seed")}
     identity = {**(protocol or {}), **chosen}
     with ExitStack() as held:
@@ -113,24 +106,45 @@ def evaluate(
             for model, view in zip(models, views, strict=True)
         ]
         missing = [run for run in runs if not announce(run, len(images))]
+        depends = dict(scored_with or {})
         done = [run for run in runs if run.store.is_complete()]
-        rescored = [run for run in done if score_again(run, score, dict(scored_with or {}))]
-        # About as many frames at a time as it would be images.
-        settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
-        with Progress(len(images), name) as progress:
-            counters = run_pass(images, missing, stimuli, decide, settings, progress.update)
-        if counters["images_decoded"]:
-            print(
-                f"decoded {counters['images_decoded']:,} images once for {len(missing)} model(s): "
-                f"{counters['stimuli_made']:,} stimuli, {counters['model_inputs']:,} model inputs"
-            )
-        facts = {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
+        rescored = [run for run in done if score_again(run, score, depends)]
+        facts = _answer(name, missing, images, stimuli, decide, settings)
         record = environment(settings.device)
         for run in missing:
-            complete(run, images, score, record, facts, dict(scored_with or {}))
+            complete(run, images, score, record, facts, depends)
         # After all of them are safe on disk: W&B may wait for a network.
         wandb_mirror.mirror([run.store.summary for run in [*missing, *rescored]], args.wandb)
     return runs
+
+
+def _layout(name: str, images: ImageSet, columns: Columns) -> pa.Schema:
+    """Return the layout of predictions with these columns of the decision and the stimuli."""
+    extra = {key: values for key, values in columns.items() if key not in ("answers", "confidence")}
+    floats = [key for key, values in extra.items() if values.is_floating_point()]
+    whole = [*images.columns, *(key for key in extra if key not in floats)]
+    return schema(name, images.classes, whole + ["frames"] * bool(images.reader), floats)
+
+
+def _answer(
+    name: str,
+    missing: list[Run],
+    images: ImageSet,
+    stimuli: Stimuli | Mapping[str, Stimuli],
+    decide: Decision,
+    settings: Settings,
+) -> dict[str, int]:
+    """Let the models answer what is missing; return how it was done, for the record."""
+    # About as many frames at a time as it would be images.
+    settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
+    with Progress(len(images), name) as progress:
+        counters = run_pass(images, missing, stimuli, decide, settings, progress.update)
+    if counters["images_decoded"]:
+        print(
+            f"decoded {counters['images_decoded']:,} images once for {len(missing)} model(s): "
+            f"{counters['stimuli_made']:,} stimuli, {counters['model_inputs']:,} model inputs"
+        )
+    return {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
 
 
 def example(images: ImageSet, stimuli: Stimuli, args: argparse.Namespace) -> Example:
