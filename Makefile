@@ -29,8 +29,9 @@ demo-full: miniature
 miniature: $(VENV)/installed
 	$(RUN) code/miniature/draw.py --out $(MINIATURE)
 
+# Two processes, a file of tests at a time: together they need some 5 GB of memory.
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 # A study on a Ray cluster of two nodes on this machine, one of which is lost; installs Ray.
 test-ray: $(VENV)/installed-dev
