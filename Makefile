@@ -29,7 +29,7 @@ demo-full: miniature
 miniature: $(VENV)/installed
 	$(RUN) code/miniature/draw.py --out $(MINIATURE)
 
-# Two processes, a file of tests at a time: together they need some 5 GB of memory.
+# Two processes, each a file of tests at a time.
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest -n 2 --dist loadfile
 
