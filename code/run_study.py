@@ -39,6 +39,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from bvg.data.downloads import data_folder, data_sets
 from bvg.errors import UserError, reason_of, storage_error
 from bvg.run.guard import BUSY, guarded
 from bvg.zoo.loading import split_alias
@@ -47,28 +48,12 @@ from bvg.zoo.table import zoo
 CODE = Path(__file__).resolve().parent
 POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the second one doubles, up to a minute
 
-# Folders below --data (and in the cache of download.py): the flag and the variable of the scripts.
-DATA = {
-    "imagenet": ("--imagenet", "BVG_IMAGENET"),
-    "imagenet-real/real.json": ("--real", "BVG_REAL"),
-    "imagenet-v2": ("--imagenet_v2", "BVG_IMAGENET_V2"),
-    "imagenet-a": ("--imagenet_a", "BVG_IMAGENET_A"),
-    "imagenet-r": ("--imagenet_r", "BVG_IMAGENET_R"),
-    "imagenet-sketch": ("--imagenet_sketch", "BVG_IMAGENET_SKETCH"),
-    "imagenet-c": ("--imagenet_c", "BVG_IMAGENET_C"),
-    "imagenet-c-bar": ("--imagenet_cbar", "BVG_IMAGENET_CBAR"),
-    "imagenet-p": ("--imagenet_p", "BVG_IMAGENET_P"),
-    "model-vs-human": ("--stimuli", "BVG_MODEL_VS_HUMAN"),
-    "model-vs-human/cue-conflict": ("--stimuli", "BVG_STIMULI"),
-    "human-decisions": ("--humans", "BVG_HUMANS"),
-}
-
 
 @dataclass(frozen=True)
 class Benchmark:
     """A script, and what a study needs to know of it.
 
-    data: keys of DATA, one of which the script needs; extras: those that it can do without.
+    data: data sets, one of which the script needs; extras: those that it can do without.
     results: its result folders, as patterns. images: published files, of all `conditions` (of each
     of which --limit takes some). inputs: model inputs per file, a gradient counting as one more.
     flags: what makes the script this benchmark.
@@ -90,7 +75,7 @@ BENCHMARKS = {
     "imagenet": Benchmark("eval_imagenet.py", ("imagenet",), ("imagenet",), VAL),
     "imagenet_real": Benchmark(
         "eval_imagenet_real.py", ("imagenet",), ("imagenet_real",), 46_837,
-        extras=("imagenet-real/real.json",),
+        extras=("imagenet-real",),
     ),
     "imagenet_ood": Benchmark(
         "eval_imagenet_ood.py", VARIANTS, tuple(name.replace("-", "_") for name in VARIANTS),
@@ -134,19 +119,19 @@ INSTEAD = {"shape_bias": "model_vs_human", "imagenet_c_generated": "imagenet_c"}
 
 def data_flags(kind: Benchmark, root: Path | None) -> list[str]:
     """Return the script's flags for the data sets that are below `root`."""
-    found = [(DATA[key][0], root / key) for key in (*kind.data, *kind.extras)] if root else []
+    known = [data_sets()[name] for name in (*kind.data, *kind.extras)] if root else []
+    found = [(data_set.flag, (root or Path()) / data_set.path) for data_set in known]
     return [word for flag, path in found if path.exists() for word in (flag, str(path.resolve()))]
 
 
 def has_data(kind: Benchmark, flags: Iterable[str]) -> bool:
     """Return whether the script will find its data: by `flags`, by a variable, or as fetched."""
-    cache = Path(os.environ.get("BVG_CACHE") or Path.home() / ".cache" / "bvg") / "data"
     given = {word.partition("=")[0].replace("-", "_") for word in flags}
     return any(
-        DATA[key][0].replace("-", "_") in given
-        or bool(os.environ.get(DATA[key][1]))
-        or (cache / key).exists()
-        for key in kind.data
+        data_set.flag.replace("-", "_") in given
+        or bool(os.environ.get(data_set.variable))
+        or (data_folder() / data_set.path).exists()
+        for data_set in (data_sets()[name] for name in kind.data)
     )
 
 
@@ -252,7 +237,8 @@ def absent_data(cells: Iterable[Cell]) -> list[str]:
     """Return a sentence for each benchmark whose data set is not here."""
     absent = {cell.benchmark: cell.kind for cell in cells if not has_data(cell.kind, cell.flags)}
     return [
-        f"{name}: its data set is not here: set {' or '.join(DATA[key][1] for key in kind.data)}, "
+        f"{name}: its data set is not here: set "
+        f"{' or '.join(data_sets()[key].variable for key in kind.data)}, "
         f"or give --data a folder that contains {' or '.join(kind.data)}"
         for name, kind in absent.items()
     ]

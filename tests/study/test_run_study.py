@@ -418,7 +418,7 @@ import sys
 from pathlib import Path
 import run_study
 from cell_helpers import DATA, fake_benchmarks
-run_study.BENCHMARKS, run_study.DATA = fake_benchmarks(Path(sys.argv[1])), DATA
+run_study.BENCHMARKS, run_study.data_sets = fake_benchmarks(Path(sys.argv[1])), lambda: DATA
 sys.exit(run_study.main(sys.argv[2:]))
 """
 
