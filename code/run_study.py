@@ -30,20 +30,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
 from bvg.data.downloads import data_folder, data_sets
 from bvg.errors import UserError, reason_of, storage_error
 from bvg.run.guard import BUSY, guarded
-from bvg.zoo.loading import split_alias
-from bvg.zoo.table import zoo
+from bvg.zoo.names import expanded, run_name, split_alias
 
 CODE = Path(__file__).resolve().parent
 POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the second one doubles, up to a minute
@@ -181,11 +178,6 @@ class Cell:
         return [folder for path in found if (folder := path / run_name(model)).is_dir()]
 
 
-def run_name(model: str) -> str:
-    """Return what results call a model."""
-    return split_alias(model)[0]
-
-
 def finished(folder: Path) -> int:
     """Return when the result in a folder was finished, in ns; 0 where it is not."""
     summary = folder / "summary.json"
@@ -242,44 +234,6 @@ def absent_data(cells: Iterable[Cell]) -> list[str]:
         f"or give --data a folder that contains {' or '.join(kind.data)}"
         for name, kind in absent.items()
     ]
-
-
-def expanded(given: Iterable[str]) -> list[str]:
-    """Return the models that --model names, each once, in order.
-
-    category:NAME stands for that category's available models of the zoo, a glob pattern for those
-    whose names match, @FILE for the lines of a file (# begins a comment). Raises UserError for an
-    unknown category, a pattern without a match, an unreadable file, and when nothing is left.
-    """
-    models = list(dict.fromkeys(model for text in given for model in _models(text)))
-    if not models:
-        raise UserError("no models to run: name at least one with --model")
-    return models
-
-
-def _models(text: str) -> list[str]:
-    available = [model for model in zoo().values() if not model.unavailable]
-    if text.startswith("@"):
-        try:
-            lines = Path(text[1:]).expanduser().read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(
-                f"cannot read the list of models {text[1:]} ({reason_of(error)}): give a text file "
-                "with one model per line"
-            ) from error
-        names = (line.partition("#")[0].strip() for line in lines)
-        return [model for name in names if name for model in _models(name)]
-    if text.startswith("category:"):
-        found = [model.name for model in available if f"category:{model.category}" == text]
-        remedy = "choose from " + ", ".join(dict.fromkeys(model.category for model in available))
-    elif set("*?[") & set(text) and not set("/=:") & set(text):
-        found = [model.name for model in available if fnmatchcase(model.name, text)]
-        remedy = "python code/zoo.py list shows them all"
-    else:
-        return [text]
-    if not found:
-        raise UserError(f"no available model of the zoo matches {text}: {remedy}")
-    return found
 
 
 @dataclass(frozen=True)
@@ -469,6 +423,8 @@ def places_of(workers: int | None) -> list[dict[str, str]]:
     There are as many places as GPUs (those of CUDA_VISIBLE_DEVICES, where it is set), else one, or
     as many as `workers` says; more workers than GPUs share them.
     """
+    import torch  # here, because it takes seconds, and printing commands does without
+
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
     number = workers or count or 1

@@ -9,7 +9,7 @@ from bvg.data.preprocessing import STUDY
 from bvg.run.models import LoadedModel, checkpoint_options, load_entrant
 from bvg.run.settings import AUTOCAST, autocast, settings_of
 from bvg.stimuli.attacks import Victim
-from bvg.zoo.loading import split_alias
+from bvg.zoo.names import split_alias
 
 
 def attackable(model: LoadedModel, args: argparse.Namespace) -> Victim:

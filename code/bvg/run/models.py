@@ -17,7 +17,8 @@ from bvg.run.probe import probe
 from bvg.run.provenance import weights_sha256
 from bvg.run.settings import Settings
 from bvg.zoo.classes import Reordered, names_of_logits, positions_in_imagenet
-from bvg.zoo.loading import CheckpointOptions, load_model, split_alias
+from bvg.zoo.loading import CheckpointOptions, load_model
+from bvg.zoo.names import split_alias
 
 _OF_CHECKPOINTS = ("arch", "weights_key", "mean", "std")  # flags
 
