@@ -32,7 +32,7 @@ from bvg.data.preprocessing import STUDY
 from bvg.memory import keep_freed_memory
 from bvg.run.batches import as_batch
 from bvg.run.command_line import best_device
-from bvg.stimuli.attacks import LINF, Attack, Victim
+from bvg.stimuli.attacks import LINF, Attack, AttackedModel
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_adv import Epsilon, adversarial, gradient_method, starts
 from bvg.zoo.loading import load_model
@@ -71,7 +71,7 @@ def with_foolbox(model: torch.nn.Module, steps: int, layout: torch.memory_format
 
 
 @torch.no_grad()
-def with_ours(victim: Victim, attack: Attack, batch_size: int, batch: Batch) -> torch.Tensor:
+def with_ours(victim: AttackedModel, attack: Attack, batch_size: int, batch: Batch) -> torch.Tensor:
     """Return which images end broken here, the answers to clean and attacked images included."""
     method = gradient_method("PGD", attack, batch_size)
     *_, (_, images, *_) = adversarial(victim, (method,), (EPSILON,))(batch)
@@ -82,7 +82,7 @@ def sides(model: torch.nn.Module, steps: int, batch_size: int) -> list[Side]:
     """Return the ways that are compared, the study's first."""
     trained = copy.deepcopy(model).to(memory_format=torch.contiguous_format).requires_grad_(True)
     own = model.to(memory_format=torch.channels_last)
-    victim = Victim("it", own, 1000)
+    victim = AttackedModel("it", own, 1000)
     attack = Attack(steps=steps, step=STEP)
     first = Attack(steps=steps, step=STEP, first=True)
     last = torch.channels_last

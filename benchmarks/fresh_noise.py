@@ -27,7 +27,7 @@ from bvg.stimuli.batch import Batch, Stimuli
 from bvg.stimuli.criticalband import (
     SIZE,
     WITHOUT_NOISE,
-    bring_back,
+    clip_noise,
     condition_name,
     low_contrast_grey,
     octave_bands,
@@ -48,7 +48,7 @@ def fresh(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
     for condition, band, deviation in NOISY:
         field = keyed_normal(batch, f"fresh {condition}", (SIZE, SIZE))
         masked = grey + dict(octave_bands(field, eval_criticalband.BANDS))[band] * deviation
-        bring_back(masked, None)  # the few lost pixels become 0.1 or 0.9 here
+        clip_noise(masked, None)  # the few lost pixels become 0.1 or 0.9 here
         yield condition, masked.unsqueeze(1).expand(-1, 3, -1, -1)
 
 

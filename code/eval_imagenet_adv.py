@@ -37,7 +37,7 @@ from bvg.run.evaluate import evaluate, limited, load_models
 from bvg.run.flags import imagenet_flags
 from bvg.run.imagenet_adv_files import pictures_folder, saving
 from bvg.run.runs import print_files, print_table
-from bvg.run.settings import settings_of
+from bvg.run.settings import settings_from
 from bvg.scores.imagenet_adv import adversarial_metrics, doubts, survival
 from bvg.stimuli.attacks import L2, LINF, Attack
 from bvg.stimuli.autoattack import autoattack_method, autoattack_version
@@ -167,7 +167,7 @@ def main(argv=None):
         raise UserError(
             "--as_ood and --preprocess native exclude each other: leave one of them out"
         )
-    settings = settings_of(args)
+    settings = settings_from(args)
     attacks = {}
     for name in dict.fromkeys(args.attack):  # all of them before any work, to see what is wrong
         walk, usual = ATTACKS[name]

@@ -49,7 +49,7 @@ def flags(group):
 def main(argv=None):
     args = parse_args(__doc__, argv, flags)
     humans = humans_of_one_set(args.humans) if args.humans else None
-    folder = look_for("cue-conflict", args.stimuli) or download_cue_conflict()
+    folder = look_for("model-vs-human/cue-conflict", args.stimuli) or download_cue_conflict()
     models, classes = load_models(args)
     categories = categories_of(classes) if classes else classes_in(folder)
     images = cue_conflict(folder, categories, args.partial)

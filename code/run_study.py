@@ -30,45 +30,27 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
+from bvg.data.downloads import data_folder, data_sets
 from bvg.errors import UserError, reason_of, storage_error
 from bvg.run.guard import BUSY, guarded
-from bvg.zoo.loading import split_alias
-from bvg.zoo.table import zoo
+from bvg.zoo.names import expanded, run_name, split_alias
 
 CODE = Path(__file__).resolve().parent
 POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the second one doubles, up to a minute
-
-# Folders below --data (and in the cache of download.py): the flag and the variable of the scripts.
-DATA = {
-    "imagenet": ("--imagenet", "BVG_IMAGENET"),
-    "imagenet-real/real.json": ("--real", "BVG_REAL"),
-    "imagenet-v2": ("--imagenet_v2", "BVG_IMAGENET_V2"),
-    "imagenet-a": ("--imagenet_a", "BVG_IMAGENET_A"),
-    "imagenet-r": ("--imagenet_r", "BVG_IMAGENET_R"),
-    "imagenet-sketch": ("--imagenet_sketch", "BVG_IMAGENET_SKETCH"),
-    "imagenet-c": ("--imagenet_c", "BVG_IMAGENET_C"),
-    "imagenet-c-bar": ("--imagenet_cbar", "BVG_IMAGENET_CBAR"),
-    "imagenet-p": ("--imagenet_p", "BVG_IMAGENET_P"),
-    "model-vs-human": ("--stimuli", "BVG_MODEL_VS_HUMAN"),
-    "model-vs-human/cue-conflict": ("--stimuli", "BVG_STIMULI"),
-    "human-decisions": ("--humans", "BVG_HUMANS"),
-}
 
 
 @dataclass(frozen=True)
 class Benchmark:
     """A script, and what a study needs to know of it.
 
-    data: keys of DATA, one of which the script needs; extras: those that it can do without.
+    data: data sets, one of which the script needs; extras: those that it can do without.
     results: its result folders, as patterns. images: published files, of all `conditions` (of each
     of which --limit takes some). inputs: model inputs per file, a gradient counting as one more.
     flags: what makes the script this benchmark.
@@ -90,7 +72,7 @@ BENCHMARKS = {
     "imagenet": Benchmark("eval_imagenet.py", ("imagenet",), ("imagenet",), VAL),
     "imagenet_real": Benchmark(
         "eval_imagenet_real.py", ("imagenet",), ("imagenet_real",), 46_837,
-        extras=("imagenet-real/real.json",),
+        extras=("imagenet-real",),
     ),
     "imagenet_ood": Benchmark(
         "eval_imagenet_ood.py", VARIANTS, tuple(name.replace("-", "_") for name in VARIANTS),
@@ -134,19 +116,19 @@ INSTEAD = {"shape_bias": "model_vs_human", "imagenet_c_generated": "imagenet_c"}
 
 def data_flags(kind: Benchmark, root: Path | None) -> list[str]:
     """Return the script's flags for the data sets that are below `root`."""
-    found = [(DATA[key][0], root / key) for key in (*kind.data, *kind.extras)] if root else []
+    known = [data_sets()[name] for name in (*kind.data, *kind.extras)] if root else []
+    found = [(data_set.flag, (root or Path()) / data_set.path) for data_set in known]
     return [word for flag, path in found if path.exists() for word in (flag, str(path.resolve()))]
 
 
 def has_data(kind: Benchmark, flags: Iterable[str]) -> bool:
     """Return whether the script will find its data: by `flags`, by a variable, or as fetched."""
-    cache = Path(os.environ.get("BVG_CACHE") or Path.home() / ".cache" / "bvg") / "data"
     given = {word.partition("=")[0].replace("-", "_") for word in flags}
     return any(
-        DATA[key][0].replace("-", "_") in given
-        or bool(os.environ.get(DATA[key][1]))
-        or (cache / key).exists()
-        for key in kind.data
+        data_set.flag.replace("-", "_") in given
+        or bool(os.environ.get(data_set.variable))
+        or (data_folder() / data_set.path).exists()
+        for data_set in (data_sets()[name] for name in kind.data)
     )
 
 
@@ -194,11 +176,6 @@ class Cell:
         """Return the result folders of a model that are there."""
         found = [path for pattern in self.kind.results for path in self.results.glob(pattern)]
         return [folder for path in found if (folder := path / run_name(model)).is_dir()]
-
-
-def run_name(model: str) -> str:
-    """Return what results call a model."""
-    return split_alias(model)[0]
 
 
 def finished(folder: Path) -> int:
@@ -252,48 +229,11 @@ def absent_data(cells: Iterable[Cell]) -> list[str]:
     """Return a sentence for each benchmark whose data set is not here."""
     absent = {cell.benchmark: cell.kind for cell in cells if not has_data(cell.kind, cell.flags)}
     return [
-        f"{name}: its data set is not here: set {' or '.join(DATA[key][1] for key in kind.data)}, "
+        f"{name}: its data set is not here: set "
+        f"{' or '.join(data_sets()[key].variable for key in kind.data)}, "
         f"or give --data a folder that contains {' or '.join(kind.data)}"
         for name, kind in absent.items()
     ]
-
-
-def expanded(given: Iterable[str]) -> list[str]:
-    """Return the models that --model names, each once, in order.
-
-    category:NAME stands for that category's available models of the zoo, a glob pattern for those
-    whose names match, @FILE for the lines of a file (# begins a comment). Raises UserError for an
-    unknown category, a pattern without a match, an unreadable file, and when nothing is left.
-    """
-    models = list(dict.fromkeys(model for text in given for model in _models(text)))
-    if not models:
-        raise UserError("no models to run: name at least one with --model")
-    return models
-
-
-def _models(text: str) -> list[str]:
-    available = [model for model in zoo().values() if not model.unavailable]
-    if text.startswith("@"):
-        try:
-            lines = Path(text[1:]).expanduser().read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(
-                f"cannot read the list of models {text[1:]} ({reason_of(error)}): give a text file "
-                "with one model per line"
-            ) from error
-        names = (line.partition("#")[0].strip() for line in lines)
-        return [model for name in names if name for model in _models(name)]
-    if text.startswith("category:"):
-        found = [model.name for model in available if f"category:{model.category}" == text]
-        remedy = "choose from " + ", ".join(dict.fromkeys(model.category for model in available))
-    elif set("*?[") & set(text) and not set("/=:") & set(text):
-        found = [model.name for model in available if fnmatchcase(model.name, text)]
-        remedy = "python code/zoo.py list shows them all"
-    else:
-        return [text]
-    if not found:
-        raise UserError(f"no available model of the zoo matches {text}: {remedy}")
-    return found
 
 
 @dataclass(frozen=True)
@@ -483,6 +423,8 @@ def places_of(workers: int | None) -> list[dict[str, str]]:
     There are as many places as GPUs (those of CUDA_VISIBLE_DEVICES, where it is set), else one, or
     as many as `workers` says; more workers than GPUs share them.
     """
+    import torch  # here, because it takes seconds, and printing commands does without
+
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
     number = workers or count or 1

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from bvg.stimuli.attacks import Victim
+from bvg.stimuli.attacks import AttackedModel
 from bvg.stimuli.batch import Batch
 
 CLASSES = 4
@@ -47,8 +47,8 @@ def images(count: int, seed: int = 0) -> torch.Tensor:
     return (draws * 1.2 - 0.1).clamp(0, 1)
 
 
-def victim(model: nn.Module, **options) -> Victim:
-    return Victim("it", model, CLASSES, **options)
+def victim(model: nn.Module, **options) -> AttackedModel:
+    return AttackedModel("it", model, CLASSES, **options)
 
 
 def batch_for(model: nn.Module, count: int, seed: int = 0) -> Batch:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bvg.data.downloads import DataSet
 from run_study import Benchmark
 
 # Measures nothing, or fails, as the model's name says, in the layout of results.
@@ -40,7 +41,10 @@ for model in arguments.model:
         os.environ.get("CUDA_VISIBLE_DEVICES", os.environ.get("OMP_NUM_THREADS", ""))
     )
 """
-DATA = {"here": ("--images", "BVG_FAKE"), "away": ("--images", "BVG_FAKE")}
+DATA = {
+    name: DataSet(name, "", "", "", "", flag="--images", variable="BVG_FAKE")
+    for name in ("here", "away")
+}
 
 
 def fake_benchmarks(folder: Path) -> dict[str, Benchmark]:

@@ -60,7 +60,7 @@ def test_permutation_p_is_exact_for_few_models_and_never_zero_for_many():
 
 
 def test_some_of_many_are_drawn_without_repetition():
-    assert ranks.some(5, 9).tolist() == [0, 1, 2, 3, 4]
-    drawn = ranks.some(1000, 200)
+    assert ranks.random_subset(5, 9).tolist() == [0, 1, 2, 3, 4]
+    drawn = ranks.random_subset(1000, 200)
     assert len(set(drawn.tolist())) == 200
     assert drawn.max() > 900

@@ -19,9 +19,9 @@ from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
 from bvg.predictions.table import read_predictions
 from bvg.run.command_line import options
-from bvg.run.settings import settings_of
+from bvg.run.settings import settings_from
 from bvg.run.stopwatch import Stopwatch
-from bvg.stimuli.attacks import Attack, Victim, attacked
+from bvg.stimuli.attacks import Attack, AttackedModel, attacked
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
 from bvg.zoo.loading import load_model
@@ -118,7 +118,7 @@ def test_stimuli_are_those_of_the_cpu(script):
 def test_fp32_is_not_tf32():
     """TF32 keeps 10 bits of the mantissa: a product of these numbers would show it."""
     for precision, exact in (("fp32", True), ("tf32", False)):
-        settings_of(options(device="cuda", precision=precision))
+        settings_from(options(device="cuda", precision=precision))
         generator = torch.Generator().manual_seed(0)
         a, b = (torch.randn(512, 512, generator=generator) for _ in range(2))
         error = (a.cuda() @ b.cuda()).cpu().double() - a.double() @ b.double()
@@ -127,7 +127,7 @@ def test_fp32_is_not_tf32():
         found = torch.nn.functional.conv2d(x.cuda(), w.cuda()).cpu().double()
         error = found - torch.nn.functional.conv2d(x.double(), w.double())
         assert (error.abs().max() < 5e-3) == exact
-    settings_of(options(device="cuda"))
+    settings_from(options(device="cuda"))
 
 
 def test_batches_arrive_in_pinned_memory(miniature):
@@ -159,7 +159,7 @@ def test_the_stopwatch_counts_the_gpus_time():
 def test_an_attack_stays_within_its_bounds():
     model = load_model("miniature_plain").to("cuda")
     batch = on("cuda", batch_of(photo_like(0), photo_like(1)))
-    victim = Victim("plain", model, 16)
+    victim = AttackedModel("plain", model, 16)
     labels = victim.answers(batch.pixels)
     attack = Attack(steps=5, step=2 / 255, random_start=False)
     outcome = attacked(victim, batch.pixels, labels, batch.pixels, 4 / 255, attack, 2)

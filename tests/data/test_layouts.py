@@ -5,14 +5,20 @@ import pytest
 
 from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import imagenet_val
-from bvg.data.layouts import check_answerable, check_counts, contents, holds_class_folders, some
+from bvg.data.layouts import (
+    check_answerable,
+    check_counts,
+    contents,
+    first_few,
+    holds_class_folders,
+)
 from conftest import refusal
 from variant_helpers import lay_out
 
 
 def test_some_names_the_first_and_counts_the_rest():
-    assert some(["a", "b", "c"]) == "a, b, c"
-    assert some(("a", "b", "c", "d", "e")) == "a, b, c and 2 more"
+    assert first_few(["a", "b", "c"]) == "a, b, c"
+    assert first_few(("a", "b", "c", "d", "e")) == "a, b, c and 2 more"
 
 
 def test_class_folders_are_folders_with_images_in_them(tmp_path):

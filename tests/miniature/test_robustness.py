@@ -2,7 +2,7 @@
 
 import torch
 
-from bvg.stimuli.attacks import Attack, Victim
+from bvg.stimuli.attacks import Attack, AttackedModel
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_adv import adversarial, epsilon_of, gradient_method
 from bvg.zoo.loading import load_model
@@ -14,7 +14,7 @@ EPSILONS = tuple(map(epsilon_of, ("1/255", "2/255", "4/255", "8/255")))
 
 def _robust(name: str, batch: Batch) -> list[float]:
     model = load_model(name).to(memory_format=torch.channels_last)
-    victim = Victim(name, model, 16)
+    victim = AttackedModel(name, model, 16)
     method = gradient_method("PGD-8", Attack(steps=8, step=2 / 255), 16)
     stimuli = adversarial(victim, (method,), EPSILONS)(batch)
     return [float((victim.answers(x) == batch.labels).float().mean()) for _, x, _ in stimuli]

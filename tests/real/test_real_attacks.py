@@ -14,7 +14,7 @@ from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
 from bvg.run.batches import as_batch
-from bvg.stimuli.attacks import L2, LINF, Attack, Victim, attacked
+from bvg.stimuli.attacks import L2, LINF, Attack, AttackedModel, attacked
 from bvg.stimuli.imagenet_adv import starts
 from bvg.zoo.normalized import NormalizedModel
 
@@ -39,9 +39,9 @@ def _parts(photographs, count):
         yield photographs.pixels[where], photographs.labels[where], where
 
 
-def _victim(networks, name) -> Victim:
+def _victim(networks, name) -> AttackedModel:
     network = networks[name].to(memory_format=torch.channels_last).requires_grad_(False)
-    return Victim(name, network, 1000)
+    return AttackedModel(name, network, 1000)
 
 
 def _foolbox(victim, attack, start, pixels, labels, epsilon):
@@ -106,5 +106,7 @@ def test_normalised_models_are_attacked_in_pixels(networks, photographs):
     model = NormalizedModel(inner, (0.1, 0.2, 0.3), (0.9, 0.8, 0.7)).eval()
     pixels, labels, start = photographs.pixels[:2], photographs.labels[:2], photographs.pixels[:2]
     attack = Attack(steps=1, random_start=False)
-    made = attacked(Victim("m", model, 1000), pixels, labels, start, 4 / 255, attack, 2).images
+    made = attacked(
+        AttackedModel("m", model, 1000), pixels, labels, start, 4 / 255, attack, 2
+    ).images
     assert (made - pixels).abs().max() == pytest.approx(4 / 255, abs=1e-6)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bvg.stimuli.batch import Batch
-from bvg.stimuli.criticalband import bring_back, condition_name, low_contrast_grey, octave_bands
+from bvg.stimuli.criticalband import clip_noise, condition_name, low_contrast_grey, octave_bands
 from bvg.stimuli.randomness import keyed_generator, keyed_normal
 from conftest import refusal
 from eval_criticalband import BANDS, DEVIATIONS
@@ -69,7 +69,7 @@ def test_an_unlucky_image_needs_new_noise():
     grey = low_contrast_grey(batch.pixels)
     field = keyed_normal(batch, "criticalband", (224, 224))
     bands = [0.16 * noise for _, noise in octave_bands(field, BANDS)]
-    lost = sum(int(bring_back(grey + noise, noise).sum()) for noise in bands)
+    lost = sum(int(clip_noise(grey + noise, noise).sum()) for noise in bands)
     assert lost == 44
 
 
@@ -87,7 +87,7 @@ def test_out_of_bounds_pixels_follow_the_rule_on_hand_made_cases():
     grey = torch.tensor([[[0.45, 0.45, 0.45, 0.30, 0.60, 0.45, 0.45]]])
     noise = torch.tensor([[[0.10, -0.50, 0.60, -0.95, 0.95, -0.90, 0.90]]])
     masked = grey + noise
-    lost = bring_back(masked, noise)
+    lost = clip_noise(masked, noise)
     expected = torch.tensor([[[0.55, 0.10, 0.90, 0.10, 0.90, 0.10, 0.90]]])
     assert torch.allclose(masked, expected)
     # Only noise beyond 0.9 cannot be met: p = 0.1 + 0.95 > 1, and p = 0.9 - 0.95 < 0.
@@ -98,7 +98,7 @@ def test_pixels_on_the_bounds_are_within_them():
     inside = torch.tensor([[[0.0, 1.0, 1e-30, 1 - 2**-24, 0.5]]])
     outside = torch.tensor([[[-1e-30, -(2.0**-30), 1 + 2**-23, 1.5, -0.5]]])
     kept, moved = inside.clone(), outside.clone()
-    assert bring_back(kept, None) is None and bring_back(moved, None) is None
+    assert clip_noise(kept, None) is None and clip_noise(moved, None) is None
     assert torch.equal(kept, inside)
     assert torch.equal(moved, torch.tensor([[[0.1, 0.1, 0.9, 0.9, 0.1]]]))
 
@@ -108,7 +108,7 @@ def test_masking_is_what_a_pixel_by_pixel_loop_does_with_strong_noise():
     grey = random.uniform(0.25, 0.65, (1, 40, 40))
     noise = random.normal(0, 0.5, (1, 40, 40))
     masked = torch.from_numpy(grey + noise).float()
-    lost = bring_back(masked, torch.from_numpy(noise))
+    lost = clip_noise(masked, torch.from_numpy(noise))
     draws = [random.normal(size=(40, 40)) for _ in range(60)]
     expected = oracle.masked(grey[0], noise[0], 0.2, lambda: iter(draws))
     kept = ~lost[0].numpy()

@@ -9,7 +9,7 @@ from real_study_helpers import run, world
 def fake(tmp_path, monkeypatch):
     """Return a study's folder; the only benchmarks are the fake ones."""
     monkeypatch.setattr(run_study, "BENCHMARKS", fake_benchmarks(tmp_path))
-    monkeypatch.setattr(run_study, "DATA", DATA)
+    monkeypatch.setattr(run_study, "data_sets", lambda: DATA)
     monkeypatch.setattr(run_study, "INSTEAD", {})
     monkeypatch.setattr(run_study, "RETRY_SECONDS", 0.1)
     return tmp_path

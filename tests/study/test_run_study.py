@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 import run_study
-from bvg.zoo.table import zoo
-from conftest import REPOSITORY, refusal
-from run_study import BENCHMARKS, Cell, duration, expanded, has_data, places_of
+from conftest import REPOSITORY
+from run_study import BENCHMARKS, Cell, duration, has_data, places_of
 
 
 def _run(folder: Path, *words: str) -> int:
@@ -99,21 +98,6 @@ def test_without_benchmarks_all_are_taken_whose_data_are_here(tmp_path, capsys):
     second = {Path(command[1]).stem: command for command in _commands(capsys, *words)}
     assert {*second} == {*first} and "--generate" not in second["eval_imagenet_c"]
     assert not (tmp_path / "r").exists()
-
-
-def test_models_are_names_categories_patterns_and_lists(tmp_path):
-    (tmp_path / "list.txt").write_text("\ufeffa  # the first\n\nb\n# none\ncategory:freezing\na\n")
-    freezing = [m.name for m in zoo().values() if m.category == "freezing" and not m.unavailable]
-    assert expanded(["b", f"@{tmp_path / 'list.txt'}"]) == ["b", "a", *freezing]
-    assert "freezing" in refusal(expanded, ["category:freezin"])
-    assert "none.txt" in refusal(expanded, [f"@{tmp_path / 'none.txt'}"])
-    miniature = expanded(["miniature_*"])
-    assert len(miniature) == 20 and all(name.startswith("miniature_") for name in miniature)
-    plain = ["own?.py:factory", "a=file://x*.pth"]
-    assert expanded(plain) == plain
-    assert "minature_*" in refusal(expanded, ["minature_*"])
-    (tmp_path / "empty.txt").write_text("# nothing\n")
-    assert "--model" in refusal(expanded, [f"@{tmp_path / 'empty.txt'}"])
 
 
 def test_cells_are_the_commands_one_would_type(fake, capsys):
@@ -418,7 +402,7 @@ import sys
 from pathlib import Path
 import run_study
 from cell_helpers import DATA, fake_benchmarks
-run_study.BENCHMARKS, run_study.DATA = fake_benchmarks(Path(sys.argv[1])), DATA
+run_study.BENCHMARKS, run_study.data_sets = fake_benchmarks(Path(sys.argv[1])), lambda: DATA
 sys.exit(run_study.main(sys.argv[2:]))
 """
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bvg.table.columns import BENCHMARKS, column_of, own, rank
+from bvg.table.columns import BENCHMARKS, column_of, is_project_benchmark, rank
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_columns_have_the_published_names(benchmark, metric, column):
 
 
 def test_the_order_of_benchmarks():
-    assert own("imagenet_adv_l2")
-    assert not own("imagenet_advanced")
+    assert is_project_benchmark("imagenet_adv_l2")
+    assert not is_project_benchmark("imagenet_advanced")
     names = ["zebra", "imagenet_spectral", "imagenet_adv_l2", "imagenet_adv", "imagenet"]
     assert sorted(names, key=rank) == [
         "imagenet", "imagenet_adv", "imagenet_adv_l2", "imagenet_spectral", "zebra",

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from bvg.zoo import libraries, loading
-from bvg.zoo.loading import CheckpointOptions, load_model, split_alias
+from bvg.zoo.loading import CheckpointOptions, load_model
+from bvg.zoo.names import split_alias
 from conftest import refusal
 from zoo_helpers import HEAD, assert_frozen, normalised, pixels
 

@@ -28,7 +28,7 @@ def dependence(group: Group, bias: str, target: str) -> dict[str, Any]:
     """Return distance correlation and ξ of one bias and one benchmark, with permutation p."""
     rows = group.complete(bias, target)
     x, y = (group.values[name].to_numpy()[rows] for name in (bias, target))
-    kept = ranks.some(len(x), MOST_MODELS)
+    kept = ranks.random_subset(len(x), MOST_MODELS)
     x, y = x[kept], y[kept]
     row: dict[str, Any] = {"bias": bias, "target": target, "n": len(x)}
     if note := undefined(x, y):

@@ -128,7 +128,7 @@ def _rows(
         patterns.setdefault(known[:, number].tobytes(), []).append(number)
     for numbers in patterns.values():
         models = np.flatnonzero(known[:, numbers[0]])
-        models = models[ranks.some(len(models), MOST_MODELS)]
+        models = models[ranks.random_subset(len(models), MOST_MODELS)]
         for folds_name, folds, note in _foldings(categories[models]):
             facts = {"biases": name, "folds": folds_name, "n": len(models), "note": note}
             x = biases.to_numpy()[models]

@@ -72,7 +72,7 @@ def shuffles(n: int, most: int, seed: int = 0) -> tuple[np.ndarray, bool]:
     return generator.permuted(np.tile(np.arange(n), (rows, 1)), axis=1), False
 
 
-def some(n: int, most: int, seed: int = 0) -> np.ndarray:
+def random_subset(n: int, most: int, seed: int = 0) -> np.ndarray:
     """Return the positions, in order, of `most` of n models, drawn at random; all of fewer."""
     if n <= most:
         return np.arange(n)

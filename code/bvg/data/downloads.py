@@ -1,4 +1,4 @@
-"""Data sets that may be downloaded: which there are, whether they are there, and how to get one.
+"""The catalogue of data sets: which there are, whether they are there, and how to get one.
 
 Below the folder for data, each has a folder of its name, which appears only when complete, with a
 receipt in it (`.complete`: which archive it was made from). `archives/` holds what is on its way,
@@ -11,7 +11,9 @@ import shutil
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from bvg.data.archives import RECEIPT, BrokenArchiveError, unpack
@@ -28,13 +30,16 @@ ROOM = 2.2  # archive and unpacked files, in multiples of the archive's size
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set of the catalogue.
+    """A data set of the catalogue, or (with `members`) a group of them in one folder.
 
+    title: for sentences. flag, variable: give its path on the command line and in the environment
+    (by default --<name> and BVG_<FLAG>). members: of a group; where the fields of one differ from
+    the group's, they are in its table [<group>.of.<member>].
     sources: in the order in which they are tried. file: the archive's name on disk (by default as
     in the first source). sha256, bytes: of the archive, where published. kind: "archive", or "file"
     for one that is used as it is. inside, files: see archives.unpack. use: the command that takes
-    it, with {folder} and {to}. explain: how to get what must not be fetched. checked: where
-    addresses and hashes are from.
+    it, with {folder} and {to}. explain: how to get what must not be fetched. alternative: what else
+    its scripts can use. checked: where addresses and hashes are from.
     """
 
     name: str
@@ -42,6 +47,9 @@ class DataSet:
     use: str
     about: str
     licence: str
+    title: str = ""
+    flag: str = ""
+    variable: str = ""
     sources: tuple[str, ...] = ()
     file: str = ""
     sha256: str = ""
@@ -50,7 +58,21 @@ class DataSet:
     inside: str = ""
     files: str = "*"
     explain: str = ""
+    alternative: str = ""
     checked: str = ""
+    members: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Return what scripts use, relative to the folder of all data sets."""
+        return f"{self.name}/{self.file}" if self.kind == "file" else self.name
+
+    @property
+    def remedy(self) -> str:
+        """Return how to get it, for sentences that go on with "or ..."."""
+        command = f"python code/download.py {self.name}"
+        how = f"get it as explained by: {command}" if self.explain else f"run: {command}"
+        return f"{self.alternative}, or {how}" if self.alternative else how
 
 
 def data_folder() -> Path:
@@ -60,22 +82,49 @@ def data_folder() -> Path:
 
 def read_catalogue(path: Path = CATALOGUE) -> dict[str, DataSet]:
     """Return the data sets by name; the members of a group are called group/member."""
+    return {name: entry for name, entry in _entries(path).items() if not entry.members}
+
+
+@cache
+def data_sets() -> dict[str, DataSet]:
+    """Return what scripts look for, by name: data sets, groups, and members with a variable."""
+    entries = _entries(CATALOGUE)
+    of_groups = {name: entries[group_of(name)] for name in entries if group_of(name)}
+    return {
+        name: entry
+        for name, entry in entries.items()
+        if name not in of_groups or entry.variable != of_groups[name].variable
+    }
+
+
+def _entries(path: Path) -> dict[str, DataSet]:
     with open(path, "rb") as file:
         tables = tomllib.load(file)
     found = {}
     for name, fields in tables.items():
-        members = fields.pop("members", [])
-        fields["sources"] = tuple(fields.get("sources", ()))
-        entry = DataSet(name, **fields)
-        for one in [_member(entry, member) for member in members] or [entry]:
-            address = urlsplit(one.sources[0]).path if one.sources else ""
-            found[one.name] = replace(one, file=one.file or Path(address).name)
+        differing = fields.pop("of", {})  # fields of members that are not the group's
+        found[name] = _entry(name, fields)
+        for member in found[name].members:
+            inherited = {key: value for key, value in fields.items() if key != "members"}
+            sources = [source.replace("{member}", member) for source in fields["sources"]]
+            own = {"sources": sources, **differing.get(member, {})}
+            found[f"{name}/{member}"] = _entry(f"{name}/{member}", inherited | own)
     return found
 
 
-def _member(group: DataSet, member: str) -> DataSet:
-    sources = tuple(source.replace("{member}", member) for source in group.sources)
-    return replace(group, name=f"{group.name}/{member}", sources=sources)
+def _entry(name: str, fields: dict[str, Any]) -> DataSet:
+    """Return the data set of a table's fields, with defaults for those that can be derived."""
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    entry = DataSet(name, **values)
+    flag = entry.flag or "--" + name.replace("-", "_")
+    address = urlsplit(entry.sources[0]).path if entry.sources else ""
+    return replace(
+        entry,
+        title=entry.title or name,
+        flag=flag,
+        variable=entry.variable or "BVG_" + flag.removeprefix("--").upper(),
+        file=entry.file or Path(address).name,
+    )
 
 
 def group_of(name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from bvg.data.crossed import crossed
 from bvg.data.image_set import ImageSet, existing_folder, in_class_folders, subfolders, unused_note
 from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet, classes_in
-from bvg.data.layouts import check_counts, check_known, some
+from bvg.data.layouts import check_counts, check_known, first_few
 from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError
 from bvg.progress import Meter
@@ -141,11 +141,11 @@ def _severity_folder(folder: Path, levels: tuple[str, ...], severity: int) -> st
 
 def _packed(folder: Path) -> str:
     archives = sorted(path.name for path in folder.glob("*.tar*") if path.is_file())
-    return f" ({some(archives)}: to be unpacked first)" if archives else ""
+    return f" ({first_few(archives)}: to be unpacked first)" if archives else ""
 
 
 def _lacking(given: Path, data: CorruptionSet, missing: list[str], there: list[str]) -> str:
-    whole = f"{given} lacks {some(missing)} of {data.name}{_packed(given)}"
+    whole = f"{given} lacks {first_few(missing)} of {data.name}{_packed(given)}"
     if given.name in data.groups:
         return f"{whole}: give the folder above it, {given.parent}, with {data.flag}"
     if all("/" in name for name in missing):

@@ -20,10 +20,10 @@ from bvg.data.layouts import (
     check_counts,
     check_known,
     contents,
+    first_few,
     found_in,
     holds_class_folders,
     one_class,
-    some,
 )
 from bvg.errors import UserError
 
@@ -55,8 +55,8 @@ def _inside(given: Path, variant: Variant) -> Path:
         return given / (own or within)[0]
     if within:
         raise UserError(
-            f"{given} holds several data sets ({some(within)}): give that of {variant.name} with "
-            f"{variant.flag}"
+            f"{given} holds several data sets ({first_few(within)}): give that of {variant.name} "
+            f"with {variant.flag}"
         )
     if any(style.fullmatch(given.resolve().name) for style in (_WNID, _NUMBER)):
         raise UserError(one_class(given))
@@ -105,14 +105,14 @@ def _classes_of_folders(folder: Path, inside: list[str], variant: Variant) -> di
         return {name: name for name in inside}
     if not variant.numbered:
         raise UserError(
-            f"{folder} has numbered folders ({some(numbers)}), as ImageNet-V2 has: give it with "
-            f"--imagenet_v2, and the folder of {variant.name} with {variant.flag}"
+            f"{folder} has numbered folders ({first_few(numbers)}), as ImageNet-V2 has: give it "
+            f"with --imagenet_v2, and the folder of {variant.name} with {variant.flag}"
         )
     wrong = [name for name in inside if name not in numbers or int(name) >= VAL_CLASSES]
     if wrong or len({int(name) for name in numbers}) < len(numbers):
         raise UserError(
-            f"{folder} has folders beside 0 to 999 ({some(wrong or numbers)}), so it is not clear "
-            f"which number is which class: give {variant.name} as it was published"
+            f"{folder} has folders beside 0 to 999 ({first_few(wrong or numbers)}), so it is not "
+            f"clear which number is which class: give {variant.name} as it was published"
         )
     return {name: imagenet_classes()[int(name)] for name in inside}
 
@@ -168,6 +168,7 @@ def _refuse_other_set(
     strange = sorted(set(own) - {imagenet_classes()[k] for k in variant.subset})
     if variant.subset and strange:
         raise UserError(
-            f"{images.root} holds {counts}, among them {some(strange)}, which {variant.name} does "
-            f"not have: give its folder with {variant.flag}; it can be had from {variant.where}"
+            f"{images.root} holds {counts}, among them {first_few(strange)}, which {variant.name} "
+            f"does not have: give its folder with {variant.flag}; it can be had from "
+            f"{variant.where}"
         )

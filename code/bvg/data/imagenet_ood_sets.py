@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bvg.data.downloads import data_sets
 from bvg.data.imagenet import VAL_CLASSES
 
 
@@ -9,18 +10,21 @@ from bvg.data.imagenet import VAL_CLASSES
 class Variant:
     """A data set as published.
 
-    key: what metrics, flags and downloads call it. name: for sentences. images: how many.
-    site: to get it. own: what is in its folder's name. numbered: whether class folders are called
-    0 to 999. subset: its classes' positions among ImageNet's 1000, where they are not all of them.
+    key: what metrics and the catalogue of data sets call it. images: how many. own: what is in its
+    folder's name. numbered: whether class folders are called 0 to 999. subset: its classes'
+    positions among ImageNet's 1000, where they are not all of them.
     """
 
     key: str
-    name: str
     images: int
-    site: str
     own: str
     numbered: bool = False
     subset: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return what sentences call it."""
+        return data_sets()[self.key].title
 
     @property
     def classes(self) -> int:
@@ -35,17 +39,17 @@ class Variant:
     @property
     def flag(self) -> str:
         """Return the flag that gives the folder."""
-        return f"--{self.benchmark}"
+        return data_sets()[self.key].flag
 
     @property
     def where(self) -> str:
         """Return where the data set can be had."""
-        return f"{self.site}, or with: python code/download.py {self.key}"
+        return f"{data_sets()[self.key].about}, or with: python code/download.py {self.key}"
 
     @property
     def variable(self) -> str:
         """Return the environment variable that gives the folder."""
-        return f"BVG_{self.benchmark.upper()}"
+        return data_sets()[self.key].variable
 
 
 # Recht et al., ICML 2019; Hendrycks et al., CVPR 2021 (A) and ICCV 2021 (R); Wang et al., NeurIPS
@@ -71,30 +75,9 @@ _R = """
 658 701 717 724 763 768 774 776 779 780 787 805 812 815 820 824 833 847 852 866 875 883 889 895
 907 928 931 932 933 934 936 937 943 945 947 948 949 951 953 954 957 963 965 967 980 981 983 988
 """
-_V2 = "https://huggingface.co/datasets/vaishaal/ImageNetV2 (imagenetv2-matched-frequency.tar.gz)"
 VARIANTS = (
-    Variant("imagenet-v2", "ImageNet-V2", 10_000, _V2, "matched-frequency", numbered=True),
-    Variant(
-        "imagenet-a",
-        "ImageNet-A",
-        7_500,
-        "https://people.eecs.berkeley.edu/~hendrycks/imagenet-a.tar",
-        "imagenet-a",
-        subset=tuple(map(int, _A.split())),
-    ),
-    Variant(
-        "imagenet-r",
-        "ImageNet-R",
-        30_000,
-        "https://people.eecs.berkeley.edu/~hendrycks/imagenet-r.tar",
-        "imagenet-r",
-        subset=tuple(map(int, _R.split())),
-    ),
-    Variant(
-        "imagenet-sketch",
-        "ImageNet-Sketch",
-        50_889,
-        "https://github.com/HaohanWang/ImageNet-Sketch",
-        "sketch",
-    ),
+    Variant("imagenet-v2", 10_000, "matched-frequency", numbered=True),
+    Variant("imagenet-a", 7_500, "imagenet-a", subset=tuple(map(int, _A.split()))),
+    Variant("imagenet-r", 30_000, "imagenet-r", subset=tuple(map(int, _R.split()))),
+    Variant("imagenet-sketch", 50_889, "sketch"),
 )

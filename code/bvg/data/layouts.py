@@ -36,8 +36,8 @@ def check_known(folder: Path, unknown: list[str]) -> None:
     if unknown:
         raise UserError(
             f"{folder} has {len(unknown):,} folder(s) that are not classes of the model "
-            f"({some(unknown)}): evaluate a model that knows these classes and names them so in "
-            "its attribute `classes`, or leave those folders out of the data set"
+            f"({first_few(unknown)}): evaluate a model that knows these classes and names them so "
+            "in its attribute `classes`, or leave those folders out of the data set"
         )
 
 
@@ -47,9 +47,9 @@ def check_answerable(folder: Path, needed: Iterable[str], classes: tuple[str, ..
     if lacking:
         raise UserError(
             f"images in {folder} are labelled as ImageNet's classes, but the model answers with "
-            f"{len(classes):,} classes ({some(classes)}) that lack {some(lacking)}: evaluate a "
-            "model of ImageNet's 1000 classes; if it is one, name them by their wnids in the "
-            "model's attribute `classes`, in the order of its logits"
+            f"{len(classes):,} classes ({first_few(classes)}) that lack {first_few(lacking)}: "
+            "evaluate a model of ImageNet's 1000 classes; if it is one, name them by their wnids "
+            "in the model's attribute `classes`, in the order of its logits"
         )
 
 
@@ -92,14 +92,14 @@ def contents(folder: Path) -> str:
     """Return what is in `folder`, for a sentence that says it is not what it should be."""
     inside = subfolders(folder)
     if inside:
-        return f"the folders {some(inside)}"
+        return f"the folders {first_few(inside)}"
     loose, others = images_of_class(folder)
     if loose:
         return f"{len(loose):,} image(s) in no class folders"
     return f"no images ({kinds_in_words(others)})" if others else "nothing of use"
 
 
-def some(names: Sequence[str], most: int = 3) -> str:
+def first_few(names: Sequence[str], most: int = 3) -> str:
     """Return the first names, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

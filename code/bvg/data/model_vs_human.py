@@ -16,7 +16,7 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.finding import find_data
 from bvg.data.image_set import ImageSet, existing_folder, image_files, in_class_folders, subfolders
 from bvg.data.imagenet import classes_in
-from bvg.data.layouts import some
+from bvg.data.layouts import first_few
 from bvg.data.preprocessing import READY_224
 from bvg.data.shape_bias import check_categories, cue_conflict
 from bvg.errors import UserError
@@ -119,7 +119,7 @@ def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = Fals
     missing = [name for name in names if name not in here]
     if len(missing) == len(names) or (missing and not partial):
         unknown = [name for name in subfolders(folder) if name not in DATA_SETS]
-        also = f" (it also holds {some(unknown)}, which is none of them)" if unknown else ""
+        also = f" (it also holds {first_few(unknown)}, which is none of them)" if unknown else ""
         raise UserError(
             f"{folder} lacks the data set(s) {', '.join(missing)}{also}: {_REMEDY}, or measure "
             f"those that are there with --partial (or --datasets {' '.join(here)})"

@@ -12,7 +12,7 @@ import numpy as np
 from bvg.data.categories import CATEGORIES
 from bvg.data.downloads import data_folder, get, read_catalogue
 from bvg.data.image_set import ImageSet, existing_folder, in_class_folders, subfolders, unused_note
-from bvg.data.layouts import some
+from bvg.data.layouts import first_few
 from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError
 
@@ -66,7 +66,7 @@ def check_categories(folder: Path, labels: np.ndarray, classes: tuple[str, ...])
     missing = [name for label, name in enumerate(classes) if label not in there]
     if missing:
         raise UserError(
-            f"{folder} has no images of {some(missing)} ({len(missing)} of the {len(classes)} "
+            f"{folder} has no images of {first_few(missing)} ({len(missing)} of the {len(classes)} "
             "categories): unpack or download the data set again, or evaluate what is there with "
             "--partial (recorded in the result)"
         )

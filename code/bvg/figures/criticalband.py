@@ -84,7 +84,7 @@ def critical_band_figure(models: dict[str, ChannelPicture], paths: list[Path]) -
             (left / page, bottom / height, width / page, _MAP / height), title=title
         )
         _draw(axes, picture, scale)
-        _dress(axes, picture, first=column == 0, last=number + columns >= len(models))
+        _format_axes(axes, picture, first=column == 0, last=number + columns >= len(models))
     _head(figure, scale)
     save(figure, paths)
 
@@ -163,7 +163,7 @@ def _contrasting(colour: tuple[float, ...]) -> str:
     return "black" if luminance > 0.179 else "white"
 
 
-def _dress(axes: Axes, picture: ChannelPicture, first: bool, last: bool) -> None:
+def _format_axes(axes: Axes, picture: ChannelPicture, first: bool, last: bool) -> None:
     """Set the ticks; first: of its row; last: of its column."""
     axes.title.set(fontsize=_FONT - 0.5, linespacing=1.15, parse_math=False)
     rows = ["no noise", *(f"SD {sd}" for sd in picture.deviations)]

@@ -49,7 +49,7 @@ def adversarial_figure(
             _curve(panels[0, 0], one, metrics["top1_acc/clean"], number, dash, many)
         if survival:
             _survival(panels[0, 1], survival[name][1], number, many, line_style(number))
-    _dress(panels[0], attacks, survival)
+    _format_axes(panels[0], attacks, survival)
     handles = [
         Line2D([], [], color=colour(n), marker=marker(n), markersize=3.5, linewidth=1,
                linestyle=line_style(n) if len(attacks) == 1 else "-")
@@ -82,7 +82,7 @@ def _survival(axes: Axes, percent: np.ndarray, number: int, many: bool, dash: Li
     )  # fmt: skip
 
 
-def _dress(panels: np.ndarray, attacks: list[str], survival: Survival) -> None:
+def _format_axes(panels: np.ndarray, attacks: list[str], survival: Survival) -> None:
     unit = "L2 norm of the pixels" if any("-l2" in name for name in attacks) else "in 1/255"
     panels[0].set_xlabel(f"ε ({unit})", fontsize=_FONT + 1)
     panels[0].set_ylabel("top-1 accuracy (%)", fontsize=_FONT + 1)

@@ -105,7 +105,7 @@ def severity_figure(
             continue
         for model, values in enumerate(models.values()):
             _draw(axes, model, _of_panel(values, number), many)
-        _dress(axes, titles[number], severities, clean, number + columns >= len(titles))
+        _format_axes(axes, titles[number], severities, clean, number + columns >= len(titles))
     for axes in grid[:, 0]:
         axes.set_ylabel("top-1 acc. (%)", fontsize=_FONT)
     highest = np.nanmax([1.0, *(np.nanmax(values, initial=0) for values in models.values())])
@@ -140,7 +140,7 @@ def _style(model: int, many: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _dress(axes: Axes, title: str, severities: range, clean: bool, lowest: bool) -> None:
+def _format_axes(axes: Axes, title: str, severities: range, clean: bool, lowest: bool) -> None:
     weight = "bold" if title == _MEAN else "normal"
     axes.set_title(title, fontsize=_FONT + 0.5, fontweight=weight, pad=3)
     axes.set_xticks([0, *severities] if clean else severities)

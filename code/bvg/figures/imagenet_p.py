@@ -74,7 +74,7 @@ def _side_by_side(models: Models, shown: list[str]) -> Figure:
             x, value, linestyle="none", color=colour(number), marker=marker(number), markersize=4,
             markeredgewidth=0.4, markeredgecolor="white", label=label, clip_on=False,
         )  # fmt: skip
-    _dress(axes, shown)
+    _format_axes(axes, shown)
     legend = figure.legend(
         loc="outside lower center", ncols=columns, frameon=False, fontsize=_SMALL,
         title="vertical lines: 95 % intervals", title_fontsize=_SMALL,
@@ -92,7 +92,7 @@ def _mean(values: np.ndarray, shown: list[str]) -> float:
     return float(known.mean()) if len(known) else np.inf
 
 
-def _dress(axes: Axes, shown: list[str]) -> None:
+def _format_axes(axes: Axes, shown: list[str]) -> None:
     axes.set_xticks(range(len(shown)), [_title(name).replace(" ", "\n", 1) for name in shown])
     axes.set_xlim(-0.5, max(len(shown), 1) - 0.5)
     axes.set_ylim(bottom=0)

@@ -72,11 +72,11 @@ def accuracy_figure(
     for number, name in enumerate(curves):
         axes = figure.add_subplot(grid[number // _COLUMNS, number % _COLUMNS])
         _curves(axes, name, models, humans)
-        _dress(axes, number % _COLUMNS == 0)
+        _format_axes(axes, number % _COLUMNS == 0)
     if single:
         axes = figure.add_subplot(grid[rows, :])
         _bars(axes, single, models, humans)
-        _dress(axes, True)
+        _format_axes(axes, True)
     legend_below(
         figure, _handles(len(models), bool(humans)), [*labels, *extra], _title(models, curves)
     )
@@ -190,7 +190,7 @@ def _bars(
     axes.tick_params(axis="x", length=0)
 
 
-def _dress(axes: Axes, leftmost: bool) -> None:
+def _format_axes(axes: Axes, leftmost: bool) -> None:
     axes.set_ylim(0, 100)
     axes.set_yticks([0, 25, 50, 75, 100])
     axes.tick_params(labelsize=_FONT - 0.5, pad=2)

@@ -60,7 +60,7 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
             edgecolors="white", linewidths=0.6, clip_on=False,
         )  # fmt: skip
         handles.append(points)
-    _dress(axes, list(order.index))
+    _format_axes(axes, list(order.index))
     legend_below(figure, handles, labels, "in brackets: shape bias", LEGEND)
     save(figure, paths)
 
@@ -76,7 +76,7 @@ def _style(name: str, number: int) -> tuple[str, str]:
     return colour(number), marker(number + 1)  # marker 0 is the humans'
 
 
-def _dress(axes: Axes, categories: list[str]) -> None:
+def _format_axes(axes: Axes, categories: list[str]) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(categories) - 0.4)
     axes.set_yticks(range(len(categories)), categories)

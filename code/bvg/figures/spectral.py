@@ -43,7 +43,7 @@ def spectral_figure(models: dict[str, dict[str, Metric]], paths: list[Path]) -> 
     for axes, (title, band) in zip(panels, _PANELS.items(), strict=True):
         for number, metrics in enumerate(models.values()):
             _draw(axes, number, metrics, [f"{band}/{cutoff}" for cutoff in cutoffs], many)
-        _dress(axes, title, cutoffs, biased)
+        _format_axes(axes, title, cutoffs, biased)
     panels[0].set_ylabel("top-1 accuracy (%)", fontsize=_FONT + 1)
     _add_legend(figure, labels, biased, many)
     save(figure, paths)
@@ -95,7 +95,7 @@ def _style(number: int, many: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _dress(axes: Axes, title: str, cutoffs: list[str], biased: bool) -> None:
+def _format_axes(axes: Axes, title: str, cutoffs: list[str], biased: bool) -> None:
     if biased:
         axes.axvspan(MEAN_CUTOFFS[0], MEAN_CUTOFFS[-1], color="0.95", zorder=0)
     axes.set_title(title, fontsize=_FONT + 1)

@@ -6,18 +6,18 @@ from functools import partial
 import torch
 
 from bvg.data.preprocessing import STUDY
-from bvg.run.models import LoadedModel, checkpoint_options, load_entrant
-from bvg.run.settings import AUTOCAST, autocast, settings_of
-from bvg.stimuli.attacks import Victim
-from bvg.zoo.loading import split_alias
+from bvg.run.models import LoadedModel, checkpoint_options, load_one
+from bvg.run.settings import AUTOCAST, autocast, settings_from
+from bvg.stimuli.attacks import AttackedModel
+from bvg.zoo.names import split_alias
 
 
-def attackable(model: LoadedModel, args: argparse.Namespace) -> Victim:
+def attackable(model: LoadedModel, args: argparse.Namespace) -> AttackedModel:
     """Return the model as one that can be attacked; raises UserError when it has no gradient.
 
     Answers count in --precision; gradients are computed in --attack_precision.
     """
-    settings = settings_of(args)
+    settings = settings_from(args)
     cheap = None
     if args.attack_precision not in (None, settings.precision):
         cheap = partial(
@@ -27,7 +27,7 @@ def attackable(model: LoadedModel, args: argparse.Namespace) -> Victim:
             enabled=args.attack_precision in AUTOCAST,
         )
     answering = partial(autocast, settings)
-    victim = Victim(model.name, model.model, len(model.classes), answering, cheap)
+    victim = AttackedModel(model.name, model.model, len(model.classes), answering, cheap)
     side = model.view.crop
     grey = torch.full((1, 3, side, side), 0.5, device=settings.device)
     label = torch.zeros(1, dtype=torch.int64, device=settings.device)
@@ -39,4 +39,4 @@ def load_source(args: argparse.Namespace) -> LoadedModel:
     """Return the model of --source, ready on the device."""
     name, spec = split_alias(args.source)
     view = None if args.preprocess == "native" else STUDY
-    return load_entrant(name, spec, checkpoint_options(args), settings_of(args), view)
+    return load_one(name, spec, checkpoint_options(args), settings_from(args), view)

@@ -107,7 +107,7 @@ MISTAKES = (
 
 
 def check_top1(
-    entrants: list[LoadedModel], arguments: argparse.Namespace, settings: Settings
+    models: list[LoadedModel], arguments: argparse.Namespace, settings: Settings
 ) -> None:
     """Print each model's accuracy on --check_top1 clean images, and warnings if it looks wrong.
 
@@ -115,22 +115,22 @@ def check_top1(
     no number, and no better with the input normalised in another way. Raises UserError when there
     is no ImageNet folder.
     """
-    if not arguments.check_top1 or not entrants:
+    if not arguments.check_top1 or not models:
         return
     folder = find_data("imagenet", getattr(arguments, "imagenet", None))
     partial = getattr(arguments, "partial", False)
-    images = imagenet_val(folder, entrants[0].classes, partial)
+    images = imagenet_val(folder, models[0].classes, partial)
     images = class_balanced(images, arguments.check_top1, settings.seed)
-    for entrant in entrants:
-        view = replace(entrant.view, keep_ready=False)  # photographs are never ready stimuli
-        right = right_answers(entrant.model, view, images, settings)
-        native = getattr(entrant.model, "native", None)
-        expected = expected_top1(entrant.origin.get("zoo", ""), view, native)
+    for model in models:
+        view = replace(model.view, keep_ready=False)  # photographs are never ready stimuli
+        right = right_answers(model.model, view, images, settings)
+        native = getattr(model.model, "native", None)
+        expected = expected_top1(model.origin.get("zoo", ""), view, native)
         correct, count = int(right[0].sum()), right.shape[1]
-        words, is_fine = verdict(correct, count, expected, len(entrant.classes))
-        print(f"{entrant.name}: {words}", file=sys.stdout if is_fine else sys.stderr, flush=True)
-        if suspected := likely_mistake(right, entrant.origin.get("spec", "")):
-            print(f"{entrant.name}: warning: {suspected}", file=sys.stderr, flush=True)
+        words, is_fine = verdict(correct, count, expected, len(model.classes))
+        print(f"{model.name}: {words}", file=sys.stdout if is_fine else sys.stderr, flush=True)
+        if suspected := likely_mistake(right, model.origin.get("spec", "")):
+            print(f"{model.name}: warning: {suspected}", file=sys.stderr, flush=True)
 
 
 def expected_top1(name: str, view: Preprocessing, native: Preprocessing | None) -> float | None:

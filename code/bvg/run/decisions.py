@@ -11,7 +11,7 @@ import torch
 
 from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
 from bvg.data.imagenet import are_imagenet
-from bvg.data.layouts import some
+from bvg.data.layouts import first_few
 from bvg.errors import UserError
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
@@ -102,7 +102,7 @@ def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
         raise UserError(
             f"a model of {len(model_classes)} classes cannot choose among 16 categories: it needs "
             "ImageNet's 1000 classes, or the 16 categories as its classes; its own are "
-            f"{some(model_classes)}"
+            f"{first_few(model_classes)}"
         )
     return model_classes
 

@@ -26,11 +26,11 @@ from bvg.run.check_top1 import check_top1
 from bvg.run.command_line import options
 from bvg.run.decisions import Decision
 from bvg.run.loop import run_pass
-from bvg.run.models import LoadedModel, load_entrants
+from bvg.run.models import LoadedModel, load_all
 from bvg.run.progress import Progress
 from bvg.run.provenance import environment
 from bvg.run.runs import Run, announce, complete, open_run, score_again
-from bvg.run.settings import Settings, settings_of
+from bvg.run.settings import Settings, settings_from
 from bvg.scores.metric import Metric
 from bvg.stimuli.batch import Columns, Stimuli, unchanged
 
@@ -45,11 +45,11 @@ def load_models(
     Without a model (--save_stimuli needs none), there are no classes.
     Raises UserError for a model that cannot be loaded or used, or models of different classes.
     """
-    settings = settings_of(args)
+    settings = settings_from(args)
     if args.model:
         make_folder(args.results)  # that it can be written to is seen before any long work
     shown = STUDY if hasattr(args, "preprocess") else READY_224
-    models = load_entrants(args, settings, None if _native(args) else shown)
+    models = load_all(args, settings, None if _native(args) else shown)
     check_top1(models, args, settings)
     return models, models[0].classes if models else ()
 
@@ -79,7 +79,7 @@ def evaluate(
     Raises UserError for whatever the user can remedy.
     """
     args = args or options()
-    settings = settings_of(args)
+    settings = settings_from(args)
     if unused := unused_sentence(images):
         print(f"{name}: {unused}")
     images = limited(images, args)
@@ -152,7 +152,7 @@ def example(images: ImageSet, stimuli: Stimuli, args: argparse.Namespace) -> Exa
 
     By condition, (H, W, 3) float32 in [0, 1].
     """
-    settings = settings_of(args)
+    settings = settings_from(args)
     chosen = limited(images, args)
     return example_of(chosen, images.view, stimuli, settings.device, settings.seed)
 

@@ -205,7 +205,7 @@ class _Pass:
         with self.watch.section("model"):
             try:
                 with autocast(self.settings):
-                    logits = run.model.model(_own(run.model.model, x))
+                    logits = run.model.model(_copy_if_needed(run.model.model, x))
             except Exception as error:  # the model may be anyone's code
                 if is_out_of_memory(error):
                     raise
@@ -298,7 +298,7 @@ def _joined(parts: list[dict[int, Answers]]) -> dict[int, Answers]:
     return whole
 
 
-def _own(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def _copy_if_needed(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Return x, as a copy where the model may change its input: others will see x as well.
 
     NormalizedModel makes a new tensor of it before anything else.

@@ -17,7 +17,8 @@ from bvg.run.probe import probe
 from bvg.run.provenance import weights_sha256
 from bvg.run.settings import Settings
 from bvg.zoo.classes import Reordered, names_of_logits, positions_in_imagenet
-from bvg.zoo.loading import CheckpointOptions, load_model, split_alias
+from bvg.zoo.loading import CheckpointOptions, load_model
+from bvg.zoo.names import split_alias
 
 _OF_CHECKPOINTS = ("arch", "weights_key", "mean", "std")  # flags
 
@@ -41,7 +42,7 @@ class LoadedModel:
     origin: dict[str, Any]
 
 
-def load_entrants(
+def load_all(
     arguments: argparse.Namespace, settings: Settings, view: Preprocessing | None
 ) -> list[LoadedModel]:
     """Return the models of --model on the device; `view` None takes each one's own preprocessing.
@@ -57,14 +58,14 @@ def load_entrants(
                 f"two models are called {name!r}: name the results apart with RUNNAME=MODEL"
             )
     options = checkpoint_options(arguments)
-    entrants = [load_entrant(name, spec, options, settings, view) for name, spec in named]
-    for entrant in entrants[1:]:
-        if entrant.classes != entrants[0].classes:
+    models = [load_one(name, spec, options, settings, view) for name, spec in named]
+    for model in models[1:]:
+        if model.classes != models[0].classes:
             raise UserError(
-                f"{entrants[0].name} and {entrant.name} answer with different classes: evaluate "
+                f"{models[0].name} and {model.name} answer with different classes: evaluate "
                 "them in separate calls"
             )
-    return entrants
+    return models
 
 
 def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
@@ -86,14 +87,14 @@ def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
     return CheckpointOptions(weights_dir=arguments.weights_dir, **given)
 
 
-def load_entrant(
+def load_one(
     name: str,
     spec: str,
     options: CheckpointOptions,
     settings: Settings,
     view: Preprocessing | None,
 ) -> LoadedModel:
-    """Return the model `spec` on the device, under `name`; see load_entrants."""
+    """Return the model `spec` on the device, under `name`; see load_all."""
     model = load_model(spec, options)
     origin = {"spec": spec, **getattr(model, "origin", {})}
     identity: dict[str, Any] = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}

@@ -28,7 +28,7 @@ class Settings:
     allow_unstable: bool = False  # models whose answers depend on chance or on the batch
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
+def settings_from(arguments: argparse.Namespace) -> Settings:
     """Return the settings that the arguments ask for, and set up PyTorch and memory for them.
 
     Raises UserError for a device that is not there.

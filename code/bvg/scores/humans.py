@@ -16,7 +16,7 @@ import pandas as pd
 from bvg.data.categories import CATEGORIES
 from bvg.data.finding import look_for
 from bvg.data.image_set import existing_folder, subfolders
-from bvg.data.layouts import some
+from bvg.data.layouts import first_few
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, condition_of
 from bvg.errors import UserError
 from bvg.scores.decision_table import correctness, joined, read_decisions, table_files
@@ -108,7 +108,7 @@ def _word(written: str, same: Mapping[str, str] = MappingProxyType({})) -> str:
 
 def _refuse(path: Path, column: str, unknown: pd.Series, expected: str) -> None:
     if len(unknown):
-        listed = some([repr(value) for value in dict.fromkeys(unknown)])
+        listed = first_few([repr(value) for value in dict.fromkeys(unknown)])
         raise UserError(
             f"{path} has {listed} in the column {column} ({len(unknown):,} row(s)), where "
             f"{expected} is expected: correct the file, or remove it"

@@ -52,7 +52,7 @@ class Attack:
 
 
 @dataclass(frozen=True)
-class Victim:
+class AttackedModel:
     """The model that is attacked, and the arithmetic of its answers and of its gradients.
 
     classes: how many it knows.
@@ -115,7 +115,7 @@ class Outcome:
 
 
 def attacked(
-    victim: Victim,
+    victim: AttackedModel,
     clean: torch.Tensor,
     classes: torch.Tensor,
     start: torch.Tensor,
@@ -201,7 +201,7 @@ def _reached(answers: torch.Tensor, classes: torch.Tensor, attack: Attack) -> to
 
 
 def _confirmed(
-    victim: Victim,
+    victim: AttackedModel,
     x: torch.Tensor,
     claimed: torch.Tensor,
     classes: torch.Tensor,
@@ -222,7 +222,7 @@ def _without_direction(gradient: torch.Tensor) -> torch.Tensor:
 
 
 def _looked_at(
-    victim: Victim, outcome: Outcome, classes: torch.Tensor, attack: Attack, batch_size: int
+    victim: AttackedModel, outcome: Outcome, classes: torch.Tensor, attack: Attack, batch_size: int
 ) -> Outcome:
     """Return the outcome with the answers where the walks ended.
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from bvg.errors import UserError
-from bvg.stimuli.attacks import LINF, NEVER, Outcome, Victim
+from bvg.stimuli.attacks import LINF, NEVER, AttackedModel, Outcome
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_adv import Epsilon, Method
 
@@ -39,7 +39,7 @@ def autoattack_method(batch_size: int) -> Method:
     the package draws for all images of a batch together.
     """
 
-    def perturb(victim: Victim, batch: Batch, epsilon: Epsilon) -> Outcome:
+    def perturb(victim: AttackedModel, batch: Batch, epsilon: Epsilon) -> Outcome:
         if victim.classes < _FEWEST_CLASSES:
             raise UserError(
                 f"AutoAttack needs a model of at least {_FEWEST_CLASSES} classes: use --attack pgd"
@@ -57,7 +57,7 @@ def autoattack_method(batch_size: int) -> Method:
 
 
 def _broken(
-    victim: Victim, batch: Batch, where: torch.Tensor, epsilon: Epsilon
+    victim: AttackedModel, batch: Batch, where: torch.Tensor, epsilon: Epsilon
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the images at `where` and which of the four attacks has broken each."""
     clean, labels = batch.pixels[where], batch.labels[where]
@@ -80,7 +80,7 @@ def _broken(
 
 
 def _attacks(
-    victim: Victim, device: torch.device, epsilon: Epsilon, seed: int
+    victim: AttackedModel, device: torch.device, epsilon: Epsilon, seed: int
 ) -> tuple[Any, Any, Any, Any]:
     """Return the four attacks of the standard version, in its order."""
     from pyautoattack import AutoAttack

@@ -62,7 +62,7 @@ def critical_band(
             low, high = lowest * deviation, highest * deviation
             if darkest + low < _MARGIN or brightest + high > 1 - _MARGIN:
                 far = max(-low, high) > FURTHEST - _MARGIN
-                lost = bring_back(masked, noise * deviation if far else None)
+                lost = clip_noise(masked, noise * deviation if far else None)
                 if lost is not None:
                     _redraw(masked, grey, lost, deviation, batch, name)
             yield name, _in_colour(masked)
@@ -101,7 +101,7 @@ def octave_bands(field: torch.Tensor, bands: Sequence[int]) -> Iterator[tuple[in
                 yield band, level * (finest / strength)
 
 
-def bring_back(masked: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor | None:
+def clip_noise(masked: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor | None:
     """Set pixels that leave [0, 1] to 0.1 or 0.9, in place, and return which ones are lost.
 
     A pixel below 0 (above 1) becomes 0.1 (0.9), because the image is changed under the noise. Where

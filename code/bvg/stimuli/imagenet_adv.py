@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from bvg.errors import UserError
-from bvg.stimuli.attacks import L2, LINF, Attack, Outcome, Victim, attacked, distances
+from bvg.stimuli.attacks import L2, LINF, Attack, AttackedModel, Outcome, attacked, distances
 from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, Stimulus
 from bvg.stimuli.randomness import drawn, keyed_generator
 
@@ -41,7 +41,7 @@ class Method:
 
     name: str
     norm: str
-    perturb: Callable[[Victim, Batch, Epsilon], Outcome]
+    perturb: Callable[[AttackedModel, Batch, Epsilon], Outcome]
     targeted: bool = False
 
     def condition(self, epsilon: Epsilon, source: str = "") -> str:
@@ -84,7 +84,7 @@ def in_order(epsilons: Iterable[Epsilon], norm: str) -> tuple[Epsilon, ...]:
 def gradient_method(name: str, attack: Attack, batch_size: int) -> Method:
     """Return the method that walks as `attack` says, with at most batch_size images at once."""
 
-    def perturb(victim: Victim, batch: Batch, epsilon: Epsilon) -> Outcome:
+    def perturb(victim: AttackedModel, batch: Batch, epsilon: Epsilon) -> Outcome:
         start = starts(batch, epsilon.value, attack.norm) if attack.random_start else batch.pixels
         classes = targets(batch, victim.classes) if attack.targeted else batch.labels
         return attacked(victim, batch.pixels, classes, start, epsilon.value, attack, batch_size)
@@ -93,7 +93,7 @@ def gradient_method(name: str, attack: Attack, batch_size: int) -> Method:
 
 
 def adversarial(
-    victim: Victim,
+    victim: AttackedModel,
     methods: tuple[Method, ...],
     epsilons: tuple[Epsilon, ...],
     *,
@@ -122,7 +122,7 @@ def adversarial(
 
 
 def _perturbed(
-    victim: Victim, batch: Batch, where: torch.Tensor, method: Method, epsilon: Epsilon
+    victim: AttackedModel, batch: Batch, where: torch.Tensor, method: Method, epsilon: Epsilon
 ) -> tuple[torch.Tensor, Columns]:
     """Return the batch with the images at `where` attacked, and its columns."""
     images, columns = batch.pixels.clone(), _untouched(batch)

@@ -26,7 +26,7 @@ _ATTACK = re.compile(r"top1_acc/PGD-40/eps=([\d.e-]+)(?:_([\d.e-]+))?")
 _CLEAN = "top1_acc/clean"
 
 
-def own(benchmark: str) -> bool:
+def is_project_benchmark(benchmark: str) -> bool:
     """Return whether the benchmark is one whose metrics keep their names."""
     return benchmark in BENCHMARKS or benchmark.startswith(f"{ATTACKS}_")
 
@@ -40,7 +40,7 @@ def rank(benchmark: str) -> tuple[int, str]:
 
 def column_of(benchmark: str, metric: str, metrics: Collection[str]) -> str:
     """Return the column of one of a benchmark's metrics, of which `metrics` are all."""
-    if metric == _CLEAN or not own(benchmark):
+    if metric == _CLEAN or not is_project_benchmark(benchmark):
         return f"{benchmark}/{metric}"
     if is_published_attack(metric):
         return PUBLISHED_ATTACK

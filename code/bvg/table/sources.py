@@ -8,7 +8,7 @@ from typing import Any
 
 from bvg.errors import UserError, reason_of
 from bvg.scores.metric import Metric
-from bvg.table.columns import own, rank
+from bvg.table.columns import is_project_benchmark, rank
 
 FORMAT = 1  # of summary.json
 _INTERVAL = "interval/"
@@ -109,7 +109,7 @@ def _projects(api: Any, projects: list[str]) -> Iterator[str]:
             yield name
         else:
             named = (project.name for project in api.projects(name))
-            yield from (f"{name}/{project}" for project in named if own(project))
+            yield from (f"{name}/{project}" for project in named if is_project_benchmark(project))
 
 
 def _take(run: Any, project: str, found: dict[tuple[str, str], Measured], notes: list[str]) -> None:

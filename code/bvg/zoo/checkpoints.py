@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bvg.data.layouts import first_few
 from bvg.errors import UserError, reason_of
 from bvg.zoo.file_kinds import is_npz, is_safetensors, kind_of
 from bvg.zoo.table import WeightFile
@@ -169,9 +170,9 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
         "wrong shapes": shapes,
         "wrong kinds of numbers": kinds,
     }
-    problems = [f"{kind}: {some(keys)}" for kind, keys in mismatches.items() if keys]
+    problems = [f"{kind}: {first_few(keys, 4)}" for kind, keys in mismatches.items() if keys]
     if problems:
-        if remedy == OTHER_ARCH and problems == [f"wrong shapes: {some(shapes)}"]:
+        if remedy == OTHER_ARCH and problems == [f"wrong shapes: {first_few(shapes, 4)}"]:
             remedy = _other_outputs(own, state) or OTHER_ARCH
         misfit = f"{where} does not fit the architecture {type(network).__name__}"
         raise UserError(f"{misfit} ({'; '.join(problems)}): {remedy}")
@@ -208,7 +209,7 @@ def _other_outputs(own: dict[str, Any], state: State) -> str:
 def _files_in(folder: Path) -> str:
     """Return which files in a folder to give instead of it, as a phrase."""
     found = [p for p in sorted(folder.iterdir()) if p.is_file() and not kind_of(p)[0]]
-    return some([f"file://{path}" for path in found], 3) or "a checkpoint file"
+    return first_few([f"file://{path}" for path in found]) or "a checkpoint file"
 
 
 def _by_name(name: str) -> Any:
@@ -248,12 +249,6 @@ def _pickle_reason(error: Exception) -> str:
 def inside(content: Any) -> str:
     """Return what a checkpoint holds, as a phrase."""
     if isinstance(content, dict) and content:
-        return some([str(key) for key in content])
+        return first_few([str(key) for key in content], 4)
     empty = content is None or content == {}
     return "nothing" if empty else f"a {type(content).__name__}"
-
-
-def some(names: list[str], most: int = 4) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

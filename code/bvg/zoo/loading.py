@@ -3,7 +3,6 @@
 import difflib
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,11 +28,10 @@ from bvg.zoo.checkpoints import (
 from bvg.zoo.choosing import chosen
 from bvg.zoo.factories import call, model_of_file
 from bvg.zoo.file_kinds import kind_of
+from bvg.zoo.names import FACTORY
 from bvg.zoo.normalized import NormalizedModel
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
 
-_FACTORY = re.compile(r"(?P<path>.+\.py):(?P<factory>\w+)")
-_ALIAS = re.compile(r"(?P<alias>[\w-][\w.-]*)=(?P<spec>.+)")
 # Where `code/…` in the zoo's table is.
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _IN_REPOSITORY = "code/"
@@ -51,21 +49,6 @@ class CheckpointOptions:
     std: Sequence[float] = IMAGENET_STD
     weights_dir: Path | None = None
     weights_key: str = ""
-
-
-def split_alias(name: str) -> tuple[str, str]:
-    """Return (run name, model) for `NAME` or `RUNNAME=MODEL`.
-
-    The run name is what results, tables and W&B call the model; only letters, digits and ._-
-    """
-    if match := _ALIAS.fullmatch(name):
-        return match["alias"], match["spec"]
-    run_name = name
-    if match := _FACTORY.fullmatch(name):
-        run_name = match["factory"]
-    elif name.startswith("file://"):
-        run_name = Path(name).stem.removesuffix(".pth")
-    return re.sub(r"[^\w.-]+", "_", run_name).lstrip(".") or "model", name
 
 
 def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module:
@@ -87,7 +70,7 @@ def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
     row = find(name)
     if row is not None:
         return _from_zoo(row, options.weights_dir)
-    if match := _FACTORY.fullmatch(name):
+    if match := FACTORY.fullmatch(name):
         return model_of_file(_user_path(match["path"]), match["factory"])
     if name.startswith("file://"):
         return _from_checkpoint(_user_path(name.removeprefix("file://")), options)
@@ -131,7 +114,7 @@ def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
 
 def architecture_of(row: ZooModel) -> nn.Module:
     """Return the network that the row's files fit, with initial weights."""
-    if match := _FACTORY.fullmatch(row.arch):
+    if match := FACTORY.fullmatch(row.arch):
         return call(_REPOSITORY / match["path"], match["factory"])
     return libraries.architecture(row.arch, **row.arch_options)
 
@@ -204,7 +187,7 @@ def _classes(kind: str) -> tuple[str, ...] | None:
 
 
 def _user_architecture(name: str) -> nn.Module:
-    if match := _FACTORY.fullmatch(name):
+    if match := FACTORY.fullmatch(name):
         return call(_user_path(match["path"]), match["factory"])
     return libraries.architecture(name)
 

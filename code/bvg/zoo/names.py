@@ -1,0 +1,70 @@
+"""The names of models on a command line, read without PyTorch, which takes seconds to import."""
+
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from bvg.errors import UserError, reason_of
+from bvg.zoo.table import zoo
+
+FACTORY = re.compile(r"(?P<path>.+\.py):(?P<factory>\w+)")
+_ALIAS = re.compile(r"(?P<alias>[\w-][\w.-]*)=(?P<spec>.+)")
+
+
+def split_alias(name: str) -> tuple[str, str]:
+    """Return (run name, model) for `NAME` or `RUNNAME=MODEL`.
+
+    The run name is what results, tables and W&B call the model; only letters, digits and ._-
+    """
+    if match := _ALIAS.fullmatch(name):
+        return match["alias"], match["spec"]
+    plain = name
+    if match := FACTORY.fullmatch(name):
+        plain = match["factory"]
+    elif name.startswith("file://"):
+        plain = Path(name).stem.removesuffix(".pth")
+    return re.sub(r"[^\w.-]+", "_", plain).lstrip(".") or "model", name
+
+
+def run_name(name: str) -> str:
+    """Return what results call the model `NAME` or `RUNNAME=MODEL`."""
+    return split_alias(name)[0]
+
+
+def expanded(given: Iterable[str]) -> list[str]:
+    """Return the models that --model names, each once, in order.
+
+    category:NAME stands for that category's available models of the zoo, a glob pattern for those
+    whose names match, @FILE for the lines of a file (# begins a comment). Raises UserError for an
+    unknown category, a pattern without a match, an unreadable file, and when nothing is left.
+    """
+    models = list(dict.fromkeys(model for text in given for model in _models(text)))
+    if not models:
+        raise UserError("no models to run: name at least one with --model")
+    return models
+
+
+def _models(text: str) -> list[str]:
+    available = [model for model in zoo().values() if not model.unavailable]
+    if text.startswith("@"):
+        try:
+            lines = Path(text[1:]).expanduser().read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"cannot read the list of models {text[1:]} ({reason_of(error)}): give a text file "
+                "with one model per line"
+            ) from error
+        names = (line.partition("#")[0].strip() for line in lines)
+        return [model for name in names if name for model in _models(name)]
+    if text.startswith("category:"):
+        found = [model.name for model in available if f"category:{model.category}" == text]
+        remedy = "choose from " + ", ".join(dict.fromkeys(model.category for model in available))
+    elif set("*?[") & set(text) and not set("/=:") & set(text):
+        found = [model.name for model in available if fnmatchcase(model.name, text)]
+        remedy = "python code/zoo.py list shows them all"
+    else:
+        return [text]
+    if not found:
+        raise UserError(f"no available model of the zoo matches {text}: {remedy}")
+    return found
