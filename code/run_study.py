@@ -6,11 +6,11 @@ r"""Run a whole study: models × benchmarks, collected into one table and a repo
     python code/run_study.py --model @models.txt --data /data --dry_run --rate 3000
 
 A cell is one model (with --together N, up to N models) on one benchmark: the eval_*.py command that
-you would type yourself. Finished cells are skipped, interrupted ones resume, and failed ones are
-listed at the end with the reason and the command that repeats them, while all others run. --data
-is a folder as download.py writes it (imagenet, imagenet-v2, imagenet-c, model-vs-human, …); without
-it, the scripts use their environment variables and what download.py fetched. Flags after -- are
-passed to every script.
+you would type yourself. Finished cells are skipped and interrupted ones resume; a failed cell does
+not stop the others and is listed at the end with the reason and its command. --data is a folder
+with a subfolder per data set, named as download.py names them (imagenet, imagenet-v2, imagenet-c,
+model-vs-human, …); without it, the scripts use their environment variables and the downloaded data
+sets. Flags after -- are passed to every script.
 Writes the results (docs/results.md), a log per cell to <results>/.study, the table to
 <results>/table and the page <results>/report.html.
 """
@@ -45,9 +45,9 @@ from bvg.zoo.loading import split_alias
 from bvg.zoo.table import zoo
 
 CODE = Path(__file__).resolve().parent
-POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the second one doubles, up to a minute
+POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the latter doubles, up to a minute
 
-# Folders below --data (and in the cache of download.py): the flag and the variable of the scripts.
+# Folders below --data (and in the download cache): the scripts' flag and environment variable.
 DATA = {
     "imagenet": ("--imagenet", "BVG_IMAGENET"),
     "imagenet-real/real.json": ("--real", "BVG_REAL"),
@@ -66,12 +66,12 @@ DATA = {
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A script, and what a study needs to know of it.
+    """A script, and what a study needs to know about it.
 
-    data: keys of DATA, one of which the script needs; extras: those that it can do without.
-    results: its result folders, as patterns. images: published files, of all `conditions` (of each
-    of which --limit takes some). inputs: model inputs per file, a gradient counting as one more.
-    flags: what makes the script this benchmark.
+    data: keys of DATA, one of which the script needs; extras: optional ones.
+    results: its result folders, as glob patterns. images: published files, of all `conditions`
+    (--limit applies to each). inputs: model inputs per file; a gradient counts as one more.
+    flags: those that select this benchmark of the script.
     """
 
     script: str
@@ -127,8 +127,8 @@ BENCHMARKS = {
         "eval_imagenet_adv.py", ("imagenet",), ("imagenet_adv_*",), VAL, 2 + 40 * 2 + 2
     ),
 }  # fmt: skip
-# Left out, unless named, beside the other: cue conflict is among model-vs-human's data sets, and
-# ImageNet-C need not be generated where its files are.
+# Skipped by default if the other one runs: cue conflict is one of model-vs-human's data sets, and
+# ImageNet-C need not be generated if its files are available.
 INSTEAD = {"shape_bias": "model_vs_human", "imagenet_c_generated": "imagenet_c"}
 
 
@@ -154,8 +154,7 @@ def has_data(kind: Benchmark, flags: Iterable[str]) -> bool:
 class Cell:
     """One command: models on a benchmark.
 
-    benchmark: as given, a name and perhaps flags of its own. flags: all that the script is given
-    besides --model.
+    benchmark: as given, a name and possibly flags. flags: all of the script's flags but --model.
     """
 
     benchmark: str
@@ -166,7 +165,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """Return what messages call it."""
+        """Return the name used in messages."""
         more = f" and {len(self.models) - 1} more" if len(self.models) > 1 else ""
         return f"{self.benchmark} of {run_name(self.models[0])}{more}"
 
@@ -191,18 +190,18 @@ class Cell:
         return images * self.kind.inputs * len(self.models)
 
     def folders(self, model: str) -> list[Path]:
-        """Return the result folders of a model that are there."""
+        """Return the existing result folders of a model."""
         found = [path for pattern in self.kind.results for path in self.results.glob(pattern)]
         return [folder for path in found if (folder := path / run_name(model)).is_dir()]
 
 
 def run_name(model: str) -> str:
-    """Return what results call a model."""
+    """Return the name of a model in results."""
     return split_alias(model)[0]
 
 
 def finished(folder: Path) -> int:
-    """Return when the result in a folder was finished, in ns; 0 where it is not."""
+    """Return when the result in a folder was finished, in ns; 0 if it is not."""
     summary = folder / "summary.json"
     is_complete = summary.exists() and not (folder / "partial").exists()
     return summary.stat().st_mtime_ns if is_complete else 0
@@ -223,19 +222,19 @@ def together(cells: Iterable[Cell], most: int) -> list[Cell]:
 def cells_of(arguments: argparse.Namespace) -> list[Cell]:
     """Return a cell for each model on each benchmark of the command line, in that order.
 
-    Raises UserError for an unknown benchmark or model pattern, for two models of one run name, and
-    when no benchmark is named and no data set is here.
+    Raises UserError for an unknown benchmark or model pattern, for two models with one run name,
+    and when no benchmark is named and no data set is available.
     """
     models, cells, data = expanded(arguments.model), [], arguments.data
     names = [run_name(model) for model in models]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"two models are called {twice[0]!r}: tell them apart with RUNNAME=MODEL")
+        raise UserError(f"two models are named {twice[0]!r}: rename one with RUNNAME=MODEL")
     here = [name for name, kind in BENCHMARKS.items() if has_data(kind, data_flags(kind, data))]
     chosen = arguments.benchmark or [name for name in here if INSTEAD.get(name) not in here]
     if not chosen:
         raise UserError(
-            "no data set is here: give --data a folder that contains some, or download some with "
-            "python code/download.py"
+            "no data set is available: give a folder that contains data sets with --data, or "
+            "download them with python code/download.py"
         )
     for text in dict.fromkeys(chosen):
         name, *own = shlex.split(text) or [""]
@@ -249,11 +248,12 @@ def cells_of(arguments: argparse.Namespace) -> list[Cell]:
 
 
 def absent_data(cells: Iterable[Cell]) -> list[str]:
-    """Return a sentence for each benchmark whose data set is not here."""
+    """Return a sentence for each benchmark whose data set is unavailable."""
     absent = {cell.benchmark: cell.kind for cell in cells if not has_data(cell.kind, cell.flags)}
     return [
-        f"{name}: its data set is not here: set {' or '.join(DATA[key][1] for key in kind.data)}, "
-        f"or give --data a folder that contains {' or '.join(kind.data)}"
+        f"{name}: its data set is unavailable: set "
+        f"{' or '.join(DATA[key][1] for key in kind.data)}, or give a folder that contains "
+        f"{' or '.join(kind.data)} with --data"
         for name, kind in absent.items()
     ]
 
@@ -262,8 +262,8 @@ def expanded(given: Iterable[str]) -> list[str]:
     """Return the models that --model names, each once, in order.
 
     category:NAME stands for that category's available models of the zoo, a glob pattern for those
-    whose names match, @FILE for the lines of a file (# begins a comment). Raises UserError for an
-    unknown category, a pattern without a match, an unreadable file, and when nothing is left.
+    whose names match, @FILE for the lines of a file (# starts a comment). Raises UserError for an
+    unknown category, a pattern without a match, an unreadable file, and if no model remains.
     """
     models = list(dict.fromkeys(model for text in given for model in _models(text)))
     if not models:
@@ -288,7 +288,7 @@ def _models(text: str) -> list[str]:
         remedy = "choose from " + ", ".join(dict.fromkeys(model.category for model in available))
     elif set("*?[") & set(text) and not set("/=:") & set(text):
         found = [model.name for model in available if fnmatchcase(model.name, text)]
-        remedy = "python code/zoo.py list shows them all"
+        remedy = "python code/zoo.py list shows all models"
     else:
         return [text]
     if not found:
@@ -301,7 +301,7 @@ class Done:
     """A command that succeeded: a line of <results>/.study/done.jsonl.
 
     results: when each of its results, "<benchmark>/<model>", was finished, in ns. seconds: None
-    where some of the work had been done before.
+    if part of the work had been done before.
     """
 
     script: str
@@ -330,8 +330,8 @@ def done_before(results: Path) -> list[Done]:
 def is_done(cell: Cell, done: Iterable[Done]) -> bool:
     """Return whether the cell's one model was run with the same flags, and nothing changed since.
 
-    Its results must be as they were then, and the files that the command names, such as a
-    checkpoint, older. Otherwise the script decides: it resumes, is complete, or refuses.
+    Its results must be unchanged, and the files that the command names, such as a checkpoint,
+    older. Otherwise the script decides: it resumes, is complete, or refuses.
     """
     (model,) = cell.models
     words = [split_alias(word)[1].removeprefix("file://") for word in (model, *cell.flags)]
@@ -347,7 +347,7 @@ def is_done(cell: Cell, done: Iterable[Done]) -> bool:
 
 
 def undrawn(cells: Iterable[Cell], done: Sequence[Done]) -> list[Cell]:
-    """Return a cell of all finished models for each benchmark whose figures do not show them all.
+    """Return, for each benchmark whose figures lack finished models, a cell of all of them.
 
     A script draws the models of its call, so the last call decides.
     """
@@ -361,7 +361,7 @@ def undrawn(cells: Iterable[Cell], done: Sequence[Done]) -> list[Cell]:
 
 
 class Local:
-    """Commands on this machine, one in each of `places`: what it finds in its environment."""
+    """Commands on this machine, one per place; `places` holds the environment of each."""
 
     def __init__(self, places: list[dict[str, str]]) -> None:
         self.free = list(places)
@@ -372,12 +372,12 @@ class Local:
         return bool(self.free)
 
     def start(self, command: list[str], log: Path) -> subprocess.Popen:
-        """Start a command whose output is appended to `log`; return what stands for it."""
+        """Start a command whose output is appended to `log`; return its process."""
         place = self.free.pop(0)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **place}
         try:
             output = open(log, "ab")  # noqa: SIM115
-        except OSError:  # the disk is full, say: the command may yet find room
+        except OSError:  # for example a full disk: the command may still succeed
             output = open(os.devnull, "ab")  # noqa: SIM115
         with output:
             process = subprocess.Popen(
@@ -405,9 +405,9 @@ class Local:
 class OnRay:
     """Commands as tasks of a Ray cluster, whose nodes share the code, the data and the results.
 
-    address: of a running cluster; None starts one on this machine. gpus: for each command; None: 1
-    where a node has one. Raises UserError when Ray is not installed or the cluster does not answer,
-    and when no node has what a command needs, for which Ray would wait forever.
+    address: of a running cluster; None starts one on this machine. gpus: per command; None: 1 if
+    a node has one. Raises UserError when Ray is not installed, the cluster does not answer, or no
+    node has the resources of a command, for which Ray would wait forever.
     """
 
     def __init__(self, address: str | None, gpus: float | None, cpus: float) -> None:
@@ -427,8 +427,8 @@ class OnRay:
         if not any(node.get("GPU", 0) >= gpus and node.get("CPU", 0) >= cpus for node in nodes):
             ray.shutdown()
             raise UserError(
-                f"no node of the Ray cluster has {gpus:g} GPU(s) and {cpus:g} CPU(s): ask for less "
-                "with --gpus_per_cell and --cpus_per_cell"
+                f"no node of the Ray cluster has {gpus:g} GPU(s) and {cpus:g} CPU(s): request "
+                "less with --gpus_per_cell and --cpus_per_cell"
             )
 
         @ray.remote(num_gpus=gpus, num_cpus=cpus, max_retries=3)
@@ -452,7 +452,7 @@ class OnRay:
         return True
 
     def start(self, command: list[str], log: Path) -> Any:
-        """Submit a command whose output is appended to `log`; return what stands for it."""
+        """Submit a command whose output is appended to `log`; return its task."""
         task = self.run.remote(command, str(log))
         self.running[task] = log
         return task
@@ -464,7 +464,7 @@ class OnRay:
         log = self.running.pop(task)
         try:
             return self.ray.get(task)
-        except Exception as error:  # whatever Ray says of a task that it gave up
+        except Exception as error:  # whatever Ray reports for a task that it gave up
             write_line(log, f"error: {type(error).__name__}: {reason_of(error)}")
             return 1, 0.0
 
@@ -480,8 +480,8 @@ class OnRay:
 def places_of(workers: int | None) -> list[dict[str, str]]:
     """Return the environment of each place for a command: a GPU, or a share of the processors.
 
-    There are as many places as GPUs (those of CUDA_VISIBLE_DEVICES, where it is set), else one, or
-    as many as `workers` says; more workers than GPUs share them.
+    There are `workers` places; by default one per GPU (of CUDA_VISIBLE_DEVICES, if set), else one.
+    More workers than GPUs share them.
     """
     count = torch.cuda.device_count()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
@@ -500,11 +500,11 @@ def run(
     done: list[Done],
     split: bool = True,
 ) -> dict[Cell, str]:
-    """Run the cells; return the reason of each failure. What succeeds is appended to `done`.
+    """Run the cells; return the reason for each failure. Successes are appended to `done`.
 
     When a cell of several models fails, they are run one by one, as one of them may be to blame,
     unless `split` is False. A cell whose result another process is writing, such as a script that
-    outlived a killed run_study.py, is tried again when all others have ended.
+    outlived a killed run_study.py, is retried after all others have ended.
     """
     queue, busy, delay = deque(cells), list[Cell](), RETRY_SECONDS
     running, failed = dict[Any, tuple[Cell, int, int, bool]](), dict[Cell, str]()
@@ -528,7 +528,7 @@ def run(
                 (cell, start, begun, before), (code, seconds) = running.pop(task), ending
                 if code == BUSY:
                     busy.append(cell)
-                    say(f"{cell.title}: another process is writing its result; trying again later")
+                    say(f"{cell.title}: another process is writing its result; retrying later")
                     continue
                 fate = f"failed: {reason_in(cell.log, start, code)}" if code else "done"
                 if code and split and len(cell.models) > 1:
@@ -551,8 +551,8 @@ def run(
 def recorded(cell: Cell, begun: int, seconds: float | None) -> Done:
     """Return the record of a cell that succeeded, after adding it to done.jsonl.
 
-    A model's results are those that were finished since `begun` (in ns); where there are none,
-    because they had been complete before, all that it has of the benchmark.
+    A model's results are those that were finished since `begun` (in ns) or, if there are none
+    because they had been complete before, all of its results on the benchmark.
     """
     results: dict[str, int] = {}
     for model in cell.models:
@@ -560,12 +560,12 @@ def recorded(cell: Cell, begun: int, seconds: float | None) -> Done:
         results |= {k: w for k, w in folders.items() if w >= begun} or folders
     one = Done(cell.kind.script, [*cell.flags], [*cell.models], results, cell.inputs, seconds)
     if not write_line(cell.log.with_name("done.jsonl"), json.dumps(asdict(one))):
-        say(f"cannot write to {cell.log.parent}, so the next study will check this cell again")
+        say(f"cannot write to {cell.log.parent}, so the next study re-checks this cell")
     return one
 
 
 def reason_in(log: Path, start: int, code: int) -> str:
-    """Return why a command failed: in its own words, where its log has some from `start` on."""
+    """Return why a command failed: its own error message in the log from `start` on, if any."""
     if code < 0:
         name = signal.Signals(-code).name
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
@@ -574,7 +574,7 @@ def reason_in(log: Path, start: int, code: int) -> str:
             file.seek(max(start, file.seek(0, os.SEEK_END) - 10_000))
             said = file.read().decode(errors="replace")
             file.write(f"exit code {code}\n".encode())
-    except OSError as error:  # the disk is full, which the command could not say either
+    except OSError as error:  # a full disk, which the command could not report either
         return str(storage_error(error, log))
     lines = [line.strip() for line in re.split(r"[\r\n]+", said) if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
@@ -582,7 +582,7 @@ def reason_in(log: Path, start: int, code: int) -> str:
 
 
 def write_line(path: Path, line: str) -> bool:
-    """Append a line to a file, and return whether that was possible."""
+    """Append a line to a file; return whether that succeeded."""
     try:
         with open(path, "ab", buffering=0) as file:
             file.write(f"\n{line}\n".encode())  # the line before may have been cut off by a kill
@@ -592,7 +592,7 @@ def write_line(path: Path, line: str) -> bool:
 
 
 def say(line: str) -> None:
-    """Print a line above the progress bar, without delay where it goes to a file."""
+    """Print a line above the progress bar, and flush it."""
     tqdm.write(line)
     sys.stdout.flush()
 
@@ -606,9 +606,9 @@ def duration(seconds: float) -> str:
 
 
 def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, workers: int) -> str:
-    """Return the plan as text: for each benchmark its cells, and what is left to do.
+    """Return the plan as text: the cells of each benchmark, and the remaining work.
 
-    rate: model inputs per second; None: that of the commands in `done`, and for a benchmark that is
+    rate: model inputs per second; None: as measured by the commands in `done` and, for a benchmark
     among them with the same flags, its time per model.
     """
     timed = [] if rate else [one for one in done if one.seconds]
@@ -637,12 +637,12 @@ def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, wor
     return (
         f"{table}\n"
         f"time {speed}{basis}, {workers} command(s) at once\n"
-        "model inputs: of the published data sets, with default flags except --limit"
+        "model inputs are counted for the published data sets, with default flags except --limit"
     )
 
 
 def report(results: Path, notes: list[str]) -> bool:
-    """Collect the table and write the page about it; return whether both succeeded."""
+    """Collect the table and write the report; return whether both succeeded."""
     table, page = results / "table", results / "report.html"
     collect = ["collect.py", "--results", results, "--out", table, "--notes", *notes]
     show = ["report.py", "--table", table / "benchmark.csv", "--results", results, "--out", page]
@@ -658,48 +658,49 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        epilog="exit codes: 0 all is done; 1 some cells failed (the last lines say which); 2 you "
-        "can fix it (one sentence says how); 130 interrupted (the same command resumes)",
+        epilog="exit codes: 0 all done; 1 some cells failed (listed at the end); 2 a problem you "
+        "can fix (one sentence says how); 130 interrupted (the same command resumes)",
     )
     add = parser.add_argument
-    names = "model names; also category:NAME of the zoo, glob patterns, or @FILE"
+    names = "model names; also category:NAME of the zoo, glob patterns, or @FILE with one per line"
     add("--model", nargs="+", required=True, metavar="NAME", help=names)
     add(
         "--benchmark",
         nargs="+",
         metavar="NAME",
-        help=f"any of {', '.join(BENCHMARKS)}; with flags of its own if quoted (default: all whose "
-        "data are here, but not shape_bias beside model_vs_human, nor imagenet_c_generated beside "
-        "imagenet_c)",
+        help=f"benchmarks to run, of {', '.join(BENCHMARKS)}; quote a name with additional flags "
+        "(default: all whose data are available, without shape_bias if model_vs_human runs, and "
+        "without imagenet_c_generated if imagenet_c runs)",
     )
-    add("--data", type=Path, metavar="DIR", help="folder of the data sets")
-    output = "folder for everything that is written (default: results)"
+    add("--data", type=Path, metavar="DIR",
+        help="folder of the data sets (default: environment variables and downloads)")  # fmt: skip
+    output = "directory for all output (default: results)"
     add("--results", type=Path, default=Path("results"), metavar="DIR", help=output)
-    shared = "models per command, which share decoding and start-up (default: 1)"
+    shared = "models per command, which share decoding and start-up time (default: 1)"
     add("--together", type=_positive, default=1, metavar="N", help=shared)
     parallel = "commands at a time on this machine (default: the number of GPUs, or 1)"
     add("--workers", type=_positive, metavar="N", help=parallel)
-    where = "run on this machine (default), or as tasks of a Ray cluster"
+    where = "run on this machine (local), or as tasks on a Ray cluster (ray) (default: local)"
     add("--engine", choices=("local", "ray"), default="local", help=where)
-    cluster = "a running cluster, or auto (default: start one on this machine)"
+    cluster = "address of a running Ray cluster, or auto (default: start one on this machine)"
     add("--ray_address", metavar="HOST:PORT", help=cluster)
     add(
         "--gpus_per_cell",
         type=float,
         metavar="N",
-        help="GPUs per Ray task (default: 1 if there are any)",
+        help="GPUs per Ray task (default: 1 if a node has a GPU, else 0)",
     )
     add(
         "--cpus_per_cell", type=float, default=1, metavar="N", help="CPUs per Ray task (default: 1)"
     )
-    add("--again", action="store_true", help="run finished cells, too")
-    plan = "print cells, model inputs and time, and write nothing"
+    add("--again", action="store_true", help="also run cells that are already done")
+    plan = "print the cells, model inputs and estimated time without running anything"
     add("--dry_run", action="store_true", help=plan)
     rate = "for --dry_run: model inputs per second (default: as measured in this results folder)"
     add("--rate", type=float, metavar="R", help=rate)
-    commands = "print one command per cell, for a SLURM array, GNU parallel or xargs"
+    commands = "print one command per cell, for SLURM arrays, GNU parallel or xargs, and exit"
     add("--print_commands", action="store_true", help=commands)
-    no_report = "at the end, draw no figures of all models, and write no table and page"
+    no_report = "skip the figures of all models, the table and the report at the end"
     add("--no_report", action="store_true", help=no_report)
     return parser
 
@@ -725,7 +726,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def study(arguments: argparse.Namespace) -> int:
-    """Do what the command line asks for; return the exit code."""
+    """Run what the command line asks for; return the exit code."""
     cells = cells_of(arguments)
     absent = absent_data(cells)
     if arguments.print_commands or arguments.dry_run:
@@ -748,9 +749,9 @@ def study(arguments: argparse.Namespace) -> int:
         return Local(places_of(arguments.workers))
 
     todo = [cell for cell in cells if arguments.again or not is_done(cell, done)]
-    print(f"{len(cells)} cells, {len(cells) - len(todo)} of them done; logs: {results / '.study'}")
+    print(f"{len(cells)} cells, {len(cells) - len(todo)} already done; logs: {results / '.study'}")
     failed = run(together(todo, arguments.together), engine, done)
-    print(f"{len(todo) - len(failed)} cells measured, {len(failed)} failed")
+    print(f"{len(todo) - len(failed)} cells completed, {len(failed)} failed")
     for cell, reason in failed.items():
         print(f"\n{cell.title}: {reason}\n    {shlex.join(cell.command)}")
     if arguments.no_report:

@@ -87,13 +87,15 @@ def test_all_is_everything_that_may_be_fetched(run, to):
     assert {name.partition("/")[0] for name in contents(to)} == {
         *("people", "set-a", "sketches", "labels")
     }
-    assert "registered is not fetched: register at https://example.org first" in out
+    assert "registered is not downloaded: register at https://example.org first" in out
 
 
 def test_what_may_not_be_fetched_is_explained(run, to, site):
     code, out, _ = run("registered")
     assert code == 2
-    assert "registered is not fetched: register at https://example.org first; then: python" in out
+    assert (
+        "registered is not downloaded: register at https://example.org first; then: python" in out
+    )
     assert site.requests == []
 
 
@@ -109,7 +111,7 @@ def test_the_table_says_what_is_there(run, to, site):
         assert ["people/contrast", "-", "there", f"{to}/people/contrast"] in lines
         assert ["set-a", "72 kB", "there", "a tar"] in lines
         assert ["sketches", "-", "missing", "a zip"] in lines
-        assert ["registered", "not fetched", "one that may not be fetched"] in lines
+        assert ["registered", "manual", "one that may not be fetched"] in lines
     assert [line for line in run("--list", "sketches")[1].splitlines() if "people" in line] == []
 
 
@@ -124,7 +126,7 @@ def test_the_second_call_asks_nobody(run, to, site):
     run("set-a")
     code, out, _ = run("set-a")
     assert code == 0
-    assert f"set-a was already in {to}/set-a" in out
+    assert f"set-a is already in {to}/set-a" in out
     assert len(site.requests) == 1
 
 
@@ -146,7 +148,7 @@ def test_one_that_fails_does_not_keep_others_from_coming(run, to, site):
     code, _, err = run("people", "labels")
     assert code == 2
     assert {"people/contrast/.complete", "labels/.complete"} <= contents(to)
-    assert "error: 1 of 3 failed (people/edge): the same command tries them again" in err
+    assert "error: 1 of 3 failed (people/edge): the same command retries them" in err
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(run, catalogue, capsys):

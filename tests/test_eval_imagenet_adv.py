@@ -239,8 +239,10 @@ def test_save_stimuli_writes_what_one_model_is_shown(evaluate, tmp_path):
     words = (*TINY, "--save_stimuli", str(tmp_path / "s"), "--limit", "4")
     evaluate(*words)
     assert len(list((tmp_path / "s/PGD-3/eps=8_255").rglob("*.png"))) == 4
-    assert "needs one model" in evaluate(*words, models=("one", "two"), results="two", code=2)
-    assert "needs one model" in evaluate(*words, models=(), results="none", code=2)
+    assert "--save_stimuli needs exactly one" in evaluate(
+        *words, models=("one", "two"), results="two", code=2
+    )
+    assert "--save_stimuli needs exactly one" in evaluate(*words, models=(), results="none", code=2)
 
 
 def test_gradients_in_bf16_are_checked_in_fp32(evaluate, tmp_path):
@@ -263,9 +265,9 @@ def test_a_model_that_hides_its_gradient_is_noted_or_refused(evaluate):
     [
         (("--eps", "8"), "an ε of 8 lets pixels in [0, 1] become anything"),
         (("--eps", "1/255", "2/510"), "twice: leave one of them out"),
-        (("--attack", "fgsm", "--steps", "3"), "--attack fgsm has no choice of --steps"),
-        (("--attack", "autoattack", "--stop", "first"), "has no choice of --steps"),
-        (("--as_ood", "--preprocess", "native"), "exclude each other"),
+        (("--attack", "fgsm", "--steps", "3"), "--attack fgsm does not accept --steps"),
+        (("--attack", "autoattack", "--stop", "first"), "does not accept --steps"),
+        (("--as_ood", "--preprocess", "native"), "mutually exclusive"),
         (("--source", "no_such_model"), "no model is called 'no_such_model'"),
     ],
 )

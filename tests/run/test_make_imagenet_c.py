@@ -105,7 +105,7 @@ def test_files_made_otherwise_are_not_mixed_in(make, tmp_path, capsys):
     assert contents(out) == before
     (tmp_path / "foreign" / "fog").mkdir(parents=True)
     make("foreign", code=2)
-    assert "did not make" in capsys.readouterr().err
+    assert "did not create" in capsys.readouterr().err
     (out / "made_by.json").write_text("{")
     make("c", code=2)
     assert "cannot be read" in capsys.readouterr().err

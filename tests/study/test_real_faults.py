@@ -127,7 +127,7 @@ def test_a_study_runs_on_says_what_failed_and_why_and_can_be_put_right(
 
     first = study("imagenet --limit 16")
     assert first.code == 1
-    assert "2 cells measured, 4 failed" in first.out
+    assert "2 cells completed, 4 failed" in first.out
     lines = first.out.splitlines()
     for title, reason in REASONS.items():
         (number,) = [k for k, line in enumerate(lines) if line.startswith(f"{title}: ")
@@ -146,8 +146,8 @@ def test_a_study_runs_on_says_what_failed_and_why_and_can_be_put_right(
     (tmp_path / "data" / "imagenet-sketch").symlink_to(miniature / "imagenet-sketch")
     second = study("imagenet --limit 16", "imagenet_ood --limit 16")
     assert (second.code, "Traceback" in second.err) == (0, False)
-    assert "12 cells, 2 of them done" in second.out
-    assert "10 cells measured, 0 failed" in second.out
+    assert "12 cells, 2 already done" in second.out
+    assert "10 cells completed, 0 failed" in second.out
     assert "failed: " not in second.page.partition("<script")[0]
     assert {path: path.stat().st_mtime_ns for path in done} == times
     assert len(list(disk.glob("r/*/*/summary.json"))) == 12

@@ -46,7 +46,7 @@ def test_help_says_everything(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    for words in ("list", "show", "check --all", "docs", "exit codes", "goes on where it was"):
+    for words in ("list", "show", "check --all", "docs", "exit codes", "resumes"):
         assert words in text
 
 
