@@ -111,11 +111,11 @@ def _table(data_sets: list[DataSet], to: Path) -> list[str]:
             groups.add(group)
             members = [d for d in data_sets if group_of(d.name) == group]
             there = sum(is_complete(member, to) for member in members)
-            rows.append((group, "", f"{there} of {len(members)} there", data_set.what))
+            rows.append((group, "", f"{there} of {len(members)} downloaded", data_set.what))
         name, what = (f"  {data_set.name}", "") if group else (data_set.name, data_set.what)
         known = size(data_set.bytes) if data_set.bytes else "-"
         now = "manual" if data_set.explain else state(data_set, to)
-        where = str(folder_of(data_set, to)) if now in ("there", "not from here") else ""
+        where = str(folder_of(data_set, to)) if now in ("downloaded", "other files") else ""
         rows.append((name, "" if data_set.explain else known, now, what or where))
         if what and where:
             rows.append(("", "", "", where))

@@ -61,15 +61,15 @@ def test_a_sign_that_hangs_on_adversarial_training_is_named(tmp_path):
     turned = question(answers, "without adversarially trained")
     assert "Shape bias with Concepts: r = " in turned
     assert "−1.00 without them" in turned
-    assert "without adversarial training" in question(answers, "hang on one kind")
+    assert "without adversarial training" in question(answers, "depend on one kind")
 
 
 def test_few_models_say_that_little_can_be_said(tmp_path):
     answers = said(read(made_up(6), tmp_path))
     assert "almost nothing can be said" in question(answers, "How much")
     assert "p = 0.0028" in question(answers, "How much")  # 2 of 6! permutations
-    assert "None is beyond doubt" in question(answers, "Which biases")
-    assert "ten models or more" in question(answers, "all biases together")
+    assert "None survives Holm's correction" in question(answers, "Which biases")
+    assert "at least ten models" in question(answers, "all biases together")
 
 
 @pytest.mark.parametrize("models", [3, 4, 5])
@@ -86,7 +86,7 @@ def test_fewer_than_six_models_claim_nothing(models, tmp_path):
         "Which biases go with which kind of generalisation?",
         "Do all biases together predict generalisation?",
     ]
-    assert "None is beyond doubt" in question(answers, "Which biases")
+    assert "None survives Holm's correction" in question(answers, "Which biases")
     assert "0 survive Holm's" in question(answers, "Which biases")
 
 

@@ -109,7 +109,7 @@ def test_additional_images_in_a_condition_are_refused(root):
 def test_the_right_folder_is_named_one_level_too_high_or_too_low(root):
     assert f"but {root} does" in refusal(read, root.parent)
     for inside in ("fog", "fog/1", "fog/1/ant"):
-        assert f"give the whole of it, {root}" in refusal(read, root / inside)
+        assert f"give the whole data set, {root}" in refusal(read, root / inside)
 
 
 def test_one_group_alone_is_pointed_to_the_folder_above(tmp_path):

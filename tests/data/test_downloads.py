@@ -124,8 +124,8 @@ def test_the_second_call_asks_nobody(catalogue, to, site):
 def test_a_folder_of_other_origin_is_left_alone(catalogue, to, site):
     (to / "set-a").mkdir(parents=True)
     data_set = read_catalogue(catalogue)["set-a"]
-    assert state(data_set, to) == "not from here"
-    assert f"{to / 'set-a'} is there, but not as" in refusal(get, data_set, to)
+    assert state(data_set, to) == "other files"
+    assert f"{to / 'set-a'} exists, but was not made by" in refusal(get, data_set, to)
     assert site.requests == []
     assert contents(to) == set()
 

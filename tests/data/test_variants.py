@@ -213,7 +213,7 @@ def test_folders_that_are_no_classes_are_named(tmp_path):
 @pytest.mark.parametrize(("variant", "folders"), [(V2, NUMBERS[:5]), (A, OF_A[:5])])
 def test_a_model_of_other_classes_is_told_which_are_needed(tmp_path, variant, folders):
     sentence = refusal(variant_images, lay_out(tmp_path, folders), variant, CLASSES, True)
-    assert "the model answers with 4 classes (ant, bee, cat and 1 more)" in sentence
+    assert "the model's 4 classes (ant, bee, cat and 1 more)" in sentence
     assert "evaluate a model of ImageNet's 1000 classes" in sentence
 
 

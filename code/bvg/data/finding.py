@@ -1,4 +1,4 @@
-"""Where a data set is: its flag, else its environment variable, else what download.py fetched."""
+"""Where a data set is: its flag, else its environment variable, else the download."""
 
 import os
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from bvg.errors import UserError
 class Source:
     """How a data set is found.
 
-    title: for sentences. flag, variable: what names it on the command line and in the environment.
-    fetched: where it is below the folder of downloads. remedy: how to get it.
+    title: for messages. flag, variable: its flag and environment variable.
+    fetched: its path below the folder of downloads. remedy: how to get it.
     """
 
     title: str
@@ -61,7 +61,7 @@ SOURCES = {
 
 
 def find_data(name: str, given: str | Path | None = None) -> Path:
-    """Return where the data set is; raises UserError when it is nowhere, with the remedy.
+    """Return where the data set is; raises UserError, with the remedy, if it is not found.
 
     name: a key of SOURCES. given: the value of its flag.
     """
@@ -76,9 +76,9 @@ def find_data(name: str, given: str | Path | None = None) -> Path:
 
 
 def look_for(name: str, given: str | Path | None = None) -> Path | None:
-    """Return where the data set is, or None where nothing names it and it was not fetched.
+    """Return where the data set is, or None if nothing names it and it was not downloaded.
 
-    Raises UserError when what the flag or the variable names does not exist.
+    Raises UserError if the path that the flag or the variable names does not exist.
     """
     source = SOURCES[name]
     from_environment = os.environ.get(source.variable)
