@@ -127,7 +127,7 @@ def test_what_was_done_before_a_bad_image_is_kept(imagenet, spoil):
 def test_nothing_but_bad_images(imagenet):
     for path in imagenet.data.rglob("*.png"):
         path.write_text("x")
-    _refused(imagenet("--skip_bad_images"), "none of the 20 images can be used")
+    _refused(imagenet("--skip_bad_images"), "none of the 20 images can be decoded")
     assert _final_files(imagenet.results) == []
 
 
