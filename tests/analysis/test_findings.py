@@ -102,7 +102,7 @@ def test_n_is_told_where_models_lack_a_value(tmp_path):
 @pytest.mark.parametrize("models", [1, 2])
 def test_one_or_two_models_say_nothing(models, tmp_path):
     answers = said(read(made_up(models), tmp_path))
-    assert "No correlation can be computed: that needs three models" in question(
+    assert "No correlation can be computed: this needs three models" in question(
         answers, "How much"
     )
     assert not any("Which biases" in text for text in answers)

@@ -41,7 +41,7 @@ def test_an_aggregate_of_fewer_columns_has_another_name():
     measures = measures_of(frame)
     assert "ID" not in measures.targets
     assert measures.targets["ID (1 of 3)"].equals(frame["top1_acc/imagenet"])
-    assert "without V2, ReaL" in measures.notes[0]
+    assert "lacks V2, ReaL" in measures.notes[0]
     assert "Adversarial is missing" in measures.notes[1]
 
 

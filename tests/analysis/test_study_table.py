@@ -41,7 +41,7 @@ def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Model,shape-bias\na,0.1\n", "has no column 'model': is it the one called 'Model'?"),
+        ("Model,shape-bias\na,0.1\n", "has no column 'model': did you mean 'Model'?"),
         ("name,shape-bias\na,0.1\n", "has no column 'model'"),
         ("model,shape-bias,shape-bias\na,0.1,0.2\n", "two columns called 'shape-bias'"),
         ("model,shape_bias\na,0.1\n", "'shape_bias'; if 'shape-bias' is meant, rename it"),
@@ -271,7 +271,7 @@ def test_equal_rows_count_once_and_are_noted(tmp_path):
 def test_other_columns_may_hold_anything(tmp_path):
     table = read_study_table(table_of("model,shape-bias,remark\na,0.1,good\n", tmp_path))
     assert [*table.values] == ["shape-bias"]
-    assert table.notes == ("Columns that hold no numbers are left out: remark.",)
+    assert table.notes == ("Columns without numbers are skipped: remark.",)
 
 
 def test_categories_of_the_user_select_and_order_models(tmp_path):

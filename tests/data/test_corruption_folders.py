@@ -90,7 +90,7 @@ def test_missing_corruptions_and_severities_are_named(root):
 
 def test_packed_archives_are_pointed_out(root):
     (root / "extra.tar").write_bytes(b"")
-    assert "extra.tar: to be unpacked first" in refusal(read, root, (*NAMES, "spatter"))
+    assert "extra.tar: unpack it first" in refusal(read, root, (*NAMES, "spatter"))
 
 
 def test_conditions_with_other_images_are_refused(root):

@@ -100,7 +100,7 @@ def test_an_archive_becomes_a_folder_with_a_receipt(catalogue, to):
     receipt = json.loads((to / "set-a" / ".complete").read_text())
     assert receipt == {"name": "set-a", "file": "a.tar", "sha256": sha256(A_TAR)}
     assert archives(to) == set()
-    assert is_complete(data_set, to) and state(data_set, to) == "there"
+    assert is_complete(data_set, to) and state(data_set, to) == "downloaded"
 
 
 def test_the_archive_stays_if_asked_for(catalogue, to):

@@ -64,7 +64,7 @@ def test_a_good_run_ends_with_the_table(imagenet):
 def test_missing_and_empty_folders(imagenet, tmp_path):
     _refused(imagenet("--imagenet", str(tmp_path / "no")), "does not exist", "--imagenet")
     (tmp_path / "empty").mkdir()
-    _refused(imagenet("--imagenet", str(tmp_path / "empty")), "holds nothing of use")
+    _refused(imagenet("--imagenet", str(tmp_path / "empty")), "no images or class folders")
 
 
 def test_no_folder_at_all_says_where_imagenet_comes_from(model_file, capsys, tmp_path):
@@ -203,7 +203,7 @@ def test_statistics_for_pixels_up_to_255(imagenet, model_file, tmp_path):
 
 def test_two_models_of_one_name(imagenet, model_file, tmp_path):
     spec = f"{model_file}:one"
-    _refused(imagenet("--model", spec, spec), "two models are called 'one'", "RUNNAME=MODEL")
+    _refused(imagenet("--model", spec, spec), "two models are named 'one'", "RUNNAME=MODEL")
     assert imagenet("--model", f"first={spec}", f"second={spec}")[0] == 0
     assert (imagenet.results / "imagenet" / "second" / "summary.json").exists()
 

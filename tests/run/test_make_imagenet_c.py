@@ -132,7 +132,7 @@ def test_too_little_space_is_said_before_any_work(make, monkeypatch, capsys):
 def test_a_broken_image_is_named(make, capsys):
     next((make.val / "val" / "ant").iterdir()).write_bytes(b"no image")
     make("c", code=2)
-    assert "cannot be used (it is not an image)" in capsys.readouterr().err
+    assert "cannot be decoded (it is not an image)" in capsys.readouterr().err
 
 
 def test_only_one_process_writes(make, tmp_path, capsys):

@@ -75,7 +75,7 @@ REASONS = {
     "with RuntimeError: boom; fix the model or drop it from --model",
     "imagenet --limit 16 of greedy": "cpu runs out of memory for model greedy and a "
     "batch of 16 images: run it again with a smaller --batch_size",
-    "imagenet --limit 16 of broken": "broken.pth is only a part of a checkpoint: it may be "
+    "imagenet --limit 16 of broken": "broken.pth is only part of a checkpoint: it may be "
     "truncated: copy or download it again",
     "imagenet --limit 16 of filling": "no space is left on the disk; free some space and run the "
     "same command again",  # which its log, on the same disk, cannot say
@@ -161,7 +161,7 @@ def test_a_disk_that_is_full_at_the_end_is_said(disk, undisturbed, capfd, room, 
     assert not report(disk / "r", [])
     error = capfd.readouterr().err
     assert file in error and error.endswith(
-        "no space is left on the disk; free some space and run the same command again\n"
+        "no space is left on the disk; free some space and re-run the same command\n"
     )
     assert "Traceback" not in error
     assert not list(disk.rglob("*.tmp"))

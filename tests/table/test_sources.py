@@ -79,7 +79,7 @@ def test_finished_runs_are_read_and_the_newest_counts(projects, monkeypatch):
     assert results[0].source == "wandb:us/imagenet/id70"
     assert notes == [
         "wandb:us/imagenet/id60 (a) is older than wandb:us/imagenet/id70",
-        "wandb:us/imagenet/id50 (b) is crashed and is left out",
+        "wandb:us/imagenet/id50 (b) is crashed and is skipped",
     ]
 
 

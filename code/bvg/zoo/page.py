@@ -26,16 +26,16 @@ This page is generated from the table, code/bvg/zoo/models/*.toml, by
 
     python code/zoo.py docs
 
-{available} models are available and {gone} are unavailable. Names are those of the study's published
-table or, for models of other systems, theirs. `python code/zoo.py show NAME` prints the paper, every
-source, the hash and the layout of the files.
+{available} models are available and {gone} are unavailable. Names are those of the study's
+published table or, for models of other systems, theirs. `python code/zoo.py show NAME` prints the
+paper, every source, the hash and the layout of the files.
 
 M: millions of parameters. px: side of the training images. study: top-1 accuracy in the study's
 table, in percent, with Resize 256, crop 224, bilinear for all models. published: the publisher's
 top-1 accuracy, with the model's own preprocessing. No file has been downloaded yet, as development
 had no network access: the sources, hashes and layouts are from the publishers' and other projects'
-public files, and each layout is tested with a synthetic checkpoint. `python code/zoo.py check --all`
-checks them all.
+public files, and each layout is tested with a synthetic checkpoint. To check all of them, run
+`python code/zoo.py check --all`.
 """
 
 _CHECKED = """## What every model is checked for
@@ -66,8 +66,8 @@ _OFFLINE = """## Without a network
 
 Cached weights are loaded without a network: the zoo's and other checkpoints from
 `$BVG_WEIGHTS`, timm's from `$HF_HOME`, torchvision's from `$TORCH_HOME`. For timm's, the Hugging
-Face hub is queried once; if it does not respond, the model is loaded from the cache or, if it is not
-cached, the script ends with one sentence. The hub client's own settings apply:
+Face hub is queried once; if it does not respond, the model is loaded from the cache or, if it is
+not cached, the script ends with one sentence. The hub client's own settings apply:
 
 | variable | meaning |
 |---|---|
