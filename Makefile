@@ -1,4 +1,4 @@
-# Each target sets up what it needs; the second time that takes no time.
+# Each target installs what it needs; later runs skip this step.
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
@@ -8,7 +8,7 @@ STUDY := $(RUN) code/run_study.py --model 'miniature_*' --data $(MINIATURE) --wo
 
 .PHONY: demo demo-full miniature test test-ray lint format clean
 
-# The most work first, so that both workers end at about the same time.
+# Longest benchmarks first, so that both workers finish at about the same time.
 demo: miniature
 	$(STUDY) --results $(RESULTS) --benchmark \
 		"model_vs_human --limit 160" "adv --limit 16" "imagenet_c --limit 16" \
@@ -16,15 +16,15 @@ demo: miniature
 		"adv --attack fgsm --eps 2/255 4/255 8/255 --limit 32" "imagenet_p --limit 8" \
 		"imagenet_c_generated --severities 3 --limit 16" imagenet_ood imagenet imagenet_real
 
-# The table in raw-data: every benchmark, every image.
+# Reproduces the table in raw-data: all images of every benchmark.
 demo-full: miniature
 	$(STUDY) --results $(RESULTS)/full --benchmark \
 		adv imagenet_c_generated criticalband spectral \
 		"adv --attack fgsm --eps 0.5/255 1/255 2/255 4/255 8/255" model_vs_human imagenet_c \
 		imagenet_cbar imagenet_p imagenet_ood imagenet imagenet_real
 	@if cmp $(RESULTS)/full/table/benchmark.csv raw-data/benchmark.csv; \
-		then echo "the table is that of raw-data, to the last digit"; \
-		else echo "the table is not quite that of raw-data (docs/miniature.md says why it may be)"; fi
+		then echo "the table is identical to raw-data/benchmark.csv"; \
+		else echo "the table differs from raw-data/benchmark.csv (docs/miniature.md explains possible reasons)"; fi
 
 miniature: $(VENV)/installed
 	$(RUN) code/miniature/draw.py --out $(MINIATURE)
@@ -33,7 +33,7 @@ miniature: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest -n 2 --dist loadfile
 
-# A study on a Ray cluster of two nodes on this machine, one of which is lost; installs Ray.
+# A study on a local Ray cluster of two nodes, one of which is killed; installs Ray.
 test-ray: $(VENV)/installed-dev
 	$(RUN) -m pip install --quiet --disable-pip-version-check 'ray>=2.40'
 	RAY_worker_niceness=0 $(RUN) -m pytest tests/study/test_ray.py

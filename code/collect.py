@@ -6,11 +6,11 @@
 
 Writes benchmark.csv (the table), intervals.csv (model, column, low, high, n, note), models.csv
 (category, year, training data; from the zoo) and provenance.json (each result's protocol, images,
-weights, versions, seconds). The attack that the study calls PGD-40/low (ε = 0.5/255) has that
-column. Results that were measured in different ways never share a column: they are refused, or get
-columns of their own with --split. Corruptions that were generated here are columns of their own,
-imagenet_c_generated/…, unless --generated_c says that they are to count as ImageNet-C.
-Models that share their weights are named: the report counts them as one where their results agree.
+weights, versions, seconds). PGD-40 with ε = 0.5/255 keeps the study's column name, PGD-40/low.
+Results of different protocols never share a column: they are refused or, with --split, put in
+separate columns. Generated corruptions are in separate columns, imagenet_c_generated/…, unless
+--generated_c counts them as ImageNet-C.
+Prints which models share weights: the report counts them as one where their results agree.
 """
 
 import argparse
@@ -40,20 +40,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("raw-data"), metavar="DIR",
                         help="directory for the table (default: raw-data)")  # fmt: skip
     parser.add_argument("--models", nargs="+", default=[], metavar="NAME",
-                        help="include only these models")  # fmt: skip
+                        help="include only these models (default: all)")  # fmt: skip
     parser.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME",
-                        help="include only these benchmarks")  # fmt: skip
+                        help="include only these benchmarks (default: all)")  # fmt: skip
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME",
-                        help="exclude models, benchmarks, or benchmark/model")  # fmt: skip
+                        help="exclude models, benchmarks, or benchmark/model pairs "
+                        "(default: none)")  # fmt: skip
     parser.add_argument("--split", action="store_true",
-                        help="put results of different protocols in separate columns")  # fmt: skip
+                        help="put results of different protocols in separate columns instead "
+                        "of refusing them")  # fmt: skip
     parser.add_argument("--allow", nargs="+", default=[], metavar="ENTRY",
                         help="protocol entries that may differ within a column, such as seed "
-                        "or preprocessing")  # fmt: skip
+                        "or preprocessing (default: none)")  # fmt: skip
     parser.add_argument("--generated_c", "--generated-c", action="store_true",
-                        help="count corruptions generated here as ImageNet-C")  # fmt: skip
+                        help="count corruptions made by --generate as ImageNet-C")  # fmt: skip
     parser.add_argument("--notes", nargs="*", default=[], metavar="SENTENCE",
-                        help="notes to add to provenance.json and the report")  # fmt: skip
+                        help="notes to add to provenance.json and the report (default: "
+                        "none)")  # fmt: skip
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments), "--out")
 
@@ -64,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
     notes = [*read[1], *arguments.notes]
     if arguments.generated_c:
         results = renamed(results, _GENERATED)
-        notes.append("corruptions that were generated count as ImageNet-C")
+        notes.append("generated corruptions count as ImageNet-C")
     notes += [f"{name} may differ within a column" for name in arguments.allow]
     table = merge(results, arguments.split, tuple(arguments.allow))
     paths = write_table(table, arguments.out, notes)

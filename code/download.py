@@ -1,15 +1,16 @@
-"""Fetch the data sets that may be downloaded, or list them.
+"""Download data sets, or list them.
 
-    python code/download.py                                  # what there is, and what is here
+    python code/download.py                                  # list data sets and their state
     python code/download.py model-vs-human imagenet-a --to /data
-    python code/download.py model-vs-human/edge              # one of a group
-    python code/download.py all                              # everything that may be fetched
+    python code/download.py model-vs-human/edge              # one member of a group
+    python code/download.py all                              # everything that can be downloaded
 
-A data set gets its folder, DIR/<name>, only when it is complete and checked: SHA-256 where one was
-published, else pinned at the first download (DIR/archives/*.sha256). An interrupted download goes
-on with the same command. Sources are tried in their order; a busy server is asked again after the
-time that it names. Archives are deleted once they are unpacked. ImageNet, ImageNet-C and ImageNet-P
-are explained, not fetched. Addresses, hashes and licences are in code/bvg/data/downloads.toml.
+The folder of a data set, DIR/<name>, appears once it is complete and verified: by the published
+SHA-256 or, if there is none, by the one recorded at the first download (DIR/archives/*.sha256). The
+same command resumes an interrupted download. Mirrors are tried in order; a busy server is retried
+after the time it asks for. Archives are deleted after unpacking. ImageNet, ImageNet-C and
+ImageNet-P are not downloaded; the script prints how to get them. Addresses, hashes and licences are
+in code/bvg/data/downloads.toml.
 """
 
 import argparse
@@ -34,8 +35,8 @@ from bvg.progress import size
 from bvg.run.guard import guarded, say
 
 _EXITS = """
-exit codes: 0 done; 2 something the user can mend (one sentence says what); 130 interrupted (the
-same command goes on where it stopped).
+exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
+command resumes).
 """
 
 
@@ -47,12 +48,16 @@ def main(argv: list[str] | None = None, catalogue: Path = CATALOGUE) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="data sets, groups, or all")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="where they go (default: "
-                        "$BVG_CACHE/data, that is ~/.cache/bvg/data)")  # fmt: skip
-    parser.add_argument("--list", action="store_true", help="only list (those named, or all)")
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help="data sets or groups to download, or all "
+                        "(default: list them)")  # fmt: skip
+    parser.add_argument("--to", type=Path, metavar="DIR", help="folder for the data sets (default: "
+                        "$BVG_CACHE/data, or ~/.cache/bvg/data if it is unset)")  # fmt: skip
+    parser.add_argument("--list", action="store_true",
+                        help="list the named data sets (default: all) and their state, without "
+                        "downloading")  # fmt: skip
     parser.add_argument("--keep_archives", "--keep-archives", action="store_true",
-                        help="do not delete archives after unpacking")  # fmt: skip
+                        help="keep archives after unpacking (default: delete them)")  # fmt: skip
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments, read_catalogue(catalogue)), "--to")
 
@@ -66,39 +71,39 @@ def _run(arguments: argparse.Namespace, catalogue: dict[str, DataSet]) -> int:
     explained = [data_set for data_set in chosen if data_set.explain]
     failed = _fetch([d for d in chosen if not d.explain], to, arguments.keep_archives)
     for data_set in explained:
-        print(f"{data_set.name} is not fetched: {data_set.explain}; then: {data_set.use}")
+        print(f"{data_set.name} is not downloaded: {data_set.explain}; then: {data_set.use}")
     asked = any(data_set.name in arguments.names for data_set in explained)
     return 2 if failed or asked else 0
 
 
 def _fetch(data_sets: list[DataSet], to: Path, keep_archives: bool) -> list[str]:
-    """Return the names of those that failed; one that fails does not keep others from coming."""
+    """Return the names of the data sets that failed; a failure does not stop the others."""
     failed: list[str] = []
     uses: dict[str, None] = {}  # those of a group share one
     for data_set in data_sets:
         before = is_complete(data_set, to)
         if not before:
             about = f" ({size(data_set.bytes)})" if data_set.bytes else ""
-            print(f"{data_set.name}{about}: fetching; terms: {data_set.licence}", flush=True)
+            print(f"{data_set.name}{about}: downloading; licence: {data_set.licence}", flush=True)
         try:
             folder = get(data_set, to, keep_archives)
         except (UserError, OSError) as error:
             say(error, "--to")
             failed.append(data_set.name)
             continue
-        print(f"{data_set.name} {'was already' if before else 'is now'} in {folder}", flush=True)
+        print(f"{data_set.name} {'is already' if before else 'is now'} in {folder}", flush=True)
         uses[usage(data_set, to)] = None
     if uses:
         print("\n    ".join(["to use it:", *uses]))
     if failed and len(data_sets) > 1:
         print(f"error: {len(failed)} of {len(data_sets)} failed ({', '.join(failed)}): the same "
-              "command tries them again", file=sys.stderr)  # fmt: skip
+              "command retries them", file=sys.stderr)  # fmt: skip
     return failed
 
 
 def _table(data_sets: list[DataSet], to: Path) -> list[str]:
-    """Return the lines that say what there is, and what of it is there."""
-    rows = [("data set", "size", "state", "what it is")]
+    """Return the lines of the table of data sets and their state."""
+    rows = [("data set", "size", "state", "description")]
     groups = set()
     for data_set in data_sets:
         group = group_of(data_set.name)
@@ -106,18 +111,18 @@ def _table(data_sets: list[DataSet], to: Path) -> list[str]:
             groups.add(group)
             members = [d for d in data_sets if group_of(d.name) == group]
             there = sum(is_complete(member, to) for member in members)
-            rows.append((group, "", f"{there} of {len(members)} there", data_set.what))
+            rows.append((group, "", f"{there} of {len(members)} downloaded", data_set.what))
         name, what = (f"  {data_set.name}", "") if group else (data_set.name, data_set.what)
         known = size(data_set.bytes) if data_set.bytes else "-"
-        now = "not fetched" if data_set.explain else state(data_set, to)
-        where = str(folder_of(data_set, to)) if now in ("there", "not from here") else ""
+        now = "manual" if data_set.explain else state(data_set, to)
+        where = str(folder_of(data_set, to)) if now in ("downloaded", "other files") else ""
         rows.append((name, "" if data_set.explain else known, now, what or where))
         if what and where:
             rows.append(("", "", "", where))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]).rstrip()
              for row in rows]  # fmt: skip
-    return [*lines, f"(below {to}; size of the download, - where it is not published)"]
+    return [*lines, f"(folder: {to}; sizes are of the downloads, - if not published)"]
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ NeurIPS 2023, in the form of Gavrikov & Keuper, CVPR 2024.
 Data: the 50,000 validation images (https://image-net.org/download, ILSVRC2012; a login is needed).
 Stimuli: grey images of low contrast, without noise and under noise of 7 octaves × 4 strengths.
 Writes top1_acc/criticalband/f=<octave>/sd=<SD> (percent); metric/criticalband/bw (octaves), …/cf
-(cycles/image), …/pns, their fit's …/r2 and …/degenerate, for thresholds at 50 % and (_norm) at half
-of the accuracy without noise, as published and (_interpolated) between the strengths; the same as
-criticalband16 among 16 categories, of the images that belong to one; W&B project
-"imagenet_criticalband"; figures of all models and of one image under all conditions.
+(cycles/image), …/pns, and …/r2 and …/degenerate of their fit, for thresholds at 50 % and (_norm) at
+half the accuracy without noise, as published and (_interpolated) between the strengths; the same
+among 16 categories (criticalband16), for the images that belong to one; W&B project
+"imagenet_criticalband"; figures of all models, and of one image under all conditions.
 """
 
 import sys
@@ -54,7 +54,7 @@ def score(predictions):
 
 
 def figures(runs, args, images):
-    """Draw the channels of all models of the call, and one image under all conditions."""
+    """Draw the channels of all models evaluated, and one image under all conditions."""
     folder = args.results / "imagenet_criticalband"
     maps, panel = png_and_pdf(folder, "critical_band"), png_and_pdf(folder, "example_stimuli")
     pictures = {}

@@ -5,8 +5,8 @@
 Reference: 76.15 % top-1 for tv_resnet50 (the study's table), 92.86 % top-5 (torchvision's page).
 Paper: Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", IJCV 2015.
 Data: the 50,000 validation images (https://image-net.org/download, ILSVRC2012; a login is needed),
-as val/<wnid>/*.JPEG, or flat with the ground truth (devkit, Kaggle's or torchvision's) beside them
-or the wnid in each file's name (Hugging Face's archive).
+as val/<wnid>/*.JPEG, or in one flat folder, with the ground truth (devkit, Kaggle or torchvision)
+next to it or the wnid in each file name (the Hugging Face archive).
 Writes the keys top1_acc/imagenet and top5_acc/imagenet (percent), W&B project "imagenet".
 """
 

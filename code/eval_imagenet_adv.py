@@ -1,4 +1,4 @@
-"""Adversarial robustness: accuracy on images that were changed, within ε, to be misclassified.
+"""Adversarial robustness: accuracy on images perturbed within ε so as to be misclassified.
 
     python code/eval_imagenet_adv.py --model resnet50.tv_in1k --imagenet /data/imagenet
     python code/eval_imagenet_adv.py --model resnet50.tv_in1k --attack pgd fgsm --eps 0.5/255 1/255
@@ -11,12 +11,13 @@ L∞, ε = 0.5/255, 40 steps of 2/255, random start, the last iterate counts); M
 (PGD); Goodfellow et al., ICLR 2015 (fgsm); Croce & Hein, ICML 2020 (autoattack, with the package
 pyautoattack); Orhan, "Robustness properties of Facebook's ResNeXt WSL models", 2019 (targeted).
 Data: the 50,000 validation images (https://image-net.org/download, ILSVRC2012; a login is needed).
-An attack is a result of its own, imagenet_adv_<attack>[_first][_from_<source>]. Images that are
-misclassified as they are count as broken and are not attacked. Random starts and targets are keyed
-by (seed, image). ε is in units of the pixel range [0, 1]; of pgd-l2 over all pixels and channels.
+Each attack has a separate result, imagenet_adv_<attack>[_first][_from_<source>]. Images whose clean
+version is already misclassified are not attacked and count as misclassified. Random starts and
+targets depend only on (seed, image). ε is in units of the pixel range [0, 1]; for pgd-l2 it is the
+L2 norm over all pixels and channels.
 Writes top1_acc/clean and top1_acc/<attack>/eps=<ε>[/from=<source>] (percent of all images), such as
-top1_acc/PGD-40/eps=0.5_255; …/PGD-40-any/… (no iterate is wrong); metric/<attack>/eps=<ε>/
-median-steps, …/median-perturbation, …/masked-gradients; figures of all models of the call.
+top1_acc/PGD-40/eps=0.5_255; …/PGD-40-any/… (every iterate is right); metric/<attack>/eps=<ε>/
+median-steps, …/median-perturbation, …/masked-gradients; figures of all models.
 """
 
 import argparse
@@ -56,7 +57,7 @@ ATTACKS: dict[str, tuple[Attack | None, list[str]]] = {
     "autoattack": (None, ["4/255"]),
 }
 ONE_WAY = ("fgsm", "autoattack")  # without a choice of steps
-POOL = 4  # batches whose images take the places of those that are done, with --stop first
+POOL = 4  # batches pooled with --stop first, to replace images that are done
 
 
 def flags(group):
@@ -67,62 +68,64 @@ def flags(group):
         choices=ATTACKS,
         default=["pgd"],
         metavar="NAME",
-        help=f"attacks to run, of {', '.join(ATTACKS)} (default: pgd, the study's); each has a "
-        "result of its own",
+        help=f"attacks to run, of {', '.join(ATTACKS)} (default: pgd, as in the study); each has "
+        "a separate result",
     )
     add(
         "--eps",
         nargs="+",
         type=_epsilon,
         metavar="E",
-        help="bounds of the perturbation, numbers or fractions of the pixel range [0, 1], such as "
-        "0.5/255 1/255 (default: the attack's own)",
+        help="bounds ε of the perturbation for pixels in [0, 1], as numbers or fractions such as "
+        "0.5/255 1/255 (default: 0.5/255 for pgd, pgd-decay and fgsm; 0.5 and 3 for pgd-l2; 0.06 "
+        "for targeted; 4/255 for autoattack)",
     )
     add(
         "--steps",
         nargs="+",
         type=positive,
         metavar="N",
-        help="number of gradient steps; several values run one attack each (default: 40; targeted "
-        "10)",
+        help="number of gradient steps; several values run one attack each (default: 40; 10 "
+        "for targeted)",
     )
     add(
         "--step_size",
         type=_epsilon,
         metavar="S",
-        help="size of each step, a number or fraction (default: pgd and targeted 2/255, pgd-decay "
-        "from 2 ε down, pgd-l2 2.5 ε / steps)",
+        help="size of each step, as a number or fraction (default: 2/255 for pgd and targeted, "
+        "decreasing from 2 ε for pgd-decay, 2.5 ε / steps for pgd-l2)",
     )
     add(
         "--stop",
         choices=("last", "first"),
         default="last",
-        help="last: the last iterate counts, as in the study; first: stop attacking an image once "
-        "it is misclassified",
+        help="'last': the last iterate counts, as in the study; 'first': stop attacking an image "
+        "once it is misclassified (default: last)",
     )
     add(
         "--source",
         metavar="MODEL",
-        help="make the images against this model and show them to those of --model (transfer, "
-        "black box)",
+        help="craft the adversarial images against this model and evaluate those of --model on "
+        "them: a black-box transfer attack (default: attack each model itself)",
     )
     add(
         "--attack_precision",
         choices=("fp32", "bf16"),
-        help="precision of the gradients (default: --precision); every success is checked in "
-        "--precision",
+        help="precision of the gradients (default: that of --precision); every success is verified "
+        "in --precision",
     )
     add(
         "--as_ood",
         action="store_true",
-        help="preprocess as ood-benchmarks does: central square, resized to 224 (bicubic)",
+        help="preprocess as ood-benchmarks does: crop the central square, then resize it to 224 "
+        "(bicubic)",
     )
     add(
         "--save_adversarial",
         type=positive,
         metavar="N",
-        help="write original, perturbation and adversarial image of N images as PNG and "
-        "safetensors, below the result",
+        help="save the original, perturbation and adversarial version of N images as PNG and "
+        "safetensors in the result's folder (default: none)",
     )
 
 
@@ -136,12 +139,12 @@ def _epsilon(text):
 
 
 def methods_of(name, args, batch_size):
-    """Return the attacks that a name and the flags describe, and the record of each."""
+    """Return the attacks described by a name and the flags, with the record of each."""
     attack, _ = ATTACKS[name]
     if name in ONE_WAY and (args.steps or args.step_size or args.stop == "first"):
         raise UserError(
-            f"--attack {name} has no choice of --steps, --step_size or --stop: leave them out, or "
-            "run it in a call of its own"
+            f"--attack {name} does not accept --steps, --step_size or --stop: drop them, or run it "
+            "separately"
         )
     if attack is None:
         return {autoattack_method(batch_size): {"package": autoattack_version()}}
@@ -164,12 +167,10 @@ def methods_of(name, args, batch_size):
 def main(argv=None):
     args = parse_args(__doc__, argv, imagenet_flags, flags)
     if args.as_ood and args.preprocess == "native":
-        raise UserError(
-            "--as_ood and --preprocess native exclude each other: leave one of them out"
-        )
+        raise UserError("--as_ood and --preprocess native are mutually exclusive: drop one of them")
     settings = settings_from(args)
     attacks = {}
-    for name in dict.fromkeys(args.attack):  # all of them before any work, to see what is wrong
+    for name in dict.fromkeys(args.attack):  # check all of them before any work
         walk, usual = ATTACKS[name]
         epsilons = in_order(args.eps or map(epsilon_of, usual), walk.norm if walk else LINF)
         attacks[name] = methods_of(name, args, settings.batch_size), epsilons
@@ -178,14 +179,14 @@ def main(argv=None):
     models, classes = load_models(args)
     if args.save_stimuli and (not models or (len(models) > 1 and not source)):
         raise UserError(
-            "these stimuli are made against a model, so --save_stimuli needs one model to make "
-            "them against: give one --model"
+            "adversarial images are crafted against one model, so --save_stimuli needs exactly "
+            "one: give a single --model (with --source, several are allowed)"
         )
     for model in models:
         if source and model.classes != source.classes:
             raise UserError(
-                f"{source.name} and {model.name} answer with different classes, so images made "
-                "against the one mean nothing to the other: choose another --source"
+                f"{source.name} and {model.name} have different classes, so attacks cannot "
+                "transfer from one to the other: choose another --source"
             )
     images = limited(imagenet_val(folder, classes, args.partial), args)
     images = replace(images, view=SQUARE_224) if args.as_ood else images
@@ -233,7 +234,7 @@ def main(argv=None):
 
 
 def figures(runs, args, results):
-    """Draw robust accuracy by ε and by steps, and the adversarial images that were kept."""
+    """Draw robust accuracy by ε and by steps, and the adversarial images that were saved."""
     if not runs:
         return
     steps = {run.name: survival(run.predictions) for run in runs}

@@ -8,12 +8,12 @@ Paper: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common
 Perturbations", ICLR 2019.
 Data: the published 224-pixel JPEGs (https://zenodo.org/records/2235448, 75 GB), used as they are;
 or, with --generate, ImageNet's validation images, which are decoded once and corrupted on the
-device. The result is then another one (imagenet_c_generated), with clean accuracy besides.
-A corruption of your own: add it to bvg.stimuli.imagenet_c.CORRUPTIONS, and its name to OWN below.
-Writes top1_acc/<corruption>_<severity>, top1_acc/<corruption>, top1_acc/imagenet-c (of all 19 × 5;
-undefined when fewer were measured), …/15 (the standard corruptions), …/noise and so on (groups),
-…/measured (of some), in percent; mCE, mCE/<corruption> and relative-mCE, in percent of AlexNet's
-errors; W&B project "imagenet_c" or "imagenet_c_generated"; figures of all models of the call.
+device. That is a separate result (imagenet_c_generated), which also has the clean accuracy.
+To add a corruption, put it into bvg.stimuli.imagenet_c.CORRUPTIONS and its name into OWN below.
+Writes top1_acc/<corruption>_<severity>, top1_acc/<corruption>, top1_acc/imagenet-c (mean of all
+19 × 5; undefined if any is missing), …/15 (the standard corruptions), …/noise etc. (groups),
+…/measured (mean of those evaluated), in percent; mCE, mCE/<corruption> and relative-mCE, in percent
+of AlexNet's errors; W&B project "imagenet_c" or "imagenet_c_generated"; figures of all models.
 """
 
 import sys
@@ -63,7 +63,7 @@ def flags(group):
     group.add_argument(
         "--imagenet_c",
         metavar="DIR",
-        help="the folder of the published files (default: $BVG_IMAGENET_C)",
+        help="folder of the published files (default: $BVG_IMAGENET_C)",
     )
     partial_flag(group)
     condition_flags(group, (*IMAGENET_C.corruptions, *OWN), SEVERITIES)
@@ -71,17 +71,17 @@ def flags(group):
     add(
         "--generate",
         action="store_true",
-        help="make the corruptions from clean images; a result of its own (imagenet_c_generated)",
+        help="generate the corruptions from clean images; a separate result (imagenet_c_generated)",
     )
     add(
         "--imagenet",
         metavar="DIR",
-        help="with --generate: ImageNet's folder (default: $BVG_IMAGENET)",
+        help="with --generate: folder of ImageNet (default: $BVG_IMAGENET)",
     )
     add(
         "--as_published",
         action="store_true",
-        help="with --generate: also save each image as JPEG of quality 85, as the published files",
+        help="with --generate: compress each image as JPEG of quality 85, like the published files",
     )
     add("--frost", metavar="DIR", help=f"with --generate: {FROST_HELP}")
 
@@ -89,19 +89,19 @@ def flags(group):
 def check_flags(args):
     if args.generate and args.imagenet_c:
         raise UserError(
-            "--generate makes the corruptions from clean images, so it takes --imagenet DIR, not "
-            "--imagenet_c: leave one of the two out"
+            "--generate corrupts clean images, so it needs --imagenet DIR, not --imagenet_c: drop "
+            "--generate or --imagenet_c"
         )
     for flag in () if args.generate else ("imagenet", "as_published", "frost"):
         if getattr(args, flag):
             raise UserError(
-                f"--{flag} belongs to corruptions that are made here: add --generate, or leave "
-                "it out to measure published files"
+                f"--{flag} applies to generated corruptions only: add --generate, or drop --{flag} "
+                "to evaluate the published files"
             )
     if args.save_stimuli and not args.generate:
         raise UserError(
             "the files of ImageNet-C are the stimuli, so --save_stimuli has nothing to write: "
-            "leave it out"
+            "drop it"
         )
 
 

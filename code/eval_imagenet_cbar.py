@@ -7,9 +7,9 @@ Paper: Mintun, Kirillov & Xie, "On Interaction Between Augmentations and Corrupt
 Corruption Robustness", NeurIPS 2021.
 Data: the published 224-pixel JPEGs, used as they are
 (https://dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz).
-Writes top1_acc/<corruption>_<severity>, top1_acc/<corruption>, top1_acc/imagenet-cbar (of all
-10 × 5; undefined when fewer were measured), …/measured (of some), in percent; W&B project
-"imagenet_cbar"; figures of all models of the call.
+Writes top1_acc/<corruption>_<severity>, top1_acc/<corruption>, top1_acc/imagenet-cbar (mean of all
+10 × 5; undefined if any is missing), …/measured (mean of those evaluated), in percent; W&B project
+"imagenet_cbar"; figures of all models.
 """
 
 import sys
@@ -57,7 +57,7 @@ def flags(group):
     group.add_argument(
         "--imagenet_cbar",
         metavar="DIR",
-        help="the data set's folder (default: $BVG_IMAGENET_CBAR, else fetched)",
+        help="folder of ImageNet-C-bar (default: $BVG_IMAGENET_CBAR, else the downloaded one)",
     )
     partial_flag(group)
     condition_flags(group, IMAGENET_CBAR.corruptions, SEVERITIES)
@@ -69,7 +69,7 @@ def main(argv=None):
     if args.save_stimuli:
         raise UserError(
             "the files of ImageNet-C-bar are the stimuli, so --save_stimuli has nothing to write: "
-            "leave it out"
+            "drop it"
         )
     corruptions = tuple(name for name in IMAGENET_CBAR.corruptions if name in args.corruptions)
     severities = tuple(severity for severity in SEVERITIES if severity in args.severities)

@@ -1,4 +1,4 @@
-"""Accuracy on ImageNet-V2, ImageNet-A, ImageNet-R and ImageNet-Sketch, one or several of them.
+"""Accuracy on ImageNet-V2, ImageNet-A, ImageNet-R and ImageNet-Sketch, or any of them.
 
     python code/eval_imagenet_ood.py --model resnet50.tv_in1k --imagenet_r /data/imagenet-r
 
@@ -7,10 +7,10 @@ tv_resnet50.
 Papers: V2: Recht et al., ICML 2019; A: Hendrycks et al., CVPR 2021; R: Hendrycks et al., ICCV 2021;
 Sketch: Wang et al., NeurIPS 2019. Paper of the study: Gavrikov & Keuper, CVPR 2024.
 Data: folders as published; python code/download.py imagenet-v2 imagenet-a imagenet-r
-imagenet-sketch fetches them. Without any flag, all data sets are measured that the environment
-($BVG_IMAGENET_V2, …_A, …_R, …_SKETCH) or the downloads have.
-V2 is the matched-frequency selection, whose folders 0 to 999 are positions among the 1000 classes.
-A and R have 200 classes; the models choose among these, and, as 1000-way, among all.
+imagenet-sketch downloads them. Without a flag, evaluates every data set that an environment
+variable ($BVG_IMAGENET_V2, …_A, …_R, …_SKETCH) names or that was downloaded.
+V2 is the matched-frequency selection, whose folders 0 to 999 are indices of the 1000 classes.
+A and R have 200 classes; models choose among these, and (keys with 1000-way) among all.
 Writes top1_acc/<set> and top5_acc/<set> (percent) for imagenet-v2, imagenet-a, imagenet-r,
 imagenet-sketch, imagenet-a/1000-way and imagenet-r/1000-way; a result folder and W&B project for
 each data set: imagenet_v2, imagenet_a, imagenet_r, imagenet_sketch.
@@ -35,7 +35,7 @@ from bvg.stimuli.batch import unchanged
 
 def flags(group):
     for variant in VARIANTS:
-        told = f"{variant.name}'s folder (default: ${variant.variable}, else fetched)"
+        told = f"folder of {variant.name} (default: ${variant.variable}, else the downloaded one)"
         group.add_argument(variant.flag, metavar="DIR", help=told)
     partial_flag(group)
     preprocess_flag(group)
@@ -44,7 +44,7 @@ def flags(group):
 def folders_of(args):
     """Return the data sets to evaluate, and their folders.
 
-    Those given by flags; without a flag, all that the environment or the downloads have.
+    Those given by flags; without a flag, all that environment variables name or were downloaded.
     """
     given = {variant: getattr(args, variant.benchmark) for variant in VARIANTS}
     asked = [variant for variant in VARIANTS if given[variant] or not any(given.values())]
@@ -53,8 +53,8 @@ def folders_of(args):
     if not found:
         raise UserError(
             "give the folder of at least one data set with "
-            f"{', '.join(variant.flag for variant in VARIANTS)} (or in the environment, "
-            f"{VARIANTS[0].variable} and so on), or download them: python code/download.py "
+            f"{', '.join(variant.flag for variant in VARIANTS)} (or an environment variable, "
+            f"{VARIANTS[0].variable} etc.), or download them: python code/download.py "
             f"{' '.join(variant.key for variant in VARIANTS)}"
         )
     return found

@@ -1,4 +1,4 @@
-"""ImageNet-P: how often a model's answer flips while an image changes a little at a time.
+"""ImageNet-P: how often a model's prediction flips while an image changes gradually.
 
     python code/eval_imagenet_p.py --model resnet50.tv_in1k --imagenet_p /data/imagenet-p
 
@@ -9,9 +9,9 @@ Data: ten perturbations of 50,000 sequences of about 31 frames, <perturbation>/<
 (https://github.com/hendrycks/robustness; reading mp4 needs: pip install 'av>=18'), or folders of
 frames, <perturbation>/<wnid>/<sequence>/*.png.
 Writes flip_prob/<perturbation> (in [0, 1]), top5_distance/<perturbation> and their means
-…/imagenet-p, W&B project "imagenet_p"; a figure of all models of the call. With --reference, a
-finished AlexNet's result, also FR/<perturbation>, T5D/<perturbation>, mFR and mT5D (percent), also
-in relative.csv; for another reference, finished results are scored again, not measured.
+…/imagenet-p, W&B project "imagenet_p"; a figure of all models. With --reference, the result of an
+AlexNet, also FR/<perturbation>, T5D/<perturbation>, mFR and mT5D (percent), in relative.csv too;
+with another reference, finished results are re-scored without evaluating the model again.
 """
 
 import sys
@@ -39,7 +39,7 @@ from bvg.stimuli.batch import unchanged
 
 def flags(group):
     add = group.add_argument
-    add("--imagenet_p", metavar="DIR", help="the data set's folder (default: $BVG_IMAGENET_P)")
+    add("--imagenet_p", metavar="DIR", help="folder of ImageNet-P (default: $BVG_IMAGENET_P)")
     add(
         "--perturbations",
         nargs="+",
@@ -50,8 +50,9 @@ def flags(group):
     add(
         "--reference",
         metavar="RESULT",
-        help="a result of torchvision:alexnet (folder or summary.json), or a CSV of "
-        "perturbation,flip_prob,top5_distance, for mFR and mT5D",
+        help="result of torchvision:alexnet (its folder or summary.json), or a CSV of "
+        "perturbation,flip_prob,top5_distance, from which mFR and mT5D are computed (default: "
+        "none, without mFR and mT5D)",
     )
 
 

@@ -7,9 +7,10 @@ results-imagenet-real.csv); the study's published column is of the last 326 imag
 Paper: Beyer et al., "Are we done with ImageNet?", 2020.
 Data: the 50,000 validation images (https://image-net.org/download, ILSVRC2012; a login is needed),
 with the archive's file names; and real.json (https://github.com/google-research/
-reassessed-imagenet): --real, else $BVG_REAL, else what python code/download.py imagenet-real has
-fetched, else the copy that comes with timm.
-An answer is right if it is one of the image's labels; 3,163 images without any are left out.
+reassessed-imagenet): --real, else $BVG_REAL, else the file that python code/download.py
+imagenet-real downloaded, else the copy that comes with timm.
+A prediction is right if it is one of the image's labels; the 3,163 images without labels are
+excluded.
 Writes top1_acc/imagenet-real and, on the same images, top1_acc/imagenet-real/original-label
 (percent), W&B project "imagenet_real".
 """
@@ -31,7 +32,9 @@ from bvg.stimuli.batch import unchanged
 
 def real_flag(group):
     group.add_argument(
-        "--real", metavar="FILE", help="real.json (default: $BVG_REAL, else fetched, else timm's)"
+        "--real",
+        metavar="FILE",
+        help="ReaL labels, real.json (default: $BVG_REAL, else the downloaded file, else timm's)",
     )
 
 

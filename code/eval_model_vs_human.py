@@ -1,20 +1,20 @@
-r"""Out-of-distribution accuracy, shape bias and likeness to humans on model-vs-human's data sets.
+r"""Out-of-distribution accuracy, shape bias and consistency with humans on model-vs-human.
 
     python code/eval_model_vs_human.py --model resnet50.tv_in1k --stimuli DIR --humans DIR
 
 Reference: ood_mean 55.90 %, shape bias 0.2146 for tv_resnet50 (the study's table).
 Paper: Geirhos et al., "Partial success in closing the gap between human and machine vision",
 NeurIPS 2021; 16 entry-level categories, decision by mean probability.
-Data: --stimuli, $BVG_MODEL_VS_HUMAN, or fetched by `python code/download.py model-vs-human`; human
-decisions: raw-data of https://github.com/bethgelab/model-vs-human in --humans, $BVG_HUMANS, or
-fetched by `python code/download.py human-decisions`.
+Data: --stimuli, $BVG_MODEL_VS_HUMAN, or downloaded by `python code/download.py model-vs-human`;
+human decisions: raw-data of https://github.com/bethgelab/model-vs-human in --humans, $BVG_HUMANS,
+or downloaded by `python code/download.py human-decisions`.
 Writes top1_acc/<data set>[/<condition>] and top1_acc/ood_mean (percent; the mean over all 17 data
-sets without the undistorted and hardest conditions; /<k>_datasets if there are fewer, or some lack
-conditions: these have top1_acc/<data set>/measured, the mean over what there is), shape-bias,
+sets without the undistorted and hardest conditions; /<k>_datasets if only k are complete; those
+that lack conditions have top1_acc/<data set>/measured, the mean of the others), shape-bias,
 shape-bias/max, fraction-correct-shape, …; with humans error-consistency/<data set>[/<condition>]
-and /mean; W&B project "imagenet_model_vs_human". A finished result is scored again, not measured,
-when the humans' decisions change. Decision tables in the published format; per call
-human_comparison.csv, error_consistency.csv (models with each other) and figures.
+and /mean; W&B project "imagenet_model_vs_human". When the human decisions change, finished results
+are re-scored without evaluating the model again. Decision tables are in the published format; each
+call writes human_comparison.csv, error_consistency.csv (between models) and figures.
 """
 
 import sys
@@ -37,7 +37,7 @@ def flags(group):
     add(
         "--stimuli",
         metavar="DIR",
-        help="the data sets' folder (default: $BVG_MODEL_VS_HUMAN, else fetched)",
+        help="folder of the data sets (default: $BVG_MODEL_VS_HUMAN, else the downloaded one)",
     )
     add(
         "--datasets",
@@ -56,7 +56,8 @@ def flags(group):
     add(
         "--humans",
         metavar="DIR",
-        help="<data set>/*.csv (default: $BVG_HUMANS, else fetched, else none)",
+        help="folder of human decisions, <data set>/*.csv (default: $BVG_HUMANS, else the "
+        "downloaded one, else none)",
     )
 
 
@@ -69,9 +70,9 @@ def main(argv=None):
     models, classes = load_models(args)
     images = model_vs_human(folder, classes, args.datasets, args.partial)
     other = images.notes.get("partial", {})
-    if other and images.classes == CATEGORIES:  # of other categories, nothing is published
+    if other and images.classes == CATEGORIES:  # nothing is published for other categories
         counts = [f"{k} {n['images']:,} of {n['expected_images']:,}" for k, n in other.items()]
-        print(f"other numbers of images than published: {', '.join(counts)}")
+        print(f"the numbers of images differ from the published ones: {', '.join(counts)}")
     decide = sixteen_way(classes) if models else None
     score = partial(model_vs_human_metrics, humans=humans)
     runs = evaluate(

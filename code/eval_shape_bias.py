@@ -1,15 +1,15 @@
-"""Shape bias on cue-conflict stimuli: whether a model goes by an object's shape or texture.
+"""Shape bias on cue-conflict stimuli: whether a model decides by shape or by texture.
 
     python code/eval_shape_bias.py --model resnet50.tv_in1k
 
 Reference: shape bias 0.2146, 18.28 % of the shapes right, for tv_resnet50 (the study's table).
 Paper: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019.
 Data: 1,280 stimuli, <shape>/<shape><n>-<texture><m>.png; downloaded into the cache from
-https://github.com/bethgelab/model-vs-human when neither --stimuli nor $BVG_STIMULI names a folder.
-Writes shape-bias, shape-bias/max (the category of the best class), fraction-correct-shape,
+https://github.com/bethgelab/model-vs-human if neither --stimuli nor $BVG_STIMULI names a folder.
+Writes shape-bias, shape-bias/max (by the category of the top-1 class), fraction-correct-shape,
 fraction-correct-texture, fraction-neither (in [0, 1], also by /category/<name>),
 top1_acc/cue-conflict and …/congruent (percent), W&B project "imagenet_shape_bias"; decision
-tables in the published format; a figure of all models of the call.
+tables in the published format; a figure of all models.
 """
 
 import sys
@@ -35,13 +35,14 @@ def flags(group):
     add(
         "--stimuli",
         metavar="DIR",
-        help="the stimuli's folder (default: $BVG_STIMULI, else downloaded)",
+        help="folder of the stimuli (default: $BVG_STIMULI, else downloaded)",
     )
     add("--partial", action="store_true", help="allow missing categories (recorded in the result)")
     add(
         "--humans",
         metavar="DIR",
-        help="human decision tables for the figure (model-vs-human's raw-data/cue-conflict)",
+        help="folder of human decision tables to show in the figure, model-vs-human's "
+        "raw-data/cue-conflict (default: none)",
     )
 
 
@@ -54,7 +55,7 @@ def main(argv=None):
     categories = categories_of(classes) if classes else classes_in(folder)
     images = cue_conflict(folder, categories, args.partial)
     if len(images) != IMAGES and images.classes == CATEGORIES:
-        print(f"other number of stimuli than published: {len(images):,} of {IMAGES:,}")
+        print(f"the number of stimuli is not the published one: {len(images):,} of {IMAGES:,}")
     decide = sixteen_way(classes) if models else None
     runs = evaluate(
         "imagenet_shape_bias", models, images, unchanged, decide, shape_bias_metrics, args

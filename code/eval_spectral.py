@@ -9,7 +9,7 @@ Stimuli: low-pass and high-pass filtered at 11 cutoffs each, and unfiltered, all
 Writes top1_acc/clean, top1_acc/lowpass/<cutoff>, top1_acc/highpass/<cutoff> (percent);
 metric/bandpass/LFC/<cutoff> and …/HFC/<cutoff> (accuracy / clean accuracy), …/LPP and …/HPP (their
 means at 0.1 to 0.5), …/spectral-bias (HPP / (LPP + HPP)); W&B project "imagenet_spectral"; figures
-of all models of the call and of one image under all conditions.
+of all models, and of one image under all conditions.
 """
 
 import sys
@@ -28,9 +28,9 @@ from bvg.scores.conditions import condition_accuracies, top1_by_condition
 from bvg.scores.spectral import spectral_metrics
 from bvg.stimuli.spectral import bandpass
 
-# Gavrikov & Keuper 2024: shares of the frequency range that are kept.
+# Gavrikov & Keuper 2024: fractions of the frequency range that are kept.
 CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
-MEAN_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5)  # that LPP and HPP are the means over
+MEAN_CUTOFFS = (0.1, 0.2, 0.3, 0.4, 0.5)  # LPP and HPP average over these
 
 
 def stimuli(batch):

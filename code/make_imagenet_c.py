@@ -1,4 +1,4 @@
-"""Make ImageNet-C's files from clean ImageNet images, in the published layout.
+"""Generate the files of ImageNet-C from clean ImageNet images, in the published layout.
 
     python code/make_imagenet_c.py --imagenet /data/imagenet --out /data/imagenet-c
 
@@ -6,11 +6,12 @@ Paper: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common
 Perturbations", ICLR 2019.
 Data: the 50,000 validation images (https://image-net.org/download, ILSVRC2012; a login is needed).
 Writes <out>/<corruption>/<severity>/<class>/<image>.JPEG, 224 pixels, quality 85, 4:2:0, optimised:
-75 GB for all 19 corruptions × 5 severities of 50,000 images. Each image is decoded once for all of
-them. A file appears when it is complete, and the same command goes on where a run stopped; more
-corruptions and severities may be added later. eval_imagenet_c.py --imagenet_c <out> measures on
-these files what --generate --as_published measures without them.
-exit codes: 0 done; 2 something the user can mend (one sentence says what); 130 interrupted.
+75 GB for all 19 corruptions × 5 severities of 50,000 images. Each image is decoded once. A file
+appears once it is complete, the same command resumes an interrupted run, and corruptions and
+severities can be added later. eval_imagenet_c.py --imagenet_c <out> gives the same results on these
+files as --generate --as_published gives without them.
+exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
+command resumes).
 """
 
 import argparse
@@ -68,21 +69,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     imagenet_folder_flags(parser.add_argument_group("data"))
     add = parser.add_argument
-    add("--out", type=Path, required=True, metavar="DIR", help="where the files go")
-    condition_flags(parser.add_argument_group("which of them"), tuple(CORRUPTIONS), SEVERITIES)
-    add("--limit", type=_positive, metavar="N", help="a class-balanced subset of the images")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for the files (required)")
+    condition_flags(parser.add_argument_group("conditions"), tuple(CORRUPTIONS), SEVERITIES)
+    add("--limit", type=_positive, metavar="N",
+        help="use a class-balanced subset of N images (default: all images)")  # fmt: skip
     add("--seed", type=int, default=0, help="random seed for subsets and corruptions (default: 0)")
     add("--frost", metavar="DIR", help=FROST_HELP)
     add(
         "--quality",
         type=_quality,
         default=PUBLISHED_QUALITY,
-        help="of the JPEG files (default 85, as published)",
+        help="quality of the JPEG files (default: 85, as published)",
     )
-    add("--device", help="where corruptions are made: cuda, cpu (default: the best)")
-    add("--batch_size", "--batch-size", type=_positive, default=16, help="images (default 16)")
+    add("--device", help="cuda, cuda:1, mps or cpu (default: the fastest available)")
+    add("--batch_size", "--batch-size", type=_positive, default=16, metavar="B",
+        help="images per batch (default: 16)")  # fmt: skip
     add("--num_workers", "--num-workers", type=int, default=0, metavar="W",
-        help="processes that decode ahead (default 0: threads do)")  # fmt: skip
+        help="worker processes that decode images (default: 0, threads decode)")  # fmt: skip
     return parser
 
 
@@ -115,13 +118,13 @@ def _make(arguments: argparse.Namespace) -> int:
         count = int(work.missing.sum())
         if count:
             check_space(out, count)
-            # A corruption that is there for all images need not be made again.
+            # Corruptions that are complete are not generated again.
             needed = [rows.any() for rows in work.missing.reshape(len(corruptions), -1)]
             lacking = tuple(c for c, some in zip(corruptions, needed, strict=True) if some)
             stimuli = imagenet_c(lacking, severities, True, photographs, before_jpeg=True)
             _write(work, stimuli, device, arguments)
     total = len(images) * len(work.folders)
-    print(f"wrote {count:,} files to {out} ({total - count:,} were there)")
+    print(f"wrote {count:,} files to {out} ({total - count:,} existed already)")
     return 0
 
 
@@ -132,7 +135,7 @@ def _alone(out: Path) -> Iterator[None]:
             held.enter_context(locked(out / ".lock"))
         except BlockingIOError as error:
             raise UserError(
-                f"another process is writing into {out}: wait for it, or choose another --out"
+                f"another process is writing to {out}: wait for it, or choose another --out"
             ) from error
         except OSError as error:
             raise storage_error(error, out, "--out") from error
@@ -142,7 +145,7 @@ def _alone(out: Path) -> Iterator[None]:
 def _keep_record(
     out: Path, images: ImageSet, arguments: argparse.Namespace, frost: str | None
 ) -> None:
-    """Write down what the files are made from; raises UserError where others were begun."""
+    """Record what the files are made from; raises UserError if `out` holds different ones."""
     now: dict[str, Any] = {
         "images": {"count": len(images), "fingerprint": images.fingerprint},
         "seed": arguments.seed,
@@ -158,13 +161,13 @@ def _keep_record(
         changed = differences(before, now)
         if changed:
             raise UserError(
-                f"{out} holds files that were made otherwise ({'; '.join(changed)}): choose "
+                f"{out} contains files made with other settings ({'; '.join(changed)}): choose "
                 "another folder with --out, or delete this one"
             )
     elif subfolders(out):
         raise UserError(
-            f"{out} holds folders that this program did not make (there is no {RECORD}): choose "
-            "another folder with --out"
+            f"{out} contains folders that this script did not create (there is no {RECORD}): "
+            "choose another folder with --out"
         )
     with written_atomically(path, "--out") as file:
         file.write((json.dumps(now, indent=2) + "\n").encode())
@@ -175,7 +178,7 @@ def _read(record: Path) -> dict[str, Any]:
         return json.loads(record.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(
-            f"{record} cannot be read, so nobody knows what the files beside it are: choose "
+            f"{record} cannot be read, so the origin of the files next to it is unknown: choose "
             "another folder with --out"
         ) from error
 
@@ -191,13 +194,13 @@ def _write(
         work.images, (STUDY,), 0, arguments.batch_size, arguments.num_workers, pin_memory=False
     )
     with (
-        Progress(len(work.images), "making ImageNet-C") as progress,
+        Progress(len(work.images), "generating ImageNet-C") as progress,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for part in decoded:
             for index, reason in part.failures:
                 raise UserError(
-                    f"the image {work.images.path(index)} cannot be used ({reason}): repair it"
+                    f"the image {work.images.path(index)} cannot be decoded ({reason}): replace it"
                 )
             batch = as_batch(work.images, part.views[0], part.indices, device, arguments.seed)
             for condition, x, *_ in stimuli(batch):

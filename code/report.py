@@ -1,15 +1,15 @@
-"""Write one HTML page about a table of models: findings, charts, correlations, the table itself.
+"""Write a self-contained HTML page about a table of models: findings, charts, correlations.
 
-    python code/report.py                                    # of raw-data/benchmark.csv
+    python code/report.py                                    # from raw-data/benchmark.csv
     python code/report.py --table published/benchmark.csv --categories categories.json
     python code/report.py --results results --out report.html
 
-The page holds everything it needs, so it can be sent around and opened without a network. The table
-is what collect.py writes, or the published one (python code/download.py study-table), whose known
-faults the page states wherever its rows are used. Categories come from --categories, a JSON file
-{category: [model, …]} that also selects models, else from models.csv beside the table, else from
-the model zoo. Intervals and provenance are read from intervals.csv and provenance.json beside the
-table, example stimuli from the results folder. docs/analysis.md says how everything is computed.
+The page embeds everything it needs, so it can be shared and opened without a network. The table is
+what collect.py writes, or the published one (python code/download.py study-table), whose known
+errors the page states wherever its rows are used. Categories come from --categories, a JSON file
+{category: [model, …]} that also selects models, else from models.csv next to the table, else from
+the model zoo. Intervals and provenance are read from intervals.csv and provenance.json next to the
+table, example stimuli from the results folder. docs/analysis.md explains the computations.
 """
 
 import argparse
@@ -34,16 +34,17 @@ def main(argv: list[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--table", type=Path, default=Path("raw-data/benchmark.csv"), metavar="CSV",
-                        help="table of models; cells are separated by commas, semicolons or tabs "
+                        help="CSV file of the table, with commas, semicolons or tabs "
                         "(default: raw-data/benchmark.csv)")  # fmt: skip
     parser.add_argument("--categories", type=Path, metavar="JSON",
-                        help="{category: [model, …]}; only these models are analysed")  # fmt: skip
+                        help="JSON file {category: [model, …]}; only these models are analysed "
+                        "(default: all, with categories from models.csv or the zoo)")  # fmt: skip
     parser.add_argument("--results", type=Path, metavar="DIR",
-                        help="results folder whose example stimuli are shown")  # fmt: skip
+                        help="results folder whose example stimuli are shown (default: "
+                        "none)")  # fmt: skip
     parser.add_argument("--reference", nargs="+", default=list(REFERENCE), metavar="CATEGORY",
-                        help="categories whose models define the line that effective robustness is "
-                        "measured from (default: "
-                        f"{' '.join(REFERENCE)})")  # fmt: skip
+                        help="categories whose models define the baseline of effective robustness "
+                        f"(default: {' '.join(REFERENCE)})")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="HTML",
                         help="output file (default: report.html)")  # fmt: skip
     arguments = parser.parse_args(argv)
@@ -56,11 +57,12 @@ def _run(arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.reference if name not in present]
     if unknown and arguments.reference != list(REFERENCE):
         raise UserError(
-            f"--reference: no model is of {unknown[0]!r}; there are {', '.join(sorted(present))}"
+            f"--reference: no model has the category {unknown[0]!r}; choose from "
+            f"{', '.join(sorted(present))}"
         )
     if arguments.results and not arguments.results.is_dir():
         raise UserError(
-            f"there is no folder {arguments.results}: leave --results out, or correct it"
+            f"--results {arguments.results} is not a folder: correct it, or drop --results"
         )
     make_folder(arguments.out.parent, "--out")
     page = page_of(analyse(table, tuple(arguments.reference)), arguments.results)

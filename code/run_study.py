@@ -6,11 +6,11 @@ r"""Run a whole study: models × benchmarks, collected into one table and a repo
     python code/run_study.py --model @models.txt --data /data --dry_run --rate 3000
 
 A cell is one model (with --together N, up to N models) on one benchmark: the eval_*.py command that
-you would type yourself. Finished cells are skipped, interrupted ones resume, and failed ones are
-listed at the end with the reason and the command that repeats them, while all others run. --data
-is a folder as download.py writes it (imagenet, imagenet-v2, imagenet-c, model-vs-human, …); without
-it, the scripts use their environment variables and what download.py fetched. Flags after -- are
-passed to every script.
+you would type yourself. Finished cells are skipped and interrupted ones resume; a failed cell does
+not stop the others and is listed at the end with the reason and its command. --data is a folder
+with a subfolder per data set, named as download.py names them (imagenet, imagenet-v2, imagenet-c,
+model-vs-human, …); without it, the scripts use their environment variables and the downloaded data
+sets. Flags after -- are passed to every script.
 Writes the results (docs/results.md), a log per cell to <results>/.study, the table to
 <results>/table and the page <results>/report.html.
 """
@@ -43,12 +43,12 @@ from bvg.run.guard import BUSY, guarded
 from bvg.zoo.names import expanded, run_name, split_alias
 
 CODE = Path(__file__).resolve().parent
-POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the second one doubles, up to a minute
+POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the latter doubles, up to a minute
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A script, and what a study needs to know of it.
+    """A script, and what a study needs to know about it.
 
     data: data sets, one of which the script needs; extras: those that it can do without.
     results: its result folders, as patterns. images: published files, of all `conditions` (of each
@@ -109,8 +109,8 @@ BENCHMARKS = {
         "eval_imagenet_adv.py", ("imagenet",), ("imagenet_adv_*",), VAL, 2 + 40 * 2 + 2
     ),
 }  # fmt: skip
-# Left out, unless named, beside the other: cue conflict is among model-vs-human's data sets, and
-# ImageNet-C need not be generated where its files are.
+# Skipped by default if the other one runs: cue conflict is one of model-vs-human's data sets, and
+# ImageNet-C need not be generated if its files are available.
 INSTEAD = {"shape_bias": "model_vs_human", "imagenet_c_generated": "imagenet_c"}
 
 
@@ -136,8 +136,7 @@ def has_data(kind: Benchmark, flags: Iterable[str]) -> bool:
 class Cell:
     """One command: models on a benchmark.
 
-    benchmark: as given, a name and perhaps flags of its own. flags: all that the script is given
-    besides --model.
+    benchmark: as given, a name and possibly flags. flags: all of the script's flags but --model.
     """
 
     benchmark: str
@@ -148,7 +147,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """Return what messages call it."""
+        """Return the name used in messages."""
         more = f" and {len(self.models) - 1} more" if len(self.models) > 1 else ""
         return f"{self.benchmark} of {run_name(self.models[0])}{more}"
 
@@ -173,13 +172,13 @@ class Cell:
         return images * self.kind.inputs * len(self.models)
 
     def folders(self, model: str) -> list[Path]:
-        """Return the result folders of a model that are there."""
+        """Return the existing result folders of a model."""
         found = [path for pattern in self.kind.results for path in self.results.glob(pattern)]
         return [folder for path in found if (folder := path / run_name(model)).is_dir()]
 
 
 def finished(folder: Path) -> int:
-    """Return when the result in a folder was finished, in ns; 0 where it is not."""
+    """Return when the result in a folder was finished, in ns; 0 if it is not."""
     summary = folder / "summary.json"
     is_complete = summary.exists() and not (folder / "partial").exists()
     return summary.stat().st_mtime_ns if is_complete else 0
@@ -200,19 +199,19 @@ def together(cells: Iterable[Cell], most: int) -> list[Cell]:
 def cells_of(arguments: argparse.Namespace) -> list[Cell]:
     """Return a cell for each model on each benchmark of the command line, in that order.
 
-    Raises UserError for an unknown benchmark or model pattern, for two models of one run name, and
-    when no benchmark is named and no data set is here.
+    Raises UserError for an unknown benchmark or model pattern, for two models with one run name,
+    and when no benchmark is named and no data set is available.
     """
     models, cells, data = expanded(arguments.model), [], arguments.data
     names = [run_name(model) for model in models]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"two models are called {twice[0]!r}: tell them apart with RUNNAME=MODEL")
+        raise UserError(f"two models are named {twice[0]!r}: rename one with RUNNAME=MODEL")
     here = [name for name, kind in BENCHMARKS.items() if has_data(kind, data_flags(kind, data))]
     chosen = arguments.benchmark or [name for name in here if INSTEAD.get(name) not in here]
     if not chosen:
         raise UserError(
-            "no data set is here: give --data a folder that contains some, or download some with "
-            "python code/download.py"
+            "no data set is available: give a folder that contains data sets with --data, or "
+            "download them with python code/download.py"
         )
     for text in dict.fromkeys(chosen):
         name, *own = shlex.split(text) or [""]
@@ -226,10 +225,10 @@ def cells_of(arguments: argparse.Namespace) -> list[Cell]:
 
 
 def absent_data(cells: Iterable[Cell]) -> list[str]:
-    """Return a sentence for each benchmark whose data set is not here."""
+    """Return a sentence for each benchmark whose data set is unavailable."""
     absent = {cell.benchmark: cell.kind for cell in cells if not has_data(cell.kind, cell.flags)}
     return [
-        f"{name}: its data set is not here: set "
+        f"{name}: its data set is unavailable: set "
         f"{' or '.join(data_sets()[key].variable for key in kind.data)}, "
         f"or give --data a folder that contains {' or '.join(kind.data)}"
         for name, kind in absent.items()
@@ -241,7 +240,7 @@ class Done:
     """A command that succeeded: a line of <results>/.study/done.jsonl.
 
     results: when each of its results, "<benchmark>/<model>", was finished, in ns. seconds: None
-    where some of the work had been done before.
+    if part of the work had been done before.
     """
 
     script: str
@@ -270,8 +269,8 @@ def done_before(results: Path) -> list[Done]:
 def is_done(cell: Cell, done: Iterable[Done]) -> bool:
     """Return whether the cell's one model was run with the same flags, and nothing changed since.
 
-    Its results must be as they were then, and the files that the command names, such as a
-    checkpoint, older. Otherwise the script decides: it resumes, is complete, or refuses.
+    Its results must be unchanged, and the files that the command names, such as a checkpoint,
+    older. Otherwise the script decides: it resumes, is complete, or refuses.
     """
     (model,) = cell.models
     words = [split_alias(word)[1].removeprefix("file://") for word in (model, *cell.flags)]
@@ -287,7 +286,7 @@ def is_done(cell: Cell, done: Iterable[Done]) -> bool:
 
 
 def undrawn(cells: Iterable[Cell], done: Sequence[Done]) -> list[Cell]:
-    """Return a cell of all finished models for each benchmark whose figures do not show them all.
+    """Return, for each benchmark whose figures lack finished models, a cell of all of them.
 
     A script draws the models of its call, so the last call decides.
     """
@@ -301,7 +300,7 @@ def undrawn(cells: Iterable[Cell], done: Sequence[Done]) -> list[Cell]:
 
 
 class Local:
-    """Commands on this machine, one in each of `places`: what it finds in its environment."""
+    """Commands on this machine, one per place; `places` holds the environment of each."""
 
     def __init__(self, places: list[dict[str, str]]) -> None:
         self.free = list(places)
@@ -312,12 +311,12 @@ class Local:
         return bool(self.free)
 
     def start(self, command: list[str], log: Path) -> subprocess.Popen:
-        """Start a command whose output is appended to `log`; return what stands for it."""
+        """Start a command whose output is appended to `log`; return its process."""
         place = self.free.pop(0)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **place}
         try:
             output = open(log, "ab")  # noqa: SIM115
-        except OSError:  # the disk is full, say: the command may yet find room
+        except OSError:  # for example a full disk: the command may still succeed
             output = open(os.devnull, "ab")  # noqa: SIM115
         with output:
             process = subprocess.Popen(
@@ -345,9 +344,9 @@ class Local:
 class OnRay:
     """Commands as tasks of a Ray cluster, whose nodes share the code, the data and the results.
 
-    address: of a running cluster; None starts one on this machine. gpus: for each command; None: 1
-    where a node has one. Raises UserError when Ray is not installed or the cluster does not answer,
-    and when no node has what a command needs, for which Ray would wait forever.
+    address: of a running cluster; None starts one on this machine. gpus: per command; None: 1 if
+    a node has one. Raises UserError when Ray is not installed, the cluster does not answer, or no
+    node has the resources of a command, for which Ray would wait forever.
     """
 
     def __init__(self, address: str | None, gpus: float | None, cpus: float) -> None:
@@ -367,8 +366,8 @@ class OnRay:
         if not any(node.get("GPU", 0) >= gpus and node.get("CPU", 0) >= cpus for node in nodes):
             ray.shutdown()
             raise UserError(
-                f"no node of the Ray cluster has {gpus:g} GPU(s) and {cpus:g} CPU(s): ask for less "
-                "with --gpus_per_cell and --cpus_per_cell"
+                f"no node of the Ray cluster has {gpus:g} GPU(s) and {cpus:g} CPU(s): request "
+                "less with --gpus_per_cell and --cpus_per_cell"
             )
 
         @ray.remote(num_gpus=gpus, num_cpus=cpus, max_retries=3)
@@ -392,7 +391,7 @@ class OnRay:
         return True
 
     def start(self, command: list[str], log: Path) -> Any:
-        """Submit a command whose output is appended to `log`; return what stands for it."""
+        """Submit a command whose output is appended to `log`; return its task."""
         task = self.run.remote(command, str(log))
         self.running[task] = log
         return task
@@ -404,7 +403,7 @@ class OnRay:
         log = self.running.pop(task)
         try:
             return self.ray.get(task)
-        except Exception as error:  # whatever Ray says of a task that it gave up
+        except Exception as error:  # whatever Ray reports for a task that it gave up
             write_line(log, f"error: {type(error).__name__}: {reason_of(error)}")
             return 1, 0.0
 
@@ -420,8 +419,8 @@ class OnRay:
 def places_of(workers: int | None) -> list[dict[str, str]]:
     """Return the environment of each place for a command: a GPU, or a share of the processors.
 
-    There are as many places as GPUs (those of CUDA_VISIBLE_DEVICES, where it is set), else one, or
-    as many as `workers` says; more workers than GPUs share them.
+    There are `workers` places; by default one per GPU (of CUDA_VISIBLE_DEVICES, if set), else one.
+    More workers than GPUs share them.
     """
     import torch  # here, because it takes seconds, and printing commands does without
 
@@ -442,11 +441,11 @@ def run(
     done: list[Done],
     split: bool = True,
 ) -> dict[Cell, str]:
-    """Run the cells; return the reason of each failure. What succeeds is appended to `done`.
+    """Run the cells; return the reason for each failure. Successes are appended to `done`.
 
     When a cell of several models fails, they are run one by one, as one of them may be to blame,
     unless `split` is False. A cell whose result another process is writing, such as a script that
-    outlived a killed run_study.py, is tried again when all others have ended.
+    outlived a killed run_study.py, is retried after all others have ended.
     """
     queue, busy, delay = deque(cells), list[Cell](), RETRY_SECONDS
     running, failed = dict[Any, tuple[Cell, int, int, bool]](), dict[Cell, str]()
@@ -470,7 +469,7 @@ def run(
                 (cell, start, begun, before), (code, seconds) = running.pop(task), ending
                 if code == BUSY:
                     busy.append(cell)
-                    say(f"{cell.title}: another process is writing its result; trying again later")
+                    say(f"{cell.title}: another process is writing its result; retrying later")
                     continue
                 fate = f"failed: {reason_in(cell.log, start, code)}" if code else "done"
                 if code and split and len(cell.models) > 1:
@@ -493,8 +492,8 @@ def run(
 def recorded(cell: Cell, begun: int, seconds: float | None) -> Done:
     """Return the record of a cell that succeeded, after adding it to done.jsonl.
 
-    A model's results are those that were finished since `begun` (in ns); where there are none,
-    because they had been complete before, all that it has of the benchmark.
+    A model's results are those that were finished since `begun` (in ns) or, if there are none
+    because they had been complete before, all of its results on the benchmark.
     """
     results: dict[str, int] = {}
     for model in cell.models:
@@ -502,12 +501,12 @@ def recorded(cell: Cell, begun: int, seconds: float | None) -> Done:
         results |= {k: w for k, w in folders.items() if w >= begun} or folders
     one = Done(cell.kind.script, [*cell.flags], [*cell.models], results, cell.inputs, seconds)
     if not write_line(cell.log.with_name("done.jsonl"), json.dumps(asdict(one))):
-        say(f"cannot write to {cell.log.parent}, so the next study will check this cell again")
+        say(f"cannot write to {cell.log.parent}, so the next study re-checks this cell")
     return one
 
 
 def reason_in(log: Path, start: int, code: int) -> str:
-    """Return why a command failed: in its own words, where its log has some from `start` on."""
+    """Return why a command failed: its own error message in the log from `start` on, if any."""
     if code < 0:
         name = signal.Signals(-code).name
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
@@ -516,7 +515,7 @@ def reason_in(log: Path, start: int, code: int) -> str:
             file.seek(max(start, file.seek(0, os.SEEK_END) - 10_000))
             said = file.read().decode(errors="replace")
             file.write(f"exit code {code}\n".encode())
-    except OSError as error:  # the disk is full, which the command could not say either
+    except OSError as error:  # a full disk, which the command could not report either
         return str(storage_error(error, log))
     lines = [line.strip() for line in re.split(r"[\r\n]+", said) if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
@@ -524,7 +523,7 @@ def reason_in(log: Path, start: int, code: int) -> str:
 
 
 def write_line(path: Path, line: str) -> bool:
-    """Append a line to a file, and return whether that was possible."""
+    """Append a line to a file; return whether that succeeded."""
     try:
         with open(path, "ab", buffering=0) as file:
             file.write(f"\n{line}\n".encode())  # the line before may have been cut off by a kill
@@ -534,7 +533,7 @@ def write_line(path: Path, line: str) -> bool:
 
 
 def say(line: str) -> None:
-    """Print a line above the progress bar, without delay where it goes to a file."""
+    """Print a line above the progress bar, and flush it."""
     tqdm.write(line)
     sys.stdout.flush()
 
@@ -548,9 +547,9 @@ def duration(seconds: float) -> str:
 
 
 def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, workers: int) -> str:
-    """Return the plan as text: for each benchmark its cells, and what is left to do.
+    """Return the plan as text: the cells of each benchmark, and the remaining work.
 
-    rate: model inputs per second; None: that of the commands in `done`, and for a benchmark that is
+    rate: model inputs per second; None: as measured by the commands in `done` and, for a benchmark
     among them with the same flags, its time per model.
     """
     timed = [] if rate else [one for one in done if one.seconds]
@@ -579,12 +578,12 @@ def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, wor
     return (
         f"{table}\n"
         f"time {speed}{basis}, {workers} command(s) at once\n"
-        "model inputs: of the published data sets, with default flags except --limit"
+        "model inputs are counted for the published data sets, with default flags except --limit"
     )
 
 
 def report(results: Path, notes: list[str]) -> bool:
-    """Collect the table and write the page about it; return whether both succeeded."""
+    """Collect the table and write the report; return whether both succeeded."""
     table, page = results / "table", results / "report.html"
     collect = ["collect.py", "--results", results, "--out", table, "--notes", *notes]
     show = ["report.py", "--table", table / "benchmark.csv", "--results", results, "--out", page]
@@ -600,48 +599,49 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        epilog="exit codes: 0 all is done; 1 some cells failed (the last lines say which); 2 you "
-        "can fix it (one sentence says how); 130 interrupted (the same command resumes)",
+        epilog="exit codes: 0 all done; 1 some cells failed (listed at the end); 2 a problem you "
+        "can fix (one sentence says how); 130 interrupted (the same command resumes)",
     )
     add = parser.add_argument
-    names = "model names; also category:NAME of the zoo, glob patterns, or @FILE"
+    names = "model names; also category:NAME of the zoo, glob patterns, or @FILE with one per line"
     add("--model", nargs="+", required=True, metavar="NAME", help=names)
     add(
         "--benchmark",
         nargs="+",
         metavar="NAME",
-        help=f"any of {', '.join(BENCHMARKS)}; with flags of its own if quoted (default: all whose "
-        "data are here, but not shape_bias beside model_vs_human, nor imagenet_c_generated beside "
-        "imagenet_c)",
+        help=f"benchmarks to run, of {', '.join(BENCHMARKS)}; quote a name with additional flags "
+        "(default: all whose data are available, without shape_bias if model_vs_human runs, and "
+        "without imagenet_c_generated if imagenet_c runs)",
     )
-    add("--data", type=Path, metavar="DIR", help="folder of the data sets")
-    output = "folder for everything that is written (default: results)"
+    add("--data", type=Path, metavar="DIR",
+        help="folder of the data sets (default: environment variables and downloads)")  # fmt: skip
+    output = "directory for all output (default: results)"
     add("--results", type=Path, default=Path("results"), metavar="DIR", help=output)
-    shared = "models per command, which share decoding and start-up (default: 1)"
+    shared = "models per command, which share decoding and start-up time (default: 1)"
     add("--together", type=_positive, default=1, metavar="N", help=shared)
     parallel = "commands at a time on this machine (default: the number of GPUs, or 1)"
     add("--workers", type=_positive, metavar="N", help=parallel)
-    where = "run on this machine (default), or as tasks of a Ray cluster"
+    where = "run on this machine (local), or as tasks on a Ray cluster (ray) (default: local)"
     add("--engine", choices=("local", "ray"), default="local", help=where)
-    cluster = "a running cluster, or auto (default: start one on this machine)"
+    cluster = "address of a running Ray cluster, or auto (default: start one on this machine)"
     add("--ray_address", metavar="HOST:PORT", help=cluster)
     add(
         "--gpus_per_cell",
         type=float,
         metavar="N",
-        help="GPUs per Ray task (default: 1 if there are any)",
+        help="GPUs per Ray task (default: 1 if a node has a GPU, else 0)",
     )
     add(
         "--cpus_per_cell", type=float, default=1, metavar="N", help="CPUs per Ray task (default: 1)"
     )
-    add("--again", action="store_true", help="run finished cells, too")
-    plan = "print cells, model inputs and time, and write nothing"
+    add("--again", action="store_true", help="also run cells that are already done")
+    plan = "print the cells, model inputs and estimated time without running anything"
     add("--dry_run", action="store_true", help=plan)
     rate = "for --dry_run: model inputs per second (default: as measured in this results folder)"
     add("--rate", type=float, metavar="R", help=rate)
-    commands = "print one command per cell, for a SLURM array, GNU parallel or xargs"
+    commands = "print one command per cell, for SLURM arrays, GNU parallel or xargs, and exit"
     add("--print_commands", action="store_true", help=commands)
-    no_report = "at the end, draw no figures of all models, and write no table and page"
+    no_report = "skip the figures of all models, the table and the report at the end"
     add("--no_report", action="store_true", help=no_report)
     return parser
 
@@ -667,7 +667,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def study(arguments: argparse.Namespace) -> int:
-    """Do what the command line asks for; return the exit code."""
+    """Run what the command line asks for; return the exit code."""
     cells = cells_of(arguments)
     absent = absent_data(cells)
     if arguments.print_commands or arguments.dry_run:
@@ -690,9 +690,9 @@ def study(arguments: argparse.Namespace) -> int:
         return Local(places_of(arguments.workers))
 
     todo = [cell for cell in cells if arguments.again or not is_done(cell, done)]
-    print(f"{len(cells)} cells, {len(cells) - len(todo)} of them done; logs: {results / '.study'}")
+    print(f"{len(cells)} cells, {len(cells) - len(todo)} already done; logs: {results / '.study'}")
     failed = run(together(todo, arguments.together), engine, done)
-    print(f"{len(todo) - len(failed)} cells measured, {len(failed)} failed")
+    print(f"{len(todo) - len(failed)} cells completed, {len(failed)} failed")
     for cell, reason in failed.items():
         print(f"\n{cell.title}: {reason}\n    {shlex.join(cell.command)}")
     if arguments.no_report:

@@ -1,16 +1,16 @@
-"""The model zoo: what there is, one model in full, and whether models can be had.
+"""List the model zoo, show a model, and check that models can be downloaded and run.
 
     python code/zoo.py list                      # all models, by category
     python code/zoo.py list --by size --category contrastive --imagenet_only
-    python code/zoo.py show resnet50_dino        # everything the table says of it
+    python code/zoo.py show resnet50_dino        # all that is known about a model
     python code/zoo.py check resnet50_dino       # download, verify, load strictly, run once
     python code/zoo.py check --all               # the same for the whole zoo
-    python code/zoo.py docs                      # write docs/models.md anew
+    python code/zoo.py docs                      # rewrite docs/models.md
 
-list's columns: M param. is million parameters, px the side of the training images, study and
-published are top-1 accuracies (in the study's view for all models; in the model's own).
-check writes its report (JSON) after every model and goes on where it was stopped: what was fine is
-not done again, what failed is. All weights together take some 40 GB.
+Columns of list: M param. is millions of parameters, px the side of the training images; study and
+published are top-1 accuracies, with the study's preprocessing and with the model's own.
+check writes its report (JSON) after every model and resumes from it: models that passed are
+skipped, models that failed are checked again. All weights together take about 40 GB.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from bvg.zoo.table import IMAGENET_ONLY, ZooModel, find, zoo
 
 _PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 _EXITS = """
-exit codes: 0 all is well; 2 a mistake or missing data (one sentence says what), or, after check,
-a model that failed; 130 interrupted (the same command resumes).
+exit codes: 0 success; 2 a problem you can fix (one sentence says how) or, for check, a model that
+failed; 130 interrupted (the same command resumes).
 """
 
 
@@ -42,26 +42,31 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    listing = _command(commands, "list", "a line per model")
-    listing.add_argument("--by", choices=ORDERS, default="category", help="the order of the lines")
+    listing = _command(commands, "list", "list the models, one per line")
+    listing.add_argument("--by", choices=ORDERS, default="category",
+                         help="order of the lines (default: category)")  # fmt: skip
     categories = sorted({row.category for row in zoo().values()})
-    listing.add_argument("--category", choices=categories, help="only this one")
+    listing.add_argument("--category", choices=categories,
+                         help="list only models of this category (default: all)")  # fmt: skip
     listing.add_argument("--imagenet_only", "--imagenet-only", action="store_true",
-                         help="without models that saw more than ImageNet-1k's images")  # fmt: skip
-    show = _command(commands, "show", "all that the table says of a model")
-    show.add_argument("name", metavar="NAME", help="or an alias")
-    check = _command(commands, "check", "download models, verify and load them strictly, run them")
-    check.add_argument("names", nargs="*", metavar="NAME", help="or an alias")
-    check.add_argument("--all", action="store_true", help="every model of the zoo")
-    check.add_argument("--again", action="store_true", help="those that were fine, too")
+                         help="exclude models trained on more than ImageNet-1k")  # fmt: skip
+    show = _command(commands, "show", "show all that is known about a model")
+    show.add_argument("name", metavar="NAME", help="name or alias of a model")
+    check = _command(commands, "check", "download, verify, strictly load and run models")
+    check.add_argument("names", nargs="*", metavar="NAME",
+                       help="names or aliases of the models to check")  # fmt: skip
+    check.add_argument("--all", action="store_true", help="check every model of the zoo")
+    check.add_argument("--again", action="store_true",
+                       help="also check models that already passed")  # fmt: skip
     check.add_argument("--report", type=Path, default=Path("results/zoo.json"),
-                       metavar="FILE", help="what came of each model, as JSON; a later check goes "
-                       "on from it (default results/zoo.json)")  # fmt: skip
+                       metavar="FILE", help="JSON file with the outcome for each model, from which "
+                       "a later check resumes (default: results/zoo.json)")  # fmt: skip
     check.add_argument("--weights_dir", "--weights-dir", type=Path, metavar="DIR",
-                       help="of downloaded weights (default $BVG_WEIGHTS, else "
+                       help="directory for downloaded weights (default: $BVG_WEIGHTS, else "
                        "$BVG_CACHE/weights)")  # fmt: skip
-    docs = _command(commands, "docs", "write the page of all models")
-    docs.add_argument("--to", type=Path, default=_PAGE, help="(default docs/models.md)")
+    docs = _command(commands, "docs", "write the documentation page of all models")
+    docs.add_argument("--to", type=Path, default=_PAGE, metavar="FILE",
+                      help="output file (default: docs/models.md)")  # fmt: skip
     return parser
 
 
@@ -97,7 +102,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     if bool(arguments.names) == arguments.all:
-        raise UserError("say which models to check: NAME [NAME …], or --all")
+        raise UserError("no models to check: give NAME [NAME …], or --all")
     rows = list(zoo().values()) if arguments.all else [_row(name) for name in arguments.names]
     # Here, because the libraries take seconds to import and list and show do without them.
     from bvg.zoo.checking import FAILED, check, summary_text
@@ -115,7 +120,9 @@ def _row(name: str) -> ZooModel:
     if row is None:
         near = difflib.get_close_matches(name, zoo(), n=4, cutoff=0.5)
         perhaps = f" (did you mean {' or '.join(near)}?)" if near else ""
-        raise UserError(f"the zoo has no model {name!r}{perhaps}: `list` shows all of them")
+        raise UserError(
+            f"the zoo has no model {name!r}{perhaps}: python code/zoo.py list shows all models"
+        )
     return row
 
 

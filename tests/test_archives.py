@@ -233,7 +233,7 @@ def test_an_uncompressed_tar_that_was_cut_between_two_files_is_refused(place):
             info.size = 512
             archive.addfile(info, io.BytesIO(b"x" * 512))
     (place / "a.tar").write_bytes((place / "w.tar").read_bytes()[:1024])
-    assert "it ends too early" in refusal(unpack, place / "a.tar", place / "stimuli")
+    assert "it is truncated" in refusal(unpack, place / "a.tar", place / "stimuli")
     assert not (place / "stimuli").exists()
 
 

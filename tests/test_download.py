@@ -70,7 +70,7 @@ def test_one_is_fetched_and_its_use_is_said(run, to):
     assert (to / "set-a" / "n01" / "1.JPEG").read_bytes() == NOISE
     assert f"set-a is now in {to}/set-a" in out
     assert f"python code/eval_x.py --a {to}/set-a" in out
-    assert "terms: its own" in out
+    assert "licence: its own" in out
     assert archives(to) == set()
 
 
@@ -87,13 +87,15 @@ def test_all_is_everything_that_may_be_fetched(run, to):
     assert {name.partition("/")[0] for name in contents(to)} == {
         *("people", "set-a", "sketches", "labels")
     }
-    assert "registered is not fetched: register at https://example.org first" in out
+    assert "registered is not downloaded: register at https://example.org first" in out
 
 
 def test_what_may_not_be_fetched_is_explained(run, to, site):
     code, out, _ = run("registered")
     assert code == 2
-    assert "registered is not fetched: register at https://example.org first; then: python" in out
+    assert (
+        "registered is not downloaded: register at https://example.org first; then: python" in out
+    )
     assert site.requests == []
 
 
@@ -104,12 +106,12 @@ def test_the_table_says_what_is_there(run, to, site):
         code, out, _ = run(*words)
         assert code == 0
         lines = [re.split(r"  +", line.strip()) for line in out.splitlines()]
-        assert ["people", "1 of 2 there", "two sets of one kind"] in lines
+        assert ["people", "1 of 2 downloaded", "two sets of one kind"] in lines
         assert ["people/edge", "-", "missing"] in lines
-        assert ["people/contrast", "-", "there", f"{to}/people/contrast"] in lines
-        assert ["set-a", "72 kB", "there", "a tar"] in lines
+        assert ["people/contrast", "-", "downloaded", f"{to}/people/contrast"] in lines
+        assert ["set-a", "72 kB", "downloaded", "a tar"] in lines
         assert ["sketches", "-", "missing", "a zip"] in lines
-        assert ["registered", "not fetched", "one that may not be fetched"] in lines
+        assert ["registered", "manual", "one that may not be fetched"] in lines
     assert [line for line in run("--list", "sketches")[1].splitlines() if "people" in line] == []
 
 
@@ -117,14 +119,14 @@ def test_the_table_says_how_much_has_arrived(run, site, waits, small_blocks):
     site.cut_at, site.ranges = 30_000, False
     site.statuses["/mirror/a.tar"] = 404
     assert run("set-a")[0] == 2
-    assert "partly (30 kB)" in run()[1]
+    assert "partial (30 kB)" in run()[1]
 
 
 def test_the_second_call_asks_nobody(run, to, site):
     run("set-a")
     code, out, _ = run("set-a")
     assert code == 0
-    assert f"set-a was already in {to}/set-a" in out
+    assert f"set-a is already in {to}/set-a" in out
     assert len(site.requests) == 1
 
 
@@ -146,7 +148,7 @@ def test_one_that_fails_does_not_keep_others_from_coming(run, to, site):
     code, _, err = run("people", "labels")
     assert code == 2
     assert {"people/contrast/.complete", "labels/.complete"} <= contents(to)
-    assert "error: 1 of 3 failed (people/edge): the same command tries them again" in err
+    assert "error: 1 of 3 failed (people/edge): the same command retries them" in err
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(run, catalogue, capsys):
@@ -187,7 +189,7 @@ def test_a_truncated_transfer_is_resumed_in_the_same_call(run, to, site, waits, 
     assert code == 0
     assert contents(to) == A_FILES
     assert site.ranges_asked() == [None, "bytes=30000-"]
-    assert "a.tar: the connection broke; trying again in 1" in err
+    assert "a.tar: the connection broke; retrying in 1" in err
 
 
 def test_a_transfer_that_stays_truncated_is_no_data_set_and_the_next_call_resumes(
@@ -213,7 +215,7 @@ def test_a_truncation_that_the_server_hides_is_seen_when_unpacking(run, to, site
     assert code == 2
     sentence = one_error(err)
     assert "cannot be unpacked" in sentence
-    assert "it was removed, so run the same command again" in sentence
+    assert "the archive was removed, so re-run the same command" in sentence
     assert contents(to) == set()
     assert {path.suffix for path in (to / "archives").iterdir()} == {".lock"}  # not pinned, either
     site.cut_at = None
@@ -259,7 +261,7 @@ def test_a_403_says_what_to_do(run, to, site):
     site.statuses["/Sketch.zip"] = 403
     sentence = one_error(run("sketches")[2])
     assert "the server answered 403 Forbidden" in sentence
-    assert "try again in some hours, or download the file with a browser" in sentence
+    assert "try again in a few hours, or download the file with a browser" in sentence
     assert "see https://example.org/sketches" in sentence
     assert sentence.endswith(f"at {to}/archives/Sketch.zip")
     assert len(site.requests) == 1

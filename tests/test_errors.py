@@ -21,7 +21,7 @@ def test_a_wrong_place_is_answered_with_the_option_that_chooses_another(code):
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_not_answered_with_another_option(code):
     sentence = str(storage_error(OSError(code, ""), "there"))
-    assert sentence.endswith("free some space and run the same command again")
+    assert sentence.endswith("free some space and re-run the same command")
 
 
 def test_an_unforeseen_refusal_has_the_systems_words_and_a_remedy():

@@ -62,8 +62,8 @@ def test_a_correlation_that_is_not_defined_is_a_dash(tmp_path):
     ("words", "sentence"),
     [
         (("--table", "gone.csv"), "there is no table gone.csv"),
-        (("--reference", "cats"), "no model is of 'cats'; there are unknown"),
-        (("--results", "gone"), "there is no folder gone"),
+        (("--reference", "cats"), "no model has the category 'cats'; choose from unknown"),
+        (("--results", "gone"), "--results gone is not a folder"),
     ],
 )
 def test_mistakes_are_sentences(words, sentence, tmp_path, capsys):

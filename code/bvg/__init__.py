@@ -1,4 +1,4 @@
-"""The library behind the scripts, and what a notebook takes from it.
+"""The library behind the scripts, with the functions that notebooks use.
 
     from bvg import evaluate, imagenet_val, load_models, options, top5
 
@@ -7,7 +7,7 @@
     images = imagenet_val("/data/imagenet", classes)
     runs = evaluate("my_benchmark", models, images, stimuli, top5, score, args)
 
-A notebook beside `code/` needs `sys.path.insert(0, "code")` before.
+A notebook next to `code/` needs `sys.path.insert(0, "code")` first.
 """
 
 from importlib import import_module

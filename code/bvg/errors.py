@@ -1,35 +1,35 @@
-"""The one kind of error that a user is meant to read."""
+"""Errors that users are meant to read."""
 
 import errno
 from urllib.error import HTTPError, URLError
 
 
 class UserError(Exception):
-    """A mistake or mishap that the user can mend: one sentence, with the remedy in it."""
+    """An error that the user can fix: one sentence that includes the remedy."""
 
 
-_FREE_SPACE = "free some space and run the same command again"
+_FREE_SPACE = "free some space and re-run the same command"
 # What the operating system reports when a file cannot be written, in the user's words; where the
 # remedy is another folder, storage_error adds it.
 _FULL = {
     errno.ENOSPC: f"no space is left on the disk; {_FREE_SPACE}",
     errno.EDQUOT: f"the disk quota is used up; {_FREE_SPACE}",
-    errno.EFBIG: "the file would exceed the size limit; raise the limit and run it again",
+    errno.EFBIG: "the file would exceed the size limit; raise the limit and re-run it",
 }
 _WRONG_PLACE = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission is denied",
     errno.EPERM: "permission is denied",
-    errno.ENOTDIR: "a part of that path is a file, not a folder",
-    errno.EEXIST: "a file of that name is where the folder should be",
-    errno.EISDIR: "a folder of that name is where the file should be",
-    errno.ENOLCK: "its file system has no locks",
-    errno.EOPNOTSUPP: "its file system has no locks",
+    errno.ENOTDIR: "part of the path is a file, not a folder",
+    errno.EEXIST: "a file exists where the folder should be",
+    errno.EISDIR: "a folder exists where the file should be",
+    errno.ENOLCK: "the file system does not support locks",
+    errno.EOPNOTSUPP: "the file system does not support locks",
 }
 
 
 def storage_error(error: OSError, path: object, option: str = "--results") -> UserError:
-    """Return the sentence for an operating system's refusal to write `path`.
+    """Return the error for an operating system's refusal to write `path`.
 
     option: what chooses another folder. What had been finished before stays on disk, so every
     remedy may end in "again".
@@ -42,7 +42,7 @@ def storage_error(error: OSError, path: object, option: str = "--results") -> Us
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether the device, or the machine, had no memory left."""
+    """Return whether the device or the machine ran out of memory."""
     marks = ("out of memory", "can't allocate memory", "not enough memory")
     kinds = (
         "MemoryError",
@@ -52,7 +52,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return an error's own words in one line, without error numbers; its kind if it says nothing.
+    """Return an error's message in one line, without error numbers; its type if it is empty.
 
     Other libraries' messages run over many lines, of which the first says what happened.
     """

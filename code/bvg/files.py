@@ -23,7 +23,7 @@ ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir for weights, --to for data sets)"
 def written_atomically(path: Path, option: str = "--results") -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an error.
 
-    Several processes may write the same file: the last one's is there in the end. A killed process
+    Several processes may write the same file: the last one wins. A killed process
     leaves at most a `.<name>.<digits>.tmp` file behind.
     Raises UserError when the disk refuses (full, read-only, no permission).
     """

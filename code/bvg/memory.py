@@ -1,4 +1,4 @@
-"""Keeps freed memory for the next batch, and gives it back between longer stretches of work.
+"""Keeps freed memory for the next batch, and returns it to the system now and then.
 
 Whoever starts a run calls keep_freed_memory once (run/settings does); nothing else does.
 """

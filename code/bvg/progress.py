@@ -48,12 +48,12 @@ class _Lines:
 
 
 def left(seconds: float) -> str:
-    """Return a remaining time as people read it: "28 s left", "5 min left"."""
+    """Return a remaining time as text: "28 s left", "5 min left"."""
     return (f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s") + " left"
 
 
 def size(count: float) -> str:
-    """Return a number of bytes as people read it: "688 MB", "1.3 GB" (powers of 1000)."""
+    """Return a number of bytes as text: "688 MB", "1.3 GB" (powers of 1000)."""
     for unit in ("bytes", "kB", "MB"):
         if count < 999.5:
             return f"{count:.0f} {unit}"

@@ -1,13 +1,12 @@
-"""Draw the miniature world: every benchmark's data set in the layout that its script reads.
+"""Draw the miniature world: a data set for every benchmark, in the layout its script reads.
 
     python code/miniature/draw.py --out DIR
 
-Writes a folder for each set, named as code/download.py names it: DIR/imagenet (give it to a script
-with --imagenet), imagenet-real, imagenet-v2, imagenet-a, imagenet-r, imagenet-sketch,
-imagenet-c, imagenet-c-bar, imagenet-p, and model-vs-human with its 17; and DIR/world.json, which
-says how they were drawn. The same flags draw the same pixels on any number of workers. A set
-appears under its final name when the whole of it is drawn; drawing what is there already returns at
-once.
+Writes a folder per data set, named as in code/download.py: DIR/imagenet (for --imagenet),
+imagenet-real, imagenet-v2, imagenet-a, imagenet-r, imagenet-sketch, imagenet-c, imagenet-c-bar,
+imagenet-p, and model-vs-human with its 17 data sets; and DIR/world.json, which records how they
+were drawn. The same flags draw the same pixels with any number of workers. A data set appears under
+its final name once it is complete; existing ones are not drawn again.
 """
 
 import argparse
@@ -42,16 +41,16 @@ KEY = ("version", "seed", "per_class")
 
 
 class DrawingError(Exception):
-    """What the user can put right, as one sentence."""
+    """An error that the user can fix, as one sentence."""
 
 
 def record(seed: int, per_class: int) -> dict[str, Any]:
-    """Return what world.json says of a world drawn with these parameters, before its sets."""
+    """Return the record in world.json of a world with these parameters, before its sets."""
     return {"version": world.VERSION, "seed": seed, "per_class": per_class, "files": {}}
 
 
 def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
-    """Draw the files of one key of a set into the set's folder, and return how many they are."""
+    """Draw the files of one key of a set into the set's folder; return their number."""
     count = 0
     for file, content in SETS[name].draw(seed, picture):
         count += 1
@@ -89,9 +88,9 @@ def _is_there(folder: Path, count: int) -> bool:
 
 
 def check(out: Path, wanted: dict[str, Any], names: Iterable[str], overwrite: bool) -> dict | None:
-    """Return the record of a world in `out` to be added to, or None where a new one is drawn.
+    """Return the record of the world in `out` to extend, or None if a new one is drawn.
 
-    Raises DrawingError where drawing would replace another world or other files.
+    Raises DrawingError if drawing would replace another world or other files.
     """
     if out.exists() and not out.is_dir():
         raise DrawingError(f"{out} is not a folder; choose another --out.")
@@ -100,13 +99,13 @@ def check(out: Path, wanted: dict[str, Any], names: Iterable[str], overwrite: bo
     for name in names:
         if name not in known and (out / name).exists():
             raise DrawingError(
-                f"{out / name} exists and was not drawn by this program; choose another --out."
+                f"{out / name} exists and was not drawn by this script; choose another --out."
             )
     if found and any(found.get(key) != wanted[key] for key in KEY):
         kept, asked = (", ".join(f"{key} {of.get(key)}" for key in KEY) for of in (found, wanted))
         if not overwrite:
             raise DrawingError(
-                f"{out} holds a world drawn with {kept}, not {asked}; "
+                f"{out} contains a world drawn with {kept}, not {asked}; "
                 "choose another --out or give --overwrite."
             )
         for name in known:  # of the other world, so that the two are never mixed
@@ -116,7 +115,7 @@ def check(out: Path, wanted: dict[str, Any], names: Iterable[str], overwrite: bo
 
 
 def draw_set(name: str, out: Path, seed: int, per_class: int, workers: Workers | None) -> int:
-    """Draw a set into `out`, under its name only when it is complete; return its files' number."""
+    """Draw a set into `out`, under its name only once it is complete; return its file count."""
     folder = out / PARTIAL / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -141,9 +140,9 @@ def make(
     names: Sequence[str] = (*SETS,),
     overwrite: bool = False,
 ) -> int:
-    """Return how many files had to be drawn for `out` to hold the sets.
+    """Return how many files were drawn to complete the sets in `out`.
 
-    Raises DrawingError where it holds something else, OSError where it cannot be written.
+    Raises DrawingError if it contains something else, OSError if it cannot be written.
     """
     wanted = record(seed, per_class)
     found = check(out, wanted, names, overwrite) or wanted
@@ -182,24 +181,28 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="folder for the data sets (required)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0,
+                        help="random seed of the world (default: 0)")  # fmt: skip
     parser.add_argument(
         "--per_class",
         "--per-class",
         type=_positive,
         default=20,
-        help="validation images of a category (20); the other sets have sizes of their own",
+        help="validation images per category; the other sets have fixed sizes (default: 20)",
     )
     parser.add_argument("--sets", nargs="+", choices=[*SETS], default=[*SETS], metavar="NAME",
-                        help=f"only some of {', '.join(SETS)}")  # fmt: skip
-    parser.add_argument("--num_workers", "--num-workers", type=int, default=2)
-    parser.add_argument("--overwrite", action="store_true", help="replace a world drawn otherwise")
+                        help=f"data sets to draw, of {', '.join(SETS)} (default: all)")  # fmt: skip
+    parser.add_argument("--num_workers", "--num-workers", type=int, default=2, metavar="W",
+                        help="worker processes (default: 2)")  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true",
+                        help="replace a world drawn with other parameters")  # fmt: skip
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0, or 2 with a sentence on stderr for what the user can put right."""
+    """Return the exit code: 0, or 2 with a sentence on stderr for errors the user can fix."""
     tolerate_output()
     args = _parser().parse_args(arguments)
     try:
@@ -207,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = [name for name in SETS if name in args.sets]
         drawn = make(args.out, args.seed, args.per_class, args.num_workers, names, args.overwrite)
     except KeyboardInterrupt:
-        print("draw.py: interrupted; the same command goes on.", file=sys.stderr)
+        print("draw.py: interrupted; the same command resumes.", file=sys.stderr)
         return 130
     except DrawingError as error:
         print(f"draw.py: {error}", file=sys.stderr)
@@ -217,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"draw.py: cannot write {args.out}: {reason}; choose another --out.", file=sys.stderr)
         return 2
     total = sum(SETS[name].count(args.per_class) for name in names)
-    state = f"{drawn:,} of them drawn now" if drawn else "there already"
+    state = f"{drawn:,} of them drawn now" if drawn else "already complete"
     print(f"{args.out}: {len(names)} data sets of {total:,} files, {state}")
     return 0
 

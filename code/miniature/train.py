@@ -1,10 +1,10 @@
-"""Train the models of the miniature world, each of a bias known beforehand.
+"""Train the models of the miniature world, each with a known bias.
 
     python code/miniature/train.py --all
     python code/miniature/train.py plain stylised
 
-Each takes one or two minutes on two CPU cores and writes `weights/<name>.safetensors` and its
-entry of `weights/training_log.json`, next to this file (or into --out).
+Each takes one or two minutes on two CPU cores. Writes weights/<name>.safetensors and an entry in
+weights/training_log.json, next to this file (or into --out).
 """
 
 import argparse
@@ -86,7 +86,7 @@ def _log(path: Path, name: str, entry: dict[str, object]) -> None:
 
 
 def train(name: str, seed: int, out: Path) -> dict[str, object]:
-    """Return the log entry of a recipe, having trained it and written its weights to `out`."""
+    """Train a recipe, write its weights to `out`, and return its log entry."""
     recipe = RECIPES[name]
     images = _images("train", recipe.pictures, recipe.per_class)
     start = time.perf_counter()
@@ -99,7 +99,7 @@ def train(name: str, seed: int, out: Path) -> dict[str, object]:
         "torch": torch.__version__,
         "train_accuracy": curve[-1]["accuracy"],
     }
-    model = model.half().float()  # measured as it will be used: rounded to half precision
+    model = model.half().float()  # evaluated as it will be used: rounded to half precision
     entry |= _evaluate(model)
     # One key: safetensors writes several in any order, and the file would never hash the same.
     metadata = {"training": json.dumps({"name": name, **entry})}
@@ -110,22 +110,27 @@ def train(name: str, seed: int, out: Path) -> dict[str, object]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0, or 2 with a sentence on stderr for what the user can put right."""
+    """Return the exit code: 0, or 2 with a sentence on stderr for errors the user can fix."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(RECIPES))
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help=f"recipes to train, of {', '.join(RECIPES)}")  # fmt: skip
     parser.add_argument("--all", action="store_true", help="train every recipe")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, metavar="DIR")
+    parser.add_argument("--seed", type=int, default=0,
+                        help="random seed of initialization and training "
+                        "(default: 0)")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, metavar="DIR",
+                        help="directory for weights and log (default: next to this "
+                        "script)")  # fmt: skip
     tolerate_output()
     args = parser.parse_args(arguments)
     names = list(RECIPES) if args.all else args.names
     if not names:
-        parser.error("name a recipe or give --all")
+        parser.error("no recipes to train: give NAME [NAME …], or --all")
     if unknown := [name for name in names if name not in RECIPES]:
-        parser.error(f"no recipe {', '.join(unknown)}; there are {', '.join(RECIPES)}")
+        parser.error(f"unknown recipe {', '.join(unknown)}; choose from {', '.join(RECIPES)}")
     torch.set_num_threads(args.threads)
     try:
         args.out.mkdir(parents=True, exist_ok=True)

@@ -61,15 +61,15 @@ def test_a_sign_that_hangs_on_adversarial_training_is_named(tmp_path):
     turned = question(answers, "without adversarially trained")
     assert "Shape bias with Concepts: r = " in turned
     assert "−1.00 without them" in turned
-    assert "without adversarial training" in question(answers, "hang on one kind")
+    assert "without adversarial training" in question(answers, "depend on one kind")
 
 
 def test_few_models_say_that_little_can_be_said(tmp_path):
     answers = said(read(made_up(6), tmp_path))
     assert "almost nothing can be said" in question(answers, "How much")
     assert "p = 0.0028" in question(answers, "How much")  # 2 of 6! permutations
-    assert "None is beyond doubt" in question(answers, "Which biases")
-    assert "ten models or more" in question(answers, "all biases together")
+    assert "None survives Holm's correction" in question(answers, "Which biases")
+    assert "at least ten models" in question(answers, "all biases together")
 
 
 @pytest.mark.parametrize("models", [3, 4, 5])
@@ -86,7 +86,7 @@ def test_fewer_than_six_models_claim_nothing(models, tmp_path):
         "Which biases go with which kind of generalisation?",
         "Do all biases together predict generalisation?",
     ]
-    assert "None is beyond doubt" in question(answers, "Which biases")
+    assert "None survives Holm's correction" in question(answers, "Which biases")
     assert "0 survive Holm's" in question(answers, "Which biases")
 
 
@@ -102,7 +102,7 @@ def test_n_is_told_where_models_lack_a_value(tmp_path):
 @pytest.mark.parametrize("models", [1, 2])
 def test_one_or_two_models_say_nothing(models, tmp_path):
     answers = said(read(made_up(models), tmp_path))
-    assert "No correlation can be computed: that needs three models" in question(
+    assert "No correlation can be computed: this needs three models" in question(
         answers, "How much"
     )
     assert not any("Which biases" in text for text in answers)

@@ -41,7 +41,7 @@ def test_an_aggregate_of_fewer_columns_has_another_name():
     measures = measures_of(frame)
     assert "ID" not in measures.targets
     assert measures.targets["ID (1 of 3)"].equals(frame["top1_acc/imagenet"])
-    assert "without V2, ReaL" in measures.notes[0]
+    assert "lacks V2, ReaL" in measures.notes[0]
     assert "Adversarial is missing" in measures.notes[1]
 
 
@@ -104,7 +104,7 @@ def test_means_of_corruptions_are_of_the_tables_conditions(name, count):
     measures = measures_of(frame)
     np.testing.assert_allclose(measures.benchmarks[f"top1_acc/{name}"], expected)
     assert "Robustness (1 of 3)" in measures.targets
-    assert not any("may be of other corruptions" in note for note in measures.notes)
+    assert not any("may average other corruptions" in note for note in measures.notes)
     # A mean that an extra corruption has changed is not that data set's.
     frame[f"top1_acc/{name}"] = frame.mean(axis=1)
     assert any("of 3 models" in note and "other corruptions" in note

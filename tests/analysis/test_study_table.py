@@ -41,7 +41,7 @@ def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Model,shape-bias\na,0.1\n", "has no column 'model': is it the one called 'Model'?"),
+        ("Model,shape-bias\na,0.1\n", "has no column 'model': did you mean 'Model'?"),
         ("name,shape-bias\na,0.1\n", "has no column 'model'"),
         ("model,shape-bias,shape-bias\na,0.1,0.2\n", "two columns called 'shape-bias'"),
         ("model,shape_bias\na,0.1\n", "'shape_bias'; if 'shape-bias' is meant, rename it"),
@@ -50,7 +50,7 @@ def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
         ("model,speed\na,1\n", "none of the columns that are analysed"),
         ("model,shape-bias\na,0.1\na,0.2\n", "two different rows for 'a'"),
         ("model,shape-bias\n,0.1\n", "1 row(s) without a model's name"),
-        ("model,shape-bias\n", "has no model in it"),
+        ("model,shape-bias\n", "contains no models"),
         ("", "is empty"),
         ('model,shape-bias\na,"0,1"\n', "shape-bias of a is '0,1', not a number"),
         ("model,shape-bias\na,inf\n", "not a number"),
@@ -115,7 +115,7 @@ def test_tables_of_spreadsheets_and_pandas_are_read_alike(content, tmp_path):
 def test_a_first_column_without_a_name_is_the_models(tmp_path):
     table = read_study_table(table_of(",shape-bias\na,0.1\nb,0.2\n", tmp_path))
     assert table.values["shape-bias"].to_dict() == {"a": 0.1, "b": 0.2}
-    assert "read as the models' names" in table.notes[0]
+    assert "taken as the models' names" in table.notes[0]
 
 
 def test_a_true_minus_sign_is_one(tmp_path):
@@ -265,13 +265,13 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path):
 def test_equal_rows_count_once_and_are_noted(tmp_path):
     table = read_study_table(table_of("model,shape-bias\na,0.1\nb,0.2\na,0.1\n", tmp_path))
     assert [*table.values.index] == ["a", "b"]
-    assert table.notes[0].startswith("1 row(s) stood in the table twice")
+    assert table.notes[0].startswith("1 row(s) are duplicates")
 
 
 def test_other_columns_may_hold_anything(tmp_path):
     table = read_study_table(table_of("model,shape-bias,remark\na,0.1,good\n", tmp_path))
     assert [*table.values] == ["shape-bias"]
-    assert table.notes == ("Columns that hold no numbers are left out: remark.",)
+    assert table.notes == ("Columns without numbers are skipped: remark.",)
 
 
 def test_categories_of_the_user_select_and_order_models(tmp_path):

@@ -1,6 +1,6 @@
 """On a GPU: the same decisions as on the CPU, the arithmetic that was asked for, honest times.
 
-Skipped without CUDA: `pytest tests/cuda` on a machine with a GPU; docs/speed.md names the card.
+Skipped without CUDA: `pytest tests/cuda` on a machine with a GPU.
 """
 
 import json

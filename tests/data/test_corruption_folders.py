@@ -90,7 +90,7 @@ def test_missing_corruptions_and_severities_are_named(root):
 
 def test_packed_archives_are_pointed_out(root):
     (root / "extra.tar").write_bytes(b"")
-    assert "extra.tar: to be unpacked first" in refusal(read, root, (*NAMES, "spatter"))
+    assert "extra.tar: unpack it first" in refusal(read, root, (*NAMES, "spatter"))
 
 
 def test_conditions_with_other_images_are_refused(root):
@@ -109,7 +109,7 @@ def test_additional_images_in_a_condition_are_refused(root):
 def test_the_right_folder_is_named_one_level_too_high_or_too_low(root):
     assert f"but {root} does" in refusal(read, root.parent)
     for inside in ("fog", "fog/1", "fog/1/ant"):
-        assert f"give the whole of it, {root}" in refusal(read, root / inside)
+        assert f"give the whole data set, {root}" in refusal(read, root / inside)
 
 
 def test_one_group_alone_is_pointed_to_the_folder_above(tmp_path):

@@ -100,7 +100,7 @@ def test_an_archive_becomes_a_folder_with_a_receipt(catalogue, to):
     receipt = json.loads((to / "set-a" / ".complete").read_text())
     assert receipt == {"name": "set-a", "file": "a.tar", "sha256": sha256(A_TAR)}
     assert archives(to) == set()
-    assert is_complete(data_set, to) and state(data_set, to) == "there"
+    assert is_complete(data_set, to) and state(data_set, to) == "downloaded"
 
 
 def test_the_archive_stays_if_asked_for(catalogue, to):
@@ -124,8 +124,8 @@ def test_the_second_call_asks_nobody(catalogue, to, site):
 def test_a_folder_of_other_origin_is_left_alone(catalogue, to, site):
     (to / "set-a").mkdir(parents=True)
     data_set = read_catalogue(catalogue)["set-a"]
-    assert state(data_set, to) == "not from here"
-    assert f"{to / 'set-a'} is there, but not as" in refusal(get, data_set, to)
+    assert state(data_set, to) == "other files"
+    assert f"{to / 'set-a'} exists, but was not made by" in refusal(get, data_set, to)
     assert site.requests == []
     assert contents(to) == set()
 

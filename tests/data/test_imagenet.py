@@ -76,7 +76,7 @@ def test_flat_files_get_their_labels_from_any_ground_truth(flat, write, inside):
 
 
 def test_flat_files_without_ground_truth_say_what_to_put_where(flat):
-    with pytest.raises(UserError, match=r"no ground truth lies in or above .* ILSVRC2012_dev"):
+    with pytest.raises(UserError, match=r"there is no ground truth in or above .* ILSVRC2012_dev"):
         imagenet_val(flat, WNIDS)
 
 
@@ -115,12 +115,14 @@ def test_one_level_too_low_or_too_high_names_the_right_folder(val_folder, given,
 
 def test_an_empty_or_foreign_folder_says_what_is_expected(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"holds nothing of use, but ImageNet val is class folders"):
+    with pytest.raises(
+        UserError, match=r"holds no images or class folders, but ImageNet val is class folders"
+    ):
         imagenet_val(tmp_path / "empty", CLASSES)
     with pytest.raises(UserError, match="does not exist"):
         imagenet_val(tmp_path / "nowhere", CLASSES)
     (tmp_path / "bare" / "ant").mkdir(parents=True)
-    with pytest.raises(UserError, match="class folders but no image"):
+    with pytest.raises(UserError, match="class folders, but no readable image"):
         imagenet_val(tmp_path / "bare", CLASSES)
 
 

@@ -67,7 +67,7 @@ def test_bad_files_are_reported_and_the_rest_is_delivered(tmp_path):
     assert "truncated" in reasons[0]
     assert reasons[1] == reasons[3] == "it is not an image"
     assert reasons[4] == "it is only 1 x 1 pixels"
-    assert reasons[5] == "it is no longer there"
+    assert reasons[5] == "it no longer exists"
     assert "link" in reasons[6]
     assert 7 in reasons
 

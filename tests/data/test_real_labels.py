@@ -85,7 +85,7 @@ def test_other_classes_and_no_labels_at_all_are_refused(real, tmp_path):
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (b"<!DOCTYPE html><html></html>", "it is not JSON; a web page in its place?"),
+        (b"<!DOCTYPE html><html></html>", "it is not JSON"),
         (b"\xff\xfe\x00\x80", "it is not JSON"),
         (b"", "it is not JSON"),
         (b'{"a": 1}', "it is not a list of lists"),
@@ -97,7 +97,7 @@ def test_files_of_something_else(tmp_path, content, found):
     path.write_bytes(content)
     sentence = refusal(read_real, path)
     assert found in sentence
-    assert "download real.json anew" in sentence
+    assert "download real.json again" in sentence
 
 
 @pytest.mark.parametrize("label", [1000, -1, 3.0, "3", None, True])
@@ -128,7 +128,7 @@ def test_another_data_sets_labels_are_positions_in_its_models_classes(tmp_path):
     sentence = refusal(
         with_real_labels, photos(tmp_path, names[2], classes=CLASSES), read_real(path)
     )
-    assert "classes up to 4, but the model answers with 4 classes" in sentence
+    assert "classes up to 4, but the model has 4 classes" in sentence
 
 
 def test_a_file_that_is_not_there(tmp_path):

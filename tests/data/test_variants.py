@@ -143,7 +143,10 @@ def test_one_class_alone_names_the_folder_above(tmp_path, variant, name):
 
 def test_a_folder_of_anything_else(tmp_path):
     sentence = refusal(variant_folder, tmp_path, A)
-    assert "holds nothing of use, but ImageNet-A is class folders (such as n01498041/)" in sentence
+    assert (
+        "contains no images or class folders, but ImageNet-A is class folders (such as n01498041/)"
+        in sentence
+    )
     assert "python code/download.py imagenet-a" in sentence
     (tmp_path / "a.JPEG").write_bytes(b"")
     assert "holds 1 image(s) in no class folders" in refusal(variant_folder, tmp_path, V2)
@@ -207,13 +210,13 @@ def test_folders_that_are_no_classes_are_named(tmp_path):
     (tmp_path / "ants").mkdir()
     lay_out(tmp_path / "ants", ["ant", "bee"])
     sentence = refusal(variant_images, tmp_path / "ants", A, WNIDS, True)
-    assert "holds the folders ant, bee, but ImageNet-A is class folders" in sentence
+    assert "contains the folders ant, bee, but ImageNet-A is class folders" in sentence
 
 
 @pytest.mark.parametrize(("variant", "folders"), [(V2, NUMBERS[:5]), (A, OF_A[:5])])
 def test_a_model_of_other_classes_is_told_which_are_needed(tmp_path, variant, folders):
     sentence = refusal(variant_images, lay_out(tmp_path, folders), variant, CLASSES, True)
-    assert "the model answers with 4 classes (ant, bee, cat and 1 more)" in sentence
+    assert "the model's 4 classes (ant, bee, cat and 1 more)" in sentence
     assert "evaluate a model of ImageNet's 1000 classes" in sentence
 
 
@@ -229,7 +232,7 @@ def test_a_set_of_the_models_own_classes(tmp_path):
 
 def test_class_folders_without_images(tmp_path):
     lay_out(tmp_path, OF_A[:2], per_folder=0)
-    with pytest.raises(UserError, match="holds the folders n01498041, n01531178, but"):
+    with pytest.raises(UserError, match="contains the folders n01498041, n01531178, but"):
         variant_images(tmp_path, A, WNIDS, True)
     lay_out(tmp_path, OF_A[1:2])
     found = variant_images(tmp_path, A, WNIDS, True)

@@ -105,7 +105,7 @@ def test_a_second_run_draws_nothing(drawn, monkeypatch, capsys):
     before = files(drawn)
     again = ["--per_class", "2", "--num_workers", "1", "--sets", CONFLICT, "imagenet"]
     assert draw.main(["--out", str(drawn), *again]) == 0
-    assert "there already" in capsys.readouterr().out
+    assert "already complete" in capsys.readouterr().out
     assert files(drawn) == before
 
 
@@ -193,7 +193,7 @@ def test_a_folder_of_someone_elses_images_is_left_alone(tmp_path, capsys, flags)
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(b"precious")
     assert draw.main(["--out", str(tmp_path), *SMALL, *flags]) == 2
-    assert "not drawn by this program" in capsys.readouterr().err
+    assert "not drawn by this script" in capsys.readouterr().err
     assert files(tmp_path) == {"imagenet/val/n01440764/a.JPEG": b"precious"}
 
 

@@ -72,7 +72,7 @@ def test_answers_are_compared_with_a_tolerance(change, coarse, same):
         assert same_answers(one, other) == same
         changed = differences(_probed(one), _probed(other))
         assert len(changed) == (not same)
-        assert all("answers to the probe changed" in phrase for phrase in changed)
+        assert all("outputs for the probe images changed" in phrase for phrase in changed)
 
 
 def test_the_same_answers_at_another_scale_are_other_answers():

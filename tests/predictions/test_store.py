@@ -115,7 +115,7 @@ def test_another_protocol_is_refused_with_what_differs(tmp_path, finished):
         _opened(tmp_path, other)
     assert (
         "the number of images was 6 and is now 7; seed was 0 and is now 1. Choose another folder "
-        "with --results, or measure anew with --overwrite" in str(error.value)
+        "with --results, or re-run and replace it with --overwrite" in str(error.value)
     )
     assert _opened(tmp_path, other, overwrite=True).done == 0
 

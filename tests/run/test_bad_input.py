@@ -64,7 +64,7 @@ def test_a_good_run_ends_with_the_table(imagenet):
 def test_missing_and_empty_folders(imagenet, tmp_path):
     _refused(imagenet("--imagenet", str(tmp_path / "no")), "does not exist", "--imagenet")
     (tmp_path / "empty").mkdir()
-    _refused(imagenet("--imagenet", str(tmp_path / "empty")), "holds nothing of use")
+    _refused(imagenet("--imagenet", str(tmp_path / "empty")), "no images or class folders")
 
 
 def test_no_folder_at_all_says_where_imagenet_comes_from(model_file, capsys, tmp_path):
@@ -127,7 +127,7 @@ def test_what_was_done_before_a_bad_image_is_kept(imagenet, spoil):
 def test_nothing_but_bad_images(imagenet):
     for path in imagenet.data.rglob("*.png"):
         path.write_text("x")
-    _refused(imagenet("--skip_bad_images"), "none of the 20 images can be used")
+    _refused(imagenet("--skip_bad_images"), "none of the 20 images can be decoded")
     assert _final_files(imagenet.results) == []
 
 
@@ -203,7 +203,7 @@ def test_statistics_for_pixels_up_to_255(imagenet, model_file, tmp_path):
 
 def test_two_models_of_one_name(imagenet, model_file, tmp_path):
     spec = f"{model_file}:one"
-    _refused(imagenet("--model", spec, spec), "two models are called 'one'", "RUNNAME=MODEL")
+    _refused(imagenet("--model", spec, spec), "two models are named 'one'", "RUNNAME=MODEL")
     assert imagenet("--model", f"first={spec}", f"second={spec}")[0] == 0
     assert (imagenet.results / "imagenet" / "second" / "summary.json").exists()
 

@@ -26,7 +26,7 @@ def _raising(error: BaseException):
     [
         (UserError("mend this"), 2, "error: mend this\n"),
         (OSError(errno.ENOSPC, "x", "/r/f"), 2, "cannot write /r/f: no space is left on the disk"),
-        (FileNotFoundError(errno.ENOENT, "x", "/d/a.png"), 2, "/d/a.png is no longer there"),
+        (FileNotFoundError(errno.ENOENT, "x", "/d/a.png"), 2, "/d/a.png no longer exists"),
         (torch.OutOfMemoryError("CUDA out of memory."), 2, "Use a smaller --batch_size"),
         (KeyboardInterrupt(), 130, "the same command resumes"),
     ],
@@ -78,5 +78,5 @@ def test_the_best_device_is_what_there_is(monkeypatch):
     monkeypatch.setattr(command_line.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(command_line.torch.backends.mps, "is_available", lambda: False)
     assert best_device(None) == torch.device("cpu")
-    with pytest.raises(UserError, match="'abacus' is not there"):
+    with pytest.raises(UserError, match="'abacus' is unavailable"):
         best_device("abacus")

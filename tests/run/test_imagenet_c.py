@@ -105,7 +105,7 @@ def test_a_broken_image_is_left_out_of_every_condition(evaluate, files, capsys):
     (files / "digital/contrast/5/bee/1.JPEG").write_bytes(b"no image")
     words = ("--imagenet_c", str(files), *FEW)
     evaluate("a", *words, code=2)
-    assert "contrast/5/bee/1.JPEG cannot be used" in capsys.readouterr().err
+    assert "contrast/5/bee/1.JPEG cannot be decoded" in capsys.readouterr().err
     metrics = metrics_of(evaluate("b", *words, "--skip_bad_images"))
     assert {metrics[f"top1_acc/{c}"]["n"] for c in CONDITIONS} == {11}
 

@@ -143,7 +143,7 @@ def test_a_decoding_process_that_dies_is_no_traceback(evaluate, monkeypatch, cap
     with pytest.raises(AssertionError):
         evaluate("a", "--num_workers", "1")
     err = capsys.readouterr().err
-    assert "a process that decodes images died" in err
+    assert "a worker process that decodes images died" in err
     assert "--num_workers" in err
 
 

@@ -105,7 +105,7 @@ def test_files_made_otherwise_are_not_mixed_in(make, tmp_path, capsys):
     assert contents(out) == before
     (tmp_path / "foreign" / "fog").mkdir(parents=True)
     make("foreign", code=2)
-    assert "did not make" in capsys.readouterr().err
+    assert "did not create" in capsys.readouterr().err
     (out / "made_by.json").write_text("{")
     make("c", code=2)
     assert "cannot be read" in capsys.readouterr().err
@@ -132,7 +132,7 @@ def test_too_little_space_is_said_before_any_work(make, monkeypatch, capsys):
 def test_a_broken_image_is_named(make, capsys):
     next((make.val / "val" / "ant").iterdir()).write_bytes(b"no image")
     make("c", code=2)
-    assert "cannot be used (it is not an image)" in capsys.readouterr().err
+    assert "cannot be decoded (it is not an image)" in capsys.readouterr().err
 
 
 def test_only_one_process_writes(make, tmp_path, capsys):

@@ -144,7 +144,7 @@ def test_an_image_that_is_broken_is_refused_or_skipped(evaluate, val_folder, tmp
     words = ("--save_stimuli", str(tmp_path / "stimuli"), "--limit", "20")
     evaluate("a", *words, models=(), code=2)
     sentence = capsys.readouterr().err
-    assert "cannot be used (it is not an image)" in sentence and "--skip_bad_images" in sentence
+    assert "cannot be decoded (it is not an image)" in sentence and "--skip_bad_images" in sentence
     evaluate("a", *words, "--skip_bad_images", models=())
     assert f"wrote {19 * evaluate.count} stimuli" in capsys.readouterr().out
 

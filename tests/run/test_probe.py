@@ -469,7 +469,7 @@ def test_hidden_weights_are_told_apart(evaluate, factory):
     assert "already complete" in out
     code, _, err = evaluate(factory, 2)
     assert code == 2
-    assert "answers to the probe changed" in err
+    assert "outputs for the probe images changed" in err
     assert "--overwrite" in err
     assert evaluate(factory, 2, "--overwrite")[0] == 0
 

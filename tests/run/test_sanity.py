@@ -158,8 +158,8 @@ def _suspected(tmp_path, folder, capsys, given: str, expected: str, strict: bool
 @pytest.mark.parametrize(
     ("given", "expected", "words"),
     [
-        ("seen", "(x - m) / s", "does not normalise its input, which it needs with ImageNet's"),
-        ("seen", "2 * x - 1", "does not normalise its input, which it needs with mean and std 0.5"),
+        ("seen", "(x - m) / s", "does not normalize its input, but needs ImageNet's"),
+        ("seen", "2 * x - 1", "does not normalize its input, but needs mean and std 0.5"),
         ("((seen - m) / s - m) / s", "(x - m) / s", "twice (with ImageNet's"),
         ("2 * (2 * seen - 1) - 1", "2 * x - 1", "twice (with mean and std 0.5)"),
         ("(seen - m) / s", "2 * x - 1", "with ImageNet's mean and std, but needs mean and std 0.5"),

@@ -76,7 +76,7 @@ def test_native_preprocessing_is_each_models_own(evaluate, model_file, capsys):
     assert crops == [32, 64]
     assert confidences[0] != confidences[1]
     assert evaluate("--preprocess", "native") == 2
-    assert "does not say how its input is made" in capsys.readouterr().err
+    assert "does not state its preprocessing" in capsys.readouterr().err
 
 
 def test_models_of_different_classes_are_not_mixed(evaluate, model_file, capsys):
@@ -86,7 +86,7 @@ def test_models_of_different_classes_are_not_mixed(evaluate, model_file, capsys)
         + "    return model\n"
     )
     assert evaluate(models=("one", "other")) == 2
-    assert "one and other answer with different classes" in capsys.readouterr().err
+    assert "one and other have different classes" in capsys.readouterr().err
 
 
 def test_flags_take_dashes_and_underscores(evaluate):

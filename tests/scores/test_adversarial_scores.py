@@ -105,9 +105,12 @@ def test_accuracy_that_rises_with_steps_is_doubted():
 
 def test_images_that_came_back_and_masked_gradients_are_told():
     sentences = doubts(adversarial_metrics(_predictions()))
-    assert sentences[0].startswith("1 image(s) were broken on the way and right again")
-    assert sentences[1].startswith(f"33.3 % of the attacked images met a gradient of zero, or one "
-                                   f"that is not finite, under {STRONG}")  # fmt: skip
+    assert sentences[0].startswith(
+        "1 image(s) were misclassified at an earlier step and right again"
+    )
+    assert sentences[1].startswith(
+        f"33.3 % of the attacked images had a zero or non-finite gradient under {STRONG}"
+    )
     assert len(sentences) == 2
 
 

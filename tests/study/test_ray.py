@@ -44,13 +44,13 @@ def _words(folder: Path, address: str, *words: str) -> list[str]:
 def test_cells_run_as_tasks(fake, cluster, capsys):
     assert run_study.main(_words(fake, cluster.address, "--model", "a", "b", "bad", "deadly")) == 1
     out = capsys.readouterr().out
-    assert "2 cells measured, 2 failed" in out and "the model is bad: replace it" in out
+    assert "2 cells completed, 2 failed" in out and "the model is bad: replace it" in out
     assert "fake of deadly: killed by SIGKILL" in out
 
 
 def test_what_another_process_is_writing_is_tried_again(fake, cluster, capsys):
     assert run_study.main(_words(fake, cluster.address, "--model", "busy", "last")) == 0
-    assert "2 cells measured, 0 failed" in capsys.readouterr().out
+    assert "2 cells completed, 0 failed" in capsys.readouterr().out
 
 
 def test_what_no_node_has_is_said_instead_of_waited_for(cluster):
@@ -86,7 +86,7 @@ def test_a_lost_node_loses_no_cell(fake, cluster, lose, capsys):
     words = _words(fake, cluster.address, "--model", "slow1", "slow2", "slow3")
     assert run_study.main(words) == 0
     thread.join()
-    assert "3 cells measured, 0 failed" in capsys.readouterr().out
+    assert "3 cells completed, 0 failed" in capsys.readouterr().out
     for name in ("slow1", "slow2", "slow3"):
         assert (fake / "r" / "fake" / name / "summary.json").exists()
 
@@ -118,7 +118,7 @@ def test_a_study_of_real_scripts_that_loses_a_node(
     words = ["--engine", "ray", "--ray_address", cluster.address, "--no_report"]
     assert run(tmp_path, miniature, *words) == 0
     thread.join()
-    assert "3 cells measured, 0 failed" in capsys.readouterr().out
+    assert "3 cells completed, 0 failed" in capsys.readouterr().out
     assert tables(tmp_path) == tables(undisturbed)
     again = {name: seen(tmp_path, name) - seen(undisturbed, name) for name in models}
     assert {name: images.total() for name, images in again.items()} == {

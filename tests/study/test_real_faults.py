@@ -74,10 +74,10 @@ FINE = ("miniature_plain", "greedy", "freeing")
 REASONS = {
     "imagenet --limit 16 of raising": "model raising failed on images of shape (16, 3, 224, 224) "
     "with RuntimeError: boom; fix the model or drop it from --model",
-    "imagenet --limit 16 of broken": "broken.pth is only a part of a checkpoint: it may be "
+    "imagenet --limit 16 of broken": "broken.pth is only part of a checkpoint: it may be "
     "truncated: copy or download it again",
-    "imagenet --limit 16 of filling": "no space is left on the disk; free some space and run the "
-    "same command again",  # which its log, on the same disk, cannot say
+    "imagenet --limit 16 of filling": "no space is left on the disk; free some space and re-run "
+    "the same command",  # which its log, on the same disk, cannot say
 }  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def test_a_study_runs_on_says_what_failed_and_why_and_can_be_put_right(
 
     first = study("imagenet --limit 16")
     assert first.code == 1
-    assert "3 cells measured, 3 failed" in first.out  # too large a batch is halved
+    assert "3 cells completed, 3 failed" in first.out  # too large a batch is halved
     lines = first.out.splitlines()
     for title, reason in REASONS.items():
         (number,) = [k for k, line in enumerate(lines) if line.startswith(f"{title}: ")
@@ -145,8 +145,8 @@ def test_a_study_runs_on_says_what_failed_and_why_and_can_be_put_right(
     (tmp_path / "data" / "imagenet-sketch").symlink_to(miniature / "imagenet-sketch")
     second = study("imagenet --limit 16", "imagenet_ood --limit 16")
     assert (second.code, "Traceback" in second.err) == (0, False)
-    assert "12 cells, 3 of them done" in second.out
-    assert "9 cells measured, 0 failed" in second.out
+    assert "12 cells, 3 already done" in second.out
+    assert "9 cells completed, 0 failed" in second.out
     assert "failed: " not in second.page.partition("<script")[0]
     assert {path: path.stat().st_mtime_ns for path in done} == times
     assert len(list(disk.glob("r/*/*/summary.json"))) == 12
@@ -160,7 +160,7 @@ def test_a_disk_that_is_full_at_the_end_is_said(disk, undisturbed, capfd, room, 
     assert not report(disk / "r", [])
     error = capfd.readouterr().err
     assert file in error and error.endswith(
-        "no space is left on the disk; free some space and run the same command again\n"
+        "no space is left on the disk; free some space and re-run the same command\n"
     )
     assert "Traceback" not in error
     assert not list(disk.rglob("*.tmp"))

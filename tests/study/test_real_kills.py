@@ -60,7 +60,7 @@ def story(request, tmp_path_factory, miniature) -> Story:
 def test_the_same_command_finishes_the_study(story):
     assert story.code == 0
     assert not story.done
-    assert "3 cells, 0 of them done" in story.said and "3 cells measured, 0 failed" in story.said
+    assert "3 cells, 0 already done" in story.said and "3 cells completed, 0 failed" in story.said
 
 
 def test_the_table_is_that_of_an_undisturbed_study(story, undisturbed):

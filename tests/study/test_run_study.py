@@ -136,9 +136,9 @@ def test_numbers_must_be_positive(fake, words):
 
 def test_what_is_done_is_not_done_again(fake, capsys):
     assert _run(fake, "--model", "a", "b") == 0
-    assert "2 cells measured, 0 failed" in capsys.readouterr().out
+    assert "2 cells completed, 0 failed" in capsys.readouterr().out
     assert _run(fake, "--model", "a", "b", "c") == 0
-    assert "3 cells, 2 of them done" in capsys.readouterr().out
+    assert "3 cells, 2 already done" in capsys.readouterr().out
     assert [_starts(fake, name) for name in "abc"] == [1, 1, 1]
     assert _run(fake, "--model", "a", "--", "--limit", "9") == 0
     assert _starts(fake, "a") == 2  # other flags: the script itself decides
@@ -223,7 +223,7 @@ def test_a_failing_cell_is_reported_and_the_others_run(fake, capsys):
     models = ("bad", "raises", "deadly", "fine", "good")
     assert _run(fake, "--model", *models) == 1
     out = capsys.readouterr().out
-    assert "2 cells measured, 3 failed" in out
+    assert "2 cells completed, 3 failed" in out
     assert "fake of bad: the model is bad: replace it\n" in out
     assert "fake of raises: ValueError: boom\n" in out
     assert "fake of deadly: killed by SIGKILL" in out
@@ -239,15 +239,15 @@ def test_models_that_share_a_cell_are_run_one_by_one_when_it_fails(fake, capsys)
     assert _run(fake, "--model", "a", "bad", "c", "--together", "3") == 1
     out = capsys.readouterr().out
     assert "fake of a and 2 more: failed: the model is bad: replace it; " in out
-    assert "2 cells measured, 1 failed" in out
+    assert "2 cells completed, 1 failed" in out
     assert _run(fake, "--model", "a", "c", "--together", "2") == 0
-    assert "2 cells, 2 of them done" in capsys.readouterr().out
+    assert "2 cells, 2 already done" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("together", ["1", "2"])
 def test_what_another_process_is_writing_is_tried_again_at_the_end(fake, capsys, together):
     assert _run(fake, "--model", "busy", "a", "b", "last", "--together", together) == 0
-    assert "4 cells measured, 0 failed" in capsys.readouterr().out
+    assert "4 cells completed, 0 failed" in capsys.readouterr().out
     assert (_starts(fake, "busy"), _starts(fake, "last")) == (2, 1)
 
 
@@ -346,7 +346,7 @@ def test_figures_that_cannot_be_drawn_cost_nothing_else(drawing, fake, capsys):
     script.write_text(script.read_text().replace(begin, crowded + begin))
     assert drawing("a b", 1) == [2]
     out = capsys.readouterr().out
-    assert "2 cells measured, 0 failed" in out and "too many at once" in out
+    assert "2 cells completed, 0 failed" in out and "too many at once" in out
     assert drawing("a b", 1) == [2]
 
 

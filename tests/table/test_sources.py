@@ -21,8 +21,8 @@ def test_finished_results_are_read_and_unfinished_ones_named(tmp_path):
     assert results[0].metrics["top1_acc/imagenet"] == Metric(70, 69, 71, 50_000)
     assert results[1].metrics["top1_acc/imagenet-real"].note == "why"
     assert results[0].source == "imagenet/a"
-    assert "is being measured again" in notes[0]
-    assert "not complete" in notes[1]
+    assert "is being re-run" in notes[0]
+    assert "incomplete" in notes[1]
     assert "private" not in json.dumps(results[0].record)
 
 
@@ -79,7 +79,7 @@ def test_finished_runs_are_read_and_the_newest_counts(projects, monkeypatch):
     assert results[0].source == "wandb:us/imagenet/id70"
     assert notes == [
         "wandb:us/imagenet/id60 (a) is older than wandb:us/imagenet/id70",
-        "wandb:us/imagenet/id50 (b) is crashed and is left out",
+        "wandb:us/imagenet/id50 (b) is crashed and is skipped",
     ]
 
 

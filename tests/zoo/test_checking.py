@@ -66,7 +66,7 @@ def test_what_was_fine_is_not_done_again_and_what_failed_is(run, site, tiny):
     site.requests.clear()
     site.files["/bad.pth"] = saved(tiny.state_dict())
     (results, lines) = run()
-    assert lines[0] == "good: was fine already"
+    assert lines[0] == "good: already verified"
     assert results[1].state == FAILED  # the file is there, and pinned
     assert "/good.pth" not in [path for path, _ in site.requests]
     results, lines = run("good", again=True)
@@ -91,7 +91,7 @@ def test_a_check_that_is_stopped_goes_on_where_it_was(run, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run()
     monkeypatch.setattr(checking, "load_model", real)
-    assert run()[1][-3:] == ["good: was fine already", "bad: failed", "gone: unavailable"]
+    assert run()[1][-3:] == ["good: already verified", "bad: failed", "gone: unavailable"]
 
 
 @pytest.mark.parametrize(

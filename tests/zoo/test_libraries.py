@@ -143,7 +143,7 @@ def test_weights_of_another_network_in_the_cache_are_refused(no_hub):
 
 
 def test_unknown_weights_of_a_known_timm_architecture_have_near_names():
-    assert "timm has no weights called 'resnet50.tv_1k'; did you mean" in refusal(
+    assert "timm has no weights named 'resnet50.tv_1k'; did you mean" in refusal(
         load_model, "resnet50.tv_1k"
     )
     assert "resnet50.tv_in1k" in refusal(load_model, "resnet50.tv_1k")

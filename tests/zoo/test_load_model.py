@@ -74,7 +74,7 @@ def test_names_resolve_in_the_documented_order(net_file, use_table, monkeypatch,
 )
 def test_an_unknown_name_has_near_names(name, near):
     sentence = refusal(load_model, name)
-    assert sentence.startswith(f"no model is called {name!r} (did you mean ")
+    assert sentence.startswith(f"unknown model {name!r} (did you mean ")
     suggested = sentence.partition("(did you mean ")[2].partition("?)")[0].split(" or ")
     assert near in suggested
     assert "file://checkpoint.pth with --arch" in sentence
@@ -84,8 +84,8 @@ def test_a_file_without_its_prefix_or_factory_is_recognised(tmp_path, net_file):
     (tmp_path / "w.pth").write_bytes(b"")
     assert f"did you mean file://{tmp_path}/w.pth?" in refusal(load_model, f"{tmp_path}/w.pth")
     assert f"did you mean {net_file}:FACTORY?" in refusal(load_model, str(net_file))
-    assert "no model is called 'zzzzqqqq': a model is" in refusal(load_model, "zzzzqqqq")
-    assert "no model is called '':" in refusal(load_model, "")
+    assert "unknown model 'zzzzqqqq': a model is" in refusal(load_model, "zzzzqqqq")
+    assert "unknown model '':" in refusal(load_model, "")
 
 
 # Local checkpoints

@@ -19,7 +19,10 @@ def test_every_model_of_imagenet_is_on_the_page_once():
     for row in rows:
         assert len(re.findall(rf"^\| `{re.escape(row.name)}`", tables, re.M)) == 1, row.name
         assert (row.unavailable or row.method) in page
-    assert f"{sum(not row.unavailable for row in rows)} models can be had and 4 cannot" in page
+    assert (
+        f"{sum(not row.unavailable for row in rows)} models are available and 4 are unavailable"
+        in page
+    )
 
 
 def test_every_table_is_well_formed():

@@ -46,7 +46,7 @@ def test_help_says_everything(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    for words in ("list", "show", "check --all", "docs", "exit codes", "goes on where it was"):
+    for words in ("list", "show", "check --all", "docs", "exit codes", "resumes"):
         assert words in text
 
 
@@ -87,7 +87,7 @@ def test_the_exit_code_says_whether_all_were_fine(run, tmp_path, monkeypatch):
     monkeypatch.setattr("bvg.data.transfer.sleep", lambda seconds: None)
     code, out, _ = run("check", "resnet50_swav", "miniature_plain", "--report", report)
     assert code == 2
-    assert "miniature_plain: was fine already" in out
+    assert "miniature_plain: already verified" in out
     assert "put the file at" in out
 
 

@@ -203,7 +203,7 @@ def test_a_missing_file_of_the_repository_is_one_sentence(use_table, net_file):
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS"),
         (b"quota exceeded", "not a checkpoint: neither torch.save nor safetensors wrote it"),
-        (b"PK\x03\x04 and no more", "only a part of a checkpoint: it may be truncated"),
+        (b"PK\x03\x04 and no more", "only part of a checkpoint: it may be truncated"),
         (b"", "an empty file"),
     ],
 )

@@ -68,7 +68,7 @@ class Group:
 def correlate(group: Group, bias: str, target: str) -> dict[str, Any]:
     """Return r, p, intervals and the rest of one bias and one benchmark, by column of the table.
 
-    Where r is undefined, `note` says why. Models that lack one of the two values are left out.
+    Where r is undefined, `note` says why. Models that lack one of the two values are dropped.
     """
     rows = group.complete(bias, target)
     x, y = (group.values[name].to_numpy()[rows] for name in (bias, target))
@@ -93,7 +93,7 @@ def correlate(group: Group, bias: str, target: str) -> dict[str, Any]:
 def undefined(x: np.ndarray, y: np.ndarray) -> str:
     """Return why two columns have no rank correlation, or nothing."""
     if len(x) < ranks.FEWEST:
-        return f"only {len(x)} model(s) have both values; {ranks.FEWEST} are needed"
+        return f"only {len(x)} model(s) have both values; at least {ranks.FEWEST} are needed"
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return f"all {len(x)} models have the same value"
     return ""
@@ -148,7 +148,7 @@ def correlation_table(
     control: str = "",
     measure: Callable[[Group, str, str], dict[str, Any]] = correlate,
 ) -> pd.DataFrame:
-    """Return a row for every group, bias and target, by `measure`; no rows where there is nothing.
+    """Return a row for every group, bias and target, by `measure`; none if there is nothing to do.
 
     values: (models, columns); groups: which models belong to each, by name.
     """

@@ -44,7 +44,7 @@ def findings(study: Study) -> list[Finding]:
         "Which biases go with which kind of generalisation?": _survivors,
         "Do these correlations hold without adversarially trained models?": _without_robust,
         "Do they say more than ImageNet accuracy?": beyond.given_accuracy,
-        "Do they hang on one kind of training?": beyond.without_each,
+        "Do they depend on one kind of training?": beyond.without_each,
         "Is there dependence that is not monotonic?": beyond.not_monotonic,
         "Do all biases together predict generalisation?": beyond.prediction,
         "Could measurement error hide correlations?": beyond.error,
@@ -63,7 +63,7 @@ def _extent(study: Study) -> Iterator[str]:
     yield from (note for note in (*study.measures.notes, *study.table.notes))
     if not len(tests):
         missing = "a bias and a benchmark" if n > 2 else "three models or more"
-        yield f"No correlation can be computed: that needs {missing}, with values that differ."
+        yield f"No correlation can be computed: this needs {missing}, with values that differ."
         return
     largest = int(tests["n"].max())
     if largest < FEW:
@@ -100,7 +100,8 @@ def _survivors(study: Study) -> Iterator[str]:
     if not len(strong):
         best = tests.iloc[int(tests["p_permutation"].argmin())]
         yield (
-            f"None is beyond doubt. The smallest p is that of {pair(best)} ({best['group']}: r = "
+            f"None survives Holm's correction. The smallest p is that of {pair(best)} "
+            f"({best['group']}: r = "
             f"{number(best['r'])}, n = {best['n']}, p {p_value(best['p_permutation'])}, "
             f"{p_value(best['holm_permutation']).removeprefix('= ')} after Holm's correction)."
         )

@@ -25,7 +25,7 @@ _NOTICEABLE = 0.1  # difference of r
 
 
 def given_accuracy(study: Study) -> Iterator[str]:
-    """Yield what is left of correlations when ImageNet accuracy is taken into account."""
+    """Yield what remains of correlations given ImageNet accuracy."""
     tests = tests_of(study, TOTAL)
     if "r_given" not in tests:
         return
@@ -48,7 +48,7 @@ def given_accuracy(study: Study) -> Iterator[str]:
             f"(p < {LEVEL} by the t approximation)."
         )
         if len(lost):
-            yield f"Not so: {listed(_change(row) for _, row in lost.iterrows())}."
+            yield f"The others: {listed(_change(row) for _, row in lost.iterrows())}."
     yield from _effective(study)
 
 
@@ -81,14 +81,14 @@ def _effective(study: Study) -> Iterator[str]:
 
 
 def without_each(study: Study) -> Iterator[str]:
-    """Yield which claims change their sign when a training category is left out."""
+    """Yield which claims change their sign when a training category is excluded."""
     tests = tests_of(study, TOTAL)
     strong = tests[survives(tests)]
     if not len(strong) or study.table.categories.nunique() < 2:
         return
     turned = strong[strong["sign_turns_without"] != ""]
     yield (
-        f"When one training category at a time is left out, {len(turned)} of the {len(strong)} "
+        f"When one training category at a time is excluded, {len(turned)} of the {len(strong)} "
         "correlations of all models that survive Holm change their sign."
     )
     for _, row in turned.iterrows():
@@ -113,7 +113,7 @@ def not_monotonic(study: Study) -> Iterator[str]:
     hidden = linked[(linked["holm_dcor"] < LEVEL) & (linked["p_permutation"] >= LEVEL)]
     if not len(hidden) and rows["n"].max() >= FEW:  # fewer models could not show any
         yield (
-            "None that rank correlation misses: no distance correlation survives Holm's correction "
+            "None beyond rank correlation: no distance correlation survives Holm's correction "
             f"where r has p ≥ {LEVEL}."
         )
     for _, row in hidden.iterrows():
@@ -130,11 +130,11 @@ def not_monotonic(study: Study) -> Iterator[str]:
 
 
 def prediction(study: Study) -> Iterator[str]:
-    """Yield how well all biases, and the best one, predict models that were left out."""
+    """Yield how well all biases, and the best one, predict held-out models."""
     rows = study.predictions
     rows = rows[rows["r2"].notna()] if len(rows) else rows
     if not len(rows):
-        yield "Not to be said: cross-validation needs ten models or more."
+        yield "Unknown: cross-validation needs at least ten models."
         return
     rows = rows[rows["group"] == TOTAL]
     every = rows[rows["biases"] == "all"]
@@ -144,7 +144,7 @@ def prediction(study: Study) -> Iterator[str]:
             f"{_scores(of[of['folds'] == folds])} {how}"
             for folds, how in {
                 "random": "for models of known kinds",
-                "by category": "for a kind of training not seen",
+                "by category": "for an unseen kind of training",
             }.items()
             if (of["folds"] == folds).any()
         ]

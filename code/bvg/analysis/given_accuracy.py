@@ -1,4 +1,4 @@
-"""Effective robustness: how much better a model does elsewhere than its ImageNet accuracy predicts.
+"""Effective robustness: how much better a model does than its ImageNet accuracy predicts.
 
 Source: Taori et al., "Measuring Robustness to Natural Distribution Shifts in Image Classification",
 NeurIPS 2020: on a logit scale, accuracies elsewhere lie on a line over ImageNet accuracy for
@@ -66,7 +66,7 @@ def _line(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """Return the least-squares line of y over x."""
     none = {"slope": np.nan, "intercept": np.nan, "r2": np.nan, "n": len(x)}
     if len(x) < FEWEST:
-        return none | {"note": f"{len(x)} reference model(s), {FEWEST} are needed"}
+        return none | {"note": f"{len(x)} reference model(s), at least {FEWEST} are needed"}
     if np.ptp(x) == 0:
         return none | {"note": "all reference models have the same ImageNet accuracy"}
     slope, intercept = np.polyfit(x, y, 1)

@@ -1,4 +1,4 @@
-"""Measurement error: how much the finite number of images behind each cell weakens correlations.
+"""Measurement error: how much the finite number of images per cell weakens correlations.
 
 Reliability is the share of a column's variance between models that is not sampling error; the
 correlation of two error-free columns would be about r / sqrt(product of their reliabilities)
@@ -139,7 +139,7 @@ def attenuation(group: Group, bias: str, target: str, errors: pd.DataFrame) -> d
     if not both > 0:
         return row | {
             "r": r,
-            "note": "the error of one of the two is not known, or is all there is",
+            "note": "the error of one of the two is unknown, or accounts for all of its variance",
         }
     row |= {"r": r, "r_corrected": float(np.clip(r / sqrt(both), -1, 1)), "note": ""}
     generator = np.random.default_rng(0)

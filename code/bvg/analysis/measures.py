@@ -85,7 +85,7 @@ _SHOWN = 3  # of a long list
 
 @dataclass(frozen=True)
 class Measures:
-    """What of the study a table has, a row per model.
+    """The study's measures in a table, a row per model.
 
     biases: by column name. targets: aggregates by name. benchmarks: single ones, by column name.
     components: the columns that each aggregate is the mean of. notes: what is not as in the study.
@@ -123,7 +123,7 @@ def measures_of(values: pd.DataFrame) -> Measures:
             name = f"{aggregate} ({len(used)} of {len(wanted)})"
             absent = [column for column in wanted if column not in used]
             missing = ", ".join(BENCHMARKS[column] for column in absent) + _instead(values, absent)
-            notes.append(f"{name} is without {missing}, so it is not the study's {aggregate}.")
+            notes.append(f"{name} lacks {missing}, so it is not the study's {aggregate}.")
         targets[name] = benchmarks[list(used)].mean(axis=1, skipna=False)
         components[name] = used
     if absent := [name for name in BIASES if name not in biases]:
@@ -179,7 +179,7 @@ def _doubtful_means(values: pd.DataFrame) -> list[str]:
             notes.append(
                 f"{name} of {count} model{'s' * (count != 1)} is up to {off.max():.2g} points off "
                 f"the mean of the {len(conditions)} conditions of {BENCHMARKS[name]} in the table: "
-                "it may be of other corruptions."
+                "it may average other corruptions."
             )
     return notes
 
@@ -196,7 +196,7 @@ def _filled(values: pd.DataFrame, names: Sequence[str]) -> list[str]:
 def with_spectral(values: pd.DataFrame) -> pd.DataFrame:
     """Return the table with LPP, HPP and spectral bias, where it has what they are made of.
 
-    Other cutoffs than those of the means may be there or not.
+    Other cutoffs than those of the means are optional.
     """
     made = {}
     for name, band in ((LPP, "LFC"), (HPP, "HFC")):
@@ -242,5 +242,5 @@ def names_of(frame: pd.DataFrame) -> list[str]:
 
 
 def short(name: str) -> str:
-    """Return how figures call a bias, a benchmark or an aggregate."""
+    """Return the name of a bias, a benchmark or an aggregate in figures."""
     return LABELS.get(name, name)

@@ -87,7 +87,7 @@ def category_folds(categories: np.ndarray) -> Folds:
 
 
 def out_of_fold_r2(predict: Predictor, x: np.ndarray, y: np.ndarray, folds: Folds) -> np.ndarray:
-    """Return R² (T,) of predictions of models that were left out.
+    """Return R² (T,) of predictions for held-out models.
 
     x: (n, d) biases, y: (n, T) outcomes. R² is 1 - squared errors / squared distances from the mean
     of the models that were trained on; negative where that mean predicts better.
@@ -143,7 +143,7 @@ def _rows(
 def _foldings(categories: np.ndarray) -> Iterator[tuple[str, Folds, str]]:
     """Yield the name of each way to make folds, the folds, and why there are none."""
     few = len(categories) < FEWEST_MODELS
-    too_few = f"only {len(categories)} models; {FEWEST_MODELS} are needed" if few else ""
+    too_few = f"only {len(categories)} models; at least {FEWEST_MODELS} are needed" if few else ""
     yield "random", [] if few else random_folds(len(categories)), too_few
     folds = [] if few else category_folds(categories)
     lacking = f"fewer than {FEWEST_CATEGORIES} categories"

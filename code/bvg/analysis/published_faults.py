@@ -1,9 +1,9 @@
-"""What is known to be wrong with the published table, wherever its rows are used.
+"""Known errors of the published table, wherever its rows are used.
 
 A row of a table is a published one if its values are, whatever the model, the file or the order of
 the columns are called. Its values are known by fingerprints only (published_rows.txt), so that the
 published table is no part of this repository. A fault is stated for published rows that still hold
-the faulty value: never for results of one's own, whatever numbers they happen to be.
+the faulty value, and never for your own results, whatever their values.
 """
 
 import zlib

@@ -61,7 +61,7 @@ def draws(strata: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
 
 @cache
 def shuffles(n: int, most: int, seed: int = 0) -> tuple[np.ndarray, bool]:
-    """Return permutations (P, n) of n positions, and whether they are all there are.
+    """Return permutations (P, n) of n positions, and whether these are all permutations.
 
     All n! where these are at most `most` + 1, else `most` random ones, fewer for many positions.
     """

@@ -1,4 +1,4 @@
-"""How findings are put into words: numbers, pairs, lists, and which correlations are claims."""
+"""The wording of findings: numbers, pairs, lists, and which correlations are claims."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ FEWEST_TOLD = 6  # models, below which no single r is put into words
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Return a number with a real minus sign; "–" where there is none."""
+    """Return a number with a real minus sign; "–" for NaN."""
     if not np.isfinite(value):
         return "–"
     text = f"{value:.{digits}f}"
@@ -22,7 +22,7 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return p as one writes it."""
+    """Return p as text."""
     if not np.isfinite(p):
         return "–"
     return "< 0.0001" if p < 0.0001 else f"= {p:.2g}" if p < 0.01 else f"= {p:.2f}"

@@ -22,7 +22,7 @@ _Member = tuple[str, bool, bool, Callable[[str, Path], object]]
 
 
 class BrokenArchiveError(UserError):
-    """The archive itself is at fault, so that downloading it again may help."""
+    """The archive itself is damaged or unsafe, so downloading it again may help."""
 
 
 def unpack(
@@ -111,7 +111,7 @@ def _in_tar(archive: Path) -> Iterator[_Member]:
         if file.read(512)[257:262] == b"ustar":
             file.seek(-512, os.SEEK_END)
             if file.read().strip(b"\0"):
-                raise _UnsafeError("it ends too early")
+                raise _UnsafeError("it is truncated")
 
 
 def _in_zip(archive: Path) -> Iterator[_Member]:

@@ -1,4 +1,4 @@
-"""The catalogue of data sets: which there are, whether they are there, and how to get one.
+"""Data sets that can be downloaded: the catalogue, their state, and how to get one.
 
 Below the folder for data, each has a folder of its name, which appears only when complete, with a
 receipt in it (`.complete`: which archive it was made from). `archives/` holds what is on its way,
@@ -76,7 +76,7 @@ class DataSet:
 
 
 def data_folder() -> Path:
-    """Return the folder below which data sets are put where no other is asked for."""
+    """Return the default folder for data sets."""
     return cache_folder() / "data"
 
 
@@ -158,7 +158,7 @@ def usage(data_set: DataSet, to: Path) -> str:
 
 
 def is_complete(data_set: DataSet, to: Path) -> bool:
-    """Return whether the data set is there, made from the archive that the catalogue names."""
+    """Return whether the data set exists, made from the archive that the catalogue names."""
     try:
         receipt = json.loads((folder_of(data_set, to) / RECEIPT).read_text(encoding="utf-8"))
         name, found = receipt["name"], receipt["sha256"]
@@ -168,13 +168,13 @@ def is_complete(data_set: DataSet, to: Path) -> bool:
 
 
 def state(data_set: DataSet, to: Path) -> str:
-    """Return in words whether the data set is there."""
+    """Return the state of the data set as text."""
     if is_complete(data_set, to):
-        return "there"
+        return "downloaded"
     if folder_of(data_set, to).exists():
-        return "not from here"
+        return "other files"
     arrived = _arrived(data_set, to)
-    return f"partly ({size(arrived)})" if arrived else "missing"
+    return f"partial ({size(arrived)})" if arrived else "missing"
 
 
 def _archive(data_set: DataSet, to: Path) -> Path:
@@ -189,7 +189,7 @@ def _arrived(data_set: DataSet, to: Path) -> int:
 
 
 def get(data_set: DataSet, to: Path, keep_archive: bool = False) -> Path:
-    """Return the data set's folder below `to`, downloaded and unpacked if it is not there.
+    """Return the data set's folder below `to`, downloading and unpacking it if necessary.
 
     A call that was interrupted is continued; of two processes, the second waits and then finds it.
     Raises UserError when it may not be fetched, when all sources fail, when the archive is not what
@@ -205,8 +205,8 @@ def get(data_set: DataSet, to: Path, keep_archive: bool = False) -> Path:
             return folder
         if folder.exists():
             raise UserError(
-                f"{folder} is there, but not as this data set's own archive makes it: remove it to "
-                f"download {data_set.name}, or use it as it is"
+                f"{folder} exists, but was not made by this script: remove it to download "
+                f"{data_set.name}, or use it as it is"
             )
         needed = data_set.bytes * ROOM - _arrived(data_set, to)
         require_space(archive.parent, needed, data_set.name)
@@ -225,7 +225,9 @@ def get(data_set: DataSet, to: Path, keep_archive: bool = False) -> Path:
             archive.unlink()
             pin.unlink(missing_ok=True)
             words = str(error).rpartition(": ")[0]
-            raise UserError(f"{words}: it was removed, so run the same command again") from error
+            raise UserError(
+                f"{words}: the archive was removed, so re-run the same command"
+            ) from error
         if not keep_archive:
             archive.unlink(missing_ok=True)
     return folder

@@ -46,7 +46,7 @@ def fetch(
     Raises UserError when no source delivers, naming each one's reason.
     """
     if target.is_dir():
-        raise UserError(f"{target} is a folder where a file should be: remove it")
+        raise UserError(f"{target} is a folder, but should be a file: remove it")
     pin = beside(target, "sha256")
     if not target.exists() or not (sha256 or pin.exists()):
         try:
@@ -99,7 +99,7 @@ def _download(
 
     def objection(part: Path) -> str:
         if words := _no_file(part) or refuse(part):
-            return f"what the server sent ({size(part.stat().st_size)}) is {words}"
+            return f"the server sent {words} ({size(part.stat().st_size)})"
         return "" if whole else _wrong_hash(target, sha256, part)
 
     pooch.get_logger().setLevel("WARNING")
@@ -126,8 +126,8 @@ def _download(
             staging.rmdir()  # where nothing has arrived
     pinned = f"; to accept another version than the first, delete {beside(target, 'sha256').name}"
     raise UserError(
-        f"could not download {name} ({'; '.join(reasons)}): run the same command again to "
-        f"resume, or, on a machine without internet, put the file{f' (see {about})' * bool(about)} "
+        f"could not download {name} ({'; '.join(reasons)}): re-run the same command to resume, "
+        f"or, on a machine without internet, put the file{f' (see {about})' * bool(about)} "
         f"at {target}{pinned if known and not sha256 else ''}"
     )
 

@@ -1,4 +1,4 @@
-"""Where a data set is: its flag, else its environment variable, else what download.py fetched."""
+"""Where a data set is: its flag, else its environment variable, else the download."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from bvg.errors import UserError
 
 
 def find_data(name: str, given: str | Path | None = None) -> Path:
-    """Return where the data set is; raises UserError when it is nowhere, with the remedy.
+    """Return where the data set is; raises UserError, with the remedy, if it is not found.
 
     name: of a data set or a group in downloads.toml. given: the value of its flag.
     """
@@ -23,9 +23,9 @@ def find_data(name: str, given: str | Path | None = None) -> Path:
 
 
 def look_for(name: str, given: str | Path | None = None) -> Path | None:
-    """Return where the data set is, or None where nothing names it and it was not fetched.
+    """Return where the data set is, or None if nothing names it and it was not downloaded.
 
-    Raises UserError when what the flag or the variable names does not exist.
+    Raises UserError if the path that the flag or the variable names does not exist.
     """
     data_set = data_sets()[name]
     named = given or os.environ.get(data_set.variable)

@@ -61,7 +61,7 @@ def wnids_of_flat_val(folder: Path, files: list[str]) -> list[str]:
             labels = ", ".join(f"{wnid} by {source}" for wnid, source in said.items())
             raise UserError(
                 f"{folder / file} has several labels ({labels}): rename the file, or remove the "
-                "ground truth if it is that of other images"
+                f"ground truth if it belongs to other images"
             )
         wnids += said
         unknown += [] if said else [file]
@@ -80,13 +80,13 @@ def _lists_not(place: Path, sources: Iterable[str]) -> list[str]:
 
 
 def _unknown(folder: Path, files: list[str], unknown: list[str], reasons: list[str]) -> str:
-    why = "; ".join(reasons) or "no ground truth lies in or above the folder"
+    why = "; ".join(reasons) or "there is no ground truth in or above the folder"
     return (
         f"the class of {len(unknown):,} of the {len(files):,} images in {folder} is unknown, the "
-        f"first is {unknown[0]}: its name has no wnid (such as n01440764) in it, and {why}. Keep "
+        f"first is {unknown[0]}: its name contains no wnid (such as n01440764), and {why}. Keep "
         f"the archive's names (ILSVRC2012_val_00000001.JPEG) and put the whole of {_DEVKIT}/, "
-        f"{_TORCHVISION}, {_KAGGLE} or {_SYNSETS} beside the images, or sort them into class "
-        "folders"
+        f"{_TORCHVISION}, {_KAGGLE} or {_SYNSETS} next to the images, or sort them into class "
+        f"folders"
     )
 
 
@@ -97,7 +97,7 @@ def _refuse_twice(folder: Path, files: list[str]) -> None:
         if match := _VAL_NAME.fullmatch(Path(file).stem):
             if other := file_of.get(match[1]):
                 raise UserError(
-                    f"{folder} holds one image twice, as {other} and {file}: remove one of them"
+                    f"{folder} contains an image twice, as {other} and {file}: remove one of them"
                 )
             file_of[match[1]] = file
 
@@ -118,8 +118,8 @@ def _nearest(folder: Path, stems: list[str]) -> tuple[Path, dict[str, Lookup], l
                 lookups[path.name] = _by_number(wnids)
             else:
                 doubts.append(
-                    f"{path} has {len(wnids):,} lines, not ImageNet's {VAL_IMAGES:,}, so which "
-                    "line is which image's is uncertain"
+                    f"{path} has {len(wnids):,} lines, not ImageNet's {VAL_IMAGES:,}, so lines "
+                    f"cannot be matched to images"
                 )
         if lookups:
             return place, lookups, doubts
@@ -155,7 +155,7 @@ def _checked(path: Path, read: Callable[[Path], list[str]]) -> list[str]:
         lines = read(path)
     except Exception as error:  # SciPy's and torch's readers raise whatever they ran into
         raise UserError(
-            f"{path} cannot be read ({reason_of(error)}): get it again, or remove it"
+            f"{path} cannot be read ({reason_of(error)}): download it again, or remove it"
         ) from error
     wnids = [line.strip() for line in lines]
     while wnids and not wnids[-1]:
@@ -164,7 +164,7 @@ def _checked(path: Path, read: Callable[[Path], list[str]]) -> list[str]:
         if not _WNID.fullmatch(wnid):
             raise UserError(
                 f"{path} is not a list of wnids: line {number:,} is {wnid[:40]!r}, not like "
-                "n01440764; get it again, or remove it"
+                f"n01440764; download it again, or remove it"
             )
     return wnids
 
@@ -199,6 +199,6 @@ def _kaggle(path: Path) -> dict[str, str]:
     except (OSError, KeyError, TypeError, AttributeError, ValueError, csv.Error) as error:
         raise UserError(
             f"{path} is not Kaggle's table, ImageId,PredictionString with one wnid for each image "
-            f"({type(error).__name__}: {reason_of(error)}); get it again, or remove it"
+            f"({type(error).__name__}: {reason_of(error)}); download it again, or remove it"
         ) from error
     return wnids

@@ -1,4 +1,4 @@
-"""An ordered, labelled list of image files: what a benchmark looks at."""
+"""An ordered, labelled list of image files: the images of a benchmark."""
 
 import hashlib
 import os
@@ -169,19 +169,19 @@ def _order(seed: int, name: str) -> bytes:
 
 
 def visible(folder: Path) -> list[os.DirEntry[str]]:
-    """Return what is in `folder`, hidden entries left out; raises UserError if it is unreadable."""
+    """Return the entries of `folder` except hidden ones; raises UserError if it is unreadable."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise UserError(
             f"the folder {folder} cannot be read ({error.strerror}): check its permissions, or "
-            "give another one"
+            f"choose another one"
         ) from error
 
 
 def image_files(folder: Path) -> list[str]:
-    """Return the names of the image files directly in `folder`, sorted; hidden ones left out."""
+    """Return the names of the image files directly in `folder`, sorted, except hidden ones."""
     return sorted(entry.name for entry in visible(folder) if _is_image(entry.name))
 
 
@@ -190,7 +190,7 @@ def _is_image(name: str) -> bool:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Return the names of the folders directly in `folder`, sorted; hidden ones left out."""
+    """Return the names of the folders directly in `folder`, sorted, except hidden ones."""
     return sorted(entry.name for entry in visible(folder) if entry.is_dir())
 
 
@@ -243,11 +243,11 @@ def unused_note(unused: Counter[str]) -> dict[str, object]:
 
 
 def unused_sentence(images: ImageSet) -> str:
-    """Return a sentence on the files that lie among the images but are not used, or nothing."""
+    """Return a sentence on the files among the images that are not used, or nothing."""
     unused = images.notes.get(UNUSED)
     if not isinstance(unused, dict):
         return ""
-    return f"not used of what is in {images.root}: {kinds_in_words(unused)}"
+    return f"unused files in {images.root}: {kinds_in_words(unused)}"
 
 
 def kinds_in_words(counts: dict[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""ImageNet's validation set, in each of the layouts that people keep it in."""
+"""ImageNet's validation set, in each of its common layouts."""
 
 import re
 from functools import cache
@@ -132,5 +132,5 @@ def _wrong_layout(given: Path, folder: Path, classes: tuple[str, ...]) -> str:
                 return f"{given} holds no {layout}, but {candidate} does: give that with --imagenet"
     return (
         f"{folder} holds {contents(folder)}, but ImageNet val is {layout}; give its folder with "
-        f"--imagenet; it can be had from {WHERE}"
+        f"--imagenet; get it from {WHERE}"
     )

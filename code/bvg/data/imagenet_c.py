@@ -17,7 +17,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 @dataclass(frozen=True)
 class CorruptionSet:
-    """A data set of corrupted images, and how it is called.
+    """A data set of corrupted images, and its names.
 
     name: for sentences. key: in metrics, top1_acc/<key>. flag: gives its folder. where: to get it.
     corruptions: in the order in which they are reported.
@@ -106,7 +106,7 @@ def _places(given: Path, data: CorruptionSet, wanted: tuple[str, ...]) -> dict[s
     for above in given.resolve().parents:
         if _found(above, data, names):
             raise UserError(
-                f"{given} is inside {data.name}: give the whole of it, {above}, with {data.flag}"
+                f"{given} is inside {data.name}: give the whole data set, {above}, with {data.flag}"
             )
     for inner in subfolders(given):
         if _found(given / inner, data, names):
@@ -116,7 +116,7 @@ def _places(given: Path, data: CorruptionSet, wanted: tuple[str, ...]) -> dict[s
             )
     raise UserError(
         f"{given} does not hold {layout}{_packed(given)}: give the right folder with {data.flag}; "
-        f"the data set can be had from {data.where}"
+        f"get the data set from {data.where}"
     )
 
 
@@ -141,7 +141,7 @@ def _severity_folder(folder: Path, levels: tuple[str, ...], severity: int) -> st
 
 def _packed(folder: Path) -> str:
     archives = sorted(path.name for path in folder.glob("*.tar*") if path.is_file())
-    return f" ({first_few(archives)}: to be unpacked first)" if archives else ""
+    return f" ({first_few(archives)}: unpack it first)" if archives else ""
 
 
 def _lacking(given: Path, data: CorruptionSet, missing: list[str], there: list[str]) -> str:
@@ -154,7 +154,7 @@ def _lacking(given: Path, data: CorruptionSet, missing: list[str], there: list[s
             "or --corruptions"
         )
     return (
-        f"{whole}: add what is missing ({data.where}), or measure what is there with "
+        f"{whole}: add what is missing ({data.where}), or evaluate the existing ones with "
         f"--corruptions {' '.join(there)}"
     )
 
@@ -192,5 +192,5 @@ def _compare(root: Path, first: str, wanted: set[str], folder: str, found: set[s
             raise UserError(
                 f"{less} lacks {len(lost):,} image(s) that {more} has, the first {min(lost)}: "
                 f"every condition in {root} must hold the same images, so copy or unpack it "
-                "again, or leave the condition out with --corruptions or --severities"
+                f"again, or exclude the condition with --corruptions or --severities"
             )

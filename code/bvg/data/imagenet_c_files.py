@@ -34,7 +34,7 @@ class Missing:
 def missing_files(
     out: Path, images: ImageSet, corruptions: tuple[str, ...], severities: tuple[int, ...]
 ) -> Missing:
-    """Return what is not there yet: no file, or an empty one, which a power cut can leave."""
+    """Return which files are missing or empty (as a power cut can leave them)."""
     files = [Path(name).with_suffix(".JPEG").as_posix() for name in images.names]
     if len(set(files)) < len(files):  # two images that differ in their suffix only
         files = [f"{name}.JPEG" for name in images.names]
@@ -70,8 +70,8 @@ def check_space(out: Path, count: int) -> None:
     if needed > free:
         raise UserError(
             f"{count:,} files need about {size(needed)}, but the disk of {out} has "
-            f"{size(free)} left: choose another one with --out, or less with --corruptions, "
-            "--severities or --limit"
+            f"{size(free)} left: choose another folder with --out, or fewer files with "
+            f"--corruptions, --severities or --limit"
         )
 
 

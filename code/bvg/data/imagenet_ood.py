@@ -41,9 +41,8 @@ def variant_folder(root: str | Path, variant: Variant) -> Path:
     folder = given if holds_class_folders(given) else _inside(given, variant)
     if variant.numbered and any(word in folder.resolve().name for word in _OTHER_V2):
         raise UserError(
-            f"{folder} is another selection of {variant.name} than the study's, which is the "
-            f"matched-frequency one: give that with {variant.flag}; it can be had from "
-            f"{variant.where}"
+            f"{folder} is another selection of {variant.name} than the study's, which is "
+            f"matched-frequency: give that one with {variant.flag}; get it from {variant.where}"
         )
     return folder
 
@@ -66,8 +65,8 @@ def _inside(given: Path, variant: Variant) -> Path:
 def _not_a_set(folder: Path, variant: Variant) -> str:
     layout = "0/ to 999/" if variant.numbered else f"such as {imagenet_classes()[6]}/"
     return (
-        f"{folder} holds {contents(folder)}, but {variant.name} is class folders ({layout}) with "
-        f"images in them: give its folder with {variant.flag}; it can be had from {variant.where}"
+        f"{folder} contains {contents(folder)}, but {variant.name} is class folders ({layout}) "
+        f"with images in them: give its folder with {variant.flag}; get it from {variant.where}"
     )
 
 
@@ -111,8 +110,8 @@ def _classes_of_folders(folder: Path, inside: list[str], variant: Variant) -> di
     wrong = [name for name in inside if name not in numbers or int(name) >= VAL_CLASSES]
     if wrong or len({int(name) for name in numbers}) < len(numbers):
         raise UserError(
-            f"{folder} has folders beside 0 to 999 ({first_few(wrong or numbers)}), so it is not "
-            f"clear which number is which class: give {variant.name} as it was published"
+            f"{folder} has folders other than 0 to 999 ({first_few(wrong or numbers)}), so it "
+            f"is not clear which number is which class: give {variant.name} as it was published"
         )
     return {name: imagenet_classes()[int(name)] for name in inside}
 
@@ -169,6 +168,5 @@ def _refuse_other_set(
     if variant.subset and strange:
         raise UserError(
             f"{images.root} holds {counts}, among them {first_few(strange)}, which {variant.name} "
-            f"does not have: give its folder with {variant.flag}; it can be had from "
-            f"{variant.where}"
+            f"does not have: give its folder with {variant.flag}; get it from {variant.where}"
         )

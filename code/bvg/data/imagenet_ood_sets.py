@@ -1,4 +1,4 @@
-"""ImageNet-V2, -A, -R and -Sketch as published: how they are called, and what is in them."""
+"""ImageNet-V2, -A, -R and -Sketch as published: their names and contents."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class Variant:
 
     @property
     def where(self) -> str:
-        """Return where the data set can be had."""
+        """Return where to get the data set."""
         return f"{data_sets()[self.key].about}, or with: python code/download.py {self.key}"
 
     @property

@@ -87,7 +87,7 @@ def imagenet_p(
     perturbations: list[str] | None = None,
     partial: bool = False,
 ) -> ImageSet:
-    """Return the sequences under `perturbations` (else the ten), one entry each.
+    """Return the sequences under `perturbations` (default: all ten), one entry each.
 
     An entry's condition is its perturbation, its name `<class>/<sequence>`: the same one under all
     perturbations. Other folders are left alone. A set whose counts are not those of ImageNet-P, or
@@ -121,8 +121,8 @@ def perturbations_in(
         raise UserError(_wrong_layout(folder, missing))
     if missing and (perturbations or not partial):
         raise UserError(
-            f"{folder} lacks the perturbations {', '.join(missing)}: give the whole set, or name "
-            "those that are there with --perturbations"
+            f"{folder} lacks the perturbations {', '.join(missing)}: give the complete data set, "
+            f"or choose the existing ones with --perturbations"
         )
     return found, missing
 
@@ -145,7 +145,7 @@ def _listed(root: Path, place: str, classes: tuple[str, ...]) -> _Perturbed:
     if unknown := [name for name in present if name not in known]:
         hint = " (ImageNet-C looks like this)" if unknown[0].isdigit() else ""
         raise UserError(
-            f"{folder} has the folder {unknown[0]}, which is no class of the model{hint}: the "
+            f"{folder} has the folder {unknown[0]}, which is not a class of the model{hint}: the "
             f"layout is {_LAYOUT}"
         )
     files: list[str] = []
@@ -225,7 +225,7 @@ def _checked(
         if not partial:
             raise UserError(
                 f"{root / one.folder} holds {sequences:,} sequences of {shown:,} classes, not "
-                f"{expected[0]:,} of {expected[1]:,}: give the whole set, or allow a subset with "
+                f"{expected[0]:,} of {expected[1]:,}: give all sequences, or allow a subset with "
                 "--partial (recorded in the result)"
             )
         odd[name] = {"sequences": sequences, "classes": shown}
@@ -241,12 +241,14 @@ def _wrong_layout(root: Path, wanted: list[str]) -> str:
         if perturbed.name in PERTURBATIONS:
             above = perturbed.parent
             upper = above.parent if above.name in _GROUPS else above
-            return f"{root} is a part of ImageNet-P: give the folder of all perturbations, {upper}"
+            return (
+                f"{root} is only part of ImageNet-P: give the folder of all perturbations, {upper}"
+            )
     for inner in subfolders(root):
         if any(_place(root / inner, name) for name in wanted):
             right = root / inner
             return f"{root} holds no perturbations, but {right} does: give that with --imagenet_p"
     return (
         f"{root} holds none of the perturbations {', '.join(wanted)}; the layout is {_LAYOUT}; "
-        f"ImageNet-P can be had from {WHERE}"
+        f"get ImageNet-P from {WHERE}"
     )

@@ -35,7 +35,7 @@ def packaged_real() -> Path | None:
 
 
 def real_file(given: str | None) -> Path:
-    """Return the file of labels: the flag's, the environment's, the fetched one, or timm's copy.
+    """Return the file of labels: the flag's, the variable's, the downloaded one, or timm's copy.
 
     Raises UserError when it is given but not there, or nowhere.
     """
@@ -75,13 +75,13 @@ def _json(path: Path) -> object:
             "--real"
         ) from error
     except ValueError as error:  # not JSON, or not text at all
-        raise _not_real(path, "it is not JSON; a web page in its place?") from error
+        raise _not_real(path, "it is not JSON, but perhaps a web page") from error
 
 
 def _not_real(path: Path, reason: str) -> UserError:
     return UserError(
-        f"{path} is not the file of ReaL labels ({reason}): download real.json anew from {WHERE}, "
-        "and give it with --real"
+        f"{path} is not the file of ReaL labels ({reason}): download real.json again from "
+        f"{WHERE}, and give it with --real"
     )
 
 
@@ -117,7 +117,7 @@ def _positions(images: ImageSet, table: np.ndarray) -> np.ndarray:
     if set(imagenet_classes()) <= set(classes) or table.max(initial=-1) >= len(classes):
         raise UserError(
             f"the ReaL labels are {len(table):,} lists, not ImageNet's {VAL_IMAGES:,}, with "
-            f"classes up to {table.max(initial=-1)}, but the model answers with {len(classes):,} "
+            f"classes up to {table.max(initial=-1)}, but the model has {len(classes):,} "
             f"classes: give the labels of the images in {images.root} with --real, or evaluate a "
             "model of their classes"
         )

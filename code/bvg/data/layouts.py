@@ -36,8 +36,8 @@ def check_known(folder: Path, unknown: list[str]) -> None:
     if unknown:
         raise UserError(
             f"{folder} has {len(unknown):,} folder(s) that are not classes of the model "
-            f"({first_few(unknown)}): evaluate a model that knows these classes and names them so "
-            "in its attribute `classes`, or leave those folders out of the data set"
+            f"({first_few(unknown)}): evaluate a model that knows these classes and lists their "
+            "names in its attribute `classes`, or remove these folders from the data set"
         )
 
 
@@ -46,10 +46,10 @@ def check_answerable(folder: Path, needed: Iterable[str], classes: tuple[str, ..
     lacking = sorted(set(needed) - set(classes))
     if lacking:
         raise UserError(
-            f"images in {folder} are labelled as ImageNet's classes, but the model answers with "
-            f"{len(classes):,} classes ({first_few(classes)}) that lack {first_few(lacking)}: "
-            "evaluate a model of ImageNet's 1000 classes; if it is one, name them by their wnids "
-            "in the model's attribute `classes`, in the order of its logits"
+            f"images in {folder} are labelled as ImageNet's classes, but the model's "
+            f"{len(classes):,} classes ({first_few(classes)}) lack {first_few(lacking)}: evaluate "
+            "a model of ImageNet's 1000 classes; if it is one, name them by their wnids in the "
+            "model's attribute `classes`, in the order of its logits"
         )
 
 
@@ -58,7 +58,7 @@ def found_in(images: ImageSet) -> tuple[int, int]:
     if not len(images):
         unused = unused_sentence(images)
         raise UserError(
-            f"{images.root} has class folders but no image in them that can be read"
+            f"{images.root} has class folders, but no readable image in them"
             f"{f' ({unused})' if unused else ''}: give another folder, or convert the images"
         )
     return len(images), len(np.unique(images.labels))
@@ -72,7 +72,7 @@ def check_counts(images: ImageSet, expected: tuple[int, int], partial: bool) -> 
     if not partial:
         raise UserError(
             f"{images.root} holds {found[0]:,} images of {found[1]:,} classes, not "
-            f"{expected[0]:,} of {expected[1]:,}: give the whole set, or allow a subset with "
+            f"{expected[0]:,} of {expected[1]:,}: give all images, or allow a subset with "
             "--partial (recorded in the result)"
         )
     images.notes["partial"] = {
@@ -89,14 +89,14 @@ def one_class(given: Path) -> str:
 
 
 def contents(folder: Path) -> str:
-    """Return what is in `folder`, for a sentence that says it is not what it should be."""
+    """Return a description of the contents of `folder`, for an error message."""
     inside = subfolders(folder)
     if inside:
         return f"the folders {first_few(inside)}"
     loose, others = images_of_class(folder)
     if loose:
         return f"{len(loose):,} image(s) in no class folders"
-    return f"no images ({kinds_in_words(others)})" if others else "nothing of use"
+    return f"no images ({kinds_in_words(others)})" if others else "no images or class folders"
 
 
 def first_few(names: Sequence[str], most: int = 3) -> str:

@@ -41,7 +41,7 @@ class Decoded(NamedTuple):
     seconds: float
 
     def split(self, most: int) -> list["Decoded"]:
-        """Return the decoded images in parts of at most `most` files; what failed is in none."""
+        """Return the decoded images in parts of at most `most` files, without those that failed."""
         parts = []
         ends = self.frames.cumsum(0).tolist()
         for start in range(0, len(self.indices), most):
@@ -112,9 +112,9 @@ def _single(path: Path) -> list[Image.Image]:
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         link = error.filename and Path(error.filename).is_symlink()
-        return "it is a link to a file that is not there" if link else "it is no longer there"
+        return "it is a link to a file that does not exist" if link else "it no longer exists"
     if isinstance(error, PermissionError):
-        return "it may not be read (permissions)"
+        return "permission is denied"
     if isinstance(error, Image.UnidentifiedImageError):
         return "it is not an image"
     return str(error)
@@ -151,8 +151,8 @@ def decoded_batches(
         if "worker" not in str(error):
             raise
         raise UserError(
-            f"a process that decodes images died ({reason_of(error)}): run it again with fewer "
-            "--num_workers, which need less memory"
+            f"a worker process that decodes images died ({reason_of(error)}): re-run with fewer "
+            f"--num_workers, which need less memory"
         ) from error
 
 

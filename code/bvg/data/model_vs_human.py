@@ -119,10 +119,12 @@ def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = Fals
     missing = [name for name in names if name not in here]
     if len(missing) == len(names) or (missing and not partial):
         unknown = [name for name in subfolders(folder) if name not in DATA_SETS]
-        also = f" (it also holds {first_few(unknown)}, which is none of them)" if unknown else ""
+        also = (
+            f" (it also contains {first_few(unknown)}, which is not one of them)" if unknown else ""
+        )
         raise UserError(
-            f"{folder} lacks the data set(s) {', '.join(missing)}{also}: {_REMEDY}, or measure "
-            f"those that are there with --partial (or --datasets {' '.join(here)})"
+            f"{folder} lacks the data set(s) {', '.join(missing)}{also}: {_REMEDY}, or evaluate "
+            f"the existing ones with --partial (or --datasets {' '.join(here)})"
         )
     return folder
 
@@ -137,7 +139,7 @@ def _wrong_folder(folder: Path) -> str:
             )
     for inner in subfolders(folder):
         if set(subfolders(folder / inner)) & set(DATA_SETS):
-            return f"{folder} holds no data set, but {folder / inner} does: give that"
+            return f"{folder} contains no data set, but {folder / inner} does: give that one"
     expected = ", ".join([*DATA_SETS][:3])
     return f"{folder} holds none of the 17 data sets ({expected}, …): {_REMEDY}"
 
@@ -218,8 +220,9 @@ def _check_whole(folder: Path, name: str, found: ImageSet) -> None:
     else:
         return
     raise UserError(
-        f"{wrong}: unpack or download the data set again, or evaluate what is there with --partial "
-        "(recorded in the result; means that need a missing condition are left undefined)"
+        f"{wrong}: unpack or download the data set again, or evaluate the existing images with "
+        f"--partial "
+        "(recorded in the result; means that need a missing condition are undefined)"
     )
 
 

@@ -67,8 +67,8 @@ def check_categories(folder: Path, labels: np.ndarray, classes: tuple[str, ...])
     if missing:
         raise UserError(
             f"{folder} has no images of {first_few(missing)} ({len(missing)} of the {len(classes)} "
-            "categories): unpack or download the data set again, or evaluate what is there with "
-            "--partial (recorded in the result)"
+            "categories): unpack or download the data set again, or evaluate the existing images "
+            "with --partial (recorded in the result)"
         )
 
 
@@ -77,8 +77,8 @@ def _texture(folder: Path, file: str, classes: tuple[str, ...]) -> int:
     shape, texture = (match["shape"], match["texture"]) if match else ("", "")
     if shape != file.partition("/")[0] or texture not in classes:
         raise UserError(
-            f"{folder / file} is not named <shape><n>-<texture><m> with two categories, the shape "
-            "being its folder's: rename or remove it"
+            f"{folder / file} is not named <shape><n>-<texture><m> with two categories, of which "
+            f"the shape is its folder's: rename or remove it"
         )
     return classes.index(texture)
 
@@ -88,7 +88,9 @@ def _wrong_layout(folder: Path, classes: tuple[str, ...]) -> str:
         return f"{folder} is one category's folder: give the folder above it, {folder.parent}"
     for inner in subfolders(folder):
         if set(subfolders(folder / inner)) & set(classes):
-            return f"{folder} holds no category folders, but {folder / inner} does: give that"
+            return (
+                f"{folder} contains no category folders, but {folder / inner} does: give that one"
+            )
     return (
         f"{folder} holds no cue-conflict stimuli: category folders ({', '.join(classes[:3])}, …) "
         "with files like "

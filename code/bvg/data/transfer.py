@@ -1,4 +1,4 @@
-"""One URL into one file: resumed, patient with busy servers, never on a disk that is too full."""
+"""One URL into one file: resumes, waits for busy servers, and checks free disk space."""
 
 import os
 import shutil
@@ -90,7 +90,7 @@ class Downloader:
                 if seconds is None or failures >= self.tries:
                     raise
                 print(
-                    f"{self._name}: {reason(error)}; trying again in {seconds:.0f} s "
+                    f"{self._name}: {reason(error)}; retrying in {seconds:.0f} s "
                     f"(attempt {failures + 1} of {self.tries})",
                     file=sys.stderr,
                     flush=True,
@@ -118,7 +118,7 @@ class Downloader:
                 self._discard()
             elif not content.startswith(f"bytes {have}-"):
                 self._discard()
-                raise BadDownloadError("the server resumed at another byte than asked")
+                raise BadDownloadError("the server resumed at the wrong byte")
             self._copy(response, have)
 
     def _copy(self, response: requests.Response, have: int) -> None:
@@ -150,8 +150,8 @@ def reason(error: BaseException) -> str:
     words = f"the server answered {response.status_code} {response.reason}"
     if response.status_code in (401, 403):
         words += (
-            ", which means that it limits downloads or asks for a login: try again in some hours, "
-            "or download the file with a browser"
+            ", so it limits downloads or requires a login: try again in a few hours, or download "
+            "the file with a browser"
         )
     elif (asked := _asked(response)) is not None:
         words += f" and asks to wait {asked:.0f} s"
@@ -166,7 +166,7 @@ def _asked(response: requests.Response) -> float | None:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return what lies below the layers of an HTTP library: the system's own error."""
+    """Return the operating system's error below the layers of an HTTP library."""
     while below := error.__cause__ or error.__context__:
         error = below
     return error
@@ -201,7 +201,7 @@ def _from_google_drive(source: str, part: Path) -> None:
     try:
         import gdown  # here, because few downloads need it
     except ImportError as error:
-        raise BadDownloadError("that takes a package: pip install gdown") from error
+        raise BadDownloadError("this needs a package: pip install gdown") from error
     try:
         gdown.download(
             id=source.removeprefix(GOOGLE_DRIVE),
@@ -213,4 +213,4 @@ def _from_google_drive(source: str, part: Path) -> None:
     except Exception as error:  # gdown's own errors share no base class; the part stays
         raise BadDownloadError(reason_of(error)) from error
     if not part.exists():
-        raise BadDownloadError("Google Drive gave no file")
+        raise BadDownloadError("Google Drive sent no file")

@@ -40,7 +40,7 @@ def video_frames(path: Path) -> list[Image.Image]:
 
     One thread decodes: the files of a batch are decoded side by side by the caller's threads or
     processes. Raises ValueError or OSError for a file that is no video, is damaged, or holds fewer
-    frames than it says; FFmpeg itself would conceal damage and go on.
+    frames than it says; FFmpeg itself would conceal damage and continue.
     """
     av = video_library()
     content = path.read_bytes()  # FFmpeg would take parts of a name for a protocol or a pattern
@@ -50,13 +50,13 @@ def video_frames(path: Path) -> list[Image.Image]:
         with av.open(BytesIO(content)) as container:
             return _decoded(av, container)
     except av.error.FFmpegError as error:
-        raise ValueError(f"it is not a whole video: {error.strerror}") from error
+        raise ValueError(f"it is not a complete video: {error.strerror}") from error
 
 
 def _decoded(av: ModuleType, container) -> list[Image.Image]:
     streams = container.streams.video
     if not streams or streams[0].codec_context is None:  # decoding would end the process
-        raise ValueError("it holds no video stream that can be decoded")
+        raise ValueError("it contains no video stream that can be decoded")
     stream = streams[0]
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
@@ -68,5 +68,5 @@ def _decoded(av: ModuleType, container) -> list[Image.Image]:
         rgb = converter.reformat(frame, format="rgb24", threads=1)
         frames.append(Image.fromarray(rgb.to_ndarray()))
     if not frames or len(frames) < stream.frames:
-        raise ValueError(f"{len(frames)} of its {stream.frames} frames can be decoded")
+        raise ValueError(f"only {len(frames)} of its {stream.frames} frames can be decoded")
     return frames

@@ -21,7 +21,7 @@ from bvg.page.tables import further, matrices, runs, tests
 _FOLDER = Path(__file__).with_name("template")
 _SECTIONS = {
     "findings": "Findings",
-    "runs": "What was measured",
+    "runs": "What was evaluated",
     "scatter": "Scatter plot",
     "matrices": "Correlations",
     "shape": "Shape bias",

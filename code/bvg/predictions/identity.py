@@ -1,4 +1,4 @@
-"""What two runs must share to be one result, and the sentence when they do not."""
+"""What two runs must share to be one result, and the message when they do not."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _CALLED = {
     "model.file_sha256": "the model's Python file",
     "model.classes_sha256": "the model's attribute `classes`",
     "model.spec": "the model",
-    "model.unstable": "what the model's answers depend on besides the image",
+    "model.unstable": "what the model's outputs depend on besides the image",
 }
 _MOST_SHOWN = 20  # entries of a list
 
@@ -45,7 +45,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def same_answers(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two records of the probe can be one model's.
+    """Return whether two records of the probe can come from one model.
 
     Pictures of another size, and answers that are not recorded, cannot be compared: True.
     """
@@ -68,14 +68,16 @@ def _probe_differences(old: dict[str, Any] | None, new: dict[str, Any] | None, k
     source = " of the --source" if key.startswith("protocol.source") else ""
     if old and new:
         return (
-            [] if same_answers(old, new) else [f"the model's{source} answers to the probe changed"]
+            []
+            if same_answers(old, new)
+            else [f"the model's{source} outputs for the probe images changed"]
         )
     known = old or new or {}
     if known["parameters"]:
         return []  # recorded before there was a probe: the hash of the weights has to do
     return [
-        f"whether the model{source} is the same cannot be told (it has no parameters registered "
-        "with PyTorch, and the result was recorded before models were probed)"
+        f"whether the model{source} is the same is unknown (it has no parameters registered with "
+        "PyTorch, and the result was recorded before models were probed)"
     ]
 
 

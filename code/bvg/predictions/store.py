@@ -3,11 +3,11 @@
     results/<benchmark>/<model>/
         predictions.parquet   appears when all images are done
         summary.json          appears last: a folder that has it is complete
-        partial/              while running: run.json (what is measured) and the finished chunks
+        partial/              while running: run.json (what is evaluated) and the finished chunks
         .lock                 held by the process that writes
 
-A chunk is a Parquet file of whole images, `chunk-<start>-<stop>.parquet`. A killed run goes on
-after its last chunk; the chunks, put together in order, give the same bytes as a run in one go.
+A chunk is a Parquet file of whole images, `chunk-<start>-<stop>.parquet`. A killed run resumes
+after its last chunk; the concatenated chunks have the same bytes as an uninterrupted run.
 """
 
 import json
@@ -34,7 +34,7 @@ _CHUNK = re.compile(r"chunk-(\d{8})-(\d{8})\.parquet")
 
 @dataclass(frozen=True)
 class Chunk:
-    """Images start … stop−1 of the set, measured; `info` is what else is known of that work."""
+    """Images start … stop−1 of the set, evaluated; `info` is what else is recorded of that work."""
 
     path: Path
     start: int
@@ -73,8 +73,8 @@ class ResultFolder:
         if before is not None and (differing := differences(before, identity)):
             self.close()
             raise UserError(
-                f"{self.folder} holds a result of another kind: {'; '.join(differing)}. Choose "
-                "another folder with --results, or measure anew with --overwrite"
+                f"{self.folder} contains a different result: {'; '.join(differing)}. Choose "
+                "another folder with --results, or re-run and replace it with --overwrite"
             )
         if self.is_complete(overwrite):
             return
@@ -85,11 +85,11 @@ class ResultFolder:
         self.done = chunks[-1].stop if chunks else 0
 
     def is_complete(self, overwrite: bool = False) -> bool:
-        """Return whether the result is there and nothing is under way."""
+        """Return whether the result is complete and no run is in progress."""
         return self.summary.exists() and not self.partial.exists() and not overwrite
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._held.close()
 
     def chunks(self) -> list[Chunk]:
@@ -101,7 +101,7 @@ class ResultFolder:
         return found
 
     def skipped(self) -> list[dict[str, str]]:
-        """Return name and reason of each image that the chunks leave out."""
+        """Return name and reason of each image that was skipped."""
         entries = [entry for chunk in self.chunks() for entry in chunk.info["skipped"]]
         return list({entry["image"]: entry for entry in entries}.values())
 

@@ -44,7 +44,7 @@ class Predictions:
 
     @cached_property
     def condition_names(self) -> tuple[str, ...]:
-        """Return the conditions in the order in which they were measured."""
+        """Return the conditions in the order in which they were evaluated."""
         return tuple(dict.fromkeys(self.conditions))
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from bvg.zoo.names import split_alias
 
 
 def attackable(model: LoadedModel, args: argparse.Namespace) -> AttackedModel:
-    """Return the model as one that can be attacked; raises UserError when it has no gradient.
+    """Return the model as a target of attacks; raises UserError if it has no gradient.
 
     Answers count in --precision; gradients are computed in --attack_precision.
     """

@@ -104,8 +104,8 @@ def _one_by_one(
     for decoded in decoded_batches(images, (view,), 0, 1, 0, pin_memory=False):
         for index, reason in decoded.failures if refuse else ():
             raise UserError(
-                f"the image {images.path(index)} cannot be used ({reason}): repair it, or leave "
-                "such images out with --skip_bad_images"
+                f"the image {images.path(index)} cannot be decoded ({reason}): replace it, or "
+                "skip such images with --skip_bad_images"
             )
         if not len(decoded.indices):
             continue

@@ -1,4 +1,4 @@
-"""A check of clean accuracy before the long work, to see that each model is what it should be.
+"""A check of clean accuracy before long work, to catch models that are set up wrongly.
 
 A checkpoint with the wrong order of classes or architecture loads without an error and scores near
 nothing; one with the wrong normalisation loses some points, which is harder to see. A few hundred
@@ -64,32 +64,32 @@ _HALF = (0.5, 0.5, 0.5)
 _CAFFE = (103.939 / 255, 116.779 / 255, 123.68 / 255)  # means of B, G, R
 MISTAKES = (
     Mistake(
-        "does not normalise its input, which it needs with ImageNet's mean and std",
+        "does not normalize its input, but needs ImageNet's mean and std",
         _normalise(IMAGENET_MEAN, IMAGENET_STD),
         "--mean 0.485 0.456 0.406 --std 0.229 0.224 0.225",
     ),
     Mistake(
-        "does not normalise its input, which it needs with mean and std 0.5",
+        "does not normalize its input, but needs mean and std 0.5",
         _normalise(_HALF, _HALF),
         "--mean 0.5 0.5 0.5 --std 0.5 0.5 0.5",
     ),
     Mistake(
-        "normalises its input twice (with ImageNet's mean and std)",
+        "normalizes its input twice (with ImageNet's mean and std)",
         _affine(IMAGENET_STD, IMAGENET_MEAN),
         "--mean 0 0 0 --std 1 1 1",
     ),
     Mistake(
-        "normalises its input twice (with mean and std 0.5)",
+        "normalizes its input twice (with mean and std 0.5)",
         _affine(_HALF, _HALF),
         "--mean 0 0 0 --std 1 1 1",
     ),
     Mistake(
-        "normalises its input with ImageNet's mean and std, but needs mean and std 0.5",
+        "normalizes its input with ImageNet's mean and std, but needs mean and std 0.5",
         lambda x: _affine(IMAGENET_STD, IMAGENET_MEAN)(_normalise(_HALF, _HALF)(x)),
         "--mean 0.5 0.5 0.5 --std 0.5 0.5 0.5",
     ),
     Mistake(
-        "normalises its input with mean and std 0.5, but needs ImageNet's",
+        "normalizes its input with mean and std 0.5, but needs ImageNet's",
         lambda x: _affine(_HALF, _HALF)(_normalise(IMAGENET_MEAN, IMAGENET_STD)(x)),
         "--mean 0.485 0.456 0.406 --std 0.229 0.224 0.225",
     ),
@@ -157,9 +157,9 @@ def verdict(correct: int, count: int, expected: float | None, classes: int) -> t
     if expected is None:
         chance = 1 / classes
         if binomtest(correct, count, chance, alternative="greater").pvalue < SURE:
-            return f"{found} (the zoo's table has no number to compare with)", True
+            return f"{found} (the zoo has no number to compare with)", True
         return (
-            f"warning: {found}, which guessing would reach ({100 * chance:.1f} %): {remedy}",
+            f"warning: {found}, which is chance level ({100 * chance:.1f} %): {remedy}",
             False,
         )
     low, high = max(0.0, expected - ALLOWED) / 100, min(100.0, expected + ALLOWED) / 100
@@ -167,8 +167,8 @@ def verdict(correct: int, count: int, expected: float | None, classes: int) -> t
     if binomtest(correct, count, nearest).pvalue >= SURE:
         return f"{found}, as expected (the zoo's table says {expected:.1f} %)", True
     return (
-        f"warning: {found}, but the zoo's table says {expected:.1f} %, further away than "
-        f"a choice of {count:,} images explains: {remedy}; are these the validation images?"
+        f"warning: {found}, but the zoo's table says {expected:.1f} %, a larger difference than "
+        f"the choice of {count:,} images explains: {remedy}; are these the validation images?"
     ), False
 
 

@@ -1,4 +1,4 @@
-"""The command line that all scripts share, and the guard that turns mishaps into sentences."""
+"""The command line shared by all scripts, and the guard that turns errors into sentences."""
 
 import argparse
 import sys
@@ -16,11 +16,11 @@ from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 _CACHES = """
-caches: downloads go to $BVG_CACHE (default ~/.cache/bvg), weights to $BVG_WEIGHTS (default
-$BVG_CACHE/weights); timm's weights to $HF_HOME, torchvision's to $TORCH_HOME; matplotlib's fonts to
-$MPLCONFIGDIR. Everything else that is written goes to --results.
-exit codes: 0 done; 2 a mistake or missing data (one sentence says what to do); 75 another process
-is writing the same result; 130 interrupted (the same command resumes).
+caches: downloads go to $BVG_CACHE (default: ~/.cache/bvg), weights to $BVG_WEIGHTS (default:
+$BVG_CACHE/weights), timm's weights to $HF_HOME, torchvision's to $TORCH_HOME, matplotlib's fonts to
+$MPLCONFIGDIR. All other output goes to --results.
+exit codes: 0 done; 2 a problem you can fix (one sentence says how); 75 another process is writing
+the same result; 130 interrupted (the same command resumes).
 """
 
 
@@ -37,8 +37,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="models: zoo or timm names, torchvision:NAME[/WEIGHTS], file://checkpoint.pth, or "
-        "path/to/file.py:factory; RUNNAME=MODEL names the results",
+        help="models to evaluate: zoo or timm names, torchvision:NAME[/WEIGHTS], "
+        "file://checkpoint.pth, or path/to/file.py:factory; RUNNAME=MODEL sets the name of the "
+        "results",
     )
     group = parser.add_argument_group("protocol (recorded; changing it needs --overwrite)")
     group.add_argument(
@@ -46,7 +47,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         type=positive,
         metavar="N",
         help="evaluate a class-balanced subset of N images (N per condition for C, C-bar, P), the "
-        "same images in every condition",
+        "same images in every condition (default: all images)",
     )
     group.add_argument(
         "--seed", type=int, default=0, help="random seed for subsets and noise (default: 0)"
@@ -60,9 +61,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     group.add_argument(
         "--allow_unstable",
         action="store_true",
-        help="evaluate models whose answers depend on chance or on the other images of the batch "
-        "(dropout or batch normalisation in training mode, for instance), which are refused "
-        "otherwise",
+        help="evaluate models whose outputs are random or depend on the other images of the batch "
+        "(such as dropout or batch normalization in training mode), which are refused by "
+        "default",
     )
     _add_running(parser)
     _add_checkpoints(parser)
@@ -78,14 +79,14 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--batch_size",
         type=positive,
         metavar="B",
-        help="images per batch (default: 64, on the CPU 16)",
+        help="images per batch (default: 64, or 16 on the CPU)",
     )
     group.add_argument(
         "--num_workers",
         type=_count,
         metavar="W",
-        help="processes that decode images ahead (default: one per core, at most 8; on the CPU 0, "
-        "where threads decode between the batches)",
+        help="worker processes that decode images (default: one per core, at most 8; 0 on the CPU, "
+        "where threads decode between batches)",
     )
     group.add_argument(
         "--results",
@@ -101,34 +102,35 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--save_stimuli",
         type=Path,
         metavar="DIR",
-        help="write the stimuli of the --limit N images to DIR/<condition>/<image>.png; needs no "
-        "--model (with one, the models are evaluated as well)",
+        help="save the stimuli of the --limit N images to DIR/<condition>/<image>.png; --model is "
+        "optional then (default: save none)",
     )
     group.add_argument(
         "--skip_bad_images",
         action="store_true",
-        help="skip images that cannot be decoded; they are counted and recorded",
+        help="skip images that cannot be decoded, and record how many (default: raise an error)",
     )
     group.add_argument(
         "--wandb",
         choices=MODES,
         default="auto",
-        help="mirror results to W&B; auto: online if you are logged in, else not (default: auto)",
+        help="upload results to W&B; auto uploads if you are logged in (default: auto)",
     )
 
 
 def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("weights")
     group.add_argument("--weights_dir", type=Path, metavar="DIR",
-                       help="directory for downloaded weights (default: $BVG_WEIGHTS)")  # fmt: skip
+                       help="directory for downloaded weights (default: $BVG_WEIGHTS, else "
+                       "$BVG_CACHE/weights)")  # fmt: skip
     group.add_argument(
         "--check_top1",
         type=positive,
         metavar="N",
         help="first check each model's accuracy on N clean validation images of ImageNet "
-        "(--imagenet or $BVG_IMAGENET): warn if it differs from the zoo's table (without an entry: "
-        "if it is no better than chance), or is better with other normalisation, BGR channels or "
-        "pixels in 0-255",
+        "(--imagenet or $BVG_IMAGENET): warn if it differs from the zoo's number (or, without one, "
+        "is no better than chance), or improves with another normalization, BGR channels or pixels "
+        "in 0-255 (default: no check)",
     )
     group.add_argument(
         "--arch",
@@ -138,9 +140,9 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--weights_key",
         metavar="KEY",
-        help="which weights in a file:// checkpoint to use, as a dotted path such as state_dict or "
-        "teacher.backbone (default: averaged weights under state_dict_ema or model_ema if there "
-        "are any, as timm does, else the only ones that fit)",
+        help="weights to use from a file:// checkpoint, as a dotted path such as state_dict or "
+        "teacher.backbone (default: averaged weights under state_dict_ema or model_ema if present, "
+        "as in timm, else the only ones that fit)",
     )
     for name, default in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
         group.add_argument(
@@ -148,7 +150,7 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
             type=float,
             nargs=3,
             metavar=("R", "G", "B"),
-            help=f"{name} that a file:// checkpoint was trained with, for pixels in [0, 1] "
+            help=f"normalization {name} of a file:// checkpoint, for pixels in [0, 1] "
             f"(default: ImageNet's, {' '.join(map(str, default))})",
         )
 
@@ -170,15 +172,15 @@ def parse_args(
     words = sys.argv[1:] if argv is None else argv
     arguments = own.parse_args([underscored(word) for word in words])
     if not arguments.model and not arguments.save_stimuli:
-        own.error("say which models to evaluate: --model NAME [NAME …]")
+        own.error("no models to evaluate: give --model NAME [NAME …]")
     if arguments.save_stimuli and not arguments.limit:
-        own.error("--save_stimuli writes a file per image and condition: say of how many images "
-                  "with --limit N")  # fmt: skip
+        own.error("--save_stimuli writes a file per image and condition: give the number of "
+                  "images with --limit N")  # fmt: skip
     return arguments
 
 
 def options(**given: Any) -> argparse.Namespace:
-    """Return what a script without flags would be given, changed by keyword.
+    """Return the default arguments of a script, changed by keyword.
 
     For notebooks: options(model=["tv_resnet50"], limit=100, results=Path("mine")).
     """
@@ -196,7 +198,7 @@ def with_options(args: argparse.Namespace, **changes: Any) -> argparse.Namespace
 def script(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
     """Return a script's main function as one that returns an exit code.
 
-    Whatever the user can remedy becomes one sentence and exit code 2 instead of a traceback.
+    Errors that the user can fix become one sentence and exit code 2 instead of a traceback.
     """
 
     @wraps(main)
@@ -233,7 +235,7 @@ def _count(text: str) -> int:
 
 
 def best_device(wanted: str | None) -> torch.device:
-    """Return the device asked for, or the fastest there is; raises UserError when it is missing."""
+    """Return the requested device, or the fastest one; raises UserError if it is unavailable."""
     if wanted is None:
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -243,14 +245,14 @@ def best_device(wanted: str | None) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(
-            f"the device {wanted!r} is not there ({str(error).splitlines()[0]}): use --device cpu, "
-            "or leave --device out"
+            f"the device {wanted!r} is unavailable ({str(error).splitlines()[0]}): use --device "
+            "cpu, or drop --device"
         ) from error
     return device
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Return work()'s exit code: 2, after one sentence, for whatever a user can remedy."""
+    """Return work()'s exit code: 2, after one sentence, for errors that the user can fix."""
 
     def within_memory() -> int:
         try:

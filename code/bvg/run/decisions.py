@@ -92,7 +92,7 @@ def top5_and_category(classes: tuple[str, ...]) -> Decision:
 
 
 def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the categories that `sixteen_way` answers with.
+    """Return the names of the categories that `sixteen_way` chooses from.
 
     Raises UserError unless the classes are ImageNet's, or as many as the categories.
     """
@@ -101,7 +101,7 @@ def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
     if len(model_classes) != len(CATEGORIES):
         raise UserError(
             f"a model of {len(model_classes)} classes cannot choose among 16 categories: it needs "
-            "ImageNet's 1000 classes, or the 16 categories as its classes; its own are "
+            "ImageNet's 1000 classes, or the 16 categories as its classes, but has "
             f"{first_few(model_classes)}"
         )
     return model_classes

@@ -65,7 +65,7 @@ def evaluate(
     protocol: Mapping[str, Any] | None = None,
     scored_with: Mapping[str, str | None] | None = None,
 ) -> list[Run]:
-    """Return each model's result on the images; what is on disk already is not measured again.
+    """Return each model's result on the images; finished results on disk are not evaluated again.
 
     name: the folder below --results, and the W&B project.
     stimuli: batch → (condition, model inputs), one after the other; or, where they are made against
@@ -76,7 +76,7 @@ def evaluate(
         the numbers mean; a result with other ones is refused. scored_with: what the scores depend
         on besides the predictions (human decisions, a reference model), as text by name, None for
         none; a finished result is scored again, from the predictions on disk, when it changes.
-    Raises UserError for whatever the user can remedy.
+    Raises UserError for errors that the user can fix.
     """
     args = args or options()
     settings = settings_from(args)

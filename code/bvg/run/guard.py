@@ -1,4 +1,4 @@
-"""What a script does with errors: a sentence and an exit code instead of a traceback."""
+"""Error handling of scripts: a sentence and an exit code instead of a traceback."""
 
 import io
 import os
@@ -59,7 +59,7 @@ def say(error: UserError | OSError, option: str = "--results") -> None:
     if os.environ.get("BVG_DEBUG"):
         traceback.print_exception(error)
     if isinstance(error, FileNotFoundError):
-        error = UserError(f"{error.filename} is no longer there: put it back, or start again")
+        error = UserError(f"{error.filename} no longer exists: restore it, or start again")
     elif isinstance(error, OSError):
         error = storage_error(error, error.filename or "a file", option)
     print(f"error: {error}", file=sys.stderr, flush=True)

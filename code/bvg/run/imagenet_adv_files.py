@@ -1,4 +1,4 @@
-"""Adversarial images that are kept: as pictures to look at, and as exact numbers."""
+"""Saved adversarial images: as pictures to look at, and as exact numbers."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ def pictures_folder(benchmark: Path, model: str | None) -> Path:
 
 
 def saving(folder: Path, images: ImageSet, arguments: argparse.Namespace) -> Witness:
-    """Return what writes N = arguments.save_adversarial images of the set, as they are attacked.
+    """Return a function that saves N = arguments.save_adversarial images as they are attacked.
 
     `folder`/<condition>/<image>, with the endings _original.png, _perturbation.png,
     _adversarial.png and .safetensors. PNG holds 8 bits per channel, too few for an ε of 0.5/255;

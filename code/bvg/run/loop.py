@@ -42,10 +42,10 @@ def run_pass(
     settings: Settings,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, int]:
-    """Measure what is missing in each run's store; return counters of the work done.
+    """Evaluate what is missing in each run's store; return counters of the work done.
 
     stimuli: those that all models see, or each model's own by its name.
-    `progress` is called with the number of images that all runs have behind them.
+    `progress` is called with the number of images that all runs have completed.
     Raises UserError for an image that cannot be decoded (unless settings.skip_bad_images), a
     model that fails or gives numbers that are not finite, and a disk that is full; what was
     finished before is on disk then.
@@ -139,13 +139,13 @@ class _Pass:
             count, device = len(part.indices), self.settings.device
             if count == 1:
                 raise UserError(
-                    f"the memory of {device} is too small even for one image at a time: use a "
+                    f"the memory of {device} is too small even for a batch of one image: use a "
                     "smaller model, another --device, or fewer models per call"
                 ) from error
             self.most = -(-count // 2)
             print(
-                f"the memory of {device} is too small for {count} images at a time: going on with "
-                f"{self.most} (--batch_size {self.most} avoids this)",
+                f"the memory of {device} is too small for {count} images at a time: continuing "
+                f"with {self.most} (--batch_size {self.most} avoids this)",
                 file=sys.stderr,
                 flush=True,
             )
@@ -225,9 +225,9 @@ class _Pass:
         for index, reason in decoded.failures:
             if not self.settings.skip_bad_images:
                 raise UserError(
-                    f"the image {self.images.path(index)} cannot be used ({reason}): leave "
-                    "such images out with --skip_bad_images (counted and recorded; what is done is "
-                    "kept), or repair it and begin again with --overwrite"
+                    f"the image {self.images.path(index)} cannot be decoded ({reason}): skip such "
+                    "images with --skip_bad_images (counted and recorded; finished work is kept), "
+                    "or replace it and start again with --overwrite"
                 )
             entry = {"image": self.images.described(index), "reason": reason}
             self.info["skipped"].append(entry)

@@ -25,7 +25,7 @@ _OF_CHECKPOINTS = ("arch", "weights_key", "mean", "std")  # flags
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to be evaluated.
+    """A model ready to be evaluated.
 
     name: what results, tables and W&B call it.
     view: the preprocessing of its input.
@@ -54,9 +54,7 @@ def load_all(
     names = [name for name, _ in named]
     for name in names:
         if names.count(name) > 1:
-            raise UserError(
-                f"two models are called {name!r}: name the results apart with RUNNAME=MODEL"
-            )
+            raise UserError(f"two models are named {name!r}: rename one with RUNNAME=MODEL")
     options = checkpoint_options(arguments)
     models = [load_one(name, spec, options, settings, view) for name, spec in named]
     for model in models[1:]:
@@ -69,7 +67,7 @@ def load_all(
 
 
 def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
-    """Return what the flags say of checkpoints; say which of them no model of the call heeds.
+    """Return the options for checkpoints; print which of these flags no model of the call uses.
 
     That is no error: a study gives the same flags to the commands of all of its models.
     """
@@ -79,8 +77,8 @@ def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
     if given and models and not any(split_alias(m)[1].startswith("file://") for m in models):
         flags = ", ".join(f"--{name}" for name in given)
         print(
-            f"warning: {flags} not used: only file:// checkpoints take them; the weights, "
-            f"architecture and normalization of {models[0]} are its own",
+            f"warning: {flags} ignored: only file:// checkpoints use them; {models[0]} has its "
+            "own weights, architecture and normalization",
             file=sys.stderr,
             flush=True,
         )
@@ -103,7 +101,7 @@ def load_one(
     own = view or getattr(model, "native", None)
     if own is None:
         raise UserError(
-            f"model {name} does not say how its input is made: use --preprocess study, or give "
+            f"model {name} does not state its preprocessing: use --preprocess study, or give "
             "the model an attribute `native` (bvg.data.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
@@ -116,7 +114,7 @@ def load_one(
     positions = positions_in_imagenet(named)
     classes = named if positions is None else imagenet_classes()
     if classes != named:
-        origin["logits"] = f"{count} logits, brought into ImageNet's order by their names"
+        origin["logits"] = f"{count} logits, reordered to ImageNet's order by their names"
     if positions is not None and positions != [*range(count)]:
         model = Reordered(model, positions).to(settings.device).eval()
         identity["classes_sha256"] = hashlib.sha256("\0".join(named).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The probe: a few synthetic pictures that every model answers before it is evaluated.
+"""The probe: a few synthetic pictures on which every model is checked before evaluation.
 
 The answers show whether the model returns logits, one row per image, and whether they depend on
 chance or on the other images of the batch. They are also part of the model's identity, beside the
@@ -32,7 +32,7 @@ _SIXTEEN_BITS = {dtype: name for name, dtype in AUTOCAST.items()}
 
 @dataclass(frozen=True)
 class Probe:
-    """A model's answers to the probe pictures.
+    """A model's outputs for the probe pictures.
 
     logits: (PICTURES, classes) float64, on the CPU.
     size: pixels on a side of the pictures.
@@ -70,7 +70,7 @@ class Probe:
 
 @torch.no_grad()
 def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) -> Probe:
-    """Return the model's answers to the probe pictures, in the size that it will see.
+    """Return the model's outputs for the probe pictures, in its input size.
 
     They are answered in fp32, whatever settings.precision is, unless the weights have 16 bits.
     Raises UserError for a model that fails, that does not return a row of finite logits for each
@@ -88,7 +88,7 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
     unstable = asked.unstable(alone, together, again)
     if unstable and not settings.allow_unstable:
         raise UserError(
-            f"the answers of model {name} to the same images depend on {unstable}"
+            f"the outputs of model {name} for the same images depend on {unstable}"
             f"{asked.in_training()}: fix the model, or evaluate it as it is with --allow_unstable "
             "(recorded)"
         )
@@ -96,8 +96,11 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
         _warn(name, "returns the same logits for every test picture: is it trained and loaded?")
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if not parameters:
-        _warn(name, "has no parameters registered with PyTorch; its answers to test pictures alone "
-              "tell it from another model")  # fmt: skip
+        _warn(
+            name,
+            "has no parameters registered with PyTorch; only its outputs for test pictures "
+            "distinguish it from another model",
+        )
     if asked.precision != settings.precision:
         _check_precision(asked, shown[: settings.batch_size])
     return Probe(together, view.crop, asked.coarse, unstable, parameters)
@@ -150,7 +153,7 @@ def malformed(output: object, images: int) -> str:
     shape = tuple(output.shape)
     if output.ndim == 2 and len(output) == images:
         return ""
-    remedy = "it must return one row of logits for each image"
+    remedy = "it must return one row of logits per image"
     if output.ndim > 2 and shape[0] == images and set(shape[2:]) == {1}:
         remedy = "use .flatten(1)"
     elif output.ndim == 1 and images == 1:
@@ -285,7 +288,7 @@ class _Asked:
         return {weight.dtype for weight in self.model.parameters() if weight.is_floating_point()}
 
     def unstable(self, alone: torch.Tensor, together: torch.Tensor, again: torch.Tensor) -> str:
-        """Return what the answers depend on besides the image, or an empty string."""
+        """Return what the outputs depend on besides the image, or an empty string."""
         part, epsilon = _COARSE if self.coarse else _FINE
         size = float(together[together.isfinite()].abs().max())
         allowed = part * _spread(_relative(together)) + epsilon * size
@@ -295,7 +298,7 @@ class _Asked:
         return "chance" if by_chance > allowed / 10 else "the other images of the batch"
 
     def in_training(self) -> str:
-        """Return a phrase that names the layers which behave as they do in training."""
+        """Return a phrase that names the layers that behave as in training."""
         found = [
             (name, module)
             for name, module in self.model.named_modules()

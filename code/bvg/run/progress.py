@@ -13,7 +13,7 @@ class Progress(Meter):
         self.counting = False
 
     def update(self, done: float | None = 1) -> None:
-        """Show that `done` images are behind us (a resumed run starts above 0)."""
+        """Show that `done` images are completed (a resumed run starts above 0)."""
         done = int(done or 0)
         if not self.counting:  # what earlier runs did is no part of the rate
             self.counting = True

@@ -58,7 +58,7 @@ class Run:
 
     @property
     def predictions(self) -> Predictions:
-        """Return the predictions, read anew: those of many models need not fit into memory."""
+        """Return the predictions, read from disk: those of many models need not fit into memory."""
         return read_predictions(self.store.predictions)
 
 
@@ -99,7 +99,7 @@ def open_run(
 
 
 def announce(run: Run, total: int) -> bool:
-    """Say where the result stands, and return whether it is complete."""
+    """Print the state of the result, and return whether it is complete."""
     if run.store.is_complete():
         print(f"{run.name}: already complete in {run.folder} (--overwrite re-runs it)")
     elif run.store.done:
@@ -115,7 +115,7 @@ def complete(
     facts: dict[str, Any],
     scored_with: dict[str, str | None],
 ) -> None:
-    """Put the chunks together, score them and write the summary.
+    """Concatenate the chunks, score them and write the summary.
 
     Raises UserError if every image was skipped.
     """
@@ -124,7 +124,7 @@ def complete(
         first = f"{skipped[0]['image']}: {skipped[0]['reason']}"
         if len(skipped) == len(images):
             raise UserError(
-                f"none of the {len(images):,} images can be used ({first}): check the data set"
+                f"none of the {len(images):,} images can be decoded ({first}): check the data set"
             )
         print(f"{run.name}: {len(skipped):,} image(s) skipped (the first is {first})")
     run.store.consolidate()
@@ -136,7 +136,7 @@ def complete(
 
 
 def score_again(run: Run, score: Any, scored_with: dict[str, str | None]) -> bool:
-    """Return whether a complete result's scores depended on something that is now another.
+    """Re-score a complete result if what its scores depend on has changed; return whether so.
 
     If so, they have been computed again from the predictions, and summary.json written anew.
     """
@@ -149,7 +149,7 @@ def score_again(run: Run, score: Any, scored_with: dict[str, str | None]) -> boo
     summary["scored_with"] = scored_with
     run.store.finish(summary)
     changes = "; ".join(differences(before, scored_with)) or "nothing was recorded"
-    print(f"{run.name}: scored again from the predictions on disk ({changes})")
+    print(f"{run.name}: re-scored from the predictions on disk ({changes})")
     return True
 
 
@@ -169,6 +169,6 @@ def print_table(runs: Sequence[Run], *keys: str) -> None:
 
 
 def print_files(*paths: Path) -> None:
-    """Say which files were written."""
+    """Print which files were written."""
     for path in paths:
         print(f"wrote {path}")

@@ -17,7 +17,7 @@ MOST_WORKERS = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run, as opposed to what to measure (only precision and seed can change a result)."""
+    """How to run, as opposed to what to evaluate (only precision and seed can change a result)."""
 
     device: torch.device
     precision: str = "fp32"
@@ -29,9 +29,9 @@ class Settings:
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
-    """Return the settings that the arguments ask for, and set up PyTorch and memory for them.
+    """Return the settings of the arguments, and configure PyTorch and memory for them.
 
-    Raises UserError for a device that is not there.
+    Raises UserError for an unavailable device.
     """
     device = best_device(arguments.device)
     keep_freed_memory()
@@ -53,7 +53,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 
 
 def autocast(settings: Settings):
-    """Return the context in which a model is called for the precision asked for."""
+    """Return the context in which a model is called, for the requested precision."""
     if settings.precision in AUTOCAST:
         return torch.autocast(settings.device.type, dtype=AUTOCAST[settings.precision])
     return nullcontext()

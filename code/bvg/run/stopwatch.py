@@ -37,7 +37,7 @@ class Stopwatch:
             self.seconds[name] += begin.elapsed_time(end) / 1000
 
     def take(self) -> dict[str, float]:
-        """Return the seconds since the last call, and begin again at zero."""
+        """Return the seconds since the last call, and reset them."""
         taken = dict(self.seconds)
         self.seconds.clear()
         return taken

@@ -15,7 +15,7 @@ def summarise(
     images: ImageSet,
     metrics: dict[str, Metric],
 ) -> dict[str, Any]:
-    """Return what summary.json says of a finished result; session adds how it was run."""
+    """Return the content of summary.json for a finished result; session adds how it was run."""
     infos = [chunk.info for chunk in store.chunks()]
     skipped = store.skipped()
     resized = {name for info in infos for name in info["resized"]}

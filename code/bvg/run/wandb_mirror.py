@@ -5,7 +5,7 @@
 uploads results of any age. An evaluation runs the same command as a child process with a time
 limit, so that nothing wandb does (ask for a login, wait for a network, print, crash) reaches it.
 The benchmark is the project and the model the run. The same summary.json is always the same run; a
-result that was measured again is another one.
+re-run result is another one.
 """
 
 import argparse

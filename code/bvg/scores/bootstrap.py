@@ -18,7 +18,7 @@ _MOST_UNDEFINED = 0.05
 
 
 def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int = 0) -> np.ndarray:
-    """Return the accuracies (replicates, C) in [0, 1] of N images drawn anew, with replacement.
+    """Return the accuracies (replicates, C) in [0, 1] of N images resampled with replacement.
 
     correct: (N, C) bool, which images are right under which condition. A replicate draws the same
     images for all conditions. Equal arguments give equal bits on every machine: the sums are of

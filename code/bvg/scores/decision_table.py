@@ -38,14 +38,14 @@ def read_decisions(path: Path) -> pd.DataFrame:
     text = _text(path)
     header = next(filter(str.strip, text.splitlines()), "")
     if not header:
-        raise UserError(f"{path} is empty: remove it, or get it again")
+        raise UserError(f"{path} is empty: remove it, or download it again")
     try:
         table = pd.read_csv(
             io.StringIO(text), sep=max(",;\t", key=header.count), dtype=str, keep_default_na=False
         )
     except ValueError as error:  # ParserError is one: rows of any length
         raise UserError(
-            f"{path} is not a decision table ({reason_of(error)}): remove it, or get it again"
+            f"{path} is not a decision table ({reason_of(error)}): remove it, or download it again"
         ) from error
     table.columns = [str(name).strip().lower() for name in table.columns]
     missing = [name for name in COLUMNS if name not in table.columns]
@@ -60,9 +60,9 @@ def read_decisions(path: Path) -> pd.DataFrame:
     table = table[COLUMNS].fillna("").apply(lambda column: column.str.strip())
     table = table[(table != "").any(axis=1)]  # spreadsheets write empty rows
     if table.empty:
-        raise UserError(f"{path} has no trial, only column names: remove it, or get it again")
+        raise UserError(f"{path} has no trials, only column names: remove it, or download it again")
     if (table[["subj", "category", "condition", "imagename"]] == "").any(axis=None):
-        raise UserError(f"{path} has an incomplete row: get it again, or remove the row")
+        raise UserError(f"{path} has an incomplete row: download it again, or remove the row")
     return table.apply(lambda column: column if column.name in _TEXT else _numbers(column))
 
 
@@ -72,7 +72,7 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({reason_of(error)}): get it again") from error
+        raise UserError(f"{path} cannot be read ({reason_of(error)}): download it again") from error
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
     try:
@@ -110,7 +110,7 @@ def read_folder(folder: Path) -> pd.DataFrame:
 
 
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return several tables as one, in which a trial that two of them hold is there once."""
+    """Return several tables as one, without duplicate trials."""
     table = pd.concat(tables, ignore_index=True)
     return table.drop_duplicates([name for name in COLUMNS if name != "rt"], ignore_index=True)
 

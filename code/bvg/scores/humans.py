@@ -46,7 +46,10 @@ def _wrong_folder(folder: Path) -> str:
         return f"{folder} is one data set's folder: give the folder above it with --humans"
     for inner in subfolders(folder):
         if set(subfolders(folder / inner)) & set(DATA_SETS):
-            return f"{folder} holds no data set, but {folder / inner} does: give that with --humans"
+            return (
+                f"{folder} contains no data set, but {folder / inner} does: give that one with "
+                "--humans"
+            )
     return (
         f"{folder} holds no human decisions: folders named like the data sets (contrast, edge, …) "
         "with decision tables (*.csv), as model-vs-human's raw-data, are expected with --humans"

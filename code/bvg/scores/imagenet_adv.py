@@ -1,4 +1,4 @@
-"""Robust accuracy, and what speaks for or against believing it.
+"""Robust accuracy, and diagnostics of whether to trust it.
 
 Carlini et al., "On Evaluating Adversarial Robustness", 2019: an attack of larger ε, or of more
 steps, should not be survived more often, and a model whose gradient is zero or not finite hides
@@ -93,9 +93,9 @@ def attack_series(metrics: dict[str, Metric]) -> list[Series]:
 
 
 def survival(predictions: Predictions) -> tuple[str, np.ndarray] | None:
-    """Return the last PGD condition, and the percentage of images unbroken after 0, 1, … steps.
+    """Return the last PGD condition, and the percentage of images still right after 0, 1, … steps.
 
-    Unbroken: right as it is, and at every iterate so far. None where steps were not counted.
+    Still right: without an attack, and at every iterate so far. None if steps were not counted.
     """
     counted = [name for name in predictions.condition_names if _STEPS.match(name)]
     if not counted or "/from=" in counted[-1]:
@@ -113,7 +113,7 @@ def _median(values: list[float], absent: str) -> Metric:
 
 
 def doubts(metrics: dict[str, Metric]) -> list[str]:
-    """Return sentences on what in a model's metrics speaks against trusting the attack."""
+    """Return warnings about a model's metrics that suggest a weak attack."""
     return [*_rises(metrics), *_wasted(metrics), *_masked(metrics)]
 
 
@@ -147,8 +147,9 @@ def _wasted(metrics: dict[str, Metric]) -> list[str]:
         if ANY in key and last and (last.value or 0) > (least.value or 0):
             images = round(((last.value or 0) - (least.value or 0)) * last.n / 100)
             sentences.append(
-                f"{images:,} image(s) were broken on the way and right again after the last step, "
-                f"which {key.replace(ANY, '')} ({_percent(last)}) counts as robust; {key} "
+                f"{images:,} image(s) were misclassified at an earlier step and right again after "
+                f"the last one, which {key.replace(ANY, '')} ({_percent(last)}) counts as robust; "
+                f"{key} "
                 f"({_percent(least)}) does not"
             )
     return sentences
@@ -156,10 +157,10 @@ def _wasted(metrics: dict[str, Metric]) -> list[str]:
 
 def _masked(metrics: dict[str, Metric]) -> list[str]:
     return [
-        f"{metric.value:.1f} % of the attacked images met a gradient of zero, or one that is not "
-        f"finite, under {key.split('/', 1)[1].removesuffix('/masked-gradients')}: the model may "
-        "mask its gradients, and its robustness be an appearance (--attack autoattack has an "
-        "attack that needs none)"
+        f"{metric.value:.1f} % of the attacked images had a zero or non-finite gradient under "
+        f"{key.split('/', 1)[1].removesuffix('/masked-gradients')}: the model may mask its "
+        "gradients, and its robustness may be an artefact (--attack autoattack includes an attack "
+        "without gradients)"
         for key, metric in metrics.items()
         if key.endswith("/masked-gradients") and metric.value
     ]

@@ -156,7 +156,7 @@ def read_reference(path: Path) -> dict[str, float]:
     """
     file = path / "summary.json" if path.is_dir() else path
     if not file.is_file():
-        raise UserError(f"the reference {file} is not a file: give a finished result's folder")
+        raise UserError(f"the reference {file} is not a file: give the folder of a finished result")
     try:
         if file.suffix == ".json":
             metrics = json.loads(file.read_text(encoding="utf-8"))["metrics"]
@@ -176,7 +176,7 @@ def read_reference(path: Path) -> dict[str, float]:
     }
     most = max((known[name] for name in known if name.startswith(FLIPS)), default=None)
     if most is None:
-        raise UserError(f"the reference {file} holds no {FLIPS}: give a result of this benchmark")
+        raise UserError(f"the reference {file} has no {FLIPS}: give a result of this benchmark")
     if most > 1:
         raise UserError(f"the reference {file} has a {FLIPS} of {most:g}: give it in [0, 1], "
                         "not in percent")  # fmt: skip

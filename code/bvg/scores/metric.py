@@ -1,4 +1,4 @@
-"""A number with the uncertainty that its sample size leaves."""
+"""A number with its sampling uncertainty."""
 
 from dataclasses import asdict, dataclass
 from math import sqrt
@@ -8,7 +8,7 @@ Z95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
 
 @dataclass(frozen=True)
 class Metric:
-    """A measured value, its 95 % interval, and the number of images behind it.
+    """A value, its 95 % interval, and the number of images it is computed from.
 
     value is None where the quantity is undefined; `note` then says why.
     """

@@ -1,4 +1,4 @@
-"""The metrics of model-vs-human: accuracies, shape bias, and likeness to human observers.
+"""The metrics of model-vs-human: accuracies, shape bias, and consistency with humans.
 
 Source: Geirhos et al., "Partial success in closing the gap between human and machine vision",
 NeurIPS 2021; which conditions count is theirs (data/model_vs_human.py).

@@ -1,4 +1,4 @@
-"""Spectral bias: whether what a model knows is in an image's low or high spatial frequencies.
+"""Spectral bias: whether a model relies on low or high spatial frequencies.
 
 Source: Gavrikov & Keuper, "Can Biases in ImageNet Models Explain Generalization?", CVPR 2024,
 section on spectral biases. LFC/<c> and HFC/<c> are accuracies under low-pass and high-pass filters

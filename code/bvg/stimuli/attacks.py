@@ -1,4 +1,4 @@
-"""Gradient attacks: the walk from an image to one nearby that a model gets wrong.
+"""Gradient attacks: iterates from an image to a nearby one that a model misclassifies.
 
 PGD (Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018) and
 FGSM (Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 2015). Given the
@@ -24,7 +24,7 @@ _TINY = 1e-12  # no gradient is divided by less
 
 @dataclass(frozen=True)
 class Attack:
-    """How to walk.
+    """The parameters of an attack.
 
     steps: how many, and by how far: `step`, or else `relative_step` times ε.
     norm: of the perturbation, over all pixels and channels, in units of the pixel range [0, 1].
@@ -92,14 +92,15 @@ class AttackedModel:
             raise UserError(
                 f"model {self.name} has no gradient with respect to its input "
                 f"({type(error).__name__}: {reason_of(error)}), so it cannot be attacked with "
-                "gradients: leave it out, or attack another one and show it the images (--source)"
+                "gradients: drop it from --model, or attack another model and evaluate this one "
+                "on its images (--source)"
             ) from error
         return gradient, logits.detach().argmax(dim=1)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the images, B of them.
+    """The outcome of an attack on B images.
 
     images: (B, 3, H, W) in [0, 1]; where they ended.
     reached: (B,) bool, whether the answer is there as the attack wants it.

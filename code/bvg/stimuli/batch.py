@@ -1,4 +1,4 @@
-"""What a stimulus generator is given."""
+"""The input of a stimulus generator."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,5 +31,5 @@ Stimuli = Callable[[Batch], Iterator[Stimulus]]
 
 
 def unchanged(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the images as they are, as the one condition `clean`."""
+    """Yield the unchanged images as the only condition, `clean`."""
     yield CLEAN, batch.pixels

@@ -67,22 +67,22 @@ def epsilon_of(text: str) -> Epsilon:
 
 
 def in_order(epsilons: Iterable[Epsilon], norm: str) -> tuple[Epsilon, ...]:
-    """Return the ε in rising order; raises UserError for one that is there twice or too large."""
+    """Return the ε in rising order; raises UserError for duplicates or too large values."""
     ordered = sorted(epsilons, key=lambda epsilon: epsilon.value)
     for one, other in pairwise(ordered):
         if math.isclose(one.value, other.value, rel_tol=1e-9):
             written = one.name.replace("_", "/")
-            raise UserError(f"--eps has {written} twice: leave one of them out")
+            raise UserError(f"--eps lists {written} twice: drop one of them")
     if norm == LINF and ordered[-1].value > 1:
         raise UserError(
-            f"an ε of {ordered[-1].value:g} lets pixels in [0, 1] become anything: give it in "
+            f"an ε of {ordered[-1].value:g} allows any change of pixels in [0, 1]: give it in "
             f"units of the pixel range, such as --eps {ordered[-1].value:g}/255"
         )
     return tuple(ordered)
 
 
 def gradient_method(name: str, attack: Attack, batch_size: int) -> Method:
-    """Return the method that walks as `attack` says, with at most batch_size images at once."""
+    """Return the gradient attack of these parameters, with at most batch_size images at once."""
 
     def perturb(victim: AttackedModel, batch: Batch, epsilon: Epsilon) -> Outcome:
         start = starts(batch, epsilon.value, attack.norm) if attack.random_start else batch.pixels

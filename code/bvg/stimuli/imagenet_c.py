@@ -117,11 +117,11 @@ def _check(name: str, severity: int) -> None:
     """Raise UserError unless there is such a corruption, and ImageNet-C's severity."""
     if name not in CORRUPTIONS:
         known = ", ".join(CORRUPTIONS)
-        raise UserError(f"no corruption is called {name!r}; choose from {known}")
+        raise UserError(f"unknown corruption {name!r}: choose from {known}")
     if name in _PUBLISHED and severity not in SEVERITIES:
         raise UserError(
-            f"{name} is defined at severities 1 to 5, not {severity!r}: choose from these, or "
-            "add a corruption of your own"
+            f"{name} is defined at severities 1 to 5, not {severity!r}: choose from these, or add "
+            "a corruption"
         )
 
 

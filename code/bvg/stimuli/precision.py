@@ -1,4 +1,4 @@
-"""Arithmetic of stimuli: in full, whatever the model's is."""
+"""Stimuli are computed in full precision, whatever the model's is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

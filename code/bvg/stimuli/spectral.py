@@ -1,4 +1,4 @@
-"""Low-pass and high-pass filtered images: what a model still knows from part of the spectrum.
+"""Low-pass and high-pass filtered images.
 
 Definition (Gavrikov & Keuper, CVPR 2024, section on spectral biases): the centred 2-D spectrum of
 each channel, of which low-pass at cutoff c keeps the square of rows cy - r … cy + r - 1 and columns

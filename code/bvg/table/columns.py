@@ -1,4 +1,4 @@
-"""The names of the table's columns: the only place that knows them.
+"""The names of the table's columns, in one place.
 
 A metric's column has the metric's own name, which is the published table's, with these exceptions:
 names that several benchmarks use for different things, and names that say more than the published

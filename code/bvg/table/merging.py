@@ -39,7 +39,7 @@ class Table:
 
 
 def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, ...] = ()) -> Table:
-    """Return the table of some results.
+    """Return the table of these results.
 
     split: results of a benchmark that differ in protocol or images get columns of their own, the
     rarer ones with " [protocol 2]" and so on behind the name. allowed: entries of the protocol that
@@ -114,14 +114,14 @@ def _conflict(benchmark: str, kinds: list[list[Measured]]) -> UserError:
     first, second = kinds[0][0], kinds[1][0]
     if not first.identity or not second.identity:
         unknown = first if not first.identity else second
-        reason = f"how {unknown.source} was measured is not recorded"
+        reason = f"the protocol of {unknown.source} is not recorded"
     else:
         reason = "; ".join(differences(_measured_how(first), _measured_how(second)))
         reason = f"from {first.model} to {second.model}, {reason}"
     return UserError(
-        f"{benchmark} was measured in {len(kinds)} ways ({reason}): measure them alike, leave some "
-        f"out with --without, give each way columns of its own with --split, or, if the difference "
-        "does not matter, name it with --allow"
+        f"{benchmark} was evaluated in {len(kinds)} ways ({reason}): evaluate all models alike, "
+        "exclude results with --without, put each protocol in separate columns with --split, or, "
+        "if the difference does not matter, allow it with --allow"
     )
 
 
@@ -134,7 +134,7 @@ def _check_weights(results: list[Measured]) -> None:
         if known and not _same_model(known.identity["model"], result.identity["model"]):
             raise UserError(
                 f"{result.model} has other weights in {result.source} than in {known.source}: "
-                "measure one again with --overwrite, or leave it out with --without"
+                "re-run one with --overwrite, or exclude it with --without"
             )
 
 
@@ -145,7 +145,7 @@ def _same_model(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def same_models(results: Iterable[Measured]) -> list[str]:
-    """Return a sentence for each set of weights that was measured under several names."""
+    """Return a sentence for each set of weights that was evaluated under several names."""
     names: dict[str, set[str]] = {}
     for result in results:
         weights = result.identity.get("model", {}).get("weights_sha256")
@@ -153,7 +153,7 @@ def same_models(results: Iterable[Measured]) -> list[str]:
             names.setdefault(weights, set()).add(result.model)
     return [
         f"{' and '.join(sorted(alike))} have the same weights: where their results agree, "
-        "code/report.py counts them as one model; leave one out with --without"
+        "code/report.py counts them as one model; exclude one with --without"
         for alike in names.values()
         if len(alike) > 1
     ]
@@ -168,7 +168,7 @@ def _add(table: Table, result: Measured, suffix: str) -> None:
         elif metric.value is not None and not isclose(known.value, metric.value, rel_tol=1e-9):
             raise UserError(
                 f"{cell[1]} of {result.model} is {known.value:g} in {table.sources[cell].source} "
-                f"and {metric.value:g} in {result.source}: leave one out with --without"
+                f"and {metric.value:g} in {result.source}: exclude one with --without"
             )
 
 
@@ -185,14 +185,14 @@ def _check_counts(table: Table) -> None:
             if n != first:
                 raise UserError(
                     f"{column} is of {first:,} images in {where} and of {n:,} in {elsewhere}: "
-                    "leave one benchmark out with --without"
+                    "exclude one benchmark with --without"
                 )
 
 
 def chosen(
     results: list[Measured], models: list[str], benchmarks: list[str], without: list[str]
 ) -> list[Measured]:
-    """Return the results of these models and benchmarks (empty: all), without some.
+    """Return the results of these models and benchmarks (empty: all), except excluded ones.
 
     without: models, benchmarks, or benchmark/model. Raises UserError for a name that no result has.
     """
@@ -210,10 +210,10 @@ def chosen(
         & set(without)
     ]
     if not kept:
-        raise UserError("nothing is left of the results: choose fewer names to leave out")
+        raise UserError("no results remain: exclude fewer names")
     return kept
 
 
 def renamed(results: list[Measured], instead: dict[str, str]) -> list[Measured]:
-    """Return the results with some benchmarks under another's name, as which they are to count."""
+    """Return the results with some benchmarks renamed."""
     return [replace(r, benchmark=instead.get(r.benchmark, r.benchmark)) for r in results]

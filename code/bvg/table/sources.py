@@ -36,15 +36,15 @@ def from_folder(results: Path) -> tuple[list[Measured], list[str]]:
     Raises UserError when there is no finished result, or one that cannot be read.
     """
     if not results.is_dir():
-        raise UserError(f"there is no folder {results}: give that of the results with --results")
+        raise UserError(f"{results} is not a folder: give the folder of the results with --results")
     found, notes = [], []
     for folder in sorted(results.glob("*/*")):
         if (folder / "summary.json").is_file():
             found.append(_read(folder))
             if (folder / "partial").is_dir():
-                notes.append(f"{folder} is being measured again; its last complete result is used")
+                notes.append(f"{folder} is being re-run; its last complete result is used")
         elif (folder / "partial").is_dir():
-            notes.append(f"{folder} is not complete and is left out; the same command finishes it")
+            notes.append(f"{folder} is incomplete and is skipped; the same command resumes it")
     if not found:
         rest = f" ({notes[0]})" if notes else ""
         raise UserError(f"{results} has no finished result{rest}: run an eval_*.py first")
@@ -62,8 +62,8 @@ def _read(folder: Path) -> Measured:
         version = summary["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path} cannot be read ({reason_of(error)}): measure it again with --overwrite, or "
-            "leave it out with --without"
+            f"{path} cannot be read ({reason_of(error)}): re-run it with --overwrite, or exclude "
+            "it with --without"
         ) from error
     if version != FORMAT:
         raise UserError(f"{path} has format {version}, not {FORMAT}: use the version that wrote it")
@@ -75,7 +75,7 @@ def _read(folder: Path) -> Measured:
 
 
 def from_wandb(projects: list[str]) -> tuple[list[Measured], list[str]]:
-    """Return the finished runs of W&B projects, and a sentence for each run that is left out.
+    """Return the finished runs of W&B projects, and a sentence for each run that is skipped.
 
     projects: "entity/project", or "entity" for all its projects that are named like a benchmark.
     Of several finished runs of one name, the newest counts. Raises UserError where W&B cannot be
@@ -115,7 +115,7 @@ def _projects(api: Any, projects: list[str]) -> Iterator[str]:
 def _take(run: Any, project: str, found: dict[tuple[str, str], Measured], notes: list[str]) -> None:
     benchmark, source = project.rpartition("/")[2], f"wandb:{project}/{run.id}"
     if run.state != "finished":
-        notes.append(f"{source} ({run.name}) is {run.state} and is left out")
+        notes.append(f"{source} ({run.name}) is {run.state} and is skipped")
         return
     identity = {k: run.config[k] for k in ("benchmark", "model", "images", "protocol",
                                           "scored_with")

@@ -1,4 +1,4 @@
-"""The study's table: a row per model, a column per measure; read with care, since people edit it.
+"""The study's table: a row per model, a column per measure; checked, since people edit it.
 
 The format is that of the published table (Gavrikov & Keuper, CVPR 2024), which collect.py writes
 too. A table that cannot be trusted is refused with a sentence: figures that are silently wrong are
@@ -101,8 +101,8 @@ def _read(path: Path, notes: list[str]) -> pd.DataFrame:
         header, rows = _cells_in(path)
     except FileNotFoundError as error:
         raise UserError(
-            f"there is no table {path}: write one with code/collect.py, or fetch the published "
-            "one with code/download.py study-table"
+            f"{path} does not exist: write a table with code/collect.py, or download the "
+            "published one with code/download.py study-table"
         ) from error
     if not header:
         raise UserError(f"{path} is empty: write it again with code/collect.py")
@@ -112,7 +112,7 @@ def _read(path: Path, notes: list[str]) -> pd.DataFrame:
         raise UserError(f"{path} has two columns called {twice[0]!r}: {_CAREFUL}")
     if MODEL not in header:
         near = [name for name in header if _folded(name) in (MODEL, "models", "name")]
-        hint = f"is it the one called {near[0]!r}? " if near else ""
+        hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(f"{path} has no column {MODEL!r}: {hint}Rename or add it in the first line")
     cells = [["" if cell.casefold() in _MISSING else cell for cell in row] for row in rows]
     frame = pd.DataFrame(cells, columns=header)
@@ -186,7 +186,7 @@ def _with_named_models(
     if MODEL in header and numbered:
         return header[1:], [row[1:] for row in rows]
     if MODEL not in header and not numbered:
-        notes.append("The first column has no name; it was read as the models' names.")
+        notes.append("The first column has no name; it is taken as the models' names.")
         return [MODEL, *header[1:]], rows
     return header, rows
 
@@ -204,11 +204,9 @@ def _without_repetitions(frame: pd.DataFrame, path: Path, notes: list[str]) -> p
             f"{path} has two different rows for {different.iloc[0]!r}: keep the right one"
         )
     if repeated:
-        notes.append(
-            f"{repeated} row(s) stood in the table twice, with equal cells; each counts once."
-        )
+        notes.append(f"{repeated} row(s) are duplicates with equal cells; each counts once.")
     if frame.empty:
-        raise UserError(f"{path} has no model in it: write it again with code/collect.py")
+        raise UserError(f"{path} contains no models: write it again with code/collect.py")
     return frame.set_index(MODEL)
 
 
@@ -229,7 +227,7 @@ def _numbers(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
         else:
             columns[name] = numbers.astype(float)
     if other:
-        notes.append(f"Columns that hold no numbers are left out: {', '.join(other)}.")
+        notes.append(f"Columns without numbers are skipped: {', '.join(other)}.")
     return pd.DataFrame(columns, index=frame.index)
 
 

@@ -56,7 +56,7 @@ def _check_own(folder: Path) -> str | None:
         written = False
     if not written:
         raise UserError(
-            f"{table} was not written by collect.py, or was changed since: move it away, or choose "
+            f"{table} was not written by collect.py, or was edited since: move it away, or choose "
             "another folder with --out"
         )
     return found

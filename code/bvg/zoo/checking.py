@@ -1,4 +1,4 @@
-"""Whether models can be had and loaded: one after the other, with a report that outlives a stop."""
+"""Checks that models can be downloaded and loaded, with a report that survives interruptions."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ FINE, FAILED, UNAVAILABLE = "fine", "failed", "unavailable"
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of one model.
+    """The outcome for one model.
 
     state: FINE, FAILED or UNAVAILABLE. note: the reason of the latter two; of a model whose layout
     was guessed, where its weights were found. row: a hash of the table's row.
@@ -40,7 +40,7 @@ def check(
     again: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Checked]:
-    """Return what came of every row: downloaded, verified, loaded strictly, and run once.
+    """Return the outcome for every row: downloaded, verified, loaded strictly, and run once.
 
     The report (JSON) is rewritten after each model. What it calls fine is not done again, unless
     `again` or the table's row has changed since; what failed is tried again.
@@ -53,7 +53,7 @@ def check(
         before = known.get(row.name)
         if before and before.state == FINE and before.row == _hash(row) and not again:
             result = before
-            say(f"{row.name}: was fine already")
+            say(f"{row.name}: already verified")
         else:
             result = _checked(row, options)
             known[row.name] = result
@@ -65,7 +65,7 @@ def check(
 
 
 def read_report(path: Path) -> dict[str, Checked]:
-    """Return what a report says, by model; nothing where there is none.
+    """Return the outcomes in a report, by model; empty if there is no report.
 
     Raises UserError for a file that is no report.
     """

@@ -68,8 +68,8 @@ def read_checkpoint(
         raise
     except Exception as error:  # torch, zipfile and safetensors each raise kinds of their own
         raise UserError(
-            f"{path} cannot be read as a checkpoint ({reason_of(error)}): it may be truncated or "
-            "not a checkpoint at all; copy or download it again"
+            f"{path} cannot be read as a checkpoint ({reason_of(error)}): it may be truncated, or "
+            "not a checkpoint; copy or download it again"
         ) from error
 
 
@@ -149,7 +149,7 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
     The counters num_batches_tracked may be missing, as in every file of PyTorch < 0.4.1: nothing
     that is computed in eval mode depends on them.
     Raises UserError naming every kind of mismatch: missing keys, unexpected keys, wrong shapes,
-    numbers of another kind (integers where the network has floats: quantised weights).
+    numbers of another kind (integers where the network has floats: quantized weights).
     """
     own = network.state_dict()
     both = sorted(set(own) & set(state))

@@ -33,7 +33,7 @@ TOP = "."  # the key of the file's own top level
 
 
 class Chosen(NamedTuple):
-    """The tensors to load, where they were found, and what to tell the user ("" for nothing)."""
+    """The tensors to load, where they were found, and a note for the user ("" for none)."""
 
     state: State
     found: str

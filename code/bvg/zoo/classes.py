@@ -1,4 +1,4 @@
-"""What a model's logits stand for, and their order where they are ImageNet's classes."""
+"""The classes of a model's logits, and their order if they are ImageNet's."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ def names_of_logits(declared: Any, count: int) -> tuple[str, ...]:
     if names is None:
         raise UserError(
             f"has an attribute `classes` that is {_shown(declared)}, not a list of names: {_HOW}; "
-            "leave it out if they are ImageNet's 1000 in the order of the sorted wnids"
+            "remove it if they are ImageNet's 1000 in the order of the sorted wnids"
         )
     if not names:
         return _undeclared(count)

@@ -1,4 +1,4 @@
-"""What a file of weights is, told from its content: people rename files, and downloads fail."""
+"""The kind of a weight file, from its content: people rename files, and downloads fail."""
 
 import json
 import zipfile
@@ -94,7 +94,7 @@ def _all_arrays(members: list[str]) -> bool:
 
 def _zip(path: Path) -> tuple[str, str]:
     if not zipfile.is_zipfile(path):
-        return "only a part of a checkpoint: it may be truncated", AGAIN
+        return "only part of a checkpoint: it may be truncated", AGAIN
     with zipfile.ZipFile(path) as archive:
         members = archive.namelist()
     inner = {name.partition("/")[2] for name in members}

@@ -1,4 +1,4 @@
-"""Models whose weights timm or torchvision deliver."""
+"""Models whose weights come from timm or torchvision."""
 
 import difflib
 import math
@@ -58,7 +58,7 @@ def timm_model(name: str) -> NormalizedModel:
     if not timm.is_model_pretrained(name):
         known = [k for k in timm_names() if k.startswith(name.partition(".")[0] + ".")]
         raise UserError(
-            f"timm has no weights called {name!r}{_perhaps(name, known or timm_names())}"
+            f"timm has no weights named {name!r}{_perhaps(name, known or timm_names())}"
         )
     with _hub() as problem, _stalling_ends():
         try:

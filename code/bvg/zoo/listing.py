@@ -34,7 +34,7 @@ def list_text(rows: Iterable[ZooModel], by: str = "category") -> str:
 
 
 def where_from(row: ZooModel) -> str:
-    """Return what delivers the model, in a few words."""
+    """Return where the model comes from, in a few words."""
     if row.unavailable:
         return "nowhere"
     names = [name.partition(":")[0] for name in row.library]
@@ -45,7 +45,7 @@ def where_from(row: ZooModel) -> str:
 
 
 def entry_text(row: ZooModel) -> str:
-    """Return everything that the table says of one model, a line for each thing."""
+    """Return everything that the table says about one model, a line per item."""
     lines = [
         ("category", row.category),
         ("method", row.method),

@@ -39,7 +39,7 @@ _IN_REPOSITORY = "code/"
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """What a local checkpoint does not say about itself.
+    """What a local checkpoint does not record about itself.
 
     weights_key: where in the file the weights are, dotted; "" for the rule of bvg.zoo.choosing.
     """
@@ -87,7 +87,7 @@ def _user_path(text: str) -> Path:
 
 def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
     if row.unavailable:
-        raise UserError(f"model {row.name} cannot be had: {row.unavailable}")
+        raise UserError(f"model {row.name} is unavailable: {row.unavailable}")
     if row.guess:
         _say(row, f"unconfirmed: {row.guess}")
     if row.library:
@@ -233,6 +233,6 @@ def _unknown(name: str) -> str:
         near = [f"file://{name}"]
     perhaps = f" (did you mean {' or '.join(near)}?)" if near else ""
     return (
-        f"no model is called {name!r}{perhaps}: a model is a name of the zoo or of timm, "
+        f"unknown model {name!r}{perhaps}: a model is a name of the zoo or of timm, "
         "torchvision:NAME, file://checkpoint.pth with --arch, or path/to/file.py:factory"
     )

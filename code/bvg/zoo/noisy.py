@@ -1,4 +1,4 @@
-"""Two models of the study that draw noise whenever they are shown an image.
+"""Two models of the study that add random noise to every image.
 
 The noise is drawn per image, from a generator that is keyed by the image's own pixels: the same
 image always meets the same noise, whatever the batch, the order or a restart (on one kind of

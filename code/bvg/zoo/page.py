@@ -22,64 +22,66 @@ _HEAD = ("model", "method", "trained on", "M", "px", "study", "published", "from
 
 _TOP = """# The models of the zoo
 
-This page is made from the table, code/bvg/zoo/models/*.toml, by
+This page is generated from the table, code/bvg/zoo/models/*.toml, by
 
     python code/zoo.py docs
 
-{available} models can be had and {gone} cannot. Names are those of the study's published table; for
-models of other systems, theirs. `python code/zoo.py show NAME` has the paper, every source, the
-hash and the layout of the files.
+{available} models are available and {gone} are unavailable. Names are those of the study's
+published table or, for models of other systems, theirs. `python code/zoo.py show NAME` prints the
+paper, every source, the hash and the layout of the files.
 
-M: million parameters. px: side of the training images. study: top-1 accuracy in the study's table,
-in percent, where all models see Resize 256, crop 224, bilinear. published: its publisher's, in the
-model's own view. No file could be downloaded where the table was made (there was no network): the
-sources, hashes and layouts are from the publishers' and other projects' public files, and each
-layout is tested with a synthetic checkpoint. `python code/zoo.py check --all` tries them all.
+M: millions of parameters. px: side of the training images. study: top-1 accuracy in the study's
+table, in percent, with Resize 256, crop 224, bilinear for all models. published: the publisher's
+top-1 accuracy, with the model's own preprocessing. No file has been downloaded yet, as development
+had no network access: the sources, hashes and layouts are from the publishers' and other projects'
+public files, and each layout is tested with a synthetic checkpoint. To check all of them, run
+`python code/zoo.py check --all`.
 """
 
 _CHECKED = """## What every model is checked for
 
-Before any long work, a model answers four synthetic pictures (noise with the spectrum of
+Before any long work, each model is run on four synthetic pictures (noise with the spectrum of
 photographs, a fixed function of the picture size): one by one, as a batch, and as the same batch
-again; in fp32, and with `--precision bf16` or `fp16` once more in that. Refused, with the reason:
+again; in fp32 and, with `--precision bf16` or `fp16`, in that precision. The following are refused,
+with the reason:
 
 | what | why | what to do |
 |---|---|---|
-| probabilities or percentages (rows sum to 1 or 100), or only numbers in [0, 1] | a softmax of them is nearly uniform: shape bias .152 → .190 of one model | return logits or log-probabilities; CLIP's similarities times their scale. If they are logits: an attribute `outputs = "logits"` |
-| answers that depend on the other images of the batch | batch normalization in training mode, or without running statistics: another accuracy at each batch size | `eval()`; or `--allow_unstable`, which records it |
-| answers that depend on chance | dropout in training mode: another accuracy at each run | the same |
+| probabilities or percentages (rows sum to 1 or 100), or only numbers in [0, 1] | a softmax of them is nearly uniform: shape bias .152 → .190 for one model | return logits or log-probabilities; for CLIP, similarities times their scale. If they are logits, set the attribute `outputs = "logits"` |
+| outputs that depend on the other images of the batch | batch normalization in training mode, or without running statistics: the accuracy changes with the batch size | call `eval()`, or use `--allow_unstable`, which records it |
+| random outputs | dropout in training mode: the accuracy changes from run to run | the same |
 | a tuple, dict or `ModelOutput`; a shape other than (images, classes); integers | `squeeze()` fails on a last batch of one image | return the tensor of logits |
-| NaN or infinite logits (-inf for single classes is fine) | a damaged checkpoint, or too large for 16 bits | as the message says |
-| 16-bit or 64-bit weights that cannot answer fp32 images | | `.float()`, or `--precision fp16` or `bf16` where that works |
+| NaN or infinite logits (-inf for single classes is fine) | a damaged checkpoint, or too large for 16 bits | see the message |
+| 16-bit or 64-bit weights that fail on fp32 images | | `.float()`, or `--precision fp16` or `bf16` where that works |
 
-The same logits for every picture, and a model without registered parameters, are said and go on.
-VOneNet and the models of diffusion noise draw their noise by image, so they pass.
+The same logits for every picture, or no registered parameters, only print a warning. VOneNet and the
+models of diffusion noise draw their noise per image, so they pass.
 
-`--check_top1 N` also shows the model N photographs in nine other ways (normalized, normalization
+`--check_top1 N` also evaluates N photographs with nine other input conventions (normalized, normalization
 undone, BGR, 0–255 and combinations), which takes ten times as long as the N images. A warning needs
 3 percentage points and p < 0.001 (exact McNemar test with Bonferroni's correction): an unnormalized
-MobileNet that scores 37.5 instead of 54.5 % is noticed at N = 200.
+MobileNet that scores 37.5 instead of 54.5 % is detected at N = 200.
 """  # noqa: E501
 _OFFLINE = """## Without a network
 
-Weights that are in a cache are loaded without a network: the zoo's and other checkpoints from
+Cached weights are loaded without a network: the zoo's and other checkpoints from
 `$BVG_WEIGHTS`, timm's from `$HF_HOME`, torchvision's from `$TORCH_HOME`. For timm's, the Hugging
-Face hub is asked once whether it is there; without an answer the model comes from the cache, or the
-script ends with one sentence. The hub client's own settings apply:
+Face hub is queried once; if it does not respond, the model is loaded from the cache or, if it is
+not cached, the script ends with one sentence. The hub client's own settings apply:
 
 | variable | meaning |
 |---|---|
-| `HF_HUB_OFFLINE=1` | never ask the hub, for nodes without internet |
-| `HF_HUB_ETAG_TIMEOUT` | seconds to wait for its answer (default: 10) |
+| `HF_HUB_OFFLINE=1` | never query the hub, for nodes without internet |
+| `HF_HUB_ETAG_TIMEOUT` | seconds to wait for a response (default: 10) |
 | `HF_HUB_DOWNLOAD_TIMEOUT` | seconds without a byte after which a download fails (default: 10) |
 | `HF_ENDPOINT` | a mirror of the hub |
-| `HF_TOKEN` | a token, for models behind a form |
+| `HF_TOKEN` | an access token, for gated models |
 """
 
 _GUESSED = """## Unconfirmed
 
-These load, but nobody has confirmed all of what the table says of them. Loading one says so, and
-where in its file the weights were found; no layout is tried silently.
+These load, but not everything that the table says about them is confirmed. Loading one prints this,
+and where in its file the weights were found; no layout is tried silently.
 """
 
 _GONE = """## Not available
@@ -87,9 +89,9 @@ _GONE = """## Not available
 
 _DATA = """## Training data
 
-What a model's training images, with or without labels, its own or its teacher's, were taken from.
-Models with more than IN-1k and SIN may have met the images of the test sets;
-`python code/zoo.py list --imagenet_only` leaves them out, and analyses can by `trained_on`.
+The sources of a model's training images, with or without labels, its own or its teacher's. Models
+trained on more than IN-1k and SIN may have seen images of the test sets; `python code/zoo.py list
+--imagenet_only` excludes them, and analyses can do so by `trained_on`.
 """
 
 _ADD = """## Adding a model in five lines
@@ -105,13 +107,13 @@ the year and the rest for all of its rows:
 
 That is a timm resnet50 whose file is a bare state dict, each key with the prefix `module.`.
 `container` says under which key of the file the state dict is, `arch` names another architecture,
-`sha256` the hash, `mean` and `std` the normalisation; table.py describes every field.
+`sha256` the hash, `mean` and `std` the normalization; table.py describes every field.
 
     python code/zoo.py check my_resnet50
 
-downloads it and loads it strictly, or says in one sentence what does not fit. Then write this page
-anew; a test compares it with the table, and another asks for a synthetic checkpoint of the new
-layout (tests/publishers.py). A model only for yourself needs no row:
+downloads it and loads it strictly, or reports in one sentence what does not fit. Then regenerate
+this page (a test compares it with the table) and add a synthetic checkpoint of the new layout to
+tests/publishers.py (another test requires it). A private model needs no row:
 `--model file://my.pth --arch resnet50`.
 """
 
@@ -119,12 +121,12 @@ _CHECKPOINTS = """## Your own checkpoint
 
 `--model file://my.pth` takes what torch.save, safetensors and NumPy (npz) write. The architecture
 is `--arch`, the normalization `--mean` and `--std`, for pixels in [0, 1]; the flags apply to all
-`file://` models of a call, and a warning says so if there is none. Weights are loaded strictly:
+`file://` models of a call, and a warning is printed if there is none. Weights are loaded strictly:
 every name and shape must be the architecture's.
 
 **Raw or averaged.** Files often hold several sets of weights. As in timm's loader
 (`timm.models.load_state_dict` with its default `use_ema=True`), those under `state_dict_ema`,
-then `model_ema`, are preferred; the run says so. Of any others, those that fit the architecture
+then `model_ema`, are preferred; the run prints this. Of any others, those that fit the architecture
 are used if only one set does, wherever in the file it is; where several fit (`teacher` and
 `student`, `model` and `ema`, MoCo's `encoder_q` and `encoder_k`), the file is refused with a list
 of them. `--weights_key KEY` chooses: a dotted path, which may end in a prefix of the names in a

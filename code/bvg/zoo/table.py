@@ -73,7 +73,7 @@ class ZooModel:
     mean, std: the model's own normalisation; None where the library's, or ImageNet's, is right.
     native: its own view, the fields of Preprocessing; a library knows its models' own.
     classes: what the logits mean: "imagenet-1k", or "miniature" for the embedded world's.
-    unavailable: why the model cannot be had today; empty where it can.
+    unavailable: why the model is unavailable; empty if it is available.
     guess: what nobody has confirmed about the row; empty where all of it was read somewhere.
     """
 

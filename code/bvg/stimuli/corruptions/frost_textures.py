@@ -1,4 +1,4 @@
-"""Frost for ImageNet-C's corruption of that name: photographs, or drawn crystals.
+"""Frost for ImageNet-C's corruption of that name: photographs, or a synthetic texture.
 
 The published corruption lays photographs over the images that are not ours to ship. The package
 imagecorruptions has them (and so has its successor imagecorruptions-imaug, under the same module
@@ -46,15 +46,15 @@ def load_frost(folder: Path | str) -> tuple[torch.Tensor, ...]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: name one that has frost photographs in it")
+        raise UserError(f"{folder} is not a folder: choose one that contains frost photographs")
     published = [folder / name for name in PUBLISHED]
     if all(path.is_file() for path in published):
         return tuple(_photograph(path) for path in published)
     files = [folder / name for name in image_files(folder)]
     if not files:
         raise UserError(
-            f"{folder} has no frost photographs (image files, such as frost1.png): name another "
-            "folder, or none for a drawn texture"
+            f"{folder} has no frost photographs (image files, such as frost1.png): choose another "
+            "folder, or 'procedural' for a synthetic texture"
         )
     return tuple(_photograph(path) for path in files)
 
@@ -104,7 +104,7 @@ _SEED = 20190101
 
 @cache
 def procedural_frost() -> tuple[torch.Tensor, ...]:
-    """Return five drawn textures of frost, (3, 448, 448) uint8 RGB, always the same ones."""
+    """Return five synthetic textures of frost, (3, 448, 448) uint8 RGB, always the same ones."""
     return tuple(_texture(look, np.random.default_rng((_SEED, n))) for n, look in enumerate(_LOOKS))
 
 
