@@ -39,4 +39,4 @@ def load_source(args: argparse.Namespace) -> LoadedModel:
     """Return the model of --source, ready on the device."""
     name, spec = split_alias(args.source)
     view = None if args.preprocess == "native" else STUDY
-    return load_one(name, spec, checkpoint_options(args), settings_from(args), view)
+    return load_one(name, spec, checkpoint_options(args, args.model), settings_from(args), view)

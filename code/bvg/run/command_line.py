@@ -182,7 +182,8 @@ def parse_args(
 def options(**given: Any) -> argparse.Namespace:
     """Return the default arguments of a script, changed by keyword.
 
-    For notebooks: options(model=["tv_resnet50"], limit=100, results=Path("mine")).
+    For notebooks: options(model=["tv_resnet50"], limit=100, results="mine"), or with modules at
+    hand options(model={"mine": network}).
     """
     found = parser(None).parse_args([])
     vars(found).update(given)

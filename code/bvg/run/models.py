@@ -3,6 +3,8 @@
 import argparse
 import hashlib
 import sys
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,15 +49,20 @@ def load_all(
 ) -> list[LoadedModel]:
     """Return the models of --model on the device; `view` None takes each one's own preprocessing.
 
+    Notebooks may give a dict of names and modules (or of what --model takes) instead of a list.
     Raises UserError for two models of one name, a model that fails on an image, and models whose
     classes differ from each other's.
     """
-    named = [split_alias(text) for text in arguments.model]
+    given = [arguments.model] if isinstance(arguments.model, str) else arguments.model
+    named: list[tuple[str, str | nn.Module]] = (
+        [*given.items()] if isinstance(given, Mapping) else [split_alias(text) for text in given]
+    )
     names = [name for name, _ in named]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"two models are named {name!r}: rename one with RUNNAME=MODEL")
-    options = checkpoint_options(arguments)
+    specs = [spec for _, spec in named if isinstance(spec, str)]
+    options = checkpoint_options(arguments, specs)
     models = [load_one(name, spec, options, settings, view) for name, spec in named]
     for model in models[1:]:
         if model.classes != models[0].classes:
@@ -66,14 +73,18 @@ def load_all(
     return models
 
 
-def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
+def checkpoint_options(
+    arguments: argparse.Namespace, models: Sequence[str] = ()
+) -> CheckpointOptions:
     """Return the options for checkpoints; print which of these flags no model of the call uses.
+
+    models: as --model takes them.
 
     That is no error: a study gives the same flags to the commands of all of its models.
     """
     given = {name: getattr(arguments, name) for name in _OF_CHECKPOINTS}
     given = {name: value for name, value in given.items() if value is not None}
-    models = [*arguments.model, *filter(None, [getattr(arguments, "source", None)])]
+    models = [*models, *filter(None, [getattr(arguments, "source", None)])]
     if given and models and not any(split_alias(m)[1].startswith("file://") for m in models):
         flags = ", ".join(f"--{name}" for name in given)
         print(
@@ -87,13 +98,19 @@ def checkpoint_options(arguments: argparse.Namespace) -> CheckpointOptions:
 
 def load_one(
     name: str,
-    spec: str,
+    given: str | nn.Module,
     options: CheckpointOptions,
     settings: Settings,
     view: Preprocessing | None,
 ) -> LoadedModel:
-    """Return the model `spec` on the device, under `name`; see load_all."""
-    model = load_model(spec, options)
+    """Return a model on the device, under `name`; see load_all.
+
+    A module is copied, so that a notebook's own stays on its device and can be trained on.
+    """
+    if isinstance(given, str):
+        spec, model = given, load_model(given, options)
+    else:
+        spec, model = type(given).__name__, deepcopy(given).eval().requires_grad_(False)
     origin = {"spec": spec, **getattr(model, "origin", {})}
     identity: dict[str, Any] = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
     if "file_sha256" in origin:

@@ -21,6 +21,7 @@ from bvg.errors import UserError, reason_of
 from bvg.run.settings import AUTOCAST, Settings, autocast
 
 PICTURES = 4
+FEW = 10  # classes; with fewer, numbers in [0, 1] are no evidence of probabilities
 _KEY = 20_240_617  # of the pictures; another one would change every model's identity
 _PROJECTIONS = 4  # numbers kept of the answer to each picture
 _FLOOR = -100.0  # a logit this far below the best one has no influence on any score
@@ -215,7 +216,8 @@ def _not_logits(logits: torch.Tensor) -> str:
         sums_up = (sums / whole - 1).abs().max() < 0.01
         if low >= -1e-6 * whole and high <= 1.001 * whole and sums_up and logits.shape[1] > 1:
             return f"{what} (each row sums to {whole})"
-    if low >= 0 and high <= 1 and low < high:
+    # The logits of an untrained model of few classes may all lie there by chance.
+    if low >= 0 and high <= 1 and low < high and logits.shape[1] >= FEW:
         return "only numbers between 0 and 1, like probabilities or unscaled similarities"
     return ""
 
