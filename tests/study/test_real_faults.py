@@ -77,8 +77,8 @@ REASONS = {
     "batch of 16 images: run it again with a smaller --batch_size",
     "imagenet --limit 16 of broken": "broken.pth is only part of a checkpoint: it may be "
     "truncated: copy or download it again",
-    "imagenet --limit 16 of filling": "no space is left on the disk; free some space and re-run the "
-    "same command",  # which its log, on the same disk, cannot say
+    "imagenet --limit 16 of filling": "no space is left on the disk; free some space and re-run "
+    "the same command",  # which its log, on the same disk, cannot say
 }  # fmt: skip
 
 
