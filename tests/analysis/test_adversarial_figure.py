@@ -78,6 +78,6 @@ def test_kept_images_are_rows_and_conditions_columns(tmp_path, drawn):
     assert titles[2] == "P, ε = 2/255" and titles[4] == "P, ε = 10/255"
     texts = [[one.get_xlabel() for one in row] for row in axes]
     assert texts[0] == ["ant", "norm 0.01", "misclassified without attack", *texts[0][3:]]
-    assert texts[1][2] == "not broken" and texts[1][4] == "broken after 3 steps"
+    assert texts[1][2] == "still right" and texts[1][4] == "misclassified after 3 steps"
     assert axes[0, 1].images[0].get_array().max() == pytest.approx(0.5)
     assert axes[1, 1].images[0].get_array().max() == pytest.approx(1)

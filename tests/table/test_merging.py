@@ -36,7 +36,7 @@ def test_two_protocols_in_one_column_are_refused(changed, words, tmp_path):
     finish(tmp_path, "imagenet", "a", imagenet(60))
     finish(tmp_path, "imagenet", "b", imagenet(70), **changed)
     sentence = refusal(merge, results_of(tmp_path))
-    assert "imagenet was measured in 2 ways (from a to b" in sentence
+    assert "imagenet was evaluated in 2 ways (from a to b" in sentence
     assert words in sentence
 
 

@@ -170,7 +170,7 @@ def _size(about: dict) -> str:
 def _fate(about: dict) -> str:
     first = about["first_success"]
     if first == NEVER:
-        return "not broken"
+        return "still right"
     if first < NEVER:
         return "misclassified without attack"
     return f"misclassified by attack {first}" if "AutoAttack" in about["condition"] else (
