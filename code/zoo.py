@@ -72,7 +72,11 @@ def parser() -> argparse.ArgumentParser:
 
 def _command(commands: Any, name: str, does: str) -> argparse.ArgumentParser:
     return commands.add_parser(
-        name, help=does, description=f"{does}.", epilog=_EXITS, allow_abbrev=False
+        name,
+        help=does,
+        description=f"{does[0].upper()}{does[1:]}.",
+        epilog=_EXITS,
+        allow_abbrev=False,
     )
 
 

@@ -61,7 +61,7 @@ def test_a_correlation_that_is_not_defined_is_a_dash(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--table", "gone.csv"), "there is no table gone.csv"),
+        (("--table", "gone.csv"), "gone.csv does not exist"),
         (("--reference", "cats"), "no model has the category 'cats'; choose from unknown"),
         (("--results", "gone"), "--results gone is not a folder"),
     ],

@@ -1,7 +1,7 @@
 """Short sequences under ImageNet-P's ten perturbations: frames that change a little at a time.
 
-Simple relatives of the published ones (Hendrycks & Dietterich 2019). Noise is drawn anew for each
-frame, the first of which is clean; the others start at the picture itself and go on from there.
+Simplified versions of the published ones (Hendrycks & Dietterich 2019). Noise is drawn
+independently per frame, the first of which is clean; the others change gradually from the picture.
 """
 
 from collections.abc import Callable

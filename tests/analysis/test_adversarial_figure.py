@@ -41,7 +41,7 @@ def test_curves_begin_at_the_clean_accuracy(tmp_path, drawn):
     assert left.lines[0].get_ydata().tolist() == [76, 20, 4, 0]
     assert left.lines[1].get_ydata().tolist() == [55, 52, 50, 9]
     assert len(right.lines[0].get_xdata()) == 41
-    assert right.get_title() == "not broken so far: PGD-40, ε = 10/255"
+    assert right.get_title() == "still right: PGD-40, ε = 10/255"
 
 
 def test_without_counted_steps_there_is_one_panel(tmp_path, drawn):
@@ -77,7 +77,7 @@ def test_kept_images_are_rows_and_conditions_columns(tmp_path, drawn):
     titles = [one.get_title() for one in axes[0]]
     assert titles[2] == "P, ε = 2/255" and titles[4] == "P, ε = 10/255"
     texts = [[one.get_xlabel() for one in row] for row in axes]
-    assert texts[0] == ["ant", "norm 0.01", "wrong without attack", *texts[0][3:]]
-    assert texts[1][2] == "not broken" and texts[1][4] == "broken after 3 steps"
+    assert texts[0] == ["ant", "norm 0.01", "misclassified without attack", *texts[0][3:]]
+    assert texts[1][2] == "still right" and texts[1][4] == "misclassified after 3 steps"
     assert axes[0, 1].images[0].get_array().max() == pytest.approx(0.5)
     assert axes[1, 1].images[0].get_array().max() == pytest.approx(1)

@@ -18,7 +18,7 @@ def test_few_models_are_markers_with_intervals(tmp_path, kept):
     stability_figure(models, paths)
     axes = kept[0].axes[0]
     ticks = [label.get_text() for label in axes.get_xticklabels()]
-    assert ticks[0] == "gaussian\nnoise" and ticks[-1] == "mean\nof the ten" and len(ticks) == 11
+    assert ticks[0] == "gaussian\nnoise" and ticks[-1] == "mean\nof all ten" and len(ticks) == 11
     lines = {line.get_label(): line for line in axes.lines if line.get_label() in models}
     assert lines["a"].get_ydata() == pytest.approx([10 * (1 + k / 10) for k in range(11)])
     assert (lines["b"].get_xdata() > lines["a"].get_xdata()).all()

@@ -71,7 +71,7 @@ def test_images_one_folder_deeper_are_read_where_their_class_is_certain(tmp_path
 def test_images_that_cannot_be_read_are_named_where_there_is_no_other(tmp_path):
     write(tmp_path, "ant/a.heic", "bee/b.heic")
     sentence = refusal(imagenet_val, tmp_path, CLASSES, True)
-    assert "no image" in sentence and "2 x .heic" in sentence
+    assert "no readable image" in sentence and "2 x .heic" in sentence
     write(tmp_path / "packed", "validation-00000-of-00014.parquet")
     assert "1 x .parquet" in refusal(imagenet_val, tmp_path / "packed", CLASSES, True)
 

@@ -149,7 +149,7 @@ def test_a_folder_of_anything_else(tmp_path):
     )
     assert "python code/download.py imagenet-a" in sentence
     (tmp_path / "a.JPEG").write_bytes(b"")
-    assert "holds 1 image(s) in no class folders" in refusal(variant_folder, tmp_path, V2)
+    assert "contains 1 image(s) in no class folders" in refusal(variant_folder, tmp_path, V2)
     assert "(0/ to 999/)" in refusal(variant_folder, tmp_path, V2)
     sentence = refusal(variant_folder, tmp_path / "nowhere", R)
     assert "the ImageNet-R folder" in sentence

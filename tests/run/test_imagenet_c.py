@@ -190,7 +190,7 @@ def test_a_result_with_drawn_frost_is_not_continued_with_photographs(
 def test_flags_that_would_have_no_effect_are_refused(evaluate, files, val_folder, capsys):
     val = str(val_folder(1))
     for words, what in (
-        (("--imagenet_c", str(files), "--as_published"), "--as_published belongs to"),
+        (("--imagenet_c", str(files), "--as_published"), "--as_published applies to"),
         (("--imagenet", val), "add --generate"),
         (("--generate", "--imagenet", val, "--imagenet_c", str(files)), "not --imagenet_c"),
         (("--imagenet_c", str(files), "--save_stimuli", "x", "--limit", "1"), "nothing to write"),

@@ -36,7 +36,7 @@ def test_two_protocols_in_one_column_are_refused(changed, words, tmp_path):
     finish(tmp_path, "imagenet", "a", imagenet(60))
     finish(tmp_path, "imagenet", "b", imagenet(70), **changed)
     sentence = refusal(merge, results_of(tmp_path))
-    assert "imagenet was measured in 2 ways (from a to b" in sentence
+    assert "imagenet was evaluated in 2 ways (from a to b" in sentence
     assert words in sentence
 
 
@@ -166,7 +166,7 @@ def test_what_is_chosen_and_left_out(tmp_path):
     assert names([], ["imagenet"], []) == ["imagenet/a", "imagenet/b"]
     assert names([], [], ["b", "imagenet_v2/a"]) == ["imagenet/a"]
     assert "no result is of 'z'" in refusal(chosen, results, ["z"], [], [])
-    assert "nothing is left" in refusal(chosen, results, [], [], ["a", "b"])
+    assert "no results remain" in refusal(chosen, results, [], [], ["a", "b"])
 
 
 def test_generated_corruptions_may_count_as_imagenet_c(tmp_path):

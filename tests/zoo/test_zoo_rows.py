@@ -188,7 +188,7 @@ def test_an_untrained_model_has_the_initial_weights_of_its_seed(use_table, net_f
 
 def test_an_unavailable_model_says_why(use_table):
     use_table(f'[a]\n{HEAD}unavailable = "its authors never published it"\n')
-    assert refusal(load_model, "a") == "model a cannot be had: its authors never published it"
+    assert refusal(load_model, "a") == "model a is unavailable: its authors never published it"
 
 
 def test_a_missing_file_of_the_repository_is_one_sentence(use_table, net_file):

@@ -98,7 +98,7 @@ def first_condition(
 
 def _places(given: Path, data: CorruptionSet, wanted: tuple[str, ...]) -> dict[str, str]:
     """Return where each corruption's folder is below `given`; raises UserError if none is there."""
-    names = (*data.corruptions, *wanted)  # also corruptions of one's own
+    names = (*data.corruptions, *wanted)  # including added corruptions
     found = _found(given, data, names)
     if set(found) & set(wanted):
         return {name: found[name] for name in wanted if name in found}

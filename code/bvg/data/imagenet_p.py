@@ -107,7 +107,7 @@ def imagenet_p(
 def perturbations_in(
     folder: Path, perturbations: list[str] | None, partial: bool
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the folder of each perturbation that is there, and those of the ten that are not.
+    """Return the folders of the existing perturbations, and the names of the missing ones.
 
     perturbations: those asked for; None: the ten. Raises UserError where too little is there.
     """

@@ -41,7 +41,7 @@ _LINE = 1.25 * _FONT / 72
 
 @dataclass(frozen=True)
 class ChannelPicture:
-    """What is drawn of one model.
+    """The data drawn for one model.
 
     accuracy: (1 + deviations, bands) in percent, the first row without noise; NaN where it is
     unknown. channel: what was fitted to the thresholds, if anything. bands: octaves. deviations: SD

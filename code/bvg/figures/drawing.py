@@ -1,4 +1,4 @@
-"""What the figures share: how things are told apart, and files that appear whole."""
+"""Helpers shared by the figures: colours, markers, line styles, and writing files atomically."""
 
 import re
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ def line_style(number: int) -> LineStyle:
 def wrapped(text: str, width: int) -> str:
     """Return `text` in lines of at most `width` characters, if possible broken after space _ . / -.
 
-    Numbers stay whole, and nothing is left out: two names may differ in their last letter only.
+    Numbers are not split, and nothing is truncated: names may differ in their last letter only.
     """
     lines = rf".{{1,{width}}}$|.{{0,{width - 1}}}(?:[ _/-]|\.(?!\d))|.{{1,{width}}}"
     return "\n".join(line.strip() for line in re.findall(lines, text))

@@ -1,4 +1,4 @@
-"""Robust accuracy by ε and by number of steps, and adversarial images beside their originals."""
+"""Robust accuracy by ε and by number of steps, and adversarial images next to their originals."""
 
 import json
 from pathlib import Path
@@ -32,8 +32,8 @@ def adversarial_figure(
     """Draw robust accuracy by ε, and by steps for the largest ε, and write it to each of `paths`.
 
     models: name -> metrics, top1_acc/clean and top1_acc/<attack>/eps=<ε>, in percent. survival:
-    name -> condition, and the percentage of images that no iterate up to each step broke; without
-    any, the second panel is left out.
+    name -> condition, and the percentage of images that are right at every iterate up to each step;
+    if empty, the second panel is omitted.
     """
     many, labels = len(models) > _MANY, list(models)
     series = {name: attack_series(metrics) for name, metrics in models.items()}
@@ -94,7 +94,7 @@ def _format_axes(panels: np.ndarray, attacks: list[str], survival: Survival) -> 
         panels[0].legend(lines, attacks, fontsize=_FONT - 1, frameon=False, handlelength=3)
     if survival:
         condition = _title(next(iter(survival.values()))[0])
-        panels[1].set_title(f"not broken so far: {condition}", fontsize=_FONT + 1)
+        panels[1].set_title(f"still right: {condition}", fontsize=_FONT + 1)
         panels[1].set_xlabel("steps (0: the start)", fontsize=_FONT + 1)
         panels[1].xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in panels:
@@ -107,7 +107,7 @@ def _format_axes(panels: np.ndarray, attacks: list[str], survival: Survival) -> 
 
 
 def adversarial_pictures(folder: Path, paths: list[Path]) -> None:
-    """Draw the images that --save_adversarial kept in `folder`, and write them to each of `paths`.
+    """Draw the images saved by --save_adversarial in `folder`, and write them to each of `paths`.
 
     A row per image, at most eight: the original, and for each condition what was added, amplified,
     and the result. Pixels are drawn as they are, without interpolation.
@@ -170,9 +170,9 @@ def _size(about: dict) -> str:
 def _fate(about: dict) -> str:
     first = about["first_success"]
     if first == NEVER:
-        return "not broken"
+        return "still right"
     if first < NEVER:
-        return "wrong without attack"
-    return f"broken by attack {first}" if "AutoAttack" in about["condition"] else (
-        f"broken after {first} step" + "s" * (first != 1)
+        return "misclassified without attack"
+    return f"misclassified by attack {first}" if "AutoAttack" in about["condition"] else (
+        f"misclassified after {first} step" + "s" * (first != 1)
     )  # fmt: skip

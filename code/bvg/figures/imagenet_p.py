@@ -57,7 +57,7 @@ def _values(metrics: dict[str, Metric], shown: list[str]) -> np.ndarray:
 
 
 def _title(perturbation: str) -> str:
-    return "mean of the ten" if perturbation == OVERALL else perturbation.replace("_", " ")
+    return "mean of all ten" if perturbation == OVERALL else perturbation.replace("_", " ")
 
 
 def _side_by_side(models: Models, shown: list[str]) -> Figure:

@@ -28,7 +28,7 @@ _FONT_ON_PAPER = 6.5  # points, where the figure is as wide as a page
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each condition is, and what the rows and columns are called.
+    """The position of each condition, and the labels of rows and columns.
 
     original: the condition shown once, at the left, halfway up. grid: rows of conditions from the
     top; None leaves a cell empty. columns: what the column labels are values of. inner_labels: row,

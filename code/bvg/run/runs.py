@@ -138,7 +138,7 @@ def complete(
 def score_again(run: Run, score: Any, scored_with: dict[str, str | None]) -> bool:
     """Re-score a complete result if what its scores depend on has changed; return whether so.
 
-    If so, they have been computed again from the predictions, and summary.json written anew.
+    The scores are computed from the predictions on disk, and summary.json is rewritten.
     """
     summary = run.summary
     before = summary.get("scored_with", {})

@@ -46,7 +46,7 @@ class Stability:
 def compares_with_first(perturbation: str) -> bool:
     """Return whether frames are compared with the first one instead of the one before.
 
-    So it is for noise, which is drawn anew for each frame: the first frame is the clean image.
+    True for noise, which is drawn independently per frame: the first frame is the clean image.
     """
     return "noise" in perturbation
 

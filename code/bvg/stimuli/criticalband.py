@@ -105,7 +105,7 @@ def clip_noise(masked: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor
     """Set pixels that leave [0, 1] to 0.1 or 0.9, in place, and return which ones are lost.
 
     A pixel below 0 (above 1) becomes 0.1 (0.9), because the image is changed under the noise. Where
-    the noise is too strong for any image, the pixel is lost: its noise must be drawn anew.
+    the noise is too strong for any image, the pixel is lost: its noise must be redrawn.
     masked: grey + noise, float32; noise: None if it is nowhere beyond ±0.9: nothing can be lost.
     """
     lost = None

@@ -265,7 +265,7 @@ def _check_names(columns: Iterable[str], path: Path) -> None:
         )
         if near and not name.startswith(near) and not _are_siblings(name, near):
             raise UserError(f"{path} has a column {name!r}; if {near!r} is meant, rename it")
-    by_collect = path.with_name("provenance.json").is_file()  # then of benchmarks of one's own
+    by_collect = path.with_name("provenance.json").is_file()  # then other benchmarks are allowed
     if not present & set(LABELS) and not by_collect:
         known = ", ".join(list(LABELS)[:3])
         raise UserError(

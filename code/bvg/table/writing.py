@@ -44,7 +44,7 @@ def write_table(table: Table, folder: Path, notes: list[str]) -> list[Path]:
 
 
 def _check_own(folder: Path) -> str | None:
-    """Return the SHA-256 of the table that is there, if one is; refuse one of somebody's own."""
+    """Return the SHA-256 of an existing table, if any; refuse one that we did not write."""
     table, path = folder / TABLE, folder / PROVENANCE
     if not table.exists():
         return None

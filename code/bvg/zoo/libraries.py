@@ -51,7 +51,7 @@ def is_timm_name(name: str) -> bool:
 def timm_model(name: str) -> NormalizedModel:
     """Return timm's model `name` with its weights and its own mean, std and preprocessing.
 
-    Raises UserError when timm has no weights of that name or they cannot be had.
+    Raises UserError when timm has no weights of that name or they are unavailable.
     """
     import timm
 
@@ -131,7 +131,7 @@ def torchvision_model(name: str) -> NormalizedModel:
 
     Without WEIGHTS, torchvision's DEFAULT: its newest, which the result names. Weights are loaded
     with weights_only=True, which torchvision's own builders leave off.
-    Raises UserError for an unknown name, or when the weights cannot be had.
+    Raises UserError for an unknown name, or when the weights are unavailable.
     """
     from torchvision import models
 
