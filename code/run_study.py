@@ -414,8 +414,22 @@ def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, wor
 def report(results: Path, notes: list[str]) -> bool:
     """Collect the table and write the page about it; return whether both succeeded."""
     table, page = results / "table", results / "report.html"
-    collect = [CODE / "collect.py", "--results", results, "--out", table, "--notes", *notes]
-    show = [CODE / "report.py", "--results", results, "--table", table / "benchmark.csv"]
+    collect: list[str | Path] = [
+        CODE / "collect.py",
+        "--results",
+        results,
+        "--out",
+        table,
+        "--notes",
+        *notes,
+    ]
+    show: list[str | Path] = [
+        CODE / "report.py",
+        "--results",
+        results,
+        "--table",
+        table / "benchmark.csv",
+    ]
     commands = (collect, [*show, "--out", page])
     return all(subprocess.run([sys.executable, *words]).returncode == 0 for words in commands)
 
