@@ -32,11 +32,12 @@ from bvg.errors import UserError
 from bvg.figures.drawing import png_and_pdf
 from bvg.figures.imagenet_adv import adversarial_figure, adversarial_pictures
 from bvg.run.attacking import attackable, load_source
-from bvg.run.command_line import parse_args, positive, script, with_options
+from bvg.run.command_line import parse_args, script, with_options
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, limited, load_models
 from bvg.run.flags import imagenet_flags
 from bvg.run.imagenet_adv_files import pictures_folder, saving
+from bvg.run.parsing import positive
 from bvg.run.runs import print_files, print_table
 from bvg.run.settings import settings_from
 from bvg.scores.imagenet_adv import adversarial_metrics, doubts, survival

@@ -41,6 +41,7 @@ from bvg.predictions.identity import differences
 from bvg.run.batches import as_batch
 from bvg.run.command_line import best_device, guarded
 from bvg.run.flags import FROST_HELP, condition_flags, imagenet_folder_flags
+from bvg.run.parsing import positive
 from bvg.run.progress import Progress
 from bvg.stimuli.batch import Stimuli
 from bvg.stimuli.imagenet_c import (
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the files (required)")
     condition_flags(parser.add_argument_group("conditions"), tuple(CORRUPTIONS), SEVERITIES)
-    add("--limit", type=_positive, metavar="N",
+    add("--limit", type=positive, metavar="N",
         help="use a class-balanced subset of N images (default: all images)")  # fmt: skip
     add("--seed", type=int, default=0, help="random seed for subsets and corruptions (default: 0)")
     add("--frost", metavar="DIR", help=FROST_HELP)
@@ -82,21 +83,15 @@ def _parser() -> argparse.ArgumentParser:
         help="quality of the JPEG files (default: 85, as published)",
     )
     add("--device", help="cuda, cuda:1, mps or cpu (default: the fastest available)")
-    add("--batch_size", "--batch-size", type=_positive, default=16, metavar="B",
+    add("--batch_size", "--batch-size", type=positive, default=16, metavar="B",
         help="images per batch (default: 16)")  # fmt: skip
     add("--num_workers", "--num-workers", type=int, default=0, metavar="W",
         help="worker processes that decode images (default: 0, threads decode)")  # fmt: skip
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
 def _quality(text: str) -> int:
-    if _positive(text) > 100:
+    if positive(text) > 100:
         raise argparse.ArgumentTypeError(f"{text} is not a JPEG quality of 1 to 100")
     return int(text)
 

@@ -17,12 +17,10 @@ Writes the results (docs/results.md), a log per cell to <results>/.study, the ta
 
 import argparse
 import json
-import logging
 import math
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -38,8 +36,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from bvg.data.downloads import data_folder, data_sets
-from bvg.errors import UserError, reason_of, storage_error
+from bvg.errors import UserError
+from bvg.progress import duration
+from bvg.run.engines import Local, OnRay, places_of, reason_in, write_line
 from bvg.run.guard import BUSY, guarded
+from bvg.run.parsing import positive, underscored
 from bvg.zoo.names import expanded, run_name, split_alias
 
 CODE = Path(__file__).resolve().parent
@@ -50,63 +51,60 @@ POLL_SECONDS, RETRY_SECONDS = 0.2, 5.0  # the latter doubles, up to a minute
 class Benchmark:
     """A script, and what a study needs to know about it.
 
-    data: data sets, one of which the script needs; extras: those that it can do without.
-    results: its result folders, as patterns. images: published files, of all `conditions` (of each
+    results: its result folders, as patterns. data: data sets, one of which the script needs;
+    extras: those that it can do without. images: published files, of all `conditions` (of each
     of which --limit takes some). inputs: model inputs per file, a gradient counting as one more.
     flags: what makes the script this benchmark.
     """
 
     script: str
-    data: tuple[str, ...]
     results: tuple[str, ...]
-    images: int
+    data: tuple[str, ...] = ("imagenet",)
+    images: int = 50_000
     inputs: int = 1
     conditions: int = 1
     flags: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
 
 
-VAL = 50_000
 VARIANTS = ("imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch")
 BENCHMARKS = {
-    "imagenet": Benchmark("eval_imagenet.py", ("imagenet",), ("imagenet",), VAL),
+    "imagenet": Benchmark("eval_imagenet.py", ("imagenet",)),
     "imagenet_real": Benchmark(
-        "eval_imagenet_real.py", ("imagenet",), ("imagenet_real",), 46_837,
-        extras=("imagenet-real",),
+        "eval_imagenet_real.py", ("imagenet_real",), images=46_837, extras=("imagenet-real",)
     ),
     "imagenet_ood": Benchmark(
-        "eval_imagenet_ood.py", VARIANTS, tuple(name.replace("-", "_") for name in VARIANTS),
+        "eval_imagenet_ood.py", tuple(name.replace("-", "_") for name in VARIANTS), VARIANTS,
         10_000 + 7_500 + 30_000 + 50_889, conditions=4,
     ),
     "imagenet_c": Benchmark(
-        "eval_imagenet_c.py", ("imagenet-c",), ("imagenet_c",), VAL * 19 * 5, conditions=19 * 5
+        "eval_imagenet_c.py", ("imagenet_c",), ("imagenet-c",), 50_000 * 19 * 5, conditions=19 * 5
     ),
     "imagenet_c_generated": Benchmark(  # clean, and 19 corruptions at 5 severities
-        "eval_imagenet_c.py", ("imagenet",), ("imagenet_c_generated",), VAL, 1 + 19 * 5,
-        flags=("--generate",),
+        "eval_imagenet_c.py", ("imagenet_c_generated",), inputs=1 + 19 * 5, flags=("--generate",)
     ),
     "imagenet_cbar": Benchmark(
-        "eval_imagenet_cbar.py", ("imagenet-c-bar",), ("imagenet_cbar",), VAL * 10 * 5,
+        "eval_imagenet_cbar.py", ("imagenet_cbar",), ("imagenet-c-bar",), 50_000 * 10 * 5,
         conditions=10 * 5,
     ),
     "imagenet_p": Benchmark(  # a file is a sequence of 31 frames
-        "eval_imagenet_p.py", ("imagenet-p",), ("imagenet_p",), VAL * 10, 31, conditions=10
+        "eval_imagenet_p.py", ("imagenet_p",), ("imagenet-p",), 50_000 * 10, 31, conditions=10
     ),
     "model_vs_human": Benchmark(
-        "eval_model_vs_human.py", ("model-vs-human",), ("imagenet_model_vs_human",), 18_080,
+        "eval_model_vs_human.py", ("imagenet_model_vs_human",), ("model-vs-human",), 18_080,
         conditions=78, extras=("human-decisions",),
     ),
     "shape_bias": Benchmark(
-        "eval_shape_bias.py", ("model-vs-human/cue-conflict",), ("imagenet_shape_bias",), 1_280
+        "eval_shape_bias.py", ("imagenet_shape_bias",), ("model-vs-human/cue-conflict",), 1_280
     ),
     "spectral": Benchmark(  # clean, and 11 cutoffs of a low and a high pass
-        "eval_spectral.py", ("imagenet",), ("imagenet_spectral",), VAL, 1 + 2 * 11
+        "eval_spectral.py", ("imagenet_spectral",), inputs=1 + 2 * 11
     ),
     "criticalband": Benchmark(  # without noise, and 7 octaves of noise at 4 strengths
-        "eval_criticalband.py", ("imagenet",), ("imagenet_criticalband",), VAL, 1 + 7 * 4
+        "eval_criticalband.py", ("imagenet_criticalband",), inputs=1 + 7 * 4
     ),
     "adv": Benchmark(  # clean and attacked; PGD's 40 steps with a gradient, and its two ends
-        "eval_imagenet_adv.py", ("imagenet",), ("imagenet_adv_*",), VAL, 2 + 40 * 2 + 2
+        "eval_imagenet_adv.py", ("imagenet_adv_*",), inputs=2 + 40 * 2 + 2
     ),
 }  # fmt: skip
 # Skipped by default if the other one runs: cue conflict is one of model-vs-human's data sets, and
@@ -116,9 +114,11 @@ INSTEAD = {"shape_bias": "model_vs_human", "imagenet_c_generated": "imagenet_c"}
 
 def data_flags(kind: Benchmark, root: Path | None) -> list[str]:
     """Return the script's flags for the data sets that are below `root`."""
-    known = [data_sets()[name] for name in (*kind.data, *kind.extras)] if root else []
-    found = [(data_set.flag, (root or Path()) / data_set.path) for data_set in known]
-    return [word for flag, path in found if path.exists() for word in (flag, str(path.resolve()))]
+    words = []
+    for data_set in (data_sets()[name] for name in (*kind.data, *kind.extras)):
+        if root and (root / data_set.path).exists():
+            words += [data_set.flag, str((root / data_set.path).resolve())]
+    return words
 
 
 def has_data(kind: Benchmark, flags: Iterable[str]) -> bool:
@@ -171,17 +171,16 @@ class Cell:
         images = min(self.kind.images, limit * self.kind.conditions)
         return images * self.kind.inputs * len(self.models)
 
-    def folders(self, model: str) -> list[Path]:
-        """Return the existing result folders of a model."""
-        found = [path for pattern in self.kind.results for path in self.results.glob(pattern)]
-        return [folder for path in found if (folder := path / run_name(model)).is_dir()]
-
-
-def finished(folder: Path) -> int:
-    """Return when the result in a folder was finished, in ns; 0 if it is not."""
-    summary = folder / "summary.json"
-    is_complete = summary.exists() and not (folder / "partial").exists()
-    return summary.stat().st_mtime_ns if is_complete else 0
+    def finished(self, model: str) -> dict[str, int]:
+        """Return when each result, "<benchmark>/<model>", was finished, in ns; 0 if it is not."""
+        found = {}
+        for pattern in self.kind.results:
+            for folder in self.results.glob(f"{pattern}/{run_name(model)}"):
+                summary = folder / "summary.json"
+                complete = summary.exists() and not (folder / "partial").exists()
+                name = f"{folder.parent.name}/{folder.name}"
+                found[name] = summary.stat().st_mtime_ns if complete else 0
+        return found
 
 
 def together(cells: Iterable[Cell], most: int) -> list[Cell]:
@@ -276,11 +275,11 @@ def is_done(cell: Cell, done: Iterable[Done]) -> bool:
     words = [split_alias(word)[1].removeprefix("file://") for word in (model, *cell.flags)]
     files = [Path(re.sub(r"(\.py):\w+$", r"\1", word)) for word in words]
     changed = max((file.stat().st_mtime_ns for file in files if file.is_file()), default=0)
+    now = cell.finished(model)
     for one in done:
         if one.covers(cell) and model in one.models:
-            mine = {k: when for k, when in one.results.items() if Path(k).name == run_name(model)}
-            now = {k: finished(cell.results / k) for k in mine}
-            if mine and mine == now and changed < min(mine.values()):
+            then = {k: when for k, when in one.results.items() if Path(k).name == run_name(model)}
+            if then and then.items() <= now.items() and changed < min(then.values()):
                 return True
     return False
 
@@ -297,142 +296,6 @@ def undrawn(cells: Iterable[Cell], done: Sequence[Done]) -> list[Cell]:
         last = [one for one in done if one.covers(group) and models & {*one.models}][-1]
         groups += [] if models <= {*last.models} else [group]
     return groups
-
-
-class Local:
-    """Commands on this machine, one per place; `places` holds the environment of each."""
-
-    def __init__(self, places: list[dict[str, str]]) -> None:
-        self.free = list(places)
-        self.running: dict[subprocess.Popen, tuple[dict[str, str], float]] = {}
-
-    def has_room(self) -> bool:
-        """Return whether another command can start."""
-        return bool(self.free)
-
-    def start(self, command: list[str], log: Path) -> subprocess.Popen:
-        """Start a command whose output is appended to `log`; return its process."""
-        place = self.free.pop(0)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **place}
-        try:
-            output = open(log, "ab")  # noqa: SIM115
-        except OSError:  # for example a full disk: the command may still succeed
-            output = open(os.devnull, "ab")  # noqa: SIM115
-        with output:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
-            )
-        self.running[process] = place, time.monotonic()
-        return process
-
-    def ended(self, process: subprocess.Popen) -> tuple[int, float] | None:
-        """Return exit code and seconds of a command, or None while it runs."""
-        if process.poll() is None:
-            return None
-        place, begun = self.running.pop(process)
-        self.free.append(place)
-        return process.returncode, time.monotonic() - begun
-
-    def close(self) -> None:
-        """Interrupt the commands that still run, and wait until they have saved their work."""
-        for process in self.running:
-            process.terminate()
-        for process in self.running:
-            process.wait()
-
-
-class OnRay:
-    """Commands as tasks of a Ray cluster, whose nodes share the code, the data and the results.
-
-    address: of a running cluster; None starts one on this machine. gpus: per command; None: 1 if
-    a node has one. Raises UserError when Ray is not installed, the cluster does not answer, or no
-    node has the resources of a command, for which Ray would wait forever.
-    """
-
-    def __init__(self, address: str | None, gpus: float | None, cpus: float) -> None:
-        try:
-            import ray
-
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-        except ImportError as error:
-            raise UserError("--engine ray needs Ray: pip install 'ray>=2.40'") from error
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"the Ray cluster {address or 'on this machine'} does not answer "
-                f"({reason_of(error)}): start one with ray start --head"
-            ) from error
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        gpus = min(1, max(node.get("GPU", 0) for node in nodes)) if gpus is None else gpus
-        if not any(node.get("GPU", 0) >= gpus and node.get("CPU", 0) >= cpus for node in nodes):
-            ray.shutdown()
-            raise UserError(
-                f"no node of the Ray cluster has {gpus:g} GPU(s) and {cpus:g} CPU(s): request "
-                "less with --gpus_per_cell and --cpus_per_cell"
-            )
-
-        @ray.remote(num_gpus=gpus, num_cpus=cpus, max_retries=3)
-        def run(command: list[str], log: str) -> tuple[int, float]:
-            begun = time.monotonic()
-            with open(log, "ab") as output:
-                process = subprocess.Popen(command, stdout=output, stderr=output)
-            try:
-                while process.poll() is None:
-                    time.sleep(0.2)
-            finally:  # a task that is cancelled interrupts its command
-                process.terminate()
-                process.wait()
-            return process.returncode, time.monotonic() - begun
-
-        self.ray, self.run = ray, run
-        self.running: dict[Any, Path] = {}
-
-    def has_room(self) -> bool:
-        """Return True: Ray has a queue of its own."""
-        return True
-
-    def start(self, command: list[str], log: Path) -> Any:
-        """Submit a command whose output is appended to `log`; return its task."""
-        task = self.run.remote(command, str(log))
-        self.running[task] = log
-        return task
-
-    def ended(self, task: Any) -> tuple[int, float] | None:
-        """Return exit code and seconds of a command, or None while it waits or runs."""
-        if not self.ray.wait([task], timeout=0)[0]:
-            return None
-        log = self.running.pop(task)
-        try:
-            return self.ray.get(task)
-        except Exception as error:  # whatever Ray reports for a task that it gave up
-            write_line(log, f"error: {type(error).__name__}: {reason_of(error)}")
-            return 1, 0.0
-
-    def close(self) -> None:
-        """Cancel the commands that still run, and leave the cluster."""
-        for task in self.running:
-            self.ray.cancel(task)
-        if self.running:
-            self.ray.wait(list(self.running), num_returns=len(self.running), timeout=60)
-        self.ray.shutdown()
-
-
-def places_of(workers: int | None) -> list[dict[str, str]]:
-    """Return the environment of each place for a command: a GPU, or a share of the processors.
-
-    There are `workers` places; by default one per GPU (of CUDA_VISIBLE_DEVICES, if set), else one.
-    More workers than GPUs share them.
-    """
-    import torch  # here, because it takes seconds, and printing commands does without
-
-    count = torch.cuda.device_count()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
-    number = workers or count or 1
-    if count:
-        gpus = [name.strip() for name in visible.split(",")]
-        return [{"CUDA_VISIBLE_DEVICES": gpus[k % count]} for k in range(number)]
-    if number == 1 or "OMP_NUM_THREADS" in os.environ:
-        return [{}] * number
-    return [{"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // number))}] * number
 
 
 def run(
@@ -459,7 +322,7 @@ def run(
                 cell = queue.popleft()
                 write_line(cell.log, f"$ {shlex.join(cell.command)}")
                 start = cell.log.stat().st_size if cell.log.exists() else 0
-                before = any(cell.folders(model) for model in cell.models)
+                before = any(cell.finished(model) for model in cell.models)
                 running[on.start(cell.command, cell.log)] = cell, start, time.time_ns(), before
             shown.set_postfix_str(", ".join(cell.title for cell, *_ in [*running.values()][:2]))
             time.sleep(POLL_SECONDS)
@@ -471,13 +334,14 @@ def run(
                     busy.append(cell)
                     say(f"{cell.title}: another process is writing its result; retrying later")
                     continue
-                fate = f"failed: {reason_in(cell.log, start, code)}" if code else "done"
+                reason = reason_in(cell.log, start, code) if code else ""
+                fate = f"failed: {reason}" if code else "done"
                 if code and split and len(cell.models) > 1:
                     queue.extendleft(replace(cell, models=(model,)) for model in cell.models[::-1])
                     say(f"{cell.title}: {fate}; running its models one by one")
                     continue
                 if code:
-                    failed[cell] = fate.removeprefix("failed: ")
+                    failed[cell] = reason
                 else:
                     done.append(recorded(cell, begun, None if before else seconds))
                 ended += len(cell.models)
@@ -497,53 +361,18 @@ def recorded(cell: Cell, begun: int, seconds: float | None) -> Done:
     """
     results: dict[str, int] = {}
     for model in cell.models:
-        folders = {f"{f.parent.name}/{f.name}": finished(f) for f in cell.folders(model)}
-        results |= {k: w for k, w in folders.items() if w >= begun} or folders
+        found = cell.finished(model)
+        results |= {name: when for name, when in found.items() if when >= begun} or found
     one = Done(cell.kind.script, [*cell.flags], [*cell.models], results, cell.inputs, seconds)
     if not write_line(cell.log.with_name("done.jsonl"), json.dumps(asdict(one))):
         say(f"cannot write to {cell.log.parent}, so the next study re-checks this cell")
     return one
 
 
-def reason_in(log: Path, start: int, code: int) -> str:
-    """Return why a command failed: its own error message in the log from `start` on, if any."""
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    try:
-        with open(log, "a+b", buffering=0) as file:
-            file.seek(max(start, file.seek(0, os.SEEK_END) - 10_000))
-            said = file.read().decode(errors="replace")
-            file.write(f"exit code {code}\n".encode())
-    except OSError as error:  # a full disk, which the command could not report either
-        return str(storage_error(error, log))
-    lines = [line.strip() for line in re.split(r"[\r\n]+", said) if line.strip()]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return [f"exit code {code}", *lines[-1:], *errors[-1:]][-1]
-
-
-def write_line(path: Path, line: str) -> bool:
-    """Append a line to a file; return whether that succeeded."""
-    try:
-        with open(path, "ab", buffering=0) as file:
-            file.write(f"\n{line}\n".encode())  # the line before may have been cut off by a kill
-    except OSError:
-        return False
-    return True
-
-
 def say(line: str) -> None:
     """Print a line above the progress bar, and flush it."""
     tqdm.write(line)
     sys.stdout.flush()
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people read it: 40 s, 12 min, 3.5 h, 2.1 days."""
-    for unit, size, digits in (("days", 86_400, 1), ("h", 3_600, 1), ("min", 60, 0)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:,.{digits}f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, workers: int) -> str:
@@ -570,9 +399,8 @@ def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, wor
     rows.append(("all", *counts, time / workers))
     names = ("benchmark", "cells", "done", "model inputs", "time")
     formats = {"model inputs": "{:,}".format, "time": duration}
-    table = pd.DataFrame(rows, columns=names).to_string(
-        index=False, formatters=formats, na_rep="unknown"
-    )
+    frame = pd.DataFrame(rows, columns=names)
+    table = frame.to_string(index=False, formatters=formats, na_rep="unknown")
     speed = f"at {rate:,.0f} model inputs/s" if rate else "unknown (nothing has run; give --rate)"
     basis = f", as measured by {len(timed)} command(s)" if timed else ""
     return (
@@ -585,12 +413,24 @@ def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, wor
 def report(results: Path, notes: list[str]) -> bool:
     """Collect the table and write the report; return whether both succeeded."""
     table, page = results / "table", results / "report.html"
-    collect = ["collect.py", "--results", results, "--out", table, "--notes", *notes]
-    show = ["report.py", "--table", table / "benchmark.csv", "--results", results, "--out", page]
-    return not any(
-        subprocess.run([sys.executable, str(CODE / words[0]), *words[1:]]).returncode
-        for words in ([*map(str, collect)], [*map(str, show)])
-    )
+    collect: list[str | Path] = [
+        CODE / "collect.py",
+        "--results",
+        results,
+        "--out",
+        table,
+        "--notes",
+        *notes,
+    ]
+    show: list[str | Path] = [
+        CODE / "report.py",
+        "--results",
+        results,
+        "--table",
+        table / "benchmark.csv",
+    ]
+    commands = (collect, [*show, "--out", page])
+    return all(subprocess.run([sys.executable, *words]).returncode == 0 for words in commands)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -617,25 +457,20 @@ def parser() -> argparse.ArgumentParser:
         help="folder of the data sets (default: environment variables and downloads)")  # fmt: skip
     output = "directory for all output (default: results)"
     add("--results", type=Path, default=Path("results"), metavar="DIR", help=output)
-    shared = "models per command, which share decoding and start-up time (default: 1)"
-    add("--together", type=_positive, default=1, metavar="N", help=shared)
+    shared = "models per command, which share decoding and start-up (default: 1)"
+    add("--together", type=positive, default=1, metavar="N", help=shared)
     parallel = "commands at a time on this machine (default: the number of GPUs, or 1)"
-    add("--workers", type=_positive, metavar="N", help=parallel)
-    where = "run on this machine (local), or as tasks on a Ray cluster (ray) (default: local)"
+    add("--workers", type=positive, metavar="N", help=parallel)
+    where = "run on this machine (default), or as tasks of a Ray cluster"
     add("--engine", choices=("local", "ray"), default="local", help=where)
     cluster = "address of a running Ray cluster, or auto (default: start one on this machine)"
     add("--ray_address", metavar="HOST:PORT", help=cluster)
-    add(
-        "--gpus_per_cell",
-        type=float,
-        metavar="N",
-        help="GPUs per Ray task (default: 1 if a node has a GPU, else 0)",
-    )
-    add(
-        "--cpus_per_cell", type=float, default=1, metavar="N", help="CPUs per Ray task (default: 1)"
-    )
-    add("--again", action="store_true", help="also run cells that are already done")
-    plan = "print the cells, model inputs and estimated time without running anything"
+    gpus = "GPUs per Ray task (default: 1 if there are any)"
+    add("--gpus_per_cell", type=float, metavar="N", help=gpus)
+    cpus = "CPUs per Ray task (default: 1)"
+    add("--cpus_per_cell", type=float, default=1, metavar="N", help=cpus)
+    add("--again", action="store_true", help="run finished cells, too")
+    plan = "print cells, model inputs and time, and write nothing"
     add("--dry_run", action="store_true", help=plan)
     rate = "for --dry_run: model inputs per second (default: as measured in this results folder)"
     add("--rate", type=float, metavar="R", help=rate)
@@ -646,22 +481,11 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _underscored(word: str) -> str:
-    name, equals, value = word.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value if word.startswith("--") else word
-
-
 def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
     words = sys.argv[1:] if argv is None else argv
     split = words.index("--") if "--" in words else len(words)
-    arguments = parser().parse_args([_underscored(word) for word in words[:split]])
+    arguments = parser().parse_args([underscored(word) for word in words[:split]])
     arguments.flags = words[split + 1 :]
     return guarded(lambda: study(arguments))
 
@@ -671,9 +495,11 @@ def study(arguments: argparse.Namespace) -> int:
     cells = cells_of(arguments)
     absent = absent_data(cells)
     if arguments.print_commands or arguments.dry_run:
-        print("\n".join(absent), end="\n" if absent else "", file=sys.stderr)
+        for sentence in absent:
+            print(sentence, file=sys.stderr)
     if arguments.print_commands:
-        print("\n".join(shlex.join(cell.command) for cell in together(cells, arguments.together)))
+        for cell in together(cells, arguments.together):
+            print(shlex.join(cell.command))
         return 0
     results = arguments.results.resolve()
     done = done_before(results)

@@ -52,6 +52,14 @@ def left(seconds: float) -> str:
     return (f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s") + " left"
 
 
+def duration(seconds: float) -> str:
+    """Return a time as people read it: 40 s, 12 min, 3.5 h, 2.1 days."""
+    for unit, size, digits in (("days", 86_400, 1), ("h", 3_600, 1), ("min", 60, 0)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:,.{digits}f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def size(count: float) -> str:
     """Return a number of bytes as text: "688 MB", "1.3 GB" (powers of 1000)."""
     for unit in ("bytes", "kB", "MB"):

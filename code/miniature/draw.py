@@ -31,6 +31,7 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from bvg.run.guard import tolerate_output
+from bvg.run.parsing import positive
 from miniature import world
 from miniature.sets import SETS
 
@@ -170,13 +171,6 @@ def make(
     return drawn
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -188,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--per_class",
         "--per-class",
-        type=_positive,
+        type=positive,
         default=20,
         help="validation images per category; the other sets have fixed sizes (default: 20)",
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import run_study
+from bvg.run.engines import OnRay
 from conftest import refusal
 from real_study_helpers import go_on, held, hold, kill, run, seen, tables
-from run_study import OnRay
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 import run_study
+from bvg.progress import duration
+from bvg.run.engines import places_of
 from conftest import REPOSITORY
-from run_study import BENCHMARKS, Cell, duration, has_data, places_of
+from run_study import BENCHMARKS, Cell, has_data
 
 
 def _run(folder: Path, *words: str) -> int:

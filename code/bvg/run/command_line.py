@@ -11,6 +11,7 @@ import torch
 
 from bvg.errors import UserError, is_out_of_memory
 from bvg.run import guard
+from bvg.run.parsing import count, positive, underscored
 from bvg.run.wandb_mirror import MODES
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
@@ -83,7 +84,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--num_workers",
-        type=_count,
+        type=count,
         metavar="W",
         help="worker processes that decode images (default: one per core, at most 8; 0 on the CPU, "
         "where threads decode between batches)",
@@ -211,28 +212,6 @@ def script(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
         return guarded(work)
 
     return returning
-
-
-def underscored(word: str) -> str:
-    """Return a flag with `_` for each `-` inside its name; other words as they are."""
-    if not word.startswith("--"):
-        return word
-    flag, equals, value = word[2:].partition("=")
-    return "--" + flag.replace("-", "_") + equals + value
-
-
-def positive(text: str) -> int:
-    """Return a whole number of at least 1, for argparse."""
-    number = _count(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
 
 
 def best_device(wanted: str | None) -> torch.device:
