@@ -171,12 +171,12 @@ def test_other_humans_none_and_downloaded_ones_are_followed(call, tmp_path, caps
         given = ("--humans", str(folder)) if folder else ()
         assert call(stimuli, *words, *given) == 0
         out = capsys.readouterr().out
-        assert out.count("scored again") == 2 and "decoded" not in out
+        assert out.count("re-scored") == 2 and "decoded" not in out
         assert (_consistency(call), _consistency(call, "two")) == expected[folder]
         assert (call.folder / "human_comparison.csv").exists() == (folder is not None)
         assert (call.folder / "error_consistency_humans.png").exists() == (folder is not None)
     assert call(stimuli, *words, "--humans", str(two)) == 0
-    assert "scored again" not in capsys.readouterr().out
+    assert "re-scored" not in capsys.readouterr().out
     cache = tmp_path / "cache"
     monkeypatch.setenv("BVG_CACHE", str(cache))
     write_humans(cache / "data" / "human-decisions", "silhouette", people, 16)
@@ -191,7 +191,7 @@ def test_one_model_of_a_call_is_scored_again_and_another_is_measured(call, tmp_p
     assert call(stimuli, "--datasets", "edge", models=("one",)) == 0
     assert call(stimuli, "--datasets", "edge", "--humans", humans) == 0
     assert _consistency(call) is not None and _consistency(call, "two") is not None
-    assert capsys.readouterr().out.count("scored again") == 1
+    assert capsys.readouterr().out.count("re-scored") == 1
 
 
 def test_missing_conditions_need_partial_and_have_another_name(call, tmp_path, capsys):
