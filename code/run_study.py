@@ -412,25 +412,13 @@ def planned(cells: Sequence[Cell], done: Sequence[Done], rate: float | None, wor
 
 def report(results: Path, notes: list[str]) -> bool:
     """Collect the table and write the report; return whether both succeeded."""
-    table, page = results / "table", results / "report.html"
-    collect: list[str | Path] = [
-        CODE / "collect.py",
-        "--results",
-        results,
-        "--out",
-        table,
-        "--notes",
-        *notes,
-    ]
-    show: list[str | Path] = [
-        CODE / "report.py",
-        "--results",
-        results,
-        "--table",
-        table / "benchmark.csv",
-    ]
-    commands = (collect, [*show, "--out", page])
-    return all(subprocess.run([sys.executable, *words]).returncode == 0 for words in commands)
+    table, page = str(results / "table"), str(results / "report.html")
+    collect = ["collect.py", "--results", str(results), "--out", table, "--notes", *notes]
+    show = ["report.py", "--results", str(results), "--table", f"{table}/benchmark.csv"]
+    for script, *words in (collect, [*show, "--out", page]):
+        if subprocess.run([sys.executable, str(CODE / script), *words]).returncode:
+            return False
+    return True
 
 
 def parser() -> argparse.ArgumentParser:
