@@ -43,7 +43,7 @@ def test_models_without_one_of_the_values_are_left_out():
 @pytest.mark.parametrize(
     ("x", "y", "note"),
     [
-        ([1], [2], "only 1 model(s) have both values; 3 are needed"),
+        ([1], [2], "only 1 model(s) have both values; at least 3 are needed"),
         ([1, 2], [1, 2], "only 2 model(s)"),
         ([1, 2, np.nan], [1, np.nan, 2], "only 1 model(s)"),
         ([1, 1, 1, 1], [1, 2, 3, 4], "all 4 models have the same value"),

@@ -39,7 +39,7 @@ def test_no_and_all_right_are_half_an_image_away():
 @pytest.mark.parametrize(
     ("accuracy", "reference", "note"),
     [
-        ([50, 60, 70, 80.0], [1, 1, 0, 0], "2 reference model(s), 3 are needed"),
+        ([50, 60, 70, 80.0], [1, 1, 0, 0], "2 reference model(s), at least 3 are needed"),
         ([50, 60, np.nan, 80.0], [1, 1, 1, 0], "2 reference model(s)"),
         ([60, 60, 60, 80.0], [1, 1, 1, 0], "all reference models have the same"),
         ([50, 60, 70, 80.0], [1, 1, 1, 1], "the line explains only"),

@@ -73,5 +73,5 @@ def test_unknown_errors_say_so():
     frame = pd.DataFrame({"x": [1.0, 2, 3], "y": [2.0, 1, 3]})
     errors = pd.DataFrame({"x": [0.1] * 3, "y": [np.nan] * 3})
     row = attenuation(Group(frame, np.array(["a"] * 3)), "x", "y", errors)
-    assert "not known" in row["note"]
+    assert "unknown" in row["note"]
     assert "r_corrected" not in row

@@ -117,7 +117,7 @@ def test_a_curve_is_for_the_gaussian_process_alone():
 def test_few_models_or_categories_say_so():
     x, y = drawn(9)
     table = prediction_table(pd.DataFrame(x), pd.DataFrame(y), np.array(["a"] * 9))
-    assert set(table["note"]) == {"only 9 models; 10 are needed"}
+    assert set(table["note"]) == {"only 9 models; at least 10 are needed"}
     assert table["r2"].isna().all()
     x, y = drawn(12)
     table = prediction_table(pd.DataFrame(x[:, :1]), pd.DataFrame(y[:, :1]), np.array(["a"] * 12))

@@ -115,7 +115,7 @@ def test_one_level_too_high_or_low_is_told(tmp_path):
     write_data_set(tmp_path / "datasets", "edge", 1)
     write_data_set(tmp_path / "datasets", "contrast", 1)
     right = tmp_path / "datasets"
-    assert refusal(locate_stimuli, str(tmp_path), ["edge"]).endswith(f"{right} does: give that")
+    assert refusal(locate_stimuli, str(tmp_path), ["edge"]).endswith(f"{right} does: give that one")
     inside = (
         right / "edge", right / "edge" / CATEGORIES[5], right / "contrast" / "dnn",
         right / "contrast" / "dnn" / "session-1",

@@ -92,7 +92,7 @@ def test_damage_is_not_concealed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"", "empty"), (b"this is no video" * 40, "not a whole video")]
+    ("content", "said"), [(b"", "empty"), (b"this is no video" * 40, "not a complete video")]
 )
 def test_what_is_no_video_is_a_value_error(tmp_path, content, said):
     (tmp_path / "a.mp4").write_bytes(content)

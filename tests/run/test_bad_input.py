@@ -73,7 +73,7 @@ def test_no_folder_at_all_says_where_imagenet_comes_from(model_file, capsys, tmp
     err = capsys.readouterr().err
     assert "--imagenet" in err
     assert "BVG_IMAGENET" in err
-    assert "image-net.org" in err
+    assert "python code/download.py imagenet" in err
 
 
 def test_the_environment_names_the_folder(model_file, capsys, tmp_path, val_folder, monkeypatch):

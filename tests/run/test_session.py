@@ -86,7 +86,7 @@ def test_models_of_different_classes_are_not_mixed(evaluate, model_file, capsys)
         + "    return model\n"
     )
     assert evaluate(models=("one", "other")) == 2
-    assert "one and other have different classes" in capsys.readouterr().err
+    assert "one and other answer with different classes" in capsys.readouterr().err
 
 
 def test_flags_take_dashes_and_underscores(evaluate):
