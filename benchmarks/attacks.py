@@ -87,12 +87,14 @@ def sides(model: torch.nn.Module, steps: int, batch_size: int) -> list[Side]:
     first = Attack(steps=steps, step=STEP, first=True)
     last = torch.channels_last
     return [
-        Side("foolbox, as the study calls it",
-             partial(with_foolbox, trained, steps, torch.contiguous_format)),
+        Side(
+            "foolbox, as the study calls it",
+            partial(with_foolbox, trained, steps, torch.contiguous_format),
+        ),
         Side("foolbox, frozen, channels_last", partial(with_foolbox, own, steps, last)),
         Side("here, last iterate", partial(with_ours, victim, attack, batch_size)),
         Side("here, --stop first", partial(with_ours, victim, first, batch_size)),
-    ]  # fmt: skip
+    ]
 
 
 def batches_of(folder: str, limit: int, batch_size: int, device: torch.device) -> list[Batch]:
@@ -144,8 +146,10 @@ def compare() -> None:
             a / b for a, b in zip(seconds[reference], values, strict=True)
         )  # of turns beside each other
         differing = int((broken[name] != broken[reference]).sum())
-        print(f"{name:32} {count / statistics.median(values):7.2f} images/s, {ratio:5.2f} times; "
-              f"{int(broken[name].sum())} of {count} broken, {differing} differ")  # fmt: skip
+        print(
+            f"{name:32} {count / statistics.median(values):7.2f} images/s, {ratio:5.2f} times; "
+            f"{int(broken[name].sum())} of {count} broken, {differing} differ"
+        )
 
 
 if __name__ == "__main__":

@@ -75,8 +75,11 @@ def compare_stimuli(images: ImageSet, batch_size: int, turns: int) -> None:
         pairs = [(seconds(ours), seconds(theirs)) for _ in range(turns)]
         fast = statistics.median(a for a, _ in pairs) / len(images) * 1000
         one_by_one = statistics.median(b for _, b in pairs) / len(crops) * 1000
-        print(f"{what} stimuli, ms per image for {len(slow)} conditions: ours {fast:.2f}, one by "
-              f"one {one_by_one:.1f}, ratio {one_by_one / fast:.1f}", flush=True)  # fmt: skip
+        print(
+            f"{what} stimuli, ms per image for {len(slow)} conditions: ours {fast:.2f}, one by "
+            f"one {one_by_one:.1f}, ratio {one_by_one / fast:.1f}",
+            flush=True,
+        )
 
 
 def compare_runs(images: ImageSet, arguments: argparse.Namespace, words: list[str]) -> None:
@@ -94,9 +97,12 @@ def compare_runs(images: ImageSet, arguments: argparse.Namespace, words: list[st
             pairs.append((fast, float(done.stdout)))
         fast, slow = (statistics.median(column) for column in zip(*pairs, strict=True))
         rest = 1 - (spent["model"] + spent["stimuli"]) / pairs[-1][0]
-        print(f"{what} runs of {len(images)} images: ours {fast:.1f} s, straightforward "
-              f"{slow:.1f} s, ratio {slow / fast:.1f}; ours: model {spent['model']:.1f} s, stimuli "
-              f"{spent['stimuli']:.1f} s, share of the rest {rest:.0%}", flush=True)  # fmt: skip
+        print(
+            f"{what} runs of {len(images)} images: ours {fast:.1f} s, straightforward "
+            f"{slow:.1f} s, ratio {slow / fast:.1f}; ours: model {spent['model']:.1f} s, stimuli "
+            f"{spent['stimuli']:.1f} s, share of the rest {rest:.0%}",
+            flush=True,
+        )
 
 
 def share(words: list[str]) -> None:
@@ -106,8 +112,11 @@ def share(words: list[str]) -> None:
             whole = whole_run(script.main, [*words, "--results", results])
             spent = spent_in(Path(results))
         rest = 1 - (spent["model"] + spent["stimuli"]) / whole
-        print(f"{what}: {whole:.1f} s, model {spent['model']:.1f} s, stimuli "
-              f"{spent['stimuli']:.1f} s, share of the rest {rest:.0%}", flush=True)  # fmt: skip
+        print(
+            f"{what}: {whole:.1f} s, model {spent['model']:.1f} s, stimuli "
+            f"{spent['stimuli']:.1f} s, share of the rest {rest:.0%}",
+            flush=True,
+        )
 
 
 def spent_in(results: Path) -> dict[str, float]:

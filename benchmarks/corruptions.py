@@ -102,8 +102,11 @@ def main() -> None:
     device = torch.device(arguments.device)
     batches = crops_of(arguments.imagenet, arguments.limit, arguments.batch_size, device)
     pictures, corrupt = pictures_of(batches, arguments.one_by_one), package()
-    print(f"{images_in(batches)} images, batches of {arguments.batch_size}, {device}, "
-          f"{torch.get_num_threads()} threads; ms per image", flush=True)  # fmt: skip
+    print(
+        f"{images_in(batches)} images, batches of {arguments.batch_size}, {device}, "
+        f"{torch.get_num_threads()} threads; ms per image",
+        flush=True,
+    )
     print(f"{'corruption':18} {'ours':>8} {'package':>8} {'ratio':>6}", flush=True)
     for name in CORRUPTIONS:
         ours(batches[:1], name)  # the first call makes tables

@@ -33,30 +33,73 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR",
-                        help="folder of results to read (default: results)")  # fmt: skip
-    parser.add_argument("--wandb", nargs="+", metavar="ENTITY[/PROJECT]",
-                        help="read these W&B projects instead of a results folder")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("raw-data"), metavar="DIR",
-                        help="directory for the table (default: raw-data)")  # fmt: skip
-    parser.add_argument("--models", nargs="+", default=[], metavar="NAME",
-                        help="include only these models (default: all)")  # fmt: skip
-    parser.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME",
-                        help="include only these benchmarks (default: all)")  # fmt: skip
-    parser.add_argument("--without", nargs="+", default=[], metavar="NAME",
-                        help="exclude models, benchmarks, or benchmark/model pairs "
-                        "(default: none)")  # fmt: skip
-    parser.add_argument("--split", action="store_true",
-                        help="put results of different protocols in separate columns instead "
-                        "of refusing them")  # fmt: skip
-    parser.add_argument("--allow", nargs="+", default=[], metavar="ENTRY",
-                        help="protocol entries that may differ within a column, such as seed "
-                        "or preprocessing (default: none)")  # fmt: skip
-    parser.add_argument("--generated_c", "--generated-c", action="store_true",
-                        help="count corruptions made by --generate as ImageNet-C")  # fmt: skip
-    parser.add_argument("--notes", nargs="*", default=[], metavar="SENTENCE",
-                        help="notes to add to provenance.json and the report (default: "
-                        "none)")  # fmt: skip
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="folder of results to read (default: results)",
+    )
+    parser.add_argument(
+        "--wandb",
+        nargs="+",
+        metavar="ENTITY[/PROJECT]",
+        help="read these W&B projects instead of a results folder",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("raw-data"),
+        metavar="DIR",
+        help="directory for the table (default: raw-data)",
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="include only these models (default: all)",
+    )
+    parser.add_argument(
+        "--benchmarks",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="include only these benchmarks (default: all)",
+    )
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="exclude models, benchmarks, or benchmark/model pairs (default: none)",
+    )
+    parser.add_argument(
+        "--split",
+        action="store_true",
+        help="put results of different protocols in separate columns instead of refusing them",
+    )
+    parser.add_argument(
+        "--allow",
+        nargs="+",
+        default=[],
+        metavar="ENTRY",
+        help="protocol entries that may differ within a column, such as seed "
+        "or preprocessing (default: none)",
+    )
+    parser.add_argument(
+        "--generated_c",
+        "--generated-c",
+        action="store_true",
+        help="count corruptions made by --generate as ImageNet-C",
+    )
+    parser.add_argument(
+        "--notes",
+        nargs="*",
+        default=[],
+        metavar="SENTENCE",
+        help="notes to add to provenance.json and the report (default: none)",
+    )
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments), "--out")
 

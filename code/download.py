@@ -48,16 +48,30 @@ def main(argv: list[str] | None = None, catalogue: Path = CATALOGUE) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME",
-                        help="data sets or groups to download, or all "
-                        "(default: list them)")  # fmt: skip
-    parser.add_argument("--to", type=Path, metavar="DIR", help="folder for the data sets (default: "
-                        "$BVG_CACHE/data, or ~/.cache/bvg/data if it is unset)")  # fmt: skip
-    parser.add_argument("--list", action="store_true",
-                        help="list the named data sets (default: all) and their state, without "
-                        "downloading")  # fmt: skip
-    parser.add_argument("--keep_archives", "--keep-archives", action="store_true",
-                        help="keep archives after unpacking (default: delete them)")  # fmt: skip
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="data sets or groups to download, or all (default: list them)",
+    )
+    parser.add_argument(
+        "--to",
+        type=Path,
+        metavar="DIR",
+        help="folder for the data sets (default: "
+        "$BVG_CACHE/data, or ~/.cache/bvg/data if it is unset)",
+    )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="list the named data sets (default: all) and their state, without downloading",
+    )
+    parser.add_argument(
+        "--keep_archives",
+        "--keep-archives",
+        action="store_true",
+        help="keep archives after unpacking (default: delete them)",
+    )
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments, read_catalogue(catalogue)), "--to")
 
@@ -96,8 +110,11 @@ def _fetch(data_sets: list[DataSet], to: Path, keep_archives: bool) -> list[str]
     if uses:
         print("\n    ".join(["to use it:", *uses]))
     if failed and len(data_sets) > 1:
-        print(f"error: {len(failed)} of {len(data_sets)} failed ({', '.join(failed)}): the same "
-              "command retries them", file=sys.stderr)  # fmt: skip
+        print(
+            f"error: {len(failed)} of {len(data_sets)} failed ({', '.join(failed)}): the same "
+            "command retries them",
+            file=sys.stderr,
+        )
     return failed
 
 
@@ -120,8 +137,10 @@ def _table(data_sets: list[DataSet], to: Path) -> list[str]:
         if what and where:
             rows.append(("", "", "", where))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]).rstrip()
-             for row in rows]  # fmt: skip
+    lines = [
+        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]).rstrip()
+        for row in rows
+    ]
     return [*lines, f"(folder: {to}; sizes are of the downloads, - if not published)"]
 
 

@@ -72,8 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the files (required)")
     condition_flags(parser.add_argument_group("conditions"), tuple(CORRUPTIONS), SEVERITIES)
-    add("--limit", type=positive, metavar="N",
-        help="use a class-balanced subset of N images (default: all images)")  # fmt: skip
+    add(
+        "--limit",
+        type=positive,
+        metavar="N",
+        help="use a class-balanced subset of N images (default: all images)",
+    )
     add("--seed", type=int, default=0, help="random seed for subsets and corruptions (default: 0)")
     add("--frost", metavar="DIR", help=FROST_HELP)
     add(
@@ -83,10 +87,22 @@ def _parser() -> argparse.ArgumentParser:
         help="quality of the JPEG files (default: 85, as published)",
     )
     add("--device", help="cuda, cuda:1, mps or cpu (default: the fastest available)")
-    add("--batch_size", "--batch-size", type=positive, default=16, metavar="B",
-        help="images per batch (default: 16)")  # fmt: skip
-    add("--num_workers", "--num-workers", type=int, default=0, metavar="W",
-        help="worker processes that decode images (default: 0, threads decode)")  # fmt: skip
+    add(
+        "--batch_size",
+        "--batch-size",
+        type=positive,
+        default=16,
+        metavar="B",
+        help="images per batch (default: 16)",
+    )
+    add(
+        "--num_workers",
+        "--num-workers",
+        type=int,
+        default=0,
+        metavar="W",
+        help="worker processes that decode images (default: 0, threads decode)",
+    )
     return parser
 
 

@@ -33,20 +33,42 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--table", type=Path, default=Path("raw-data/benchmark.csv"), metavar="CSV",
-                        help="CSV file of the table, with commas, semicolons or tabs "
-                        "(default: raw-data/benchmark.csv)")  # fmt: skip
-    parser.add_argument("--categories", type=Path, metavar="JSON",
-                        help="JSON file {category: [model, …]}; only these models are analysed "
-                        "(default: all, with categories from models.csv or the zoo)")  # fmt: skip
-    parser.add_argument("--results", type=Path, metavar="DIR",
-                        help="results folder whose example stimuli are shown (default: "
-                        "none)")  # fmt: skip
-    parser.add_argument("--reference", nargs="+", default=list(REFERENCE), metavar="CATEGORY",
-                        help="categories whose models define the baseline of effective robustness "
-                        f"(default: {' '.join(REFERENCE)})")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="HTML",
-                        help="output file (default: report.html)")  # fmt: skip
+    parser.add_argument(
+        "--table",
+        type=Path,
+        default=Path("raw-data/benchmark.csv"),
+        metavar="CSV",
+        help="CSV file of the table, with commas, semicolons or tabs "
+        "(default: raw-data/benchmark.csv)",
+    )
+    parser.add_argument(
+        "--categories",
+        type=Path,
+        metavar="JSON",
+        help="JSON file {category: [model, …]}; only these models are analysed "
+        "(default: all, with categories from models.csv or the zoo)",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="results folder whose example stimuli are shown (default: none)",
+    )
+    parser.add_argument(
+        "--reference",
+        nargs="+",
+        default=list(REFERENCE),
+        metavar="CATEGORY",
+        help="categories whose models define the baseline of effective robustness "
+        f"(default: {' '.join(REFERENCE)})",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="HTML",
+        help="output file (default: report.html)",
+    )
     arguments = parser.parse_args(argv)
     return guarded(lambda: _run(arguments), "--out")
 

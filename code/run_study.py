@@ -74,8 +74,11 @@ BENCHMARKS = {
         "eval_imagenet_real.py", ("imagenet_real",), images=46_837, extras=("imagenet-real",)
     ),
     "imagenet_ood": Benchmark(
-        "eval_imagenet_ood.py", tuple(name.replace("-", "_") for name in VARIANTS), VARIANTS,
-        10_000 + 7_500 + 30_000 + 50_889, conditions=4,
+        "eval_imagenet_ood.py",
+        tuple(name.replace("-", "_") for name in VARIANTS),
+        VARIANTS,
+        10_000 + 7_500 + 30_000 + 50_889,
+        conditions=4,
     ),
     "imagenet_c": Benchmark(
         "eval_imagenet_c.py", ("imagenet_c",), ("imagenet-c",), 50_000 * 19 * 5, conditions=19 * 5
@@ -84,15 +87,22 @@ BENCHMARKS = {
         "eval_imagenet_c.py", ("imagenet_c_generated",), inputs=1 + 19 * 5, flags=("--generate",)
     ),
     "imagenet_cbar": Benchmark(
-        "eval_imagenet_cbar.py", ("imagenet_cbar",), ("imagenet-c-bar",), 50_000 * 10 * 5,
+        "eval_imagenet_cbar.py",
+        ("imagenet_cbar",),
+        ("imagenet-c-bar",),
+        50_000 * 10 * 5,
         conditions=10 * 5,
     ),
     "imagenet_p": Benchmark(  # a file is a sequence of 31 frames
         "eval_imagenet_p.py", ("imagenet_p",), ("imagenet-p",), 50_000 * 10, 31, conditions=10
     ),
     "model_vs_human": Benchmark(
-        "eval_model_vs_human.py", ("imagenet_model_vs_human",), ("model-vs-human",), 18_080,
-        conditions=78, extras=("human-decisions",),
+        "eval_model_vs_human.py",
+        ("imagenet_model_vs_human",),
+        ("model-vs-human",),
+        18_080,
+        conditions=78,
+        extras=("human-decisions",),
     ),
     "shape_bias": Benchmark(
         "eval_shape_bias.py", ("imagenet_shape_bias",), ("model-vs-human/cue-conflict",), 1_280
@@ -106,7 +116,7 @@ BENCHMARKS = {
     "adv": Benchmark(  # clean and attacked; PGD's 40 steps with a gradient, and its two ends
         "eval_imagenet_adv.py", ("imagenet_adv_*",), inputs=2 + 40 * 2 + 2
     ),
-}  # fmt: skip
+}
 # Skipped by default if the other one runs: cue conflict is one of model-vs-human's data sets, and
 # ImageNet-C need not be generated if its files are available.
 INSTEAD = {"shape_bias": "model_vs_human", "imagenet_c_generated": "imagenet_c"}
@@ -441,8 +451,12 @@ def parser() -> argparse.ArgumentParser:
         "(default: all whose data are available, without shape_bias if model_vs_human runs, and "
         "without imagenet_c_generated if imagenet_c runs)",
     )
-    add("--data", type=Path, metavar="DIR",
-        help="folder of the data sets (default: environment variables and downloads)")  # fmt: skip
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of the data sets (default: environment variables and downloads)",
+    )
     output = "directory for all output (default: results)"
     add("--results", type=Path, default=Path("results"), metavar="DIR", help=output)
     shared = "models per command, which share decoding and start-up (default: 1)"

@@ -43,30 +43,50 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     listing = _command(commands, "list", "list the models, one per line")
-    listing.add_argument("--by", choices=ORDERS, default="category",
-                         help="order of the lines (default: category)")  # fmt: skip
+    listing.add_argument(
+        "--by", choices=ORDERS, default="category", help="order of the lines (default: category)"
+    )
     categories = sorted({row.category for row in zoo().values()})
-    listing.add_argument("--category", choices=categories,
-                         help="list only models of this category (default: all)")  # fmt: skip
-    listing.add_argument("--imagenet_only", "--imagenet-only", action="store_true",
-                         help="exclude models trained on more than ImageNet-1k")  # fmt: skip
+    listing.add_argument(
+        "--category", choices=categories, help="list only models of this category (default: all)"
+    )
+    listing.add_argument(
+        "--imagenet_only",
+        "--imagenet-only",
+        action="store_true",
+        help="exclude models trained on more than ImageNet-1k",
+    )
     show = _command(commands, "show", "show all that is known about a model")
     show.add_argument("name", metavar="NAME", help="name or alias of a model")
     check = _command(commands, "check", "download, verify, strictly load and run models")
-    check.add_argument("names", nargs="*", metavar="NAME",
-                       help="names or aliases of the models to check")  # fmt: skip
+    check.add_argument(
+        "names", nargs="*", metavar="NAME", help="names or aliases of the models to check"
+    )
     check.add_argument("--all", action="store_true", help="check every model of the zoo")
-    check.add_argument("--again", action="store_true",
-                       help="also check models that already passed")  # fmt: skip
-    check.add_argument("--report", type=Path, default=Path("results/zoo.json"),
-                       metavar="FILE", help="JSON file with the outcome for each model, from which "
-                       "a later check resumes (default: results/zoo.json)")  # fmt: skip
-    check.add_argument("--weights_dir", "--weights-dir", type=Path, metavar="DIR",
-                       help="directory for downloaded weights (default: $BVG_WEIGHTS, else "
-                       "$BVG_CACHE/weights)")  # fmt: skip
+    check.add_argument("--again", action="store_true", help="also check models that already passed")
+    check.add_argument(
+        "--report",
+        type=Path,
+        default=Path("results/zoo.json"),
+        metavar="FILE",
+        help="JSON file with the outcome for each model, from which "
+        "a later check resumes (default: results/zoo.json)",
+    )
+    check.add_argument(
+        "--weights_dir",
+        "--weights-dir",
+        type=Path,
+        metavar="DIR",
+        help="directory for downloaded weights (default: $BVG_WEIGHTS, else $BVG_CACHE/weights)",
+    )
     docs = _command(commands, "docs", "write the documentation page of all models")
-    docs.add_argument("--to", type=Path, default=_PAGE, metavar="FILE",
-                      help="output file (default: docs/models.md)")  # fmt: skip
+    docs.add_argument(
+        "--to",
+        type=Path,
+        default=_PAGE,
+        metavar="FILE",
+        help="output file (default: docs/models.md)",
+    )
     return parser
 
 

@@ -14,9 +14,13 @@ def network(seed: int = 0) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         layers = nn.Sequential(
-            nn.Conv2d(3, 8, 3, stride=2), nn.Tanh(), nn.Conv2d(8, 8, 3, stride=2), nn.Tanh(),
-            nn.Flatten(), nn.Linear(8 * 4, CLASSES),
-        )  # fmt: skip
+            nn.Conv2d(3, 8, 3, stride=2),
+            nn.Tanh(),
+            nn.Conv2d(8, 8, 3, stride=2),
+            nn.Tanh(),
+            nn.Flatten(),
+            nn.Linear(8 * 4, CLASSES),
+        )
         for parameter in layers.parameters():
             parameter.data *= 3
     return layers.double().requires_grad_(False)

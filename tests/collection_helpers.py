@@ -6,8 +6,12 @@ from typing import Any
 
 from bvg.scores.metric import Metric
 
-PROTOCOL = {"preprocessing": {"resize": 256, "crop": 224}, "precision": "fp32", "limit": None,
-            "seed": 0}  # fmt: skip
+PROTOCOL = {
+    "preprocessing": {"resize": 256, "crop": 224},
+    "precision": "fp32",
+    "limit": None,
+    "seed": 0,
+}
 
 
 def finish(

@@ -69,11 +69,14 @@ def answers_of(
     images, conditions, labels, said, textures = zip(*rows, strict=True)
     first = np.array(said, np.int16)
     return Predictions(
-        CATEGORIES, np.array(images, object), np.array(conditions, object),
-        np.array(labels, np.int16), np.stack([first, (first + 1) % 16], axis=1),
+        CATEGORIES,
+        np.array(images, object),
+        np.array(conditions, object),
+        np.array(labels, np.int16),
+        np.stack([first, (first + 1) % 16], axis=1),
         np.ones(len(rows), np.float32),
         {"texture": np.array(textures, np.int16), "answer_max": first},
-    )  # fmt: skip
+    )
 
 
 def write_humans(

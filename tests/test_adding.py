@@ -45,9 +45,13 @@ def here(tmp_path_factory):
 def run(here, command: str, **environment: str) -> str:
     words = [sys.executable, *command.split()[1:]]
     surroundings = {
-        **os.environ, "PYTHONPATH": str(REPOSITORY / "code"), "OMP_NUM_THREADS": "1",
-        "BVG_IMAGENET": str(here / "data"), "WANDB_MODE": "disabled", **environment,
-    }  # fmt: skip
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY / "code"),
+        "OMP_NUM_THREADS": "1",
+        "BVG_IMAGENET": str(here / "data"),
+        "WANDB_MODE": "disabled",
+        **environment,
+    }
     done = subprocess.run(words, cwd=here, env=surroundings, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -54,8 +54,10 @@ def test_the_table_and_what_is_beside_it(tmp_path, capsys):
     assert np.isnan(table.loc["mine", "top1_acc/PGD-40/low"])
     intervals = pd.read_csv(out / "intervals.csv").set_index(["model", "column"])
     assert intervals.loc[("tv_resnet50", "top1_acc/imagenet")].tolist()[:3] == [
-        75.1300001, 77.1300001, 50_000,
-    ]  # fmt: skip
+        75.1300001,
+        77.1300001,
+        50_000,
+    ]
     models = pd.read_csv(out / "models.csv").set_index("model")
     assert models.loc["tv_resnet50", "category"] == "baseline"
     assert models.loc["mine", "category"] == "unknown"
@@ -179,17 +181,30 @@ def full_run(results) -> None:
     scored = [
         ("imagenet", imagenet_accuracy(everything)),
         ("imagenet_real", real_accuracy(real)),
-        *((v.benchmark, subset_accuracy(variant, v.key) if v.subset
-           else top1_and_top5(everything, v.key)) for v in VARIANTS),
-        ("imagenet_c", corruption_metrics(made(corrupted(IMAGENET_C.corruptions), classes, 10),
-                                          IMAGENET_C)),
-        ("imagenet_cbar", corruption_metrics(
-            made(corrupted(IMAGENET_CBAR.corruptions), classes, 10), IMAGENET_CBAR)),
+        *(
+            (
+                v.benchmark,
+                subset_accuracy(variant, v.key) if v.subset else top1_and_top5(everything, v.key),
+            )
+            for v in VARIANTS
+        ),
+        (
+            "imagenet_c",
+            corruption_metrics(made(corrupted(IMAGENET_C.corruptions), classes, 10), IMAGENET_C),
+        ),
+        (
+            "imagenet_cbar",
+            corruption_metrics(
+                made(corrupted(IMAGENET_CBAR.corruptions), classes, 10), IMAGENET_CBAR
+            ),
+        ),
         ("imagenet_model_vs_human", model_vs_human_metrics(decisions)),
         ("imagenet_spectral", eval_spectral.score(made(SPECTRAL_CONDITIONS, classes, 30))),
-        ("imagenet_criticalband", eval_criticalband.score(
-            made(NOISE_CONDITIONS, classes, 60, category=[0]))),
-    ]  # fmt: skip
+        (
+            "imagenet_criticalband",
+            eval_criticalband.score(made(NOISE_CONDITIONS, classes, 60, category=[0])),
+        ),
+    ]
     for name, metrics in scored:
         finish(results, name, "a", metrics)
     finish(results, "imagenet_adv", "a", {"top1_acc/PGD-40/eps=0.5_255": accuracy(18)})
@@ -222,7 +237,8 @@ def test_a_full_run_has_the_published_tables_columns(full, fixtures):
         published = set(next(csv.reader(file)))
     not_of_the_study = ("metric/quality/", "metric/erf/", "metric/weight_reset/")
     missing = {
-        name for name in published - {"model", *table_in(full)}
+        name
+        for name in published - {"model", *table_in(full)}
         if not name.startswith(not_of_the_study)
-    }  # fmt: skip
+    }
     assert missing == {"top1_acc/PGD-40/high"}  # its ε is stated nowhere

@@ -59,9 +59,17 @@ def test_every_text_file_names_its_encoding():
 
 @pytest.mark.parametrize(
     "source",
-    ["open(p)", "open(p, 'w')", "p.read_text()", "p.write_text(s)", "path.open()",
-     "io.open(p, newline='')", "subprocess.run(c, text=True)", "os.fdopen(f)"],
-)  # fmt: skip
+    [
+        "open(p)",
+        "open(p, 'w')",
+        "p.read_text()",
+        "p.write_text(s)",
+        "path.open()",
+        "io.open(p, newline='')",
+        "subprocess.run(c, text=True)",
+        "os.fdopen(f)",
+    ],
+)
 def test_the_test_sees_text_without_an_encoding(source):
     assert unnamed(ast.parse(source)) == [1]
 
@@ -91,8 +99,10 @@ def test_a_script_says_what_it_has_to_say(name, tmp_path):
     for words in commands:
         done = subprocess.run(
             [sys.executable, str(CODE / "report.py"), *words],
-            env=surroundings | SURROUNDINGS[name], capture_output=True, check=False,
-        )  # fmt: skip
+            env=surroundings | SURROUNDINGS[name],
+            capture_output=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         assert done.stderr == b""
     assert json.dumps("modèle_ε") in page.read_text(encoding="utf-8")

@@ -279,8 +279,10 @@ def test_a_source_of_other_classes_is_refused(evaluate, world):
     assert "have different classes" in evaluate("--source", f"{world / 'tiny.py'}:other", code=2)
 
 
-@pytest.mark.parametrize("words", [("--eps", "x"), ("--eps", "0"), ("--attack", "cw"),
-                                   ("--steps", "0"), ("--step_size", "-1")])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [("--eps", "x"), ("--eps", "0"), ("--attack", "cw"), ("--steps", "0"), ("--step_size", "-1")],
+)
 def test_what_no_flag_takes_ends_with_usage(evaluate, words):
     with pytest.raises(SystemExit) as ended:
         evaluate(*words)

@@ -47,8 +47,7 @@ def evaluate(tmp_path, capsys):
 
 
 def flags(sets, *keys: str) -> list[str]:
-    return [word for key in keys
-            for word in ("--" + key.replace("-", "_"), str(sets / key))]  # fmt: skip
+    return [word for key in keys for word in ("--" + key.replace("-", "_"), str(sets / key))]
 
 
 def measured(results) -> list[str]:
@@ -59,8 +58,11 @@ def test_all_four_in_one_call(evaluate, sets):
     code, out, err = evaluate("--partial", *flags(sets, *SETS))
     assert (code, err) == (0, "")
     assert measured(evaluate.results) == [
-        "imagenet_a", "imagenet_r", "imagenet_sketch", "imagenet_v2",
-    ]  # fmt: skip
+        "imagenet_a",
+        "imagenet_r",
+        "imagenet_sketch",
+        "imagenet_v2",
+    ]
     keys = set()
     for name in measured(evaluate.results):
         summary = json.loads((evaluate.results / name / "Net" / "summary.json").read_text())
@@ -68,9 +70,10 @@ def test_all_four_in_one_call(evaluate, sets):
         assert summary["images"]["partial"]["images"] == summary["images"]["evaluated"]
         assert summary["identity"]["benchmark"] == name
     assert keys == {
-        f"top{k}_acc/{key}" for k in (1, 5)
+        f"top{k}_acc/{key}"
+        for k in (1, 5)
         for key in (*SETS, "imagenet-a/1000-way", "imagenet-r/1000-way")
-    }  # fmt: skip
+    }
     assert "top1_acc/imagenet-a/1000-way" in out
     assert out.index("imagenet-v2") < out.index("imagenet-a") < out.index("imagenet-sketch")
 
@@ -153,8 +156,11 @@ def test_stimuli_are_saved_without_a_model(sets, tmp_path):
     assert eval_imagenet_ood.main(words) == 0
     counts = {path.name: len([*path.rglob("*.png")]) for path in (tmp_path / "saved").iterdir()}
     assert counts == {
-        "imagenet_v2": 5, "imagenet_a": 5, "imagenet_r": 4, "imagenet_sketch": 4,
-    }  # fmt: skip
+        "imagenet_v2": 5,
+        "imagenet_a": 5,
+        "imagenet_r": 4,
+        "imagenet_sketch": 4,
+    }
 
 
 def test_help_names_what_is_needed(capsys):

@@ -102,8 +102,10 @@ def test_a_download_behind_a_redirect_is_resumed(site, target, small_blocks):
     fetch((f"{site.url}/hub",), target)
     assert target.read_bytes() == DATA
     assert site.requests[1:] == [
-        ("/w.pth", None), ("/hub", "bytes=40000-"), ("/w.pth", "bytes=40000-"),
-    ]  # fmt: skip
+        ("/w.pth", None),
+        ("/hub", "bytes=40000-"),
+        ("/w.pth", "bytes=40000-"),
+    ]
 
 
 def test_a_file_that_changed_during_the_interruption_is_not_mixed_with_its_old_self(site, target):

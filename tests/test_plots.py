@@ -38,10 +38,12 @@ def test_it_runs_from_top_to_bottom(monkeypatch, tmp_path):
     published = folder / "published"
     tables = "ours published" if published.is_dir() else "ours"
     notebook = executed(
-        monkeypatch, tmp_path, BVG_TABLES=tables,
+        monkeypatch,
+        tmp_path,
+        BVG_TABLES=tables,
         BVG_STUDY_TABLE=str(published / "benchmark.csv"),
         BVG_CATEGORIES=str(published / "r50_categories.json"),
-    )  # fmt: skip
+    )
     text, figures = outputs(notebook)
     assert "models, benchmark.csv" in text
     assert "ours: 20 models" in text

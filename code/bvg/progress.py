@@ -24,9 +24,13 @@ class Meter(tqdm):
                 format = f"{{desc}}: {{n_fmt}} of {{total_fmt}}{size}, {{rate_fmt}}"
                 format += ", {remaining} left"
             options = {
-                "file": _Lines(), "bar_format": format, "leave": False, "miniters": 1,
-                "mininterval": LINE_SECONDS, "delay": LINE_SECONDS,
-            }  # fmt: skip
+                "file": _Lines(),
+                "bar_format": format,
+                "leave": False,
+                "miniters": 1,
+                "mininterval": LINE_SECONDS,
+                "delay": LINE_SECONDS,
+            }
         super().__init__(
             desc=what, total=total, initial=done, unit=size, unit_scale=unit == "B", **options
         )

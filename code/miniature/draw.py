@@ -175,10 +175,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
-                        help="folder for the data sets (required)")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0,
-                        help="random seed of the world (default: 0)")  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the data sets (required)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the world (default: 0)")
     parser.add_argument(
         "--per_class",
         "--per-class",
@@ -186,12 +186,25 @@ def _parser() -> argparse.ArgumentParser:
         default=20,
         help="validation images per category; the other sets have fixed sizes (default: 20)",
     )
-    parser.add_argument("--sets", nargs="+", choices=[*SETS], default=[*SETS], metavar="NAME",
-                        help=f"data sets to draw, of {', '.join(SETS)} (default: all)")  # fmt: skip
-    parser.add_argument("--num_workers", "--num-workers", type=int, default=2, metavar="W",
-                        help="worker processes (default: 2)")  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true",
-                        help="replace a world drawn with other parameters")  # fmt: skip
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        choices=[*SETS],
+        default=[*SETS],
+        metavar="NAME",
+        help=f"data sets to draw, of {', '.join(SETS)} (default: all)",
+    )
+    parser.add_argument(
+        "--num_workers",
+        "--num-workers",
+        type=int,
+        default=2,
+        metavar="W",
+        help="worker processes (default: 2)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a world drawn with other parameters"
+    )
     return parser
 
 

@@ -114,16 +114,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME",
-                        help=f"recipes to train, of {', '.join(RECIPES)}")  # fmt: skip
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"recipes to train, of {', '.join(RECIPES)}"
+    )
     parser.add_argument("--all", action="store_true", help="train every recipe")
-    parser.add_argument("--seed", type=int, default=0,
-                        help="random seed of initialization and training "
-                        "(default: 0)")  # fmt: skip
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="random seed of initialization and training (default: 0)",
+    )
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--out", type=Path, default=WEIGHTS, metavar="DIR",
-                        help="directory for weights and log (default: next to this "
-                        "script)")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=WEIGHTS,
+        metavar="DIR",
+        help="directory for weights and log (default: next to this script)",
+    )
     tolerate_output()
     args = parser.parse_args(arguments)
     names = list(RECIPES) if args.all else args.names

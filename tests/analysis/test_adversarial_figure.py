@@ -65,8 +65,12 @@ def test_kept_images_are_rows_and_conditions_columns(tmp_path, drawn):
         for number, name in enumerate(("ant", "bee")):
             original = torch.full((3, 8, 8), 0.25)
             tensors = {"original": original, "adversarial": original + 0.01 * number}
-            about = {"label": name, "condition": condition, "perturbation": 0.01,
-                     "first_success": first if number else -2}  # fmt: skip
+            about = {
+                "label": name,
+                "condition": condition,
+                "perturbation": 0.01,
+                "first_success": first if number else -2,
+            }
             folder = tmp_path / "kept" / condition / name
             folder.mkdir(parents=True)
             save_file(tensors, folder / f"{name}.safetensors", {"about": json.dumps(about)})

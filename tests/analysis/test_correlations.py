@@ -129,8 +129,11 @@ def test_a_table_has_a_row_for_every_group_and_pair():
     groups = {"Total": np.ones(12, bool), "none": np.zeros(12, bool)}
     table = correlation_table(columns, np.array(["a"] * 12), groups, ["x", "y"], ["z"])
     assert table[["group", "bias"]].to_numpy().tolist() == [
-        ["Total", "x"], ["Total", "y"], ["none", "x"], ["none", "y"],
-    ]  # fmt: skip
+        ["Total", "x"],
+        ["Total", "y"],
+        ["none", "x"],
+        ["none", "y"],
+    ]
     assert table["r"].notna().tolist() == [True, True, False, False]
     again = correlation_table(columns, np.array(["a"] * 12), groups, ["x", "y"], ["z"])
     pd.testing.assert_frame_equal(table, again)

@@ -43,8 +43,11 @@ def test_every_accuracy_is_in_its_panel_and_its_cell(tmp_path, kept, data):
     models = {name: metrics_of(seed, data, clean) for seed, name in enumerate(("one", "two"))}
     files = corruption_figures(models, data.corruptions, tmp_path)
     assert sorted(path.name for path in files) == [
-        "corruptions.pdf", "corruptions.png", "severities.pdf", "severities.png"
-    ]  # fmt: skip
+        "corruptions.pdf",
+        "corruptions.png",
+        "severities.pdf",
+        "severities.png",
+    ]
     curves, table = kept[0], kept[-1]
     for number, metrics in enumerate(models.values()):
         means = []

@@ -36,8 +36,11 @@ def test_every_value_is_in_the_slot_of_its_data_set(count, tmp_path, kept):
     shown = [text.get_text() for text in axes.get_xticklabels()]
     assert shown == ["edge", "contrast", "sketch", "mean of 3"]  # as published, the mean last
     keys = ["edge", "contrast", "sketch", "mean/3_datasets"]
-    expected = [(slot, m[f"error-consistency/{key}"].value)
-                for slot, key in enumerate(keys) for m in models.values()]  # fmt: skip
+    expected = [
+        (slot, m[f"error-consistency/{key}"].value)
+        for slot, key in enumerate(keys)
+        for m in models.values()
+    ]
     points = _points(axes)
     assert [(round(x), y) for x, y in points] == expected
     reference = [c for c in axes.collections if hasattr(c, "get_segments")]

@@ -35,9 +35,12 @@ def test_shape_bias_without_an_interval_uses_the_decided_images():
 
 
 def test_the_last_batch_is_recognised_in_published_rows_only(monkeypatch):
-    frame = pd.DataFrame({
-        "top1_acc/imagenet-real": [100 * 282 / 326, 100 * 289 / 326], "shape-bias": [0.2134, 0.31],
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "top1_acc/imagenet-real": [100 * 282 / 326, 100 * 289 / 326],
+            "shape-bias": [0.2134, 0.31],
+        }
+    )
     publish(monkeypatch, frame[:1])
     none = pd.DataFrame({"low": [], "high": [], "n": []})
     error = standard_errors(frame, measures_of(frame), none)["top1_acc/imagenet-real"]

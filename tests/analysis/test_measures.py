@@ -107,8 +107,9 @@ def test_means_of_corruptions_are_of_the_tables_conditions(name, count):
     assert not any("may average other corruptions" in note for note in measures.notes)
     # A mean that an extra corruption has changed is not that data set's.
     frame[f"top1_acc/{name}"] = frame.mean(axis=1)
-    assert any("of 3 models" in note and "other corruptions" in note
-               for note in measures_of(frame).notes)  # fmt: skip
+    assert any(
+        "of 3 models" in note and "other corruptions" in note for note in measures_of(frame).notes
+    )
 
 
 def test_a_mean_of_too_few_conditions_is_not_formed_and_named():

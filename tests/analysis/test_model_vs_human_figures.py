@@ -46,9 +46,10 @@ def test_every_accuracy_is_at_its_condition(tmp_path, kept):
         assert [text.get_text() for text in axes.get_xticklabels()] == labels
         for number, metrics in enumerate(models.values()):
             (line,) = [
-                li for li in axes.lines
+                li
+                for li in axes.lines
                 if to_hex(li.get_color()) == colour(number) and len(li.get_xdata()) > 1
-            ]  # fmt: skip
+            ]
             expected = [metrics[f"top1_acc/{name}/{c}"].value for c in DATA_SETS[name].conditions]
             assert line.get_ydata().tolist() == expected
     bars = panels[""].patches
@@ -106,8 +107,11 @@ def test_some_data_sets_and_any_number_of_models(names, count, tmp_path, kept):
 
 
 def test_the_number_in_brackets_says_of_how_many_data_sets_it_is(tmp_path, kept):
-    metrics = {"top1_acc/edge": Metric(50.0, 40, 60, 10), "top1_acc/ood_mean": Metric(None),
-               "top1_acc/ood_mean/1_datasets": Metric(50.0, 40, 60, 10)}  # fmt: skip
+    metrics = {
+        "top1_acc/edge": Metric(50.0, 40, 60, 10),
+        "top1_acc/ood_mean": Metric(None),
+        "top1_acc/ood_mean/1_datasets": Metric(50.0, 40, 60, 10),
+    }
     accuracy_figure({"net": metrics}, {}, [tmp_path / "figure.png"])
     legend = kept[0].legends[0]
     assert legend.get_texts()[0].get_text() == "net (50.0)"
@@ -117,12 +121,18 @@ def test_the_number_in_brackets_says_of_how_many_data_sets_it_is(tmp_path, kept)
 @pytest.mark.parametrize(
     ("name", "condition", "label"),
     [
-        ("contrast", "c05", "5"), ("high-pass", "inf", "∞"), ("high-pass", "0.55", ".55"),
-        ("high-pass", "3.0", "3.0"), ("uniform-noise", "0.0", "0"), ("low-pass", "10", "10"),
-        ("eidolonII", "128-3-10", "7"), ("false-colour", "False", "opponent"),
-        ("power-equalisation", "0", "original"), ("rotation", "0", "0"),
+        ("contrast", "c05", "5"),
+        ("high-pass", "inf", "∞"),
+        ("high-pass", "0.55", ".55"),
+        ("high-pass", "3.0", "3.0"),
+        ("uniform-noise", "0.0", "0"),
+        ("low-pass", "10", "10"),
+        ("eidolonII", "128-3-10", "7"),
+        ("false-colour", "False", "opponent"),
+        ("power-equalisation", "0", "original"),
+        ("rotation", "0", "0"),
         ("colour", "bw", "greyscale"),
     ],
-)  # fmt: skip
+)
 def test_conditions_are_labelled_for_readers(name, condition, label):
     assert tick_label(name, condition) == label

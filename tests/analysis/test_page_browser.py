@@ -58,8 +58,10 @@ def click(driver, selector: str) -> None:
 def fill(driver, selector: str, value: str) -> None:
     driver.execute_script(
         "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
-        "e.dispatchEvent(new Event('input', {bubbles: true}));", selector, value,
-    )  # fmt: skip
+        "e.dispatchEvent(new Event('input', {bubbles: true}));",
+        selector,
+        value,
+    )
 
 
 def test_it_says_nothing_in_the_console_and_asks_for_no_network(page):

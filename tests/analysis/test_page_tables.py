@@ -78,9 +78,15 @@ def test_tests_are_sorted_by_size_and_leave_out_what_is_undefined(study):
 
 def test_runs_are_told_from_the_provenance(tmp_path):
     assert runs(tmp_path / "benchmark.csv") == ([], [])
-    protocol = {"limit": 48, "precision": "fp32", "severities": [1, 3, 5], "seed": 0,
-                "corruptions": ["a"] * 19, "as_published": False,
-                "preprocessing": {"crop": 224}}  # fmt: skip
+    protocol = {
+        "limit": 48,
+        "precision": "fp32",
+        "severities": [1, 3, 5],
+        "seed": 0,
+        "corruptions": ["a"] * 19,
+        "as_published": False,
+        "preprocessing": {"crop": 224},
+    }
     record = {
         "protocols": {"imagenet_c": {"protocol": protocol, "images": {"count": 48}}},
         "results": {"imagenet_c/a": {"benchmark": "imagenet_c"}},

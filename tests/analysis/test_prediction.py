@@ -122,8 +122,9 @@ def test_few_models_or_categories_say_so():
     x, y = drawn(12)
     table = prediction_table(pd.DataFrame(x[:, :1]), pd.DataFrame(y[:, :1]), np.array(["a"] * 12))
     assert table.set_index("folds")["note"].to_dict() == {
-        "random": "", "by category": "fewer than 3 categories",
-    }  # fmt: skip
+        "random": "",
+        "by category": "fewer than 3 categories",
+    }
 
 
 def test_of_many_models_some_are_drawn(monkeypatch):

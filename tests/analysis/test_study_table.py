@@ -60,15 +60,17 @@ def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
         ("model,shape-bias\na,15%\nb,soon\n", "shape-bias of b is 'soon', not a number"),
         ("model;shape-bias\na;0,5\nb;0.7\n", "shape-bias of a is '0,5', not a number"),
         ("model;shape-bias\na;0,5;\n", "row 1 below the header has 3 cells, not 2"),
-        ("model,top1_acc/imagenet,top1_acc/imagenet-r\na,70,.3\nb,80,.4\n",
-         "top1_acc/imagenet-r is at most 0.4; accuracies are in percent"),
+        (
+            "model,top1_acc/imagenet,top1_acc/imagenet-r\na,70,.3\nb,80,.4\n",
+            "top1_acc/imagenet-r is at most 0.4; accuracies are in percent",
+        ),
         ("model,top1_acc/imagenet-sketch\na,.2\nb,.1\n", "accuracies are in percent"),
         ("model|shape-bias\na|0.5\n", "not a table: its first line has no comma, semicolon or tab"),
         ("model,shape-bias,shape-bias \na,0.1,0.2\n", "two columns called 'shape-bias'"),
         ("model,shape-bias\na,0.1,5,6\n", "row 1 below the header has 4 cells, not 2"),
         ("model,shape-bias\na,0.1\n\nb\n", "row 2 below the header has 1 cells, not 2"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_right_is_refused(text, words, tmp_path):
     assert words in refusal(read_study_table, table_of(text, tmp_path))
 
@@ -85,8 +87,12 @@ GERMAN = PLAIN.replace(",", ";").replace(".", ",")
         PLAIN.replace(",", "\t"),
         GERMAN,
         GERMAN.replace(";", "\t"),
-        GERMAN.replace("\n", "\r\n").replace("remark", "remark;;").replace("\r\na", "\r\na")
-        .replace("x\r", "x;;\r").replace("y\r", "y;;\r") + ";;;;;\r\n",
+        GERMAN.replace("\n", "\r\n")
+        .replace("remark", "remark;;")
+        .replace("\r\na", "\r\na")
+        .replace("x\r", "x;;\r")
+        .replace("y\r", "y;;\r")
+        + ";;;;;\r\n",
         "sep=;\r\n" + GERMAN,
         PLAIN.encode("utf-8-sig"),
         GERMAN.encode("utf-16"),
@@ -100,7 +106,7 @@ GERMAN = PLAIN.replace(",", ";").replace(".", ",")
         '"' + PLAIN.replace(",", '","').replace("\n", '"\n"').removesuffix('"'),
         PLAIN + PLAIN.splitlines()[1],
     ],
-)  # fmt: skip
+)
 def test_tables_of_spreadsheets_and_pandas_are_read_alike(content, tmp_path):
     path = tmp_path / "benchmark.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -126,12 +132,19 @@ def test_a_true_minus_sign_is_one(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        "metric/bandpass/LFC/0.05", "metric/bandpass/LFC/0.15", "metric/bandpass/HFC/0.25",
-        "top1_acc/imagenet-x", "top1_acc/imagenet-e", "top1_acc/imagenet-v3",
-        "top1_acc/PGD-40/eps=1_255", "top1_acc/PGD-20/eps=0.5_255", "top1_acc/my_noise_1",
-        "metric/criticalband/f=7/sd=0.32", "top1_acc/criticalband/f=7/sd=0.01",
+        "metric/bandpass/LFC/0.05",
+        "metric/bandpass/LFC/0.15",
+        "metric/bandpass/HFC/0.25",
+        "top1_acc/imagenet-x",
+        "top1_acc/imagenet-e",
+        "top1_acc/imagenet-v3",
+        "top1_acc/PGD-40/eps=1_255",
+        "top1_acc/PGD-20/eps=0.5_255",
+        "top1_acc/my_noise_1",
+        "metric/criticalband/f=7/sd=0.32",
+        "top1_acc/criticalband/f=7/sd=0.01",
     ],
-)  # fmt: skip
+)
 def test_other_conditions_are_not_taken_for_slips(name, tmp_path):
     frame = made_up(3, names=("shape-bias", name))
     assert [*read_study_table(write(frame, tmp_path)).values] == ["shape-bias", name]
@@ -233,10 +246,13 @@ def test_categories_may_use_an_alias(tmp_path):
         ("models.csv", "model,kind\na,x\n", "has no column 'category'"),
         ("intervals.csv", "model,column,low\na,shape-bias,1\n", "cannot be read"),
         ("intervals.csv", "model,column,low,high,n\na,shape-bias,few,1,1\n", "cannot be read"),
-        ("intervals.csv", "model,column,low,high,n\na,shape-bias,0,1,1\na,shape-bias,0,.5,1\n",
-         "two intervals of one cell"),
+        (
+            "intervals.csv",
+            "model,column,low,high,n\na,shape-bias,0,1,1\na,shape-bias,0,.5,1\n",
+            "two intervals of one cell",
+        ),
     ],
-)  # fmt: skip
+)
 def test_files_beside_the_table_that_cannot_be_right_are_refused(name, text, words, tmp_path):
     path = table_of("model,shape-bias\na,0.1\n", tmp_path)
     (tmp_path / name).write_text(text)

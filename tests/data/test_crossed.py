@@ -29,8 +29,12 @@ def test_every_image_is_there_under_every_condition(base):
     assert len(images) == 24
     assert list(images.files[8:10]) == ["fog/2/a/0.png", "fog/2/a/1.png"]
     assert [images.conditions[i] for i in (0, 7, 8, 16, 23)] == [
-        "fog_1", "fog_1", "fog_2", "snow_1", "snow_1",
-    ]  # fmt: skip
+        "fog_1",
+        "fog_1",
+        "fog_2",
+        "snow_1",
+        "snow_1",
+    ]
     assert list(images.names) == list(base.names) * 3
     assert images.labels.tolist() == base.labels.tolist() * 3
     assert images.columns["odd"].tolist() == base.columns["odd"].tolist() * 3

@@ -163,9 +163,17 @@ def test_the_whole_list_is_by_number(tmp_path, kind):
 
 @pytest.mark.parametrize(
     "name",
-    ["photo_2.JPEG", "2.JPEG", "ILSVRC2012_val_2.JPEG", "val_00000002.JPEG", "x00000002.JPEG",
-     "ILSVRC2012_val_00000002 (copy).JPEG", "ILSVRC2010_val_00000002.JPEG", "xn014407642.JPEG"],
-)  # fmt: skip
+    [
+        "photo_2.JPEG",
+        "2.JPEG",
+        "ILSVRC2012_val_2.JPEG",
+        "val_00000002.JPEG",
+        "x00000002.JPEG",
+        "ILSVRC2012_val_00000002 (copy).JPEG",
+        "ILSVRC2010_val_00000002.JPEG",
+        "xn014407642.JPEG",
+    ],
+)
 def test_any_other_number_is_no_identity(tmp_path, name):
     write(tmp_path / "val", val(1), name)
     (tmp_path / SYNSETS).write_text("\n".join([WNIDS[0]] * 50_000))

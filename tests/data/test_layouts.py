@@ -45,8 +45,11 @@ def test_other_counts_are_refused_or_noted(three):
     assert "holds 3 images of 2 classes, not 9 of 3" in sentence
     check_counts(three, (9, 3), partial=True)
     assert three.notes["partial"] == {
-        "images": 3, "classes": 2, "expected_images": 9, "expected_classes": 3,
-    }  # fmt: skip
+        "images": 3,
+        "classes": 2,
+        "expected_images": 9,
+        "expected_classes": 3,
+    }
 
 
 def test_a_model_must_have_the_classes_that_images_are_of(tmp_path):

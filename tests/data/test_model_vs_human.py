@@ -55,13 +55,19 @@ def test_the_published_numbers_of_images_and_conditions():
 @pytest.mark.parametrize(
     ("data_set", "written", "condition"),
     [
-        ("uniform-noise", "0.90", "0.9"), ("uniform-noise", "0.00", "0.0"),
-        ("high-pass", "3", "3.0"), ("high-pass", "Inf", "inf"), ("false-colour", "true", "True"),
-        ("contrast", "C100", "c100"), ("contrast", "c20", "c20"), ("edge", "NaN", "0"),
-        ("power-equalisation", "pow", "pow"), ("low-pass", "nan", "nan"),
+        ("uniform-noise", "0.90", "0.9"),
+        ("uniform-noise", "0.00", "0.0"),
+        ("high-pass", "3", "3.0"),
+        ("high-pass", "Inf", "inf"),
+        ("false-colour", "true", "True"),
+        ("contrast", "C100", "c100"),
+        ("contrast", "c20", "c20"),
+        ("edge", "NaN", "0"),
+        ("power-equalisation", "pow", "pow"),
+        ("low-pass", "nan", "nan"),
         ("eidolonI", "128-10-10", "128-10-10"),
     ],
-)  # fmt: skip
+)
 def test_conditions_are_found_however_they_are_written(data_set, written, condition):
     assert condition_of(data_set, written) == condition
 
@@ -117,9 +123,11 @@ def test_one_level_too_high_or_low_is_told(tmp_path):
     right = tmp_path / "datasets"
     assert refusal(locate_stimuli, str(tmp_path), ["edge"]).endswith(f"{right} does: give that one")
     inside = (
-        right / "edge", right / "edge" / CATEGORIES[5], right / "contrast" / "dnn",
+        right / "edge",
+        right / "edge" / CATEGORIES[5],
+        right / "contrast" / "dnn",
         right / "contrast" / "dnn" / "session-1",
-    )  # fmt: skip
+    )
     for wrong in inside:
         assert refusal(locate_stimuli, str(wrong), ["edge"]).endswith(f"above that, {right}")
     (tmp_path / "empty").mkdir()

@@ -44,8 +44,10 @@ def test_entry_k_belongs_to_the_image_of_number_k_plus_one(real, tmp_path):
     images = with_real_labels(photos(tmp_path, *map(name, (50_000, 3, 1, 2))), table)
     assert images.names == tuple(map(name, (50_000, 3, 2)))
     assert [images.columns[f"real_{k}"].tolist() for k in (1, 2, 3)] == [
-        [7, 230, 970], [-1, 231, 795], [-1, 4, -1],
-    ]  # fmt: skip
+        [7, 230, 970],
+        [-1, 231, 795],
+        [-1, 4, -1],
+    ]
     assert images.labels.tolist() == [0, 1, 3]
     assert images.notes == {"a": 1, "real": {"scored": 3, "without_label": 1}}
 

@@ -35,13 +35,23 @@ def test_every_kind_of_file_that_is_not_read_is_counted(tmp_path):
     write(tmp_path, "ant/a.heic", "bee/b.HEIC", "ant/boxes.txt", "cat/img_0001", "cat/x.00017")
     write(tmp_path, "dog/spare/a.png", "dog/spare/b.jpg", "bee/deep/down/c.png", "loose.png")
     found = in_class_folders(tmp_path, CLASSES)
-    assert found.files == ["ant/B.GIF", "ant/a.png", "bee/c.jp2", "cat/d.tga", "cat/e.Tiff",
-                           "dog/f.ppm"]  # fmt: skip
+    assert found.files == [
+        "ant/B.GIF",
+        "ant/a.png",
+        "bee/c.jp2",
+        "cat/d.tga",
+        "cat/e.Tiff",
+        "dog/f.ppm",
+    ]
     assert found.labels.tolist() == [0, 0, 1, 2, 2, 3]
     assert found.unused == {
-        ".heic": 2, ".txt": 1, "other file": 2, "image in a deeper folder": 2,
-        "folder with no images directly in it": 1, "image beside the class folders": 1,
-    }  # fmt: skip
+        ".heic": 2,
+        ".txt": 1,
+        "other file": 2,
+        "image in a deeper folder": 2,
+        "folder with no images directly in it": 1,
+        "image beside the class folders": 1,
+    }
 
 
 def test_hidden_files_and_what_file_browsers_leave_are_not_counted(tmp_path):
@@ -159,8 +169,17 @@ def test_the_escapes_leave_other_names_alone():
 
 
 def run(tmp_path, *words):
-    argv = ["--model", f"{tmp_path}/tiny.py:one", "--results", str(tmp_path / "results"),
-            "--imagenet", str(tmp_path / "data"), "--partial", "--num_workers", "0"]  # fmt: skip
+    argv = [
+        "--model",
+        f"{tmp_path}/tiny.py:one",
+        "--results",
+        str(tmp_path / "results"),
+        "--imagenet",
+        str(tmp_path / "data"),
+        "--partial",
+        "--num_workers",
+        "0",
+    ]
     code = eval_imagenet.main([*argv, *words])
     return code, tmp_path / "results" / "imagenet" / "one"
 

@@ -38,9 +38,14 @@ def test_the_table_has_the_published_facts():
         "imagenet-v2": (10_000, 1000, "--imagenet_v2", "BVG_IMAGENET_V2", "imagenet_v2"),
         "imagenet-a": (7_500, 200, "--imagenet_a", "BVG_IMAGENET_A", "imagenet_a"),
         "imagenet-r": (30_000, 200, "--imagenet_r", "BVG_IMAGENET_R", "imagenet_r"),
-        "imagenet-sketch": (50_889, 1000, "--imagenet_sketch", "BVG_IMAGENET_SKETCH",
-                            "imagenet_sketch"),
-    }  # fmt: skip
+        "imagenet-sketch": (
+            50_889,
+            1000,
+            "--imagenet_sketch",
+            "BVG_IMAGENET_SKETCH",
+            "imagenet_sketch",
+        ),
+    }
 
 
 @pytest.mark.parametrize(("variant", "letter"), [(A, "a"), (R, "r")])

@@ -39,7 +39,9 @@ def of_sequence(frames: list[np.ndarray], perturbation: str) -> tuple[float, flo
     for t in range(1, len(frames)):
         before = frames[0] if perturbation in NOISE else frames[t - 1]
         after = frames[t]
-        flips.append(min(ranks_of(before), key=ranks_of(before).__getitem__)
-                     != min(ranks_of(after), key=ranks_of(after).__getitem__))  # fmt: skip
+        flips.append(
+            min(ranks_of(before), key=ranks_of(before).__getitem__)
+            != min(ranks_of(after), key=ranks_of(after).__getitem__)
+        )
         distances.append(top5_distance(before, after))
     return sum(flips) / len(flips), sum(distances) / len(distances)

@@ -6,10 +6,21 @@ from scipy import stats
 
 def aggregates(table: pd.DataFrame) -> pd.DataFrame:
     """Return ID, Robustness, Concepts and Adversarial of the published table."""
-    top1 = {name: table[f"top1_acc/{name}"] for name in (
-        "imagenet", "imagenet-v2", "imagenet-real", "imagenet-a", "imagenet-c", "imagenet-cbar",
-        "imagenet-sketch", "imagenet-r", "stylized", "PGD-40/low",
-    )}  # fmt: skip
+    top1 = {
+        name: table[f"top1_acc/{name}"]
+        for name in (
+            "imagenet",
+            "imagenet-v2",
+            "imagenet-real",
+            "imagenet-a",
+            "imagenet-c",
+            "imagenet-cbar",
+            "imagenet-sketch",
+            "imagenet-r",
+            "stylized",
+            "PGD-40/low",
+        )
+    }
     return pd.DataFrame(
         {
             "ID": (top1["imagenet"] + top1["imagenet-v2"] + top1["imagenet-real"]) / 3,

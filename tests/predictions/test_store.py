@@ -172,8 +172,11 @@ def test_what_the_disk_says_becomes_a_sentence_and_no_file(tmp_path, monkeypatch
     monkeypatch.undo()
     names = sorted(p.name for p in tmp_path.rglob("*") if p.is_file())
     assert names == [
-        ".lock", ".lock.holder", "chunk-00000000-00000003.parquet", "run.json",
-    ]  # fmt: skip
+        ".lock",
+        ".lock.holder",
+        "chunk-00000000-00000003.parquet",
+        "run.json",
+    ]
     assert store.done == 3
 
 

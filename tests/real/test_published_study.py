@@ -121,8 +121,11 @@ def test_measurement_error_of_the_last_batch_shows(study):
 
 
 ROWS = {
-    "all": slice(None), "three": [3, 40, 61], "one": [36], "backwards": slice(None, None, -1),
-}  # fmt: skip
+    "all": slice(None),
+    "three": [3, 40, 61],
+    "one": [36],
+    "backwards": slice(None, None, -1),
+}
 COLUMNS = {
     "all": ("top1_acc/imagenet-real", "top1_acc/PGD-40/low", "shape-bias", "top1_acc/imagenet"),
     "real and shape": ("top1_acc/imagenet-real", "shape-bias"),

@@ -69,12 +69,18 @@ def test_the_studys_pgd_is_foolboxes(networks, photographs, name):
 def test_small_steps_fgsm_and_l2_are_foolboxes(networks, photographs):
     victim = _victim(networks, "mobilenet_v1_025")
     cases = (
-        (Attack(steps=10, step=0.25 / 255), foolbox.attacks.LinfPGD(
-            abs_stepsize=0.25 / 255, steps=10), 1 / 255),
+        (
+            Attack(steps=10, step=0.25 / 255),
+            foolbox.attacks.LinfPGD(abs_stepsize=0.25 / 255, steps=10),
+            1 / 255,
+        ),
         (Attack(steps=1, random_start=False), foolbox.attacks.FGSM(), 0.5 / 255),
-        (Attack(steps=8, norm=L2, relative_step=0.25), foolbox.attacks.L2PGD(
-            rel_stepsize=0.25, steps=8), 0.5),
-    )  # fmt: skip
+        (
+            Attack(steps=8, norm=L2, relative_step=0.25),
+            foolbox.attacks.L2PGD(rel_stepsize=0.25, steps=8),
+            0.5,
+        ),
+    )
     for attack, theirs, epsilon in cases:
         for pixels, labels, where in _parts(photographs, 16):
             start = starts(photographs, epsilon, attack.norm)[where]

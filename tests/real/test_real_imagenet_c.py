@@ -40,9 +40,16 @@ def test_files_and_generated_images_get_the_same_answers(fixtures, tmp_path):
     data = ["--imagenet", str(fixtures / "imagenet")]
     assert make_imagenet_c.main([*data, "--out", str(tmp_path / "c"), *few]) == 0
     common = [
-        "--model", f"{fixtures}/models/mobilenet_tf.py:mobilenet_v1_025", "--results",
-        str(tmp_path / "r"), "--num_workers", "0", "--device", "cpu", *few,
-    ]  # fmt: skip
+        "--model",
+        f"{fixtures}/models/mobilenet_tf.py:mobilenet_v1_025",
+        "--results",
+        str(tmp_path / "r"),
+        "--num_workers",
+        "0",
+        "--device",
+        "cpu",
+        *few,
+    ]
     generate = [*common, *data, "--generate", "--as_published", "--batch_size", "5"]
     assert eval_imagenet_c.main(generate) == 0
     files = [*common, "--imagenet_c", str(tmp_path / "c")]

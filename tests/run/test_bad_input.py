@@ -45,8 +45,11 @@ def _refused(outcome, *words: str) -> None:
 
 
 def _final_files(folder) -> list[str]:
-    return sorted(p.name for p in folder.rglob("*") if p.suffix in {".parquet", ".json", ".csv"}
-                  and "partial" not in p.parts)  # fmt: skip
+    return sorted(
+        p.name
+        for p in folder.rglob("*")
+        if p.suffix in {".parquet", ".json", ".csv"} and "partial" not in p.parts
+    )
 
 
 def test_a_good_run_ends_with_the_table(imagenet):
@@ -55,8 +58,9 @@ def test_a_good_run_ends_with_the_table(imagenet):
     last = out.strip().splitlines()[-3:]
     assert last[0].split() == ["model", "metric", "value", "95", "%", "interval", "images"]
     assert [line.split()[:2] for line in last[1:]] == [
-        ["one", "top1_acc/imagenet"], ["one", "top5_acc/imagenet"],
-    ]  # fmt: skip
+        ["one", "top1_acc/imagenet"],
+        ["one", "top5_acc/imagenet"],
+    ]
     assert err == ""
     assert _final_files(imagenet.results) == ["predictions.parquet", "summary.json"]
 

@@ -156,10 +156,17 @@ def test_models_of_other_classes_are_one_sentence_about_the_model(
         "val": val,
         "cue_conflict": cue_conflict,
         "edge": ("--stimuli", tmp_path / "mvh", "--datasets", "edge", "--partial"),
-        "c": ("--imagenet_c", tmp_path / "c", "--partial", "--corruptions", "fog",
-              "--severities", 1),
+        "c": (
+            "--imagenet_c",
+            tmp_path / "c",
+            "--partial",
+            "--corruptions",
+            "fog",
+            "--severities",
+            1,
+        ),
         "sketch": ("--imagenet_sketch", tmp_path / "sketch", "--partial"),
-    }[data]  # fmt: skip
+    }[data]
     assert call(benchmark, ("plain",), *words)[0] == 0
     code, err = call(benchmark, (model,), *words)
     assert code == 2

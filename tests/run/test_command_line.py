@@ -56,9 +56,11 @@ def test_a_reader_that_goes_away_is_no_error():
         "sys.exit(guarded(work))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "code")},
-    )  # fmt: skip
+    )
     assert process.stdout.readline() == b"0\n"
     process.stdout.close()
     assert process.stderr.read() == b""

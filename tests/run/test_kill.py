@@ -32,8 +32,11 @@ def start(tmp_path_factory):
         argv += ["--batch_size", "4", "--num_workers", "0", *words]
         return subprocess.Popen(
             [sys.executable, str(SCRIPT), *argv],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     return run
 

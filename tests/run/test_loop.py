@@ -63,8 +63,11 @@ def test_images_are_decoded_once_however_many_models_and_conditions(evaluate, mo
     from bvg.data import loading
 
     decoded = []
-    monkeypatch.setattr(loading, "decode", lambda path, decode=loading.decode: (
-        decoded.append(path), decode(path))[1])  # fmt: skip
+    monkeypatch.setattr(
+        loading,
+        "decode",
+        lambda path, decode=loading.decode: (decoded.append(path), decode(path))[1],
+    )
     evaluate("a", models=("one", "two"))
     assert len(decoded) == len(set(decoded)) == 40
     out = capsys.readouterr().out
@@ -93,9 +96,11 @@ def test_answers_are_what_the_model_says(evaluate, model_file, val_folder):
     data = val_folder(10)
     clean = predictions.conditions == "clean"
     for image, answers, confidence in zip(
-        predictions.images[clean], predictions.answers[clean], predictions.confidence[clean],
+        predictions.images[clean],
+        predictions.answers[clean],
+        predictions.confidence[clean],
         strict=True,
-    ):  # fmt: skip
+    ):
         x = resize(Image.open(data / "val" / image).convert("RGB"))
         probabilities = model(x[None])[0].double().softmax(0)
         assert list(answers) == sorted(range(4), key=lambda k: -probabilities[k])

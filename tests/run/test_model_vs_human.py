@@ -71,9 +71,14 @@ def test_all_17_data_sets_in_one_call(call, tmp_path, capsys):
     assert not any(key.startswith("error-consistency") for key in metrics)
     written = {path.name for path in call.folder.iterdir() if path.is_file()}
     assert written == {
-        "accuracy.png", "accuracy.pdf", "shape_bias.png", "shape_bias.pdf",
-        "error_consistency.csv", "error_consistency.png", "error_consistency.pdf",
-    }  # fmt: skip
+        "accuracy.png",
+        "accuracy.pdf",
+        "shape_bias.png",
+        "shape_bias.pdf",
+        "error_consistency.csv",
+        "error_consistency.png",
+        "error_consistency.pdf",
+    }
     assert "top1_acc/ood_mean " in capsys.readouterr().out
     predictions = read_predictions(call.folder / "one" / "predictions.parquet")
     assert set(predictions.columns) == {"texture", "answer_max"}

@@ -138,9 +138,13 @@ def test_shape_bias_writes_tables_and_figures(sixteen, capsys):
     folder = sixteen / "results" / "imagenet_shape_bias"
     written = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert written == {
-        "net_a/predictions.parquet", "net_a/summary.json", "net_a/.lock",
-        "net_a/cue-conflict_net-a_session-1.csv", "shape_bias.png", "shape_bias.pdf",
-    }  # fmt: skip
+        "net_a/predictions.parquet",
+        "net_a/summary.json",
+        "net_a/.lock",
+        "net_a/cue-conflict_net-a_session-1.csv",
+        "shape_bias.png",
+        "shape_bias.pdf",
+    }
     table = (folder / "net_a" / "cue-conflict_net-a_session-1.csv").read_text().splitlines()
     assert table[0] == "subj,session,trial,rt,object_response,category,condition,imagename"
     assert len(table) == 49
@@ -173,9 +177,12 @@ def test_a_script_writes_nowhere_but_to_results(sixteen):
     argv = ["--model", f"{sixteen}/net.py:Net", "--stimuli", str(sixteen / "cue")]
     before = set(sixteen.rglob("*"))
     run = subprocess.run(
-        [sys.executable, "-B", script, *argv], cwd=here, env=environment,
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-B", script, *argv],
+        cwd=here,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1].split()[:2] == ["Net", "top1_acc/cue-conflict/congruent"]
     new = {path for path in set(sixteen.rglob("*")) - before if path.is_file()}
@@ -187,9 +194,18 @@ def test_a_script_writes_nowhere_but_to_results(sixteen):
 def test_every_script_has_the_common_flags():
     text = parser("x").format_help()
     for flag in (
-        "--model", "--device", "--batch_size", "--num_workers", "--limit", "--precision",
-        "--results", "--wandb", "--seed", "--overwrite", "--weights_dir",
-    ):  # fmt: skip
+        "--model",
+        "--device",
+        "--batch_size",
+        "--num_workers",
+        "--limit",
+        "--precision",
+        "--results",
+        "--wandb",
+        "--seed",
+        "--overwrite",
+        "--weights_dir",
+    ):
         assert flag in text
 
 

@@ -10,9 +10,14 @@ def _predictions(labels, answers) -> Predictions:
     count = len(labels)
     names = np.array([f"i{n}" for n in range(count)], dtype=object)
     return Predictions(
-        tuple("abcdefg"), names, np.array(["clean"] * count, dtype=object),
-        np.array(labels, np.int16), np.array(answers, np.int16), np.ones(count, np.float32), {},
-    )  # fmt: skip
+        tuple("abcdefg"),
+        names,
+        np.array(["clean"] * count, dtype=object),
+        np.array(labels, np.int16),
+        np.array(answers, np.int16),
+        np.ones(count, np.float32),
+        {},
+    )
 
 
 def test_top_one_and_top_five():

@@ -123,8 +123,16 @@ def test_survival_by_steps():
 
 
 def test_series_are_by_attack_in_the_order_of_epsilon():
-    metrics = _accuracies(**{"clean": 70, "P/eps=10_255": 1, "P/eps=2_255": 9, "P-any/eps=2_255": 3,
-                             "PGD-4-l2/eps=3": 4, "P/eps=2_255/from=m": 6})  # fmt: skip
+    metrics = _accuracies(
+        **{
+            "clean": 70,
+            "P/eps=10_255": 1,
+            "P/eps=2_255": 9,
+            "P-any/eps=2_255": 3,
+            "PGD-4-l2/eps=3": 4,
+            "P/eps=2_255/from=m": 6,
+        }
+    )
     metrics["top1_acc/P/eps=20_255"] = Metric(None)
     found = {one.attack: one for one in attack_series(metrics)}
     assert list(found) == ["P", "PGD-4-l2", "P from m"]

@@ -13,10 +13,14 @@ from bvg.scores.conditions import by_condition, category_correct, condition_accu
 def table(images, conditions, labels, answers, category=None) -> Predictions:
     columns = {} if category is None else {"category": np.array(category, np.int16)}
     return Predictions(
-        imagenet_classes(), np.array(images, object), np.array(conditions, object),
-        np.array(labels, np.int16), np.array(answers, np.int16)[:, None],
-        np.ones(len(labels), np.float32), columns,
-    )  # fmt: skip
+        imagenet_classes(),
+        np.array(images, object),
+        np.array(conditions, object),
+        np.array(labels, np.int16),
+        np.array(answers, np.int16)[:, None],
+        np.ones(len(labels), np.float32),
+        columns,
+    )
 
 
 def test_each_condition_is_counted_by_itself():
@@ -48,7 +52,10 @@ def test_only_images_of_the_16_categories_count_among_them():
     dog, cat, tench = CATEGORY_INDICES["dog"][3], CATEGORY_INDICES["cat"][0], 0
     k_dog, k_cat = CATEGORIES.index("dog"), CATEGORIES.index("cat")
     predictions = table(
-        list("aabbcc"), ["x", "y"] * 3, [dog, dog, tench, tench, cat, cat], [0] * 6,
+        list("aabbcc"),
+        ["x", "y"] * 3,
+        [dog, dog, tench, tench, cat, cat],
+        [0] * 6,
         [k_dog, k_cat, k_dog, 0, k_cat, k_cat],
-    )  # fmt: skip
+    )
     assert category_correct(predictions).tolist() == [[True, False], [True, True]]

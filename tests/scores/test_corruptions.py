@@ -151,9 +151,14 @@ def test_what_is_right_or_wrong_throughout_is_no_certainty(right):
     rows = [(f"i{k}", name) for k in range(n) for name in names]
     answers = np.full((len(rows), 1), 0 if right else 1, np.int16)
     predictions = Predictions(
-        ("a", "b"), np.array([i for i, _ in rows], object), np.array([c for _, c in rows], object),
-        np.zeros(len(rows), np.int16), answers, np.ones(len(rows), np.float32), {},
-    )  # fmt: skip
+        ("a", "b"),
+        np.array([i for i, _ in rows], object),
+        np.array([c for _, c in rows], object),
+        np.zeros(len(rows), np.int16),
+        answers,
+        np.ones(len(rows), np.float32),
+        {},
+    )
     metric = corruption_metrics(predictions, IMAGENET_CBAR)["top1_acc/imagenet-cbar"]
     assert metric.value == 100 * right
     assert (metric.low, metric.high) == pytest.approx([100 * e for e in wilson(n * right, n)])

@@ -11,11 +11,14 @@ def table(labels, answers, real) -> Predictions:
     count, width = len(labels), max(map(len, real))
     padded = np.array([[*own, *[-1] * (width - len(own))] for own in real], np.int16)
     return Predictions(
-        tuple("abcdefg"), np.array([f"i{k}" for k in range(count)], object),
-        np.array(["clean"] * count, object), np.array(labels, np.int16),
-        np.array(answers, np.int16), np.ones(count, np.float32),
+        tuple("abcdefg"),
+        np.array([f"i{k}" for k in range(count)], object),
+        np.array(["clean"] * count, object),
+        np.array(labels, np.int16),
+        np.array(answers, np.int16),
+        np.ones(count, np.float32),
         {f"real_{k + 1}": padded[:, k] for k in range(width)},
-    )  # fmt: skip
+    )
 
 
 def test_any_of_an_images_labels_is_right_but_only_for_the_best_answer():

@@ -33,10 +33,14 @@ def _predictions(shape, texture, answer, answer_max=None) -> Predictions:
     answers = np.stack([answer, (np.array(answer) + 1) % 3], axis=1).astype(np.int16)
     columns = {"texture": texture, "answer_max": answer if answer_max is None else answer_max}
     return Predictions(
-        NAMES, np.array(images, dtype=object), np.array(["clean"] * len(images), dtype=object),
-        np.array(shape, np.int16), answers, np.ones(len(images), np.float32),
+        NAMES,
+        np.array(images, dtype=object),
+        np.array(["clean"] * len(images), dtype=object),
+        np.array(shape, np.int16),
+        answers,
+        np.ones(len(images), np.float32),
         {name: np.array(values, np.int16) for name, values in columns.items()},
-    )  # fmt: skip
+    )
 
 
 def test_images_whose_cues_agree_do_not_count():

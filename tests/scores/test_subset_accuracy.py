@@ -9,12 +9,17 @@ from bvg.scores.accuracy import subset_accuracy, top1_and_top5
 def _predictions(answers, unrestricted, classes) -> Predictions:
     count = len(answers)
     return Predictions(
-        classes, np.array([f"i{k}" for k in range(count)], object),
-        np.array(["clean"] * count, object), np.zeros(count, np.int16),
-        np.array(answers, np.int16), np.ones(count, np.float32),
-        {f"unrestricted_{k + 1}": column
-         for k, column in enumerate(np.array(unrestricted, np.int16).T)},
-    )  # fmt: skip
+        classes,
+        np.array([f"i{k}" for k in range(count)], object),
+        np.array(["clean"] * count, object),
+        np.zeros(count, np.int16),
+        np.array(answers, np.int16),
+        np.ones(count, np.float32),
+        {
+            f"unrestricted_{k + 1}": column
+            for k, column in enumerate(np.array(unrestricted, np.int16).T)
+        },
+    )
 
 
 ANSWERS = [[0, 6, 7], [6, 0, 7], [6, 7, 8], [0, 6, 7]]

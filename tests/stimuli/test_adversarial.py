@@ -30,9 +30,14 @@ def model():
 
 @pytest.mark.parametrize(
     ("text", "name", "value"),
-    [("0.5/255", "0.5_255", 0.5 / 255), ("1.0/255", "1_255", 1 / 255), ("0.06", "0.06", 0.06),
-     ("8/255.0", "8_255", 8 / 255), ("1e-3", "0.001", 0.001)],
-)  # fmt: skip
+    [
+        ("0.5/255", "0.5_255", 0.5 / 255),
+        ("1.0/255", "1_255", 1 / 255),
+        ("0.06", "0.06", 0.06),
+        ("8/255.0", "8_255", 8 / 255),
+        ("1e-3", "0.001", 0.001),
+    ],
+)
 def test_epsilons_are_numbers_or_fractions(text, name, value):
     assert epsilon_of(text) == Epsilon(name, value)
 
@@ -89,8 +94,10 @@ def test_targets_are_the_other_classes_alike(model):
 
 def test_conditions_columns_and_images_that_are_wrong_already(model):
     batch = batch_for(model, 9)
-    made = {condition: (x, columns) for condition, x, columns in
-            adversarial(victim(model), (WALK,), (SMALL, LARGE))(batch)}  # fmt: skip
+    made = {
+        condition: (x, columns)
+        for condition, x, columns in adversarial(victim(model), (WALK,), (SMALL, LARGE))(batch)
+    }
     assert list(made) == ["clean", "PGD-5/eps=2_255", "PGD-5/eps=0.2"]
     assert torch.equal(made["clean"][0], batch.pixels)
     assert (made["clean"][1]["first_success"] == NOT_ATTACKED).all()

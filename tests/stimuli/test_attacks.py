@@ -110,12 +110,20 @@ def test_of_a_linear_model_the_optimum_is_found(classes):
     labels = model(clean).argmax(1)
     share = []
     for epsilon in (0.002, 0.01, 0.03):
-        outcome = _walk(model, Attack(steps=5, step=4 * epsilon, random_start=False), clean, labels,
-                        clean, epsilon)  # fmt: skip
-        exact = torch.tensor([
-            oracle.linear_robust(model.weights, model.bias, clean[k], labels[k], epsilon)
-            for k in range(len(clean))
-        ])  # fmt: skip
+        outcome = _walk(
+            model,
+            Attack(steps=5, step=4 * epsilon, random_start=False),
+            clean,
+            labels,
+            clean,
+            epsilon,
+        )
+        exact = torch.tensor(
+            [
+                oracle.linear_robust(model.weights, model.bias, clean[k], labels[k], epsilon)
+                for k in range(len(clean))
+            ]
+        )
         if classes == 2:
             assert torch.equal(~outcome.reached, exact)
             sign = (model.weights[labels] - model.weights[1 - labels]).sign().double()

@@ -78,7 +78,7 @@ REASONS = {
     "truncated: copy or download it again",
     "imagenet --limit 16 of filling": "no space is left on the disk; free some space and re-run "
     "the same command",  # which its log, on the same disk, cannot say
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -129,8 +129,11 @@ def test_a_study_runs_on_says_what_failed_and_why_and_can_be_put_right(
     assert "3 cells completed, 3 failed" in first.out  # too large a batch is halved
     lines = first.out.splitlines()
     for title, reason in REASONS.items():
-        (number,) = [k for k, line in enumerate(lines) if line.startswith(f"{title}: ")
-                     and line.endswith(reason)]  # fmt: skip
+        (number,) = [
+            k
+            for k, line in enumerate(lines)
+            if line.startswith(f"{title}: ") and line.endswith(reason)
+        ]
         command = lines[number + 1]
         assert "eval_imagenet.py --model" in command and f":{title.split()[-1]} " in command
         assert f"{title} failed: " in first.page

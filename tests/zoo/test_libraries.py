@@ -95,9 +95,10 @@ def test_a_hub_that_answers_is_asked_for_the_weights(no_hub, monkeypatch):
         site.etag, site.head = '"abcd"', {"X-Repo-Commit": "0" * 40}
         monkeypatch.setattr(constants, "ENDPOINT", site.url)
         monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE",
+            constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
             site.url + "/{repo_id}/resolve/{revision}/{filename}",
-        )  # fmt: skip
+        )
         model = load_model(SMALL)
     x = torch.rand(1, 3, 64, 64)
     assert torch.equal(model(x), network((x - 0.5) / 0.5))

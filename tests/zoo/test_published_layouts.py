@@ -76,8 +76,11 @@ class Payload:
 
 
 def head_of(state: dict) -> str:
-    (key,) = [key for key in state if key.endswith((".fc.weight", "head.weight", "er.6.weight"))
-              or key == "fc.weight"]  # fmt: skip
+    (key,) = [
+        key
+        for key in state
+        if key.endswith((".fc.weight", "head.weight", "er.6.weight")) or key == "fc.weight"
+    ]
     return key
 
 

@@ -59,17 +59,39 @@ _ATTACKED = re.compile(r"top1_acc/[^/]+/eps=.+")
 # code measures may have others.)
 _CORRUPTIONS = {
     "top1_acc/imagenet-c": (
-        "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur",
-        "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness", "contrast",
-        "elastic_transform", "pixelate", "jpeg_compression", "speckle_noise", "gaussian_blur",
-        "spatter", "saturate",
+        "gaussian_noise",
+        "shot_noise",
+        "impulse_noise",
+        "defocus_blur",
+        "glass_blur",
+        "motion_blur",
+        "zoom_blur",
+        "snow",
+        "frost",
+        "fog",
+        "brightness",
+        "contrast",
+        "elastic_transform",
+        "pixelate",
+        "jpeg_compression",
+        "speckle_noise",
+        "gaussian_blur",
+        "spatter",
+        "saturate",
     ),
     "top1_acc/imagenet-cbar": (
-        "blue_noise_sample", "brownish_noise", "caustic_refraction", "checkerboard_cutout",
-        "cocentric_sine_waves", "inverse_sparkles", "perlin_noise", "plasma_noise",
-        "single_frequency_greyscale", "sparkles",
+        "blue_noise_sample",
+        "brownish_noise",
+        "caustic_refraction",
+        "checkerboard_cutout",
+        "cocentric_sine_waves",
+        "inverse_sparkles",
+        "perlin_noise",
+        "plasma_noise",
+        "single_frequency_greyscale",
+        "sparkles",
     ),
-}  # fmt: skip
+}
 _EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of its conditions
 OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))
 STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-conflict")

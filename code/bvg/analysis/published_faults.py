@@ -23,9 +23,11 @@ _CONSTANT_BAND = 11295.3  # octaves: the bandwidth that all-equal thresholds giv
 _WIDEST = 7.0  # octaves that the study tested
 _ROWS = Path(__file__).with_name("published_rows.txt")
 _REAL, _LOW, _HIGH, _BAND = (
-    "top1_acc/imagenet-real", "top1_acc/PGD-40/low", "top1_acc/PGD-40/high",
+    "top1_acc/imagenet-real",
+    "top1_acc/PGD-40/low",
+    "top1_acc/PGD-40/high",
     "metric/criticalband/bw",
-)  # fmt: skip
+)
 
 
 def published_faults(values: pd.DataFrame) -> list[str]:

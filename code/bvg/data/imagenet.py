@@ -29,8 +29,14 @@ WHERE = "https://image-net.org/download (ILSVRC2012, validation images; a login 
 _MOST_LEVELS = 4  # <group>/<corruption>/<severity>/<wnid>
 _WNID = re.compile(r"n\d{8}")
 # Where the images are below ImageNet's folder: its own, Kaggle's and Hugging Face's archives.
-_BELOW = ("val", "ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val", "CLS-LOC/val", "val_images",
-          "data/val_images")  # fmt: skip
+_BELOW = (
+    "val",
+    "ILSVRC/Data/CLS-LOC/val",
+    "Data/CLS-LOC/val",
+    "CLS-LOC/val",
+    "val_images",
+    "data/val_images",
+)
 
 
 @cache

@@ -32,9 +32,17 @@ from bvg.errors import UserError, reason_of
 # The ten that the benchmark's means are over. Its download holds more: harder noise
 # (gaussian_noise_2, …_3) and perturbations for validation (speckle_noise, shear, …).
 PERTURBATIONS = (
-    "gaussian_noise", "shot_noise", "motion_blur", "zoom_blur", "snow", "brightness", "translate",
-    "rotate", "tilt", "scale",
-)  # fmt: skip
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+)
 WHERE = "https://github.com/hendrycks/robustness"
 FRAMES = 31  # of a published sequence, as a rule
 _GROUPS = ("noise", "blur", "weather", "digital", "validation", "extra")  # of the downloads

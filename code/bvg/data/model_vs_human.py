@@ -58,12 +58,11 @@ DATA_SETS = {
         1_280, ("c100", "c50", "c30", "c15", "c10", "c05", "c03", "c01"), ("c100", "c03", "c01")
     ),
     "high-pass": DataSet(
-        1_280, ("inf", "3.0", "1.5", "1.0", "0.7", "0.55", "0.45", "0.4"),
+        1_280,
+        ("inf", "3.0", "1.5", "1.0", "0.7", "0.55", "0.45", "0.4"),
         ("inf", "0.55", "0.45", "0.4"),
     ),
-    "low-pass": DataSet(
-        1_280, ("0", "1", "3", "5", "7", "10", "15", "40"), ("0", "15", "40")
-    ),
+    "low-pass": DataSet(1_280, ("0", "1", "3", "5", "7", "10", "15", "40"), ("0", "15", "40")),
     "phase-scrambling": DataSet(
         1_120, ("0", "30", "60", "90", "120", "150", "180"), ("0", "150", "180")
     ),
@@ -78,7 +77,7 @@ DATA_SETS = {
     ),
     "sketch": DataSet(800),
     "stylized": DataSet(800),
-}  # fmt: skip
+}
 
 _REMEDY = (
     "get the data with `python code/download.py model-vs-human`, or give their folder with "
@@ -159,8 +158,11 @@ def model_vs_human(
     """
     classes = classes or classes_in(root)
     classes = classes if len(classes) == len(CATEGORIES) else CATEGORIES
-    parts = {name: _data_set(root, name, classes) for name in DATA_SETS
-             if name in {*names} and (root / name).is_dir()}  # fmt: skip
+    parts = {
+        name: _data_set(root, name, classes)
+        for name in DATA_SETS
+        if name in {*names} and (root / name).is_dir()
+    }
     for name, part in parts.items() if not partial else ():
         _check_whole(root / name, name, part)
     counts = {name: len(part.files) for name, part in parts.items()}

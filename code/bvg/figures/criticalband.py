@@ -28,9 +28,13 @@ from bvg.scores.criticalband import accuracy_matrix, channels, noise_grid
 _COLOURS = matplotlib.colormaps["cividis"].with_extremes(bad="0.85")
 _CHANNEL: dict[str, Any] = {"color": "#d55e00", "linewidth": 1.2}
 _THRESHOLD: dict[str, Any] = {
-    "color": "#d55e00", "marker": "o", "markersize": 3.5, "markeredgecolor": "white",
-    "markeredgewidth": 0.6, "linestyle": "none",
-}  # fmt: skip
+    "color": "#d55e00",
+    "marker": "o",
+    "markersize": 3.5,
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.6,
+    "linestyle": "none",
+}
 _MOST_COLUMNS = 4
 # Sizes in inches, letters in points.
 _LEFT, _RIGHT, _BETWEEN, _HEAD, _FOOT = 0.56, 0.1, 0.12, 0.42, 0.1
@@ -140,10 +144,16 @@ def _draw(axes: Axes, picture: ChannelPicture, scale: Normalize) -> None:
         # In the lower half of the cell, or where a threshold is there, in the upper half.
         offset = 0.25 if -0.5 < thresholds[band] - row < -0.01 else -0.25
         axes.text(
-            band, row + offset, "–" if np.isnan(value) else f"{value:.0f}", fontsize=_FONT - 1,
-            color=_contrasting(cell), ha="center", va="center_baseline", zorder=4,
+            band,
+            row + offset,
+            "–" if np.isnan(value) else f"{value:.0f}",
+            fontsize=_FONT - 1,
+            color=_contrasting(cell),
+            ha="center",
+            va="center_baseline",
+            zorder=4,
             path_effects=[Stroke(linewidth=2, foreground=cell), Normal()],  # keeps the curve off
-        )  # fmt: skip
+        )
 
 
 def _draw_channel(axes: Axes, channel: Channel, bands: tuple[int, ...]) -> None:
@@ -182,9 +192,14 @@ def _head(figure: Figure, scale: Normalize) -> None:
     marks = [Line2D([], [], **_THRESHOLD), Line2D([], [], **_CHANNEL)]
     names = ["threshold: strongest noise withstood", "channel fitted to the thresholds"]
     figure.legend(
-        marks, names, loc="upper left", bbox_to_anchor=(0, 1), frameon=False, fontsize=_FONT,
+        marks,
+        names,
+        loc="upper left",
+        bbox_to_anchor=(0, 1),
+        frameon=False,
+        fontsize=_FONT,
         borderaxespad=0.2,
-    )  # fmt: skip
+    )
     axes = figure.add_axes((0.66, 1 - 0.22 / height, 0.3, 0.08 / height))
     bar = figure.colorbar(ScalarMappable(scale, _COLOURS), cax=axes, orientation="horizontal")
     bar.locator = LinearLocator(3)

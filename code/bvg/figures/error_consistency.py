@@ -55,9 +55,12 @@ def consistency_figure(models: Mapping[str, Metrics], humans: Metrics, paths: li
     axes.axvline(len(keys) - 0.5, color="0.6", linewidth=0.8)
     axes.axhline(0, color="0.5", linewidth=0.7, linestyle=":")
     axes.set_xticks(
-        range(len(keys) + 1), [*keys, f"mean of {len(keys)}"], rotation=40, ha="right",
+        range(len(keys) + 1),
+        [*keys, f"mean of {len(keys)}"],
+        rotation=40,
+        ha="right",
         rotation_mode="anchor",
-    )  # fmt: skip
+    )
     axes.set_xlim(-0.5, len(keys) + 0.5)
     axes.set_ylabel("error consistency with humans (κ)", fontsize=_FONT)
     axes.tick_params(labelsize=_FONT)
@@ -104,9 +107,15 @@ def _point(axes: Axes, place: float, metric: Metric, number: int, many: bool) ->
     if not many and metric.low is not None and metric.high is not None:
         axes.vlines(place, metric.low, metric.high, color=colour(number), linewidth=0.9, zorder=3)
     axes.scatter(
-        place, metric.value, s=5 if many else 16, color=colour(number), marker=marker(number),
-        edgecolors="white", linewidths=0 if many else 0.4, zorder=4,
-    )  # fmt: skip
+        place,
+        metric.value,
+        s=5 if many else 16,
+        color=colour(number),
+        marker=marker(number),
+        edgecolors="white",
+        linewidths=0 if many else 0.4,
+        zorder=4,
+    )
 
 
 def matrix_figure(matrix: pd.DataFrame, mean: str, paths: list[Path]) -> None:
@@ -152,6 +161,11 @@ def _write_numbers(axes: Axes, table: np.ndarray, bright: float) -> None:
     for row, column in zip(*np.nonzero(np.isfinite(table)), strict=True):
         value = round(table[row, column], 2) + 0.0  # no minus before 0.00
         axes.text(
-            column, row, f"{value:.2f}".replace("-", "−"), ha="center", va="center",
-            fontsize=_FONT - 0.5, color="white" if table[row, column] < bright else "black",
-        )  # fmt: skip
+            column,
+            row,
+            f"{value:.2f}".replace("-", "−"),
+            ha="center",
+            va="center",
+            fontsize=_FONT - 0.5,
+            color="white" if table[row, column] < bright else "black",
+        )

@@ -39,9 +39,13 @@ def adversarial_figure(
     series = {name: attack_series(metrics) for name, metrics in models.items()}
     attacks = sorted({one.attack for all_of in series.values() for one in all_of})
     figure, panels = plt.subplots(
-        1, 2 if survival else 1, sharey=True, squeeze=False, layout="constrained",
+        1,
+        2 if survival else 1,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
         figsize=(PAGE_WIDTH, (3.4 if many else 2.8) + legend_height(labels)),
-    )  # fmt: skip
+    )
     for number, (name, metrics) in enumerate(models.items()):
         for one in series[name]:
             # Lines tell attacks apart or, of one attack, models whose colours are the same.
@@ -51,10 +55,17 @@ def adversarial_figure(
             _survival(panels[0, 1], survival[name][1], number, many, line_style(number))
     _format_axes(panels[0], attacks, survival)
     handles = [
-        Line2D([], [], color=colour(n), marker=marker(n), markersize=3.5, linewidth=1,
-               linestyle=line_style(n) if len(attacks) == 1 else "-")
+        Line2D(
+            [],
+            [],
+            color=colour(n),
+            marker=marker(n),
+            markersize=3.5,
+            linewidth=1,
+            linestyle=line_style(n) if len(attacks) == 1 else "-",
+        )
         for n in range(len(labels))
-    ]  # fmt: skip
+    ]
     legend_below(figure, handles, labels, "" if many else "light bands: 95 % intervals")
     save(figure, paths)
 
@@ -69,17 +80,30 @@ def _curve(
     if not many:  # so many bands, one over the other, would hide the lines
         axes.fill_between(x, low, high, color=colour(number), alpha=0.18, linewidth=0)
     axes.plot(
-        x, value, color=colour(number), marker=marker(number), markersize=2.5 if many else 3.5,
-        linewidth=0.7 if many else 1.1, linestyle=dash, clip_on=False,
-    )  # fmt: skip
+        x,
+        value,
+        color=colour(number),
+        marker=marker(number),
+        markersize=2.5 if many else 3.5,
+        linewidth=0.7 if many else 1.1,
+        linestyle=dash,
+        clip_on=False,
+    )
 
 
 def _survival(axes: Axes, percent: np.ndarray, number: int, many: bool, dash: LineStyle) -> None:
     axes.plot(
-        np.arange(len(percent)), percent, color=colour(number), linewidth=0.7 if many else 1.1,
-        drawstyle="steps-post", linestyle=dash, marker=marker(number),
-        markersize=2.5 if many else 3.5, markevery=max(1, len(percent) // 5), clip_on=False,
-    )  # fmt: skip
+        np.arange(len(percent)),
+        percent,
+        color=colour(number),
+        linewidth=0.7 if many else 1.1,
+        drawstyle="steps-post",
+        linestyle=dash,
+        marker=marker(number),
+        markersize=2.5 if many else 3.5,
+        markevery=max(1, len(percent) // 5),
+        clip_on=False,
+    )
 
 
 def _format_axes(panels: np.ndarray, attacks: list[str], survival: Survival) -> None:
@@ -89,8 +113,10 @@ def _format_axes(panels: np.ndarray, attacks: list[str], survival: Survival) -> 
     panels[0].set_title("robust accuracy", fontsize=_FONT + 1)
     panels[0].set_xlim(left=0)
     if len(attacks) > 1:
-        lines = [Line2D([], [], color="0.3", linestyle=line_style(8 * n), linewidth=1)
-                 for n in range(len(attacks))]  # fmt: skip
+        lines = [
+            Line2D([], [], color="0.3", linestyle=line_style(8 * n), linewidth=1)
+            for n in range(len(attacks))
+        ]
         panels[0].legend(lines, attacks, fontsize=_FONT - 1, frameon=False, handlelength=3)
     if survival:
         condition = _title(next(iter(survival.values()))[0])
@@ -121,9 +147,12 @@ def adversarial_pictures(folder: Path, paths: list[Path]) -> None:
     shown = list(rows.items())[:_MOST_ROWS]
     columns = 1 + 2 * len(conditions)
     figure, axes = plt.subplots(
-        len(shown), columns, squeeze=False, layout="constrained",
+        len(shown),
+        columns,
+        squeeze=False,
+        layout="constrained",
         figsize=(_WIDTH * columns, (_WIDTH + 0.16) * len(shown) + 0.5),
-    )  # fmt: skip
+    )
     for line, (_, row) in zip(axes, shown, strict=True):
         for number, condition in enumerate(conditions):
             if condition in row:
@@ -173,6 +202,8 @@ def _fate(about: dict) -> str:
         return "still right"
     if first < NEVER:
         return "misclassified without attack"
-    return f"misclassified by attack {first}" if "AutoAttack" in about["condition"] else (
-        f"misclassified after {first} step" + "s" * (first != 1)
-    )  # fmt: skip
+    return (
+        f"misclassified by attack {first}"
+        if "AutoAttack" in about["condition"]
+        else (f"misclassified after {first} step" + "s" * (first != 1))
+    )

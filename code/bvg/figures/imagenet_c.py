@@ -94,9 +94,14 @@ def severity_figure(
     rows = ceil(len(titles) / columns)
     height = rows * (_PANEL if columns > 3 else _LARGE) + 0.3 + legend_height(list(models))
     figure, grid = plt.subplots(
-        rows, columns, figsize=(PAGE_WIDTH, height), sharex=True, sharey=True, squeeze=False,
+        rows,
+        columns,
+        figsize=(PAGE_WIDTH, height),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
         layout="constrained",
-    )  # fmt: skip
+    )
     severities = range(1, next(iter(models.values())).shape[1])
     clean = any(np.isfinite(values[:, 0]).any() for values in models.values())
     for number, axes in enumerate(grid.flat):
@@ -134,10 +139,14 @@ def _draw(axes: Axes, model: int, values: np.ndarray, many: bool) -> None:
 
 def _style(model: int, many: bool) -> dict[str, Any]:
     return {
-        "color": colour(model), "linestyle": line_style(model), "linewidth": 0.6 if many else 1.0,
-        "marker": marker(model), "markersize": 1.8 if many else 3.0,
-        "markeredgewidth": 0 if many else 0.3, "markeredgecolor": "white",
-    }  # fmt: skip
+        "color": colour(model),
+        "linestyle": line_style(model),
+        "linewidth": 0.6 if many else 1.0,
+        "marker": marker(model),
+        "markersize": 1.8 if many else 3.0,
+        "markeredgewidth": 0 if many else 0.3,
+        "markeredgecolor": "white",
+    }
 
 
 def _format_axes(axes: Axes, title: str, severities: range, clean: bool, lowest: bool) -> None:
@@ -182,9 +191,14 @@ def corruption_table(
         text = "–" if np.isnan(value) else f"{value:.0f}"
         dark = np.isfinite(value) and value < _DARK * _top(cells)
         axes.text(
-            column, row, text, fontsize=_FONT - 0.5, color="white" if dark else "black",
-            ha="center", va="center_baseline",
-        )  # fmt: skip
+            column,
+            row,
+            text,
+            fontsize=_FONT - 0.5,
+            color="white" if dark else "black",
+            ha="center",
+            va="center_baseline",
+        )
     names = [name.replace("_", " ") for name in corruptions]
     axes.set_xticks(range(len(names) + 1), [*names, "mean"], rotation=60, ha="left")
     axes.set_yticks(range(len(labels)), labels, parse_math=False)

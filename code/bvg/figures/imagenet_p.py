@@ -71,14 +71,26 @@ def _side_by_side(models: Models, shown: list[str]) -> Figure:
         x = np.arange(len(shown)) + (number - (len(models) - 1) / 2) * step
         axes.vlines(x, low, high, color=colour(number), linewidth=1)
         axes.plot(
-            x, value, linestyle="none", color=colour(number), marker=marker(number), markersize=4,
-            markeredgewidth=0.4, markeredgecolor="white", label=label, clip_on=False,
-        )  # fmt: skip
+            x,
+            value,
+            linestyle="none",
+            color=colour(number),
+            marker=marker(number),
+            markersize=4,
+            markeredgewidth=0.4,
+            markeredgecolor="white",
+            label=label,
+            clip_on=False,
+        )
     _format_axes(axes, shown)
     legend = figure.legend(
-        loc="outside lower center", ncols=columns, frameon=False, fontsize=_SMALL,
-        title="vertical lines: 95 % intervals", title_fontsize=_SMALL,
-    )  # fmt: skip
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=_SMALL,
+        title="vertical lines: 95 % intervals",
+        title_fontsize=_SMALL,
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)  # a model's name may have dollars in it
     return figure

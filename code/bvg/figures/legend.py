@@ -42,8 +42,16 @@ def legend_below(
     """Draw the legend below all panels; the figure needs constrained layout."""
     lines, columns = columns_for(labels, font)
     legend = figure.legend(
-        list(handles), lines, loc="outside lower center", ncols=columns, frameon=False,
-        fontsize=font, title=title, title_fontsize=font + 0.5, handlelength=3, columnspacing=1.2,
-    )  # fmt: skip
+        list(handles),
+        lines,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=font,
+        title=title,
+        title_fontsize=font + 0.5,
+        handlelength=3,
+        columnspacing=1.2,
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)  # a model's name may have dollars in it

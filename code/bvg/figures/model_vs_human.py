@@ -44,9 +44,13 @@ _AXES = {
     "uniform-noise": "width of noise",
 }
 _WORDS = {
-    "cr": "colour", "bw": "greyscale", "pow": "equalised", "True": "true", "False": "opponent",
+    "cr": "colour",
+    "bw": "greyscale",
+    "pow": "equalised",
+    "True": "true",
+    "False": "opponent",
     "inf": "∞",
-}  # fmt: skip
+}
 
 
 def accuracy_figure(
@@ -114,10 +118,14 @@ def tick_label(data_set: str, condition: str) -> str:
 def model_style(number: int, many: bool) -> dict[str, Any]:
     """Return how the line and markers of the model with this number, from 0, are drawn."""
     return {
-        "color": colour(number), "linestyle": line_style(number), "linewidth": 0.6 if many else 1.1,
-        "marker": marker(number), "markersize": 2.0 if many else 3.2,
-        "markeredgewidth": 0 if many else 0.3, "markeredgecolor": "white",
-    }  # fmt: skip
+        "color": colour(number),
+        "linestyle": line_style(number),
+        "linewidth": 0.6 if many else 1.1,
+        "marker": marker(number),
+        "markersize": 2.0 if many else 3.2,
+        "markeredgewidth": 0 if many else 0.3,
+        "markeredgecolor": "white",
+    }
 
 
 def _curves(
@@ -152,9 +160,13 @@ def _curves(
 
 
 _HUMAN_STYLE: dict[str, Any] = {
-    "color": HUMAN_COLOUR, "linewidth": 1.3, "marker": "o", "markersize": 3.2,
-    "markeredgewidth": 0.3, "markeredgecolor": "white",
-}  # fmt: skip
+    "color": HUMAN_COLOUR,
+    "linewidth": 1.3,
+    "marker": "o",
+    "markersize": 3.2,
+    "markeredgewidth": 0.3,
+    "markeredgecolor": "white",
+}
 
 
 def _bars(
@@ -181,9 +193,14 @@ def _bars(
             axes.hlines(mean, slot - 0.45, slot + 0.45, color=HUMAN_COLOUR, linewidth=1.3, zorder=4)
             places = slot + np.linspace(-0.3, 0.3, right.shape[1])
             axes.scatter(
-                places, 100 * right.mean(), s=5, color=HUMAN_COLOUR, linewidths=0.2,
-                edgecolors="white", zorder=5,
-            )  # fmt: skip
+                places,
+                100 * right.mean(),
+                s=5,
+                color=HUMAN_COLOUR,
+                linewidths=0.2,
+                edgecolors="white",
+                zorder=5,
+            )
     axes.axhline(_CHANCE, color="0.5", linewidth=0.7, linestyle=":", zorder=2.5)
     axes.set_xticks(range(len(names)), list(names))
     axes.set_xlim(-0.6, len(names) - 0.4)

@@ -118,9 +118,16 @@ def _matrix(right: Mapping[str, dict[str, pd.DataFrame]]) -> tuple[pd.DataFrame,
 
 def _as_csv(metrics: Mapping[str, Mapping[str, Metric]]) -> str:
     rows = [
-        {"observer": name, "metric": key, "value": m.value, "low": m.low, "high": m.high,
-         "n": m.n, "note": m.note}
+        {
+            "observer": name,
+            "metric": key,
+            "value": m.value,
+            "low": m.low,
+            "high": m.high,
+            "n": m.n,
+            "note": m.note,
+        }
         for name, values in metrics.items()
         for key, m in values.items()
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows).to_csv(index=False)

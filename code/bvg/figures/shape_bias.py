@@ -50,15 +50,27 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
             # Every other line is dashed and on top, so that two equal ones are both seen.
             dashed = number % 2 == 1 and name != HUMANS
             axes.axvline(
-                1 - overall, color=paint, linewidth=1.4, alpha=0.8,
-                linestyle="--" if dashed else "-", zorder=1.5 if dashed else 1,
-            )  # fmt: skip
+                1 - overall,
+                color=paint,
+                linewidth=1.4,
+                alpha=0.8,
+                linestyle="--" if dashed else "-",
+                zorder=1.5 if dashed else 1,
+            )
         values = 1 - biases[name]
         heights = [rows[category] for category in values.index]
         points = axes.scatter(
-            values, heights, s=46, color=paint, marker=symbol, label=labels[number], zorder=3,
-            edgecolors="white", linewidths=0.6, clip_on=False,
-        )  # fmt: skip
+            values,
+            heights,
+            s=46,
+            color=paint,
+            marker=symbol,
+            label=labels[number],
+            zorder=3,
+            edgecolors="white",
+            linewidths=0.6,
+            clip_on=False,
+        )
         handles.append(points)
     _format_axes(axes, list(order.index))
     legend_below(figure, handles, labels, "in brackets: shape bias", LEGEND)

@@ -52,8 +52,12 @@ def spectral_figure(models: dict[str, dict[str, Metric]], paths: list[Path]) -> 
 def _cutoffs(models: dict[str, dict[str, Metric]]) -> list[str]:
     """Return the cutoffs that some model was shown, as they are written, in rising order."""
     prefixes = tuple(f"top1_acc/{band}/" for band in _PANELS.values())
-    shown = {key.rpartition("/")[2] for metrics in models.values() for key in metrics
-             if key.startswith(prefixes)}  # fmt: skip
+    shown = {
+        key.rpartition("/")[2]
+        for metrics in models.values()
+        for key in metrics
+        if key.startswith(prefixes)
+    }
     return sorted(shown, key=float)
 
 
@@ -89,10 +93,14 @@ def _draw(
 
 def _style(number: int, many: bool) -> dict[str, Any]:
     return {
-        "color": colour(number), "linestyle": line_style(number), "linewidth": 0.7 if many else 1.2,
-        "marker": marker(number), "markersize": 2.5 if many else 3.5,
-        "markeredgewidth": 0 if many else 0.4, "markeredgecolor": "white",
-    }  # fmt: skip
+        "color": colour(number),
+        "linestyle": line_style(number),
+        "linewidth": 0.7 if many else 1.2,
+        "marker": marker(number),
+        "markersize": 2.5 if many else 3.5,
+        "markeredgewidth": 0 if many else 0.4,
+        "markeredgecolor": "white",
+    }
 
 
 def _format_axes(axes: Axes, title: str, cutoffs: list[str], biased: bool) -> None:

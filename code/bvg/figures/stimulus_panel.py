@@ -180,7 +180,12 @@ def _write(figure: Figure, plan: _Plan, x: float, y: float, text: str, rotation:
     """Write `text` with its lower middle at the pixel, also where it is turned to read upwards."""
     ends = ("right", "center") if rotation else ("center", "baseline")
     figure.text(
-        x / plan.size[0], 1 - y / plan.size[1], text, fontsize=plan.line * 72 / DPI,
-        rotation=rotation, horizontalalignment=ends[0], verticalalignment=ends[1],
+        x / plan.size[0],
+        1 - y / plan.size[1],
+        text,
+        fontsize=plan.line * 72 / DPI,
+        rotation=rotation,
+        horizontalalignment=ends[0],
+        verticalalignment=ends[1],
         multialignment="center",
-    )  # fmt: skip
+    )

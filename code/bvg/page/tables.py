@@ -56,9 +56,19 @@ def _cell(row: pd.Series, group: np.ndarray) -> Row:
     known = bool(np.isfinite(r))
     said = f"{short(row['bias'])} and {short(row['target'])}: "
     if not known:
-        return {"r": "–", "said": said + row["note"], "shade": 0, "sign": "", "weak": True,
-                "zero": False, "survives": False, "n": "",
-                "bias": row["bias"], "target": row["target"], "range": ""}  # fmt: skip
+        return {
+            "r": "–",
+            "said": said + row["note"],
+            "shade": 0,
+            "sign": "",
+            "weak": True,
+            "zero": False,
+            "survives": False,
+            "n": "",
+            "bias": row["bias"],
+            "target": row["target"],
+            "range": "",
+        }
     interval = ""
     # Resamples of fewer models say nothing; those of a perfect correlation are all perfect.
     if row["n"] >= FEWEST_TOLD and row["low"] < row["high"]:
@@ -101,14 +111,22 @@ def tests(study: Study) -> list[list[str]]:
 def _test(row: pd.Series) -> list[str]:
     low, high = number(row["low_stratified"]), number(row["high_stratified"])
     return [
-        short(row["bias"]), short(row["target"]), row["group"], str(row["n"]), number(row["r"], 3),
-        f"{number(row['low'])} to {number(row['high'])}", f"{low} to {high}",
+        short(row["bias"]),
+        short(row["target"]),
+        row["group"],
+        str(row["n"]),
+        number(row["r"], 3),
+        f"{number(row['low'])} to {number(row['high'])}",
+        f"{low} to {high}",
         f"{number(row['r_least'])} to {number(row['r_most'])}",
-        *(_p(row[name]) for name in
-          ("p_permutation", "holm_permutation", "bh_permutation", "by_permutation")),
-        number(row.get("r_given", np.nan), 3), _p(row.get("p_given", np.nan)),
+        *(
+            _p(row[name])
+            for name in ("p_permutation", "holm_permutation", "bh_permutation", "by_permutation")
+        ),
+        number(row.get("r_given", np.nan), 3),
+        _p(row.get("p_given", np.nan)),
         *(_p(row[name]) for name in ("p", "holm")),
-    ]  # fmt: skip
+    ]
 
 
 def _p(p: float) -> str:
@@ -119,23 +137,39 @@ def further(study: Study) -> dict[str, list[list[str]]]:
     """Return the tables of predictions, dependence, effective robustness and measurement error."""
     return {
         "predictions": _texts(
-            study.predictions, ["group", "target", "biases", "predictor", "folds", "n"],
-            ["r2", "null95"], ["p"],
+            study.predictions,
+            ["group", "target", "biases", "predictor", "folds", "n"],
+            ["r2", "null95"],
+            ["p"],
         ),
         "dependences": _texts(
-            study.dependences, ["group", "bias", "target", "n"], ["dcor", "xi"],
-            ["p_dcor", "p_xi"], ["note"],
+            study.dependences,
+            ["group", "bias", "target", "n"],
+            ["dcor", "xi"],
+            ["p_dcor", "p_xi"],
+            ["note"],
         ),
         "effective": _texts(
-            study.effective, ["group", "bias", "target", "n"], ["r", "low", "high"],
+            study.effective,
+            ["group", "bias", "target", "n"],
+            ["r", "low", "high"],
             ["p_permutation", "holm_permutation", "p"],
         ),
         "attenuations": _texts(
-            study.attenuations, ["group", "bias", "target", "n"],
-            ["reliability_bias", "reliability_target", "r", "r_corrected", "low_noise",
-             "high_noise"], [], ["note"],
+            study.attenuations,
+            ["group", "bias", "target", "n"],
+            [
+                "reliability_bias",
+                "reliability_target",
+                "r",
+                "r_corrected",
+                "low_noise",
+                "high_noise",
+            ],
+            [],
+            ["note"],
         ),
-    }  # fmt: skip
+    }
 
 
 def _texts(

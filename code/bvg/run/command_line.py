@@ -121,9 +121,12 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("weights")
-    group.add_argument("--weights_dir", type=Path, metavar="DIR",
-                       help="directory for downloaded weights (default: $BVG_WEIGHTS, else "
-                       "$BVG_CACHE/weights)")  # fmt: skip
+    group.add_argument(
+        "--weights_dir",
+        type=Path,
+        metavar="DIR",
+        help="directory for downloaded weights (default: $BVG_WEIGHTS, else $BVG_CACHE/weights)",
+    )
     group.add_argument(
         "--check_top1",
         type=positive,
@@ -175,8 +178,10 @@ def parse_args(
     if not arguments.model and not arguments.save_stimuli:
         own.error("no models to evaluate: give --model NAME [NAME …]")
     if arguments.save_stimuli and not arguments.limit:
-        own.error("--save_stimuli writes a file per image and condition: give the number of "
-                  "images with --limit N")  # fmt: skip
+        own.error(
+            "--save_stimuli writes a file per image and condition: give the number of "
+            "images with --limit N"
+        )
     return arguments
 
 

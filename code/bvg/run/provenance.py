@@ -61,9 +61,14 @@ def git_commit() -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     result = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, check=True, timeout=10,
-        encoding="utf-8", errors="replace",
-    )  # fmt: skip
+        ["git", *arguments],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+        timeout=10,
+        encoding="utf-8",
+        errors="replace",
+    )
     return result.stdout.strip()
 
 

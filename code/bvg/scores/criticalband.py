@@ -194,9 +194,12 @@ def _parameters(
     for name, value in values.items():
         fitted = [nan if fit.degenerate else _measures(fit)[name] for fit in fits]
         metrics[name] = bootstrapped(
-            value, np.array(fitted)[which.ravel()], n, "the fit is degenerate",
+            value,
+            np.array(fitted)[which.ravel()],
+            n,
+            "the fit is degenerate",
             "nearly all resamples have the same whole-step thresholds",
-        )  # fmt: skip
+        )
     return metrics
 
 

@@ -19,8 +19,15 @@ from bvg.files import write_text
 from bvg.predictions.table import Predictions
 
 COLUMNS = [
-    "subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename",
-]  # fmt: skip
+    "subj",
+    "session",
+    "trial",
+    "rt",
+    "object_response",
+    "category",
+    "condition",
+    "imagename",
+]
 # The parts of an image's name, before the original file's.
 _PATTERN = ("trial", "experiment", "subject", "condition", "category", "number")
 _TEXT = ("subj", "object_response", "category", "condition", "imagename")

@@ -92,8 +92,11 @@ def _checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     found = set(tidy["category"])
     # Or the observers of another world, whose categories are all different.
     known = set(CATEGORIES) if found & set(CATEGORIES) else found
-    allowed = {"category": known, "object_response": {*known, _NONE},
-               "condition": {*DATA_SETS[data_set].conditions}}  # fmt: skip
+    allowed = {
+        "category": known,
+        "object_response": {*known, _NONE},
+        "condition": {*DATA_SETS[data_set].conditions},
+    }
     for column, values in allowed.items():
         expected = f"one of {', '.join(sorted(values))}"
         _refuse(path, column, table[column][~tidy[column].isin(values)], expected)

@@ -178,8 +178,9 @@ def read_reference(path: Path) -> dict[str, float]:
     if most is None:
         raise UserError(f"the reference {file} has no {FLIPS}: give a result of this benchmark")
     if most > 1:
-        raise UserError(f"the reference {file} has a {FLIPS} of {most:g}: give it in [0, 1], "
-                        "not in percent")  # fmt: skip
+        raise UserError(
+            f"the reference {file} has a {FLIPS} of {most:g}: give it in [0, 1], not in percent"
+        )
     return known
 
 

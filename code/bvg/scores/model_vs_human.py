@@ -173,8 +173,9 @@ def with_humans(models: Mapping[str, Rights], humans: Rights) -> dict[str, dict[
     """
     of_model: dict[str, dict[str, Consistency]] = {name: {} for name in models}
     for data_set, seen in humans.items():
-        here = {name: right[data_set].iloc[:, 0] for name, right in models.items()
-                if data_set in right}  # fmt: skip
+        here = {
+            name: right[data_set].iloc[:, 0] for name, right in models.items() if data_set in right
+        }
         if here:
             # The names of models and humans must not be taken for one another.
             both = pd.concat([_named(here, "model"), _named(seen, "human")], axis=1)

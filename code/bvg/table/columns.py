@@ -12,10 +12,21 @@ from math import isclose
 
 # In the order of the table's columns. Attacks are in imagenet_adv, imagenet_adv_….
 BENCHMARKS = (
-    "imagenet", "imagenet_real", "imagenet_v2", "imagenet_a", "imagenet_r", "imagenet_sketch",
-    "imagenet_c", "imagenet_cbar", "imagenet_p", "imagenet_model_vs_human", "imagenet_shape_bias",
-    "imagenet_adv", "imagenet_spectral", "imagenet_criticalband",
-)  # fmt: skip
+    "imagenet",
+    "imagenet_real",
+    "imagenet_v2",
+    "imagenet_a",
+    "imagenet_r",
+    "imagenet_sketch",
+    "imagenet_c",
+    "imagenet_cbar",
+    "imagenet_p",
+    "imagenet_model_vs_human",
+    "imagenet_shape_bias",
+    "imagenet_adv",
+    "imagenet_spectral",
+    "imagenet_criticalband",
+)
 ATTACKS = "imagenet_adv"
 # C and C-bar: the metrics' names of a corruption over all severities, of which "contrast" is also
 # one of model-vs-human's data sets.

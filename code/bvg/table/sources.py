@@ -117,9 +117,11 @@ def _take(run: Any, project: str, found: dict[tuple[str, str], Measured], notes:
     if run.state != "finished":
         notes.append(f"{source} ({run.name}) is {run.state} and is skipped")
         return
-    identity = {k: run.config[k] for k in ("benchmark", "model", "images", "protocol",
-                                          "scored_with")
-                if k in run.config}  # fmt: skip
+    identity = {
+        k: run.config[k]
+        for k in ("benchmark", "model", "images", "protocol", "scored_with")
+        if k in run.config
+    }
     if (run.name, benchmark) in found:
         notes.append(f"{found[run.name, benchmark].source} ({run.name}) is older than {source}")
     metrics = _metrics(dict(run.summary_metrics))

@@ -14,8 +14,11 @@ from bvg.table.merging import Table
 from bvg.zoo.table import find
 
 TABLE, INTERVALS, MODELS, PROVENANCE = (
-    "benchmark.csv", "intervals.csv", "models.csv", "provenance.json",
-)  # fmt: skip
+    "benchmark.csv",
+    "intervals.csv",
+    "models.csv",
+    "provenance.json",
+)
 FORMAT = 1  # of provenance.json
 UNKNOWN = "unknown"
 
@@ -95,8 +98,11 @@ def _models(table: Table) -> Iterable[list[Any]]:
             (r.identity["model"] for r in results if "model" in r.identity), {}
         )
         known = find(model) or find(identity.get("spec", ""))
-        facts = [known.category, known.year, known.trained_on, known.method, known.paper] if known \
-            else [UNKNOWN, None, None, None, None]  # fmt: skip
+        facts = (
+            [known.category, known.year, known.trained_on, known.method, known.paper]
+            if known
+            else [UNKNOWN, None, None, None, None]
+        )
         yield [model, *facts, identity.get("weights_sha256")]
 
 
