@@ -192,46 +192,56 @@ def main(argv=None):
     images = limited(imagenet_val(folder, classes, args.partial), args)
     images = replace(images, view=SQUARE_224) if args.as_ood else images
     for name, (methods, epsilons) in attacks.items():
-        first = args.stop == "first"
-        benchmark = f"imagenet_adv_{name.replace('-', '_')}" + "_first" * first
-        benchmark += f"_from_{source.name}" if source else ""
-        results = args.results / benchmark
-        protocol = {
-            "attacks": {method.name: record for method, record in methods.items()},
-            "eps": [epsilon.name for epsilon in epsilons],
-            "gradients": args.attack_precision or args.precision,
-        } | ({"source": source.identity} if source else {})
-
-        def made_against(model, benchmark_folder, methods=methods, epsilons=epsilons):
-            return adversarial(
-                attackable(model, args),
-                tuple(methods),
-                epsilons,
-                source=source.name if source else "",
-                witness=saving(benchmark_folder, images, args),
-            )
-
-        if source:
-            shown = made_against(source, pictures_folder(results, None))
-            stimuli = {model.name: shown for model in models}
-        else:
-            stimuli = {m.name: made_against(m, pictures_folder(results, m.name)) for m in models}
-        own = with_options(args, batch_size=settings.batch_size * (POOL if first else 1))
+        own = with_options(args)
         if args.save_stimuli and len(attacks) > 1:
-            own.save_stimuli = args.save_stimuli / benchmark
-        runs = evaluate(
-            benchmark, models, images, stimuli, top5, adversarial_metrics, own, protocol
+            own.save_stimuli = args.save_stimuli / benchmark_of(name, source, args)
+        evaluate_attack(name, methods, epsilons, models, source, images, own)
+
+
+def benchmark_of(name, source, args):
+    """Return the name of an attack's results, one for each --stop and --source."""
+    benchmark = f"imagenet_adv_{name.replace('-', '_')}" + "_first" * (args.stop == "first")
+    return benchmark + (f"_from_{source.name}" if source else "")
+
+
+def evaluate_attack(name, methods, epsilons, models, source, images, args):
+    """Evaluate the models under one attack, at all its step counts and ε, and draw its figures."""
+    benchmark = benchmark_of(name, source, args)
+    results = args.results / benchmark
+    protocol = {
+        "attacks": {method.name: record for method, record in methods.items()},
+        "eps": [epsilon.name for epsilon in epsilons],
+        "gradients": args.attack_precision or args.precision,
+    } | ({"source": source.identity} if source else {})
+    crafted_on = source.name if source else ""
+
+    def made_against(model, folder):
+        return adversarial(
+            attackable(model, args),
+            tuple(methods),
+            epsilons,
+            source=crafted_on,
+            witness=saving(folder, images, args),
         )
-        figures(runs, args, results)
-        conditions = [
-            method.condition(epsilon, source.name if source else "")
-            for method in methods
-            for epsilon in epsilons
-        ]
-        print_table(runs, "top1_acc/clean", *(f"top1_acc/{condition}" for condition in conditions))
-        for run in runs:
-            for doubt in doubts(run.metrics):
-                print(f"{run.name}: {doubt}")
+
+    if source:
+        shown = made_against(source, pictures_folder(results, None))
+        stimuli = {model.name: shown for model in models}
+    else:
+        stimuli = {m.name: made_against(m, pictures_folder(results, m.name)) for m in models}
+    if args.stop == "first":
+        args = with_options(args, batch_size=settings_from(args).batch_size * POOL)
+    runs = evaluate(benchmark, models, images, stimuli, top5, adversarial_metrics, args, protocol)
+    figures(runs, args, results)
+    conditions = [
+        f"top1_acc/{method.condition(epsilon, crafted_on)}"
+        for method in methods
+        for epsilon in epsilons
+    ]
+    print_table(runs, "top1_acc/clean", *conditions)
+    for run in runs:
+        for doubt in doubts(run.metrics):
+            print(f"{run.name}: {doubt}")
 
 
 def figures(runs, args, results):
