@@ -68,7 +68,16 @@ def _run(names: list[str], to: Path, catalogue: dict[str, DataSet]) -> int:
         print(_table(catalogue, to))
         return 0
     chosen = select(names, catalogue)
-    failed = [data_set.name for data_set in chosen if not _download(data_set, to)]
+    failed = []
+    for data_set in chosen:
+        if state(data_set, to) in ("missing", "partial"):
+            about = f" ({size(data_set.bytes)})" if data_set.bytes else ""
+            print(f"{data_set.name}{about}: downloading; licence: {data_set.licence}", flush=True)
+        try:
+            print(f"{data_set.name} is in {get(data_set, to)}", flush=True)
+        except (UserError, OSError) as error:  # the others are downloaded all the same
+            say(error, "--to")
+            failed.append(data_set.name)
     # Those of a group share one command.
     uses = dict.fromkeys(usage(data_set, to) for data_set in chosen if data_set.name not in failed)
     if uses:
@@ -77,21 +86,6 @@ def _run(names: list[str], to: Path, catalogue: dict[str, DataSet]) -> int:
         words = f"{len(failed)} of {len(chosen)} failed ({', '.join(failed)})"
         print(f"error: {words}: the same command retries them", file=sys.stderr)
     return 2 if failed else 0
-
-
-def _download(data_set: DataSet, to: Path) -> bool:
-    """Return whether the data set is there now; a failure does not stop the others."""
-    before = state(data_set, to) == "downloaded"
-    if not before and not data_set.explain:
-        about = f" ({size(data_set.bytes)})" if data_set.bytes else ""
-        print(f"{data_set.name}{about}: downloading; licence: {data_set.licence}", flush=True)
-    try:
-        place = get(data_set, to)
-    except (UserError, OSError) as error:
-        say(error, "--to")
-        return False
-    print(f"{data_set.name} {'is already' if before else 'is now'} in {place}", flush=True)
-    return True
 
 
 def _table(catalogue: dict[str, DataSet], to: Path) -> str:

@@ -33,7 +33,7 @@ def catalogue(site: Site, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def once(monkeypatch):
     """Let a transfer fail when its connection breaks, so that the next call resumes it."""
     monkeypatch.setattr("bvg.data.fetch.RETRIES", 0)

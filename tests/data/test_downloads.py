@@ -18,6 +18,7 @@ from conftest import refusal
 from download_helpers import A_TAR, LABELS, TABLES, archives, contents
 
 pytest_plugins = ["download_fixtures"]
+pytestmark = pytest.mark.usefixtures("once")
 
 ALL = read_catalogue()
 

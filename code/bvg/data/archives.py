@@ -1,11 +1,9 @@
 """Archives, unpacked completely or not at all, and never outside their folder."""
 
-import lzma
 import os
 import shutil
 import tarfile
 import zipfile
-import zlib
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -34,7 +32,7 @@ def unpack(archive: Path, folder: Path, inside: str = "*", files: str = "*") -> 
         chosen = _choose(working, inside)
         folder.parent.mkdir(parents=True, exist_ok=True)
         os.replace(chosen, folder)
-    except (*_BROKEN, OSError) as error:
+    except Exception as error:  # tarfile, zipfile and their compressions have kinds of their own
         if isinstance(error, OSError) and error.errno:  # bz2's and gzip's own have no number
             raise storage_error(error, folder, ANOTHER_FOLDER) from error
         raise UserError(
@@ -46,24 +44,13 @@ def unpack(archive: Path, folder: Path, inside: str = "*", files: str = "*") -> 
     return folder
 
 
-class _UnsafeError(Exception):
-    """A member, or the lack of one, that no data set has."""
-
-
-_BROKEN = (
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, _UnsafeError),
-    *(NotImplementedError, RuntimeError),  # zipfile's, of what it cannot read
-    KeyError,  # tarfile's, of a hard link, since it forgets the members before
-)
-
-
 def _extract(archive: Path, working: Path, files: str) -> None:
     with Meter(f"unpacking {archive.name}", "files") as meter:
 
         def wanted(name: str) -> bool:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name:
-                raise _UnsafeError(f"{name!r} leads outside")
+                raise ValueError(f"{name!r} leads outside")
             meter.add(1)
             return path.parts[:1] != ("__MACOSX",) and fnmatchcase(path.name, files)
 
@@ -87,5 +74,5 @@ def _choose(working: Path, inside: str) -> Path:
     if inside == "*" and not len(found) == len([*working.iterdir()]) == 1:
         found = [working]
     if len(found) != 1 or not any(found[0].iterdir()):
-        raise _UnsafeError(f"it holds {len(found)} folders {inside} with files, not one")
+        raise ValueError(f"it holds {len(found)} folders {inside} with files, not one")
     return found[0]

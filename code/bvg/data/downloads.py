@@ -154,13 +154,12 @@ def usage(data_set: DataSet, to: Path) -> str:
 
 
 def state(data_set: DataSet, to: Path) -> str:
-    """Return the state of the data set as text."""
+    """Return the state of the data set in a word."""
     if (to / data_set.path).exists():
         return "downloaded"
     if data_set.explain:
         return "manual"
-    arrived = _arrived(data_set, to)
-    return f"partial ({size(arrived)})" if arrived else "missing"
+    return "partial" if _has_begun(_download_of(data_set, to)) else "missing"
 
 
 def _download_of(data_set: DataSet, to: Path) -> Path:
@@ -168,11 +167,8 @@ def _download_of(data_set: DataSet, to: Path) -> Path:
     return to / "archives" / (data_set.file if data_set.kind == "archive" else data_set.path)
 
 
-def _arrived(data_set: DataSet, to: Path) -> int:
-    """Return how many bytes of the download are there."""
-    file = _download_of(data_set, to)
-    paths = [file, *partial_folder(file).glob("*")]
-    return sum(path.stat().st_size for path in paths if path.exists())
+def _has_begun(file: Path) -> bool:
+    return file.exists() or partial_folder(file).exists()
 
 
 def get(data_set: DataSet, to: Path) -> Path:
@@ -191,7 +187,8 @@ def get(data_set: DataSet, to: Path) -> Path:
     with locked_beside(beside(file, "set")):
         if place.exists():  # another process has just finished it
             return place
-        _require_space(data_set, to)
+        if not _has_begun(file):
+            _require_space(data_set, to)
         fetch(data_set.sources, file, data_set.sha256, about=data_set.about)
         if data_set.kind == "archive":
             unpack(file, place, data_set.inside, data_set.files)
@@ -204,8 +201,8 @@ def get(data_set: DataSet, to: Path) -> Path:
 
 def _require_space(data_set: DataSet, to: Path) -> None:
     """Raise UserError unless the disk has room for the data set, where its size is known."""
-    times = ROOM if data_set.kind == "archive" else 1
-    needed, free = data_set.bytes * times - _arrived(data_set, to), shutil.disk_usage(to).free
+    needed = data_set.bytes * (ROOM if data_set.kind == "archive" else 1)
+    free = shutil.disk_usage(to).free
     if needed > free:
         raise UserError(
             f"{data_set.name} needs {size(needed)} of free disk space, but {to} has {size(free)}: "

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from http.client import IncompleteRead
 from pathlib import Path
@@ -52,24 +52,29 @@ def fetch(
     Raises UserError when no source delivers, naming each one's reason, and for a wrong hash.
     """
     pin = beside(target, "sha256")
-    pinned = not sha256 and pin.exists()
-    known = pin.read_text(encoding="utf-8").strip() if pinned else sha256
+    known = sha256 or (pin.read_text(encoding="utf-8").strip() if pin.exists() else "")
+    accept = f"pinned at the first download (delete {pin.name} to accept another version)"
+
+    def wrong_hash(found: str) -> str:
+        if found.startswith(known):
+            return ""
+        expected = known + "…" * (len(known) < 64)
+        by = "published" if sha256 else accept
+        return f"a file whose SHA-256 is {found}, but {expected} was {by}"
 
     def objection(path: Path) -> str:
-        return _no_file(path) or refuse(path) or _other_file(path, known, pinned)
+        return _no_file(path) or refuse(path) or wrong_hash(sha256_of(path))
 
     if not target.exists():
         with locked_beside(target):
             if not target.exists():  # else another process has just finished it
-                put = f"the file (see {about}) at {target}" if about else f"the file at {target}"
-                accept = f"; to accept another version than the first, delete {pin.name}"
-                _download(sources, target, objection, put + accept * pinned)
-    if words := _other_file(target, known, pinned):
-        remove = f"it (and {pin.name}, to accept another version)" if pinned else "it"
-        raise UserError(f"{target} is {words}: delete {remove} to download it again")
+                _download(sources, target, objection, about)
+    found = sha256_of(target)
+    if words := wrong_hash(found):
+        raise UserError(f"{target} is {words}: delete it to download it again")
     if not known:
         with suppress(UserError):  # a folder that its owner has filled may be read-only
-            write_text(pin, sha256_of(target) + "\n")
+            write_text(pin, found + "\n")
     return target
 
 
@@ -82,19 +87,11 @@ def _no_file(path: Path) -> str:
     return next((words for beginning, words in _NO_FILE.items() if start.startswith(beginning)), "")
 
 
-def _other_file(path: Path, known: str, pinned: bool) -> str:
-    """Return what the file is instead of the one with the known hash; "" if it is that one."""
-    found = sha256_of(path)
-    if found.startswith(known):
-        return ""
-    by = "pinned at the first download" if pinned else "published"
-    return f"a file whose SHA-256 is {found}, but {known}{'…' * (len(known) < 64)} was {by}"
-
-
 def _download(
-    sources: tuple[str, ...], target: Path, objection: Callable[[Path], str], put: str
+    sources: tuple[str, ...], target: Path, objection: Callable[[Path], str], about: str
 ) -> None:
-    import requests  # here, since most runs download nothing
+    from gdown.exceptions import DownloadError  # here, since most runs download nothing
+    from requests import RequestException
 
     staging, reasons = partial_folder(target), []
     try:
@@ -102,9 +99,7 @@ def _download(
         for source in sources:
             try:
                 file = _transfer(source, staging / target.name)
-            except Exception as error:  # gdown's kinds have no base class, requests' are OSErrors
-                if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-                    raise
+            except (DownloadError, RequestException, KeyError) as error:  # a missing header
                 reasons.append(f"{source}: {_reason(error)}")
                 continue
             if not (words := objection(file)):
@@ -120,7 +115,8 @@ def _download(
             staging.rmdir()  # where nothing has arrived
     raise UserError(
         f"could not download {target.name} ({'; '.join(reasons)}): re-run the same command to "
-        f"resume, or, on a machine without internet, put {put}"
+        "resume, or, on a machine without internet, put the file"
+        f"{f' (see {about})' if about else ''} at {target}"
     )
 
 
@@ -133,21 +129,16 @@ def _transfer(source: str, place: Path) -> Path:
     import gdown
     import requests
 
-    url = source
-    known: Mapping[str, str] = {}
-    if source.startswith(GOOGLE_DRIVE):
-        url = f"https://drive.google.com/uc?id={source.removeprefix(GOOGLE_DRIVE)}"
-    else:
-        plain = {"Accept-Encoding": "identity"}
-        head = requests.head(url, headers=plain, allow_redirects=True, timeout=TIMEOUT)
-        known = head.headers if head.ok else {}  # some servers answer GET only
+    url = source.replace(GOOGLE_DRIVE, "https://drive.google.com/uc?id=")
+    plain = {"Accept-Encoding": "identity"}
+    head = requests.head(url, headers=plain, allow_redirects=True, timeout=TIMEOUT)
+    known = head.headers if head.ok else {}  # some servers answer GET only
     version = known.get("ETag") or known.get("Last-Modified") or ""
-    total = int(known.get("Content-Length", 0)) or None
     digest = hashlib.sha256((source + version).encode()).hexdigest()
     output = place.with_name(f"{place.name}.{digest[:8]}")
     parts = [*output.parent.glob(f"{output.name}*.part")]
     have = sum(part.stat().st_size for part in parts)
-    with Meter(place.name, "B", total, have) as meter:
+    with Meter(place.name, "B", int(known.get("Content-Length", 0)) or None, have) as meter:
         try:
             gdown.download(
                 url,
