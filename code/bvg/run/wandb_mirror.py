@@ -32,7 +32,6 @@ SETTINGS: dict[str, Any] = {
     "disable_code": True,
     "save_code": False,
     "disable_git": True,
-    "disable_job_creation": True,
     "label_disable": True,
     "host": "",
     "program": "",
@@ -108,7 +107,8 @@ def main() -> str | None:
     arguments = parser.parse_args()
     what = ""
     try:
-        folder = Path(os.environ.get("WANDB_DIR") or arguments.summaries[0].resolve().parents[2])
+        results = arguments.summaries[0].resolve().parent.parent.parent
+        folder = Path(os.environ.get("WANDB_DIR") or results)
         defaults = ENVIRONMENT | {"WANDB_CACHE_DIR": str(folder / "wandb" / "cache")}
         os.environ.update(defaults | os.environ | {"WANDB_SILENT": "true"})
         if arguments.mode != "auto":
