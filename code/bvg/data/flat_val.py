@@ -75,6 +75,12 @@ def wnids_in_name(file: str) -> set[str]:
     return set(_WNID_IN_NAME.findall(Path(file).stem))
 
 
+def val_number(file: str) -> int | None:
+    """Return the number of a validation image in the archive by its name, None for other names."""
+    match = _VAL_NAME.fullmatch(Path(file).stem)
+    return int(match[1]) if match else None
+
+
 def _lists_not(place: Path, sources: Iterable[str]) -> list[str]:
     return [f"{place / source} does not list it" for source in sources]
 

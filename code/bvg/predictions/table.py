@@ -18,6 +18,7 @@ BASE_FIELDS = (
     ("answers", pa.list_(pa.int16())),
     ("confidence", pa.float32()),
 )
+LABEL_PROBABILITY = "label_probability"  # the model's probability of the label, float32
 ROW_GROUP = 1 << 16  # rows; constant, so that the file's bytes do not depend on the chunks
 
 
