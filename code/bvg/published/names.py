@@ -63,9 +63,10 @@ def read_names(path: Path = MODELS) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({reason_of(error)}): get it again") from error
-    if [*table] != [*COLUMNS]:
+    given = [str(column) for column in table.columns]
+    if given != [*COLUMNS]:
         raise UserError(
-            f"{path} has the columns {', '.join(table)} instead of {', '.join(COLUMNS)}"
+            f"{path} has the columns {', '.join(given)} instead of {', '.join(COLUMNS)}"
         )
     for column in ("source", "name", "model", "family"):
         if len(empty := table.index[table[column] == ""]):
