@@ -279,7 +279,9 @@ def of_robustbench(values: Sequence[Value]) -> Found:
 def flagged(values: Sequence[Value]) -> list[str]:
     """Return a sentence for each flag, with the number of values that have it."""
     counts = Counter(value.flag for value in values if value.flag)
-    return [f"{count:,} flagged values: {flag}." for flag, count in counts.items()]
+    return [
+        f"Flagged, {count:,} of {len(values):,} values: {flag}." for flag, count in counts.items()
+    ]
 
 
 def of_study(values: Sequence[Value], table: pd.DataFrame) -> Found:
