@@ -51,7 +51,7 @@ def test_by_hand():
 
 def test_intervals_hold_the_balance_of_a_large_sample():
     large = class_balance_metrics(table(*sample(200_000, 50)), replicates=2)
-    held = {key: 0 for key in KEYS}
+    held = dict.fromkeys(KEYS, 0)
     for seed in range(60):
         metrics = class_balance_metrics(table(*sample(1_600, seed)), replicates=200)
         for key, metric in metrics.items():

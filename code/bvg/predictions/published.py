@@ -15,7 +15,7 @@ from bvg.data.imagenet import VAL_CLASSES
 from bvg.errors import UserError, reason_of
 from bvg.predictions.table import Predictions
 
-COLUMNS = ("file_name", "predicted_class", "predicted_probability")
+COLUMNS = {"file_name": str, "predicted_class": np.int64, "predicted_probability": np.float64}
 
 
 def read_published(path: Path, labels: Mapping[int, int], partial: bool = False) -> Predictions:
@@ -26,14 +26,14 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
     occur twice, and for fewer than 50,000 images unless `partial`.
     """
     try:
-        table = pd.read_csv(path, usecols=list(COLUMNS))
-        answers = table["predicted_class"].to_numpy(dtype=np.int64)
-        confidence = table["predicted_probability"].to_numpy(dtype=np.float64)
-        numbers = [val_number(str(name)) for name in table["file_name"]]
+        table = pd.read_csv(path, usecols=[*COLUMNS], dtype=COLUMNS)
     except OSError as error:
         raise UserError(f"cannot read {path}: {reason_of(error)}; correct --predictions") from error
     except (ValueError, TypeError) as error:
         raise _refused(path, reason_of(error)) from error
+    numbers = [val_number(str(name)) for name in table["file_name"]]
+    answers = table["predicted_class"].to_numpy()
+    confidence = table["predicted_probability"].to_numpy()
     unknown = [k for k, number in enumerate(numbers) if number not in labels]
     if unknown:
         raise _refused(path, f"{table['file_name'][unknown[0]]} is none of the validation images")

@@ -9,8 +9,6 @@ The spread of accuracies includes that of chance: the fewer images per class, th
 underestimated.
 """
 
-from math import sqrt
-
 import numpy as np
 
 from bvg.predictions.table import LABEL_PROBABILITY, Predictions
