@@ -18,7 +18,7 @@ BASE_FIELDS = (
     ("answers", pa.list_(pa.int16())),
     ("confidence", pa.float32()),
 )
-LABEL_PROBABILITY = "label_probability"  # the model's probability of the label, float32
+LABEL_PROBABILITY = "label_probability"
 ROW_GROUP = 1 << 16  # rows; constant, so that the file's bytes do not depend on the chunks
 
 
@@ -32,7 +32,8 @@ class Predictions:
     answers: (N, K) int16, best first. Where an image has several frames, (N, F * K): the answers
         to each frame one after the other, with -1 behind those of the last; `frames` is a column.
     confidence: (N,) float32, the model's probability of its best answer.
-    columns: what the benchmark adds, (N,) int16 or float32 by name.
+    columns: what the benchmark adds, (N,) int16 or float32 by name; where it was recorded, also
+        `label_probability`, the model's probability of the label.
     """
 
     classes: tuple[str, ...]

@@ -21,7 +21,7 @@ from bvg.data.loading import Decoded, decoded_batches
 from bvg.errors import UserError, is_out_of_memory, reason_of
 from bvg.memory import give_back_freed_memory
 from bvg.run.batches import as_batch
-from bvg.run.decisions import Decision
+from bvg.run.decisions import Decision, decided
 from bvg.run.probe import malformed
 from bvg.run.rows import Answers, Columns, as_columns, joined
 from bvg.run.runs import Run
@@ -177,7 +177,8 @@ class _Pass:
                     made += len(x)
                     for number in numbers:
                         inputs += len(x)
-                        answer = self._decide(self.runs[number], x) | (own[0] if own else {})
+                        answer = self._decide(self.runs[number], x, batch.labels)
+                        answer |= own[0] if own else {}
                         answers.setdefault(number, []).append((condition, answer))
         self.counters["images_decoded"] += len(decoded.indices)
         self.counters["stimuli_made"] += made
@@ -201,7 +202,7 @@ class _Pass:
                 return
             yield stimulus
 
-    def _decide(self, run: Run, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _decide(self, run: Run, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         with self.watch.section("model"):
             try:
                 with autocast(self.settings):
@@ -216,7 +217,8 @@ class _Pass:
                 ) from error
             if problem := malformed(logits, len(x)):
                 raise UserError(f"model {run.name} {problem}")
-            return self.decide(logits.detach())  # models may compute gradients inside
+            # Detached, since models may compute gradients inside.
+            return decided(self.decide, logits.detach(), labels)
 
     def _check(self, decoded: Decoded) -> None:
         """Note what the batch could not deliver, or refuse to go on without it."""

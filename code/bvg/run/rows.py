@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from bvg.data.image_set import ImageSet
+from bvg.predictions.table import LABEL_PROBABILITY
 from bvg.stimuli.batch import CLEAN
 
 Columns = dict[str, np.ndarray]
@@ -25,8 +26,8 @@ def as_columns(
     """Return a batch's answers as columns, ordered by image, then condition.
 
     indices, frames: (B,) position in the set, and number of frames, of each file. Where files hold
-    several frames, an image's `answers` are its frames' one after the other, and its `confidence`
-    is their mean.
+    several frames, an image's `answers` are its frames' one after the other, and its
+    probabilities are their means.
     """
     count = len(by_condition)
     names = [images.names[i] for i in indices]
@@ -51,7 +52,7 @@ def as_columns(
 def _by_file(name: str, values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Return (files, conditions, F * K) answers, or (files, conditions) means, from all frames'."""
     parts = np.split(values, np.cumsum(frames)[:-1])
-    if name == "confidence":
+    if name in ("confidence", LABEL_PROBABILITY):
         return np.stack([part.mean(axis=0) for part in parts])
     if name != "answers":
         raise ValueError(f"what {name} of several frames would be is not defined")
