@@ -21,32 +21,31 @@ Engine = Callable[[Commands], Ended]
 
 
 def run_here(devices: Sequence[dict[str, str]], commands: Commands) -> Ended:
-    """Run commands on this machine, one at a time on each device (see `devices_for`)."""
-    waiting, free = deque(enumerate(commands)), [*devices]
-    running: dict[int, tuple[subprocess.Popen, dict[str, str], float]] = {}
+    """Yield how each command ended, run here, one at a time on each device (see `devices_for`)."""
+    waiting = deque(enumerate(commands))
+    running: dict[int, tuple[int, subprocess.Popen, float]] = {}  # by the number of the device
     try:
         while waiting or running:
-            while waiting and free:
-                (number, (command, log)), device = waiting.popleft(), free.pop(0)
-                with open(log, "ab") as output:
-                    process = subprocess.Popen(
-                        command,
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,
-                        stderr=output,
-                        env={**os.environ, **device},
-                    )
-                running[number] = process, device, time.monotonic()
-            time.sleep(0.2)
-            for number, (process, device, begun) in [*running.items()]:
-                if process.poll() is not None:
-                    del running[number]
-                    free.append(device)
+            for place, device in enumerate(devices):
+                if place in running and running[place][1].poll() is not None:
+                    number, process, begun = running.pop(place)
                     yield number, process.returncode, time.monotonic() - begun
+                if place not in running and waiting:
+                    number, (command, log) = waiting.popleft()
+                    with open(log, "ab") as output:
+                        process = subprocess.Popen(
+                            command,
+                            stdin=subprocess.DEVNULL,
+                            stdout=output,
+                            stderr=output,
+                            env={**os.environ, **device},
+                        )
+                    running[place] = number, process, time.monotonic()
+            time.sleep(0.2)
     finally:
-        for process, *_ in running.values():
+        for _, process, _ in running.values():
             process.terminate()
-        for process, *_ in running.values():
+        for _, process, _ in running.values():
             process.wait()
 
 
