@@ -44,7 +44,7 @@ from bvg.run.parsing import positive, underscored
 from bvg.zoo.names import expanded, run_name, split_alias
 
 CODE = Path(__file__).resolve().parent
-RETRY_SECONDS = 10.0  # until a result that another process was writing is tried again
+RETRY_SECONDS = 30.0  # until a result that another process was writing is tried again
 
 
 @dataclass(frozen=True)
