@@ -14,10 +14,11 @@ def tolerate_output() -> None:
     """Let standard output show what its encoding has not (ASCII, Latin-1, cp1252) in escapes.
 
     Otherwise an ε, or a file name that is not UTF-8, would end a run with a UnicodeEncodeError.
+    Lines are written at once, also to a log.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook has others
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
 
 
 tolerate_output()  # on import, since --help is printed before any work is guarded
