@@ -32,7 +32,7 @@ from bvg.data.downloads import (
 )
 from bvg.errors import UserError
 from bvg.progress import size
-from bvg.run.guard import guarded, say
+from bvg.run.command_line import guarded, print_error
 
 _EXITS = """
 exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
@@ -102,7 +102,7 @@ def _fetch(data_sets: list[DataSet], to: Path, keep_archives: bool) -> list[str]
         try:
             folder = get(data_set, to, keep_archives)
         except (UserError, OSError) as error:
-            say(error, "--to")
+            print_error(error, "--to")
             failed.append(data_set.name)
             continue
         print(f"{data_set.name} {'is already' if before else 'is now'} in {folder}", flush=True)

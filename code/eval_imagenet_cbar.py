@@ -19,10 +19,9 @@ from bvg.data.finding import find_data
 from bvg.data.imagenet_c import CorruptionSet, corruption_folders
 from bvg.errors import UserError
 from bvg.figures.imagenet_c import corruption_figures
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import condition_flags, data_flag, parse_args, partial_flag, script
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, load_models
-from bvg.run.flags import condition_flags, partial_flag
 from bvg.run.runs import print_files, print_table
 from bvg.scores.imagenet_c import corruption_metrics
 from bvg.stimuli.batch import unchanged
@@ -54,11 +53,7 @@ IMAGENET_CBAR = CorruptionSet(
 
 
 def flags(group):
-    group.add_argument(
-        "--imagenet_cbar",
-        metavar="DIR",
-        help="folder of ImageNet-C-bar (default: $BVG_IMAGENET_CBAR, else the downloaded one)",
-    )
+    data_flag(group, "imagenet-c-bar")
     partial_flag(group)
     condition_flags(group, IMAGENET_CBAR.corruptions, SEVERITIES)
 

@@ -24,10 +24,16 @@ from bvg.data.image_set import RESTRICTED
 from bvg.data.imagenet_ood import variant_folder, variant_images
 from bvg.data.imagenet_ood_sets import VARIANTS
 from bvg.errors import UserError
-from bvg.run.command_line import parse_args, script, with_options
+from bvg.run.command_line import (
+    data_flag,
+    parse_args,
+    partial_flag,
+    preprocess_flag,
+    script,
+    with_options,
+)
 from bvg.run.decisions import top5, top5_among
 from bvg.run.evaluate import evaluate, load_models
-from bvg.run.flags import partial_flag, preprocess_flag
 from bvg.run.runs import print_table
 from bvg.scores.accuracy import subset_accuracy, top1_and_top5
 from bvg.stimuli.batch import unchanged
@@ -35,8 +41,7 @@ from bvg.stimuli.batch import unchanged
 
 def flags(group):
     for variant in VARIANTS:
-        told = f"folder of {variant.name} (default: ${variant.variable}, else the downloaded one)"
-        group.add_argument(variant.flag, metavar="DIR", help=told)
+        data_flag(group, variant.key)
     partial_flag(group)
     preprocess_flag(group)
 

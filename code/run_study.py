@@ -38,9 +38,8 @@ from tqdm import tqdm
 from bvg.data.downloads import data_folder, data_sets
 from bvg.errors import UserError
 from bvg.progress import duration
+from bvg.run.command_line import BUSY, guarded, positive, underscored
 from bvg.run.engines import Local, OnRay, places_of, reason_in, write_line
-from bvg.run.guard import BUSY, guarded
-from bvg.run.parsing import positive, underscored
 from bvg.zoo.names import expanded, run_name, split_alias
 
 CODE = Path(__file__).resolve().parent

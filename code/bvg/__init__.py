@@ -25,7 +25,7 @@ _PLACES = {
     "condition_accuracies": "scores.conditions",
     "evaluate": "run.evaluate",
     "find_data": "data.finding",
-    "imagenet_flags": "run.flags",
+    "imagenet_flags": "run.command_line",
     "imagenet_val": "data.imagenet",
     "load_model": "zoo.loading",
     "load_models": "run.evaluate",

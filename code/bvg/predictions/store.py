@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bvg.errors import UserError, storage_error
-from bvg.files import locked, make_folder, write_text, written_atomically
+from bvg.errors import UserError
+from bvg.files import lock_folder, make_folder, write_text, written_atomically
 from bvg.predictions.identity import differences
 from bvg.predictions.table import ROW_GROUP, arrow_table
 
@@ -66,7 +66,7 @@ class ResultFolder:
         another protocol, other weights or other images (unless `overwrite`).
         """
         make_folder(self.folder)
-        self._take_lock()
+        lock_folder(self.folder, self._held)
         if overwrite and self.partial.exists():
             shutil.rmtree(self.partial)
         before = self.recorded = self._identity_on_disk(overwrite)
@@ -130,18 +130,6 @@ class ResultFolder:
         for left in self.folder.glob(".*.tmp"):  # by a run that was killed here
             left.unlink()
         shutil.rmtree(self.partial, ignore_errors=True)
-
-    def _take_lock(self) -> None:
-        lock = self.folder / ".lock"
-        try:
-            self._held.enter_context(locked(lock))
-        except BlockingIOError as error:
-            raise UserError(
-                f"{self.folder} is being written by another process ({error.strerror}): wait "
-                "for it, or choose another folder with --results"
-            ) from error
-        except OSError as error:
-            raise storage_error(error, lock) from error
 
     def _identity_on_disk(self, overwrite: bool) -> dict[str, Any] | None:
         """Return what the folder's partial or complete result measured, or None."""

@@ -50,7 +50,7 @@ class Method:
 
 
 # Called with the condition, the batch, the images shown and the columns; for what is to be saved.
-Witness = Callable[[str, Batch, torch.Tensor, Columns], None]
+AttackCallback = Callable[[str, Batch, torch.Tensor, Columns], None]
 
 
 def epsilon_of(text: str) -> Epsilon:
@@ -98,7 +98,7 @@ def adversarial(
     epsilons: tuple[Epsilon, ...],
     *,
     source: str = "",
-    witness: Witness = lambda *_: None,
+    callback: AttackCallback = lambda *_: None,
 ) -> Stimuli:
     """Return stimuli: the images as they are, then attacked by each method within each ε.
 
@@ -115,7 +115,7 @@ def adversarial(
             for epsilon in epsilons:
                 condition = method.condition(epsilon, source)
                 images, columns = _perturbed(victim, batch, where, method, epsilon)
-                witness(condition, batch, images, columns)
+                callback(condition, batch, images, columns)
                 yield condition, images, columns
 
     return stimuli

@@ -11,7 +11,7 @@ import torch
 
 from bvg.errors import UserError, reason_of
 from bvg.files import make_folder, write_text
-from bvg.zoo.listing import aligned
+from bvg.progress import text_table
 from bvg.zoo.loading import CheckpointOptions, load_model
 from bvg.zoo.table import ZooModel
 
@@ -88,7 +88,7 @@ def summary_text(results: list[Checked]) -> str:
     cells = [(r.model, r.state, f"{r.seconds:.1f}", r.note) for r in ordered]
     counts = {state: sum(r.state == state for r in results) for state in order}
     total = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return aligned([("model", "state", "seconds", "note"), *cells], right=(2,)) + f"\n{total}"
+    return text_table([("model", "state", "seconds", "note"), *cells], right=(2,)) + f"\n{total}"
 
 
 def _checked(row: ZooModel, options: CheckpointOptions) -> Checked:
