@@ -54,11 +54,8 @@ SEVERITIES = (1, 2, 3, 4, 5)
 OWN: tuple[str, ...] = ()  # further corruptions; they do not count in top1_acc/imagenet-c
 
 IMAGENET_C = CorruptionSet(
-    name="ImageNet-C",
+    name="imagenet-c",
     key="imagenet-c",
-    flag="--imagenet_c",
-    where="https://zenodo.org/records/2235448 (blur, digital, extra, noise and weather.tar), or "
-    "made from ImageNet's images with --generate",
     corruptions=(*STANDARD, *GROUPS["extra"]),
     subsets={"15": STANDARD, **GROUPS},
     groups=tuple(GROUPS),

@@ -27,8 +27,8 @@ from bvg.scores.imagenet_c import corruption_metrics
 from bvg.stimuli.batch import unchanged
 
 SEVERITIES = (1, 2, 3, 4, 5)
-# The authors' program (imagenet_c_bar.csv in their repository) names a severity's folder after its
-# parameter; their archive has 1 to 5. Either is read.
+# The authors' program (imagenet_c_bar.csv in their repository) names severities' folders after
+# their parameter, their archive 1 to 5; both are accepted.
 LEVELS: dict[str, tuple[str, ...]] = {
     "blue_noise_sample": ("0.80", "1.60", "2.40", "4.00", "5.60"),
     "brownish_noise": ("1.00", "2.00", "3.00", "4.00", "5.00"),
@@ -42,11 +42,8 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "sparkles": ("1.00", "2.00", "3.00", "5.00", "6.00"),
 }
 IMAGENET_CBAR = CorruptionSet(
-    name="ImageNet-C-bar",
+    name="imagenet-c-bar",
     key="imagenet-cbar",
-    flag="--imagenet_cbar",
-    where="https://dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz, or with: "
-    "python code/download.py imagenet-c-bar",
     corruptions=tuple(LEVELS),
     levels=LEVELS,
 )

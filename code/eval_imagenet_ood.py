@@ -21,8 +21,7 @@ from functools import partial
 
 from bvg.data.finding import look_for
 from bvg.data.image_set import RESTRICTED
-from bvg.data.imagenet_ood import variant_folder, variant_images
-from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_ood import VARIANTS, variant_folder, variant_images
 from bvg.errors import UserError
 from bvg.run.command_line import (
     data_flag,
@@ -58,8 +57,8 @@ def folders_of(args):
     if not found:
         raise UserError(
             "give the folder of at least one data set with "
-            f"{', '.join(variant.flag for variant in VARIANTS)} (or an environment variable, "
-            f"{VARIANTS[0].variable} etc.), or download them: python code/download.py "
+            f"{', '.join(v.entry.flag for v in VARIANTS)} (or an environment variable, "
+            f"{VARIANTS[0].entry.variable} etc.), or download them: python code/download.py "
             f"{' '.join(variant.key for variant in VARIANTS)}"
         )
     return found

@@ -32,7 +32,8 @@ import torch
 from PIL import Image
 
 from bvg.data.finding import find_data
-from bvg.data.image_set import ImageSet, class_balanced, subfolders
+from bvg.data.folders import subfolders
+from bvg.data.image_set import ImageSet, class_balanced
 from bvg.data.imagenet import imagenet_val
 from bvg.data.imagenet_c import corruption_condition
 from bvg.data.loading import decoded_batches

@@ -1,7 +1,7 @@
 """Errors that users are meant to read."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.error import HTTPError, URLError
 
@@ -81,3 +81,9 @@ def reason_of(error: BaseException) -> str:
         words = words.strerror
     lines = str(words).strip().splitlines()
     return lines[0].strip().rstrip(".:") if lines else type(error).__name__
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names as text, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bvg.data.crossed import crossed
-from bvg.data.image_set import ImageSet, in_class_folders
+from bvg.data.folders import in_class_folders
+from bvg.data.image_set import ImageSet, crossed
 from bvg.data.loading import decode
 from bvg.predictions.table import read_predictions
 from bvg.run import loop

@@ -6,29 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
-from bvg.data.flat_val import (
+from bvg.data.folders import (
+    check_answerable,
+    check_known,
+    existing_folder,
+    images_of_class,
+    in_class_folders,
+    subfolders,
+    unused_note,
+    wrong_folder,
+)
+from bvg.data.image_set import ImageSet, check_counts
+from bvg.data.imagenet_labels import (
     DEVKIT_FOLDERS,
     GROUND_TRUTH,
     VAL_IMAGES,
     wnids_in_name,
     wnids_of_flat_val,
 )
-from bvg.data.image_set import (
-    ImageSet,
-    existing_folder,
-    images_of_class,
-    in_class_folders,
-    subfolders,
-    unused_note,
-)
-from bvg.data.layouts import check_answerable, check_counts, check_known, contents, one_class
 from bvg.errors import UserError
 
 VAL_CLASSES = 1_000
-WHERE = "https://image-net.org/download (ILSVRC2012, validation images; a login is needed)"
 _MOST_LEVELS = 4  # <group>/<corruption>/<severity>/<wnid>
 _WNID = re.compile(r"n\d{8}")
-# Where the images are below ImageNet's folder: its own, Kaggle's and Hugging Face's archives.
+# The images' folder inside ImageNet's, in the original, Kaggle's and Hugging Face's archives.
 _BELOW = (
     "val",
     "ILSVRC/Data/CLS-LOC/val",
@@ -48,10 +49,10 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def classes_in(folder: Path) -> tuple[str, ...]:
-    """Return the classes that a data set's folders speak of, where no model says what it knows.
+    """Return the classes of a data set, for calls without a model.
 
-    ImageNet's where their wnids are found: in the folder, in its `val`, or below folders of groups,
-    conditions and severities; else the names of the folders.
+    ImageNet's if the folder contains folders named by wnid, directly, in `val`, or below folders of
+    groups, conditions and severities; else the names of its folders.
     """
     top = level = val_folder(folder)
     for _ in range(_MOST_LEVELS):
@@ -66,58 +67,64 @@ def classes_in(folder: Path) -> tuple[str, ...]:
 
 
 def val_folder(given: Path) -> Path:
-    """Return the folder of the validation images: below ImageNet's folder, or that itself."""
+    """Return the folder of the validation images: one inside ImageNet's folder, or that itself."""
     return next((given / below for below in _BELOW if (given / below).is_dir()), given)
 
 
 def are_imagenet(classes: tuple[str, ...]) -> bool:
-    """Return whether `classes` are ImageNet-1k's (timm is imported only where they may be)."""
+    """Return whether `classes` are ImageNet-1k's (timm is only imported if there are 1000)."""
     return len(classes) == VAL_CLASSES and classes == imagenet_classes()
+
+
+def expected_counts(classes: tuple[str, ...], found: int) -> tuple[int, int]:
+    """Return how many images and classes a complete validation set has.
+
+    Of other classes than ImageNet's, any number of images, `found`, is complete.
+    """
+    return (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (found, len(classes))
 
 
 def imagenet_val(
     root: str | Path, classes: tuple[str, ...] | None = None, partial: bool = False
 ) -> ImageSet:
-    """Return ImageNet val, or a data set of the same layout for other `classes`.
+    """Return ImageNet's validation set, or a data set of the same layout for other `classes`.
 
-    `root` is ImageNet's folder (also as Kaggle's archive has it) or its `val`; inside are
-    `<class>/<image>` folders, or files whose names say whose label they have, if need be with the
-    ground truth beside them (see data/flat_val.py). Files that are not used are counted in the
-    notes. classes: what the models answer with; None: those that the folder names.
-    A set whose counts are not those of ImageNet val is refused unless `partial`.
-    Raises UserError for any other layout, naming what was found and the right folder.
+    root: ImageNet's folder (also in the layout of Kaggle's archive) or its `val`, with class
+    folders <class>/<image>, or with images whose labels follow from their names and the ground
+    truth next to them (see data/imagenet_labels.py). Unused files are counted in the notes.
+    classes: those of the models; None: those of the folder.
+    Raises UserError for any other layout, with the right folder if it is nearby, and, unless
+    `partial`, for other counts than ImageNet's.
     """
     given = existing_folder(root, "the ImageNet folder", "--imagenet")
     classes = classes or classes_in(given)
     folder = val_folder(given)
-    present = set(subfolders(folder)) & set(classes)
-    if present:
-        unknown = sorted(set(subfolders(folder)) - set(classes))
+    present = subfolders(folder)
+    if set(present) & set(classes):
         files, labels, names, unused = in_class_folders(folder, classes)
         _refuse_contradictions(folder, files)
+        check_known(folder, sorted(set(present) - set(classes)))
     else:
         files, unused = images_of_class(folder, {*GROUND_TRUTH, *DEVKIT_FOLDERS})
-        if wnids := [name for name in subfolders(folder) if name in imagenet_classes()]:
-            check_answerable(folder, wnids, classes)  # which the model's classes are not
-        if not files or (len(folder.name) == 9 and _WNID.fullmatch(folder.name)):
-            raise UserError(_wrong_layout(given, folder, classes))
-        unknown = []
+        if wnids := [name for name in present if name in imagenet_classes()]:
+            check_answerable(folder, wnids, classes)
+        if not files or _WNID.fullmatch(folder.name):
+            layout = f"class folders (such as {classes[0]}/) with images in them"
+            raise wrong_folder(folder, "imagenet", layout, {*classes, *imagenet_classes()})
         wnids = wnids_of_flat_val(folder, files)
         check_answerable(folder, wnids, classes)
         position = {name: label for label, name in enumerate(classes)}
         labels = np.array([position[wnid] for wnid in wnids], dtype=np.int64)
         names = [f"{wnid}/{file}" for wnid, file in zip(wnids, files, strict=True)]
-    check_known(folder, unknown)
     images = ImageSet(
         folder, tuple(files), tuple(names), labels, classes, notes=unused_note(unused)
     )
-    whole = (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (len(files), len(classes))
-    check_counts(images, whole, partial)
+    check_counts(images, expected_counts(classes, len(files)), partial)
     return images
 
 
 def _refuse_contradictions(folder: Path, files: list[str]) -> None:
-    """Raise UserError where a file's name states another wnid than its folder's."""
+    """Raise UserError for a file whose name states another wnid than its folder's."""
     for file in files:
         of_folder, stated = file.partition("/")[0], wnids_in_name(file)
         if _WNID.fullmatch(of_folder) and stated and of_folder not in stated:
@@ -125,18 +132,3 @@ def _refuse_contradictions(folder: Path, files: list[str]) -> None:
                 f"{folder / file} is of the class {min(stated)} by its name and of {of_folder} by "
                 "its folder: move it to its class's folder, or rename it"
             )
-
-
-def _wrong_layout(given: Path, folder: Path, classes: tuple[str, ...]) -> str:
-    """Return the sentence for a folder that is not a validation set, with the right one if seen."""
-    layout = f"class folders (such as {classes[0]}/) with images in them"
-    if folder.name in classes or _WNID.fullmatch(folder.name):
-        return one_class(given)
-    for inner in subfolders(folder):
-        for candidate in (folder / inner, folder / inner / "val"):
-            if candidate.is_dir() and set(subfolders(candidate)) & set(classes):
-                return f"{given} holds no {layout}, but {candidate} does: give that with --imagenet"
-    return (
-        f"{folder} holds {contents(folder)}, but ImageNet val is {layout}; give its folder with "
-        f"--imagenet; get it from {WHERE}"
-    )

@@ -11,8 +11,7 @@ import torch
 
 from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
 from bvg.data.imagenet import are_imagenet
-from bvg.data.layouts import first_few
-from bvg.errors import UserError
+from bvg.errors import UserError, first_few
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image

@@ -15,10 +15,9 @@ import pandas as pd
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.finding import look_for
-from bvg.data.image_set import existing_folder, subfolders
-from bvg.data.layouts import first_few
+from bvg.data.folders import existing_folder, subfolders, wrong_folder
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, condition_of
-from bvg.errors import UserError
+from bvg.errors import UserError, first_few
 from bvg.scores.decision_table import correctness, joined, read_decisions, table_files
 from bvg.scores.shape_bias import texture_of
 
@@ -31,29 +30,16 @@ _SYNONYMS = {"aeroplane": "airplane", "automobile": "car"}
 def locate_humans(given: str | None) -> Path | None:
     """Return the folder of human decisions: `given`, $BVG_HUMANS, the downloaded one, or None.
 
-    Raises UserError when it holds no data set.
+    Raises UserError if it contains none of the data sets.
     """
     folder = look_for("human-decisions", given)
     if folder is None:
         return None
-    if not folder.is_dir() or not set(subfolders(folder)) & set(DATA_SETS):
-        raise UserError(_wrong_folder(folder))
+    existing_folder(folder, "the folder of human decisions", "--humans")
+    if not set(subfolders(folder)) & set(DATA_SETS):
+        layout = "folders named like the data sets (contrast, edge, …) with decision tables (*.csv)"
+        raise wrong_folder(folder, "human-decisions", layout, DATA_SETS)
     return folder
-
-
-def _wrong_folder(folder: Path) -> str:
-    if folder.resolve().name in DATA_SETS:
-        return f"{folder} is one data set's folder: give the folder above it with --humans"
-    for inner in subfolders(folder):
-        if set(subfolders(folder / inner)) & set(DATA_SETS):
-            return (
-                f"{folder} contains no data set, but {folder / inner} does: give that one with "
-                "--humans"
-            )
-    return (
-        f"{folder} holds no human decisions: folders named like the data sets (contrast, edge, …) "
-        "with decision tables (*.csv), as model-vs-human's raw-data, are expected with --humans"
-    )
 
 
 def human_decisions(folder: Path, data_set: str | None = None) -> pd.DataFrame:

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bvg.data.layouts import first_few
-from bvg.errors import UserError, reason_of
+from bvg.errors import UserError, first_few, reason_of
 from bvg.zoo.file_kinds import is_npz, is_safetensors, kind_of
 from bvg.zoo.table import WeightFile
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bvg.data.decoding import UNDECODABLE, as_rgb
-from bvg.data.image_set import image_files
+from bvg.data.folders import image_files
+from bvg.data.preprocessing import UNDECODABLE, as_rgb
 from bvg.errors import UserError
 
 # Hendrycks & Dietterich's code has six photographs, of which it draws from the first five.

@@ -1,8 +1,8 @@
-"""Labels of ImageNet val files that lie in one folder: each by what its own name says.
+"""Labels of ImageNet validation images that lie in one folder, from their names.
 
-A name may state the class itself, have a row in Kaggle's table, or be the name in the archive,
-ILSVRC2012_val_<8 digits>, whose number is a line of the published lists. The rank of a file or of a
-row says nothing, so it is never used.
+A name may contain the wnid itself, have a row in Kaggle's table, or be the archive's name,
+ILSVRC2012_val_<8 digits>, whose number is a line of the published lists. The position of a file in
+the folder, or of a row in the table, is never used, since files may be missing.
 """
 
 import csv
@@ -21,10 +21,10 @@ _KAGGLE = "LOC_val_solution.csv"
 _TORCHVISION = "meta.bin"
 GROUND_TRUTH = {_TRUTH, _META, _SYNSETS, _KAGGLE, _TORCHVISION}
 DEVKIT_FOLDERS = {_DEVKIT, "data"}
-_LEVELS_ABOVE = 4  # Kaggle's table lies above ILSVRC/Data/CLS-LOC/val
+_LEVELS_ABOVE = 4  # Kaggle's table is above ILSVRC/Data/CLS-LOC/val
 
 _WNID = re.compile(r"n\d{8}")
-_WNID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # a word of its own, _ being no letter
+_WNID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # a whole word; _ separates words
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(?:_n\d{8})?")  # Hugging Face's ends in the wnid
 _TEST_NAME = re.compile(r"ILSVRC2012_test_\d{8}.*")
 
@@ -38,11 +38,11 @@ def wnids_of_flat_val(folder: Path, files: list[str]) -> list[str]:
     nearest ground truth in `folder` and the four folders above it: Kaggle's `LOC_val_solution.csv`,
     by the file's name; the devkit (`ILSVRC2012_devkit_t12/`, or its two files), torchvision's
     `meta.bin` or `imagenet_2012_validation_synset_labels.txt`, by the number in the file's name.
-    Raises UserError for a file whose class these do not say, or of which they disagree.
+    Raises UserError for a file whose class is unknown or contradictory.
     """
-    _refuse_twice(folder, files)
+    _refuse_duplicates(folder, files)
     stems = [Path(file).stem for file in files]
-    place, lookups, doubts = _nearest(folder, stems)
+    place, lookups, rejected = _nearest(folder, stems)
     wnids: list[str] = []
     unknown: list[str] = []
     for file, stem in zip(files, stems, strict=True):
@@ -53,45 +53,38 @@ def wnids_of_flat_val(folder: Path, files: list[str]) -> list[str]:
             )
         match = _VAL_NAME.fullmatch(stem)
         name = f"ILSVRC2012_val_{match[1]}" if match else stem
-        said = dict.fromkeys(_WNID_IN_NAME.findall(stem), "the file's name")
+        found = dict.fromkeys(_WNID_IN_NAME.findall(stem), "the file's name")
         for source, lookup in lookups.items():
             if wnid := lookup(name):
-                said.setdefault(wnid, str(place / source))
-        if len(said) > 1:
-            labels = ", ".join(f"{wnid} by {source}" for wnid, source in said.items())
+                found.setdefault(wnid, str(place / source))
+        if len(found) > 1:
+            labels = ", ".join(f"{wnid} by {source}" for wnid, source in found.items())
             raise UserError(
                 f"{folder / file} has several labels ({labels}): rename the file, or remove the "
                 f"ground truth if it belongs to other images"
             )
-        wnids += said
-        unknown += [] if said else [file]
+        wnids += found
+        unknown += [] if found else [file]
     if unknown:
-        raise UserError(_unknown(folder, files, unknown, [*_lists_not(place, lookups), *doubts]))
+        reasons = [*(f"{place / source} does not list it" for source in lookups), *rejected]
+        why = "; ".join(reasons) or "there is no ground truth in or above the folder"
+        raise UserError(
+            f"the class of {len(unknown):,} of the {len(files):,} images in {folder} is unknown, "
+            f"the first is {unknown[0]}: its name contains no wnid (such as n01440764), and {why}. "
+            f"Keep the archive's names (ILSVRC2012_val_00000001.JPEG) and put the whole of "
+            f"{_DEVKIT}/, {_TORCHVISION}, {_KAGGLE} or {_SYNSETS} next to the images, or sort them "
+            f"into class folders"
+        )
     return wnids
 
 
 def wnids_in_name(file: str) -> set[str]:
-    """Return the wnids that a file's name states: none, one, or several."""
+    """Return the wnids in a file's name: none, one, or several."""
     return set(_WNID_IN_NAME.findall(Path(file).stem))
 
 
-def _lists_not(place: Path, sources: Iterable[str]) -> list[str]:
-    return [f"{place / source} does not list it" for source in sources]
-
-
-def _unknown(folder: Path, files: list[str], unknown: list[str], reasons: list[str]) -> str:
-    why = "; ".join(reasons) or "there is no ground truth in or above the folder"
-    return (
-        f"the class of {len(unknown):,} of the {len(files):,} images in {folder} is unknown, the "
-        f"first is {unknown[0]}: its name contains no wnid (such as n01440764), and {why}. Keep "
-        f"the archive's names (ILSVRC2012_val_00000001.JPEG) and put the whole of {_DEVKIT}/, "
-        f"{_TORCHVISION}, {_KAGGLE} or {_SYNSETS} next to the images, or sort them into class "
-        f"folders"
-    )
-
-
-def _refuse_twice(folder: Path, files: list[str]) -> None:
-    """Raise UserError where one validation image is there as two files."""
+def _refuse_duplicates(folder: Path, files: list[str]) -> None:
+    """Raise UserError if two files are the same validation image."""
     file_of: dict[str, str] = {}
     for file in files:
         if match := _VAL_NAME.fullmatch(Path(file).stem):
@@ -103,9 +96,9 @@ def _refuse_twice(folder: Path, files: list[str]) -> None:
 
 
 def _nearest(folder: Path, stems: list[str]) -> tuple[Path, dict[str, Lookup], list[str]]:
-    """Return the nearest place with usable ground truths, these by name, and why others are not."""
+    """Return the nearest folder with ground truth, its lookups by name, and why others failed."""
     numbers = {int(match[1]) for stem in stems if (match := _VAL_NAME.fullmatch(stem))}
-    doubts: list[str] = []
+    rejected: list[str] = []
     folder = folder.absolute()
     for place in (folder, *folder.parents[:_LEVELS_ABOVE]):
         lookups: dict[str, Lookup] = {}
@@ -113,17 +106,17 @@ def _nearest(folder: Path, stems: list[str]) -> tuple[Path, dict[str, Lookup], l
             lookups[_KAGGLE] = _kaggle(place / _KAGGLE).get
         for path, read in _lists(place):
             wnids = _checked(path, read)
-            # Line k is image k for certain where these are all of ImageNet's, or all of the images.
+            # Line k is image k if these are all of ImageNet's labels, or those of all images here.
             if len(wnids) == VAL_IMAGES or (wnids and numbers == {*range(1, len(wnids) + 1)}):
                 lookups[path.name] = _by_number(wnids)
             else:
-                doubts.append(
+                rejected.append(
                     f"{path} has {len(wnids):,} lines, not ImageNet's {VAL_IMAGES:,}, so lines "
                     f"cannot be matched to images"
                 )
         if lookups:
-            return place, lookups, doubts
-    return folder, {}, doubts
+            return place, lookups, rejected
+    return folder, {}, rejected
 
 
 def _by_number(wnids: list[str]) -> Lookup:
@@ -147,13 +140,13 @@ def _lists(place: Path) -> Iterable[tuple[Path, Callable[[Path], list[str]]]]:
 
 
 def _checked(path: Path, read: Callable[[Path], list[str]]) -> list[str]:
-    """Return the wnids in a file; raises UserError where it cannot be read or lists other things.
+    """Return the wnids in a file; raises UserError if it is unreadable or lists anything else.
 
-    A label that is no wnid, such as a class's name or number, could stand for any class.
+    Other labels, such as class names or numbers, are ambiguous.
     """
     try:
         lines = read(path)
-    except Exception as error:  # SciPy's and torch's readers raise whatever they ran into
+    except Exception as error:  # SciPy's and torch's readers raise many kinds of errors
         raise UserError(
             f"{path} cannot be read ({reason_of(error)}): download it again, or remove it"
         ) from error
@@ -185,7 +178,7 @@ def _devkit(path: Path) -> list[str]:
 
 
 def _kaggle(path: Path) -> dict[str, str]:
-    """Return the wnid of each ImageId; one image has one class, in however many boxes."""
+    """Return the wnid of each ImageId; all boxes of an image have the same class."""
     wnids: dict[str, str] = {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
