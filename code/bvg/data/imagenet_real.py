@@ -6,7 +6,6 @@ ILSVRC2012_val_<k + 1>.JPEG; 3,163 of the 50,000 lists are empty.
 """
 
 import json
-import re
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +16,8 @@ from bvg.data.downloads import data_sets
 from bvg.data.finding import find_data, look_for
 from bvg.data.folders import check_answerable
 from bvg.data.image_set import ImageSet
-from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes, val_number
 from bvg.errors import UserError, reason_of
-
-_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(_n\d{8})?")  # the suffix is Hugging Face's
 
 
 def packaged_real() -> Path | None:
@@ -123,10 +120,10 @@ def _positions(images: ImageSet, table: np.ndarray) -> np.ndarray:
 
 def _number(images: ImageSet, index: int, most: int) -> int:
     """Return an image's number in the validation set, from 1 to `most`."""
-    match = _NAME.fullmatch(Path(images.names[index]).stem)
-    if not match or not 1 <= int(match[1]) <= most:
+    number = val_number(Path(images.names[index]).stem)
+    if number is None or not 1 <= number <= most:
         raise UserError(
             f"{images.path(index)} is not named like ILSVRC2012_val_00000001.JPEG, so its ReaL "
             f"labels, which are of {most:,} images, cannot be found: keep the archive's names"
         )
-    return int(match[1])
+    return number

@@ -24,7 +24,6 @@ from bvg.predictions.table import Predictions, schema
 from bvg.progress import Meter
 from bvg.run import wandb_mirror
 from bvg.run.batches import Example, check_stimuli, example_of, save_stimuli
-from bvg.run.check_top1 import check_top1
 from bvg.run.command_line import options
 from bvg.run.decisions import Decision
 from bvg.run.loop import run_pass
@@ -48,7 +47,10 @@ def load_models(args: argparse.Namespace) -> tuple[list[LoadedModel], tuple[str,
         make_folder(args.results)  # fails before any long work if it cannot be written
     view = STUDY if hasattr(args, "preprocess") else READY_224
     models = load_all(args, settings, None if _native(args) else view)
-    check_top1(models, args, settings)
+    if args.check_top1 and models:
+        from bvg.run.check_top1 import check_top1  # here, because importing scipy.stats is slow
+
+        check_top1(models, args, settings)
     return models, models[0].classes if models else ()
 
 

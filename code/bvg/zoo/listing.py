@@ -35,7 +35,7 @@ def list_text(rows: Iterable[ZooModel], by: str = "category") -> str:
 
 
 def where_from(row: ZooModel) -> str:
-    """Return where the model comes from, in a few words."""
+    """Return a short description of the model's source."""
     if row.unavailable:
         return "nowhere"
     names = [name.partition(":")[0] for name in row.library]
@@ -46,7 +46,7 @@ def where_from(row: ZooModel) -> str:
 
 
 def entry_text(row: ZooModel) -> str:
-    """Return everything that the table says about one model, a line per item."""
+    """Return all fields of one model, a line per field."""
     lines = [
         ("category", row.category),
         ("method", row.method),
@@ -82,7 +82,7 @@ def _file_lines(file: WeightFile) -> list[tuple[str, str]]:
     if file.container:
         steps.append(f"in {file.container!r}")
     if file.guess:
-        steps.append("wherever a training script would have put them (a guess)")
+        steps.append("found by search (the layout is a guess)")
     if file.keep:
         steps.append(f"only the keys {file.keep}*")
     if file.drop:
