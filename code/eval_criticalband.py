@@ -26,7 +26,7 @@ from bvg.run.command_line import imagenet_flags, parse_args, script
 from bvg.run.decisions import top5_and_category
 from bvg.run.evaluate import evaluate, example, load_models
 from bvg.run.runs import print_files, print_table
-from bvg.scores.conditions import category_correct, condition_accuracies, top1_by_condition
+from bvg.scores.accuracy import category_correct, condition_accuracies, top1_by_condition
 from bvg.scores.criticalband import channel_metrics
 from bvg.stimuli.criticalband import WITHOUT_NOISE, critical_band
 

@@ -22,7 +22,7 @@ _PLACES = {
     "Run": "run.runs",
     "UserError": "errors",
     "accuracy": "scores.accuracy",
-    "condition_accuracies": "scores.conditions",
+    "condition_accuracies": "scores.accuracy",
     "evaluate": "run.evaluate",
     "find_data": "data.finding",
     "imagenet_flags": "run.command_line",
@@ -37,7 +37,7 @@ _PLACES = {
     "resampled_accuracies": "scores.bootstrap",
     "script": "run.command_line",
     "sixteen_way": "run.decisions",
-    "top1_by_condition": "scores.conditions",
+    "top1_by_condition": "scores.accuracy",
     "top5": "run.decisions",
     "unchanged": "stimuli.batch",
 }

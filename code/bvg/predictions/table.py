@@ -51,6 +51,18 @@ class Predictions:
         """Return the number of rows."""
         return len(self.labels)
 
+    def select(self, rows: np.ndarray) -> "Predictions":
+        """Return the predictions in these rows: indices, or (N,) bool."""
+        return Predictions(
+            self.classes,
+            self.images[rows],
+            self.conditions[rows],
+            self.labels[rows],
+            self.answers[rows],
+            self.confidence[rows],
+            {name: column[rows] for name, column in self.columns.items()},
+        )
+
 
 def read_predictions(path: Path) -> Predictions:
     """Return the predictions in a Parquet file written by this project."""

@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 
 from bvg.predictions.table import Predictions
-from bvg.scores.conditions import by_condition, condition_accuracies, top1_by_condition
+from bvg.scores.accuracy import by_condition, condition_accuracies, top1_by_condition
 from bvg.scores.metric import Metric, proportion
 from bvg.stimuli.attacks import NEVER
 from bvg.stimuli.imagenet_adv import NOT_ATTACKED

@@ -84,7 +84,7 @@ def kind_of(path: Path) -> tuple[str, str]:
         return "an ONNX model", _EXPORTED
     if (0x81 <= start[0] <= 0x8F and 0xA0 <= start[1] <= 0xBF) or start[:1] in (b"\xde", b"\xdf"):
         return "MessagePack (Flax?)", _CONVERT
-    return "not a checkpoint of torch.save or safetensors", _AGAIN
+    return "not a checkpoint: neither torch.save nor safetensors wrote it", _AGAIN
 
 
 def _is_safetensors(path: Path) -> bool:
