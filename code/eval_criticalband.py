@@ -22,12 +22,11 @@ from bvg.data.imagenet import are_imagenet, imagenet_val
 from bvg.figures.criticalband import channel_picture, critical_band_figure
 from bvg.figures.drawing import png_and_pdf
 from bvg.figures.stimulus_panel import critical_band_layout, stimulus_panel
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import imagenet_flags, parse_args, script
 from bvg.run.decisions import top5_and_category
 from bvg.run.evaluate import evaluate, example, load_models
-from bvg.run.flags import imagenet_flags
 from bvg.run.runs import print_files, print_table
-from bvg.scores.conditions import category_correct, condition_accuracies, top1_by_condition
+from bvg.scores.accuracy import category_correct, condition_accuracies, top1_by_condition
 from bvg.scores.criticalband import channel_metrics
 from bvg.stimuli.criticalband import WITHOUT_NOISE, critical_band
 

@@ -23,7 +23,7 @@ from functools import partial
 from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import DATA_SETS, locate_stimuli, model_vs_human
 from bvg.figures.model_vs_human_files import model_vs_human_files
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import data_flag, parse_args, script
 from bvg.run.decisions import sixteen_way
 from bvg.run.evaluate import evaluate, load_models
 from bvg.run.runs import print_files, print_table
@@ -34,11 +34,7 @@ from bvg.stimuli.batch import unchanged
 
 def flags(group):
     add = group.add_argument
-    add(
-        "--stimuli",
-        metavar="DIR",
-        help="folder of the data sets (default: $BVG_MODEL_VS_HUMAN, else the downloaded one)",
-    )
+    data_flag(group, "model-vs-human")
     add(
         "--datasets",
         nargs="+",

@@ -20,7 +20,7 @@ from bvg.data.imagenet import classes_in
 from bvg.data.shape_bias import IMAGES, cue_conflict, download_cue_conflict
 from bvg.figures.drawing import png_and_pdf
 from bvg.figures.shape_bias import HUMANS, shape_bias_figure
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import data_flag, parse_args, script
 from bvg.run.decisions import categories_of, sixteen_way
 from bvg.run.evaluate import evaluate, load_models
 from bvg.run.runs import print_files, print_table
@@ -32,11 +32,7 @@ from bvg.stimuli.batch import unchanged
 
 def flags(group):
     add = group.add_argument
-    add(
-        "--stimuli",
-        metavar="DIR",
-        help="folder of the stimuli (default: $BVG_STIMULI, else downloaded)",
-    )
+    data_flag(group, "model-vs-human/cue-conflict")
     add("--partial", action="store_true", help="allow missing categories (recorded in the result)")
     add(
         "--humans",

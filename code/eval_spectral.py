@@ -19,12 +19,11 @@ from bvg.data.imagenet import imagenet_val
 from bvg.figures.drawing import png_and_pdf
 from bvg.figures.spectral import spectral_figure
 from bvg.figures.stimulus_panel import spectral_layout, stimulus_panel
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import imagenet_flags, parse_args, script
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, example, load_models
-from bvg.run.flags import imagenet_flags
 from bvg.run.runs import print_files, print_table
-from bvg.scores.conditions import condition_accuracies, top1_by_condition
+from bvg.scores.accuracy import condition_accuracies, top1_by_condition
 from bvg.scores.spectral import spectral_metrics
 from bvg.stimuli.spectral import bandpass
 

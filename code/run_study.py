@@ -38,9 +38,8 @@ from bvg.data.finding import look_for
 from bvg.errors import UserError
 from bvg.files import make_folder, write_text
 from bvg.progress import duration
+from bvg.run.command_line import BUSY, guarded, positive, underscored
 from bvg.run.engines import Engine, devices_for, on_ray, reason_in, run_here
-from bvg.run.guard import BUSY, guarded
-from bvg.run.parsing import positive, underscored
 from bvg.zoo.names import expanded, run_name, split_alias
 
 CODE = Path(__file__).resolve().parent
