@@ -29,8 +29,7 @@ from bvg.data.finding import find_data
 from bvg.data.imagenet import imagenet_val
 from bvg.data.preprocessing import SQUARE_224
 from bvg.errors import UserError
-from bvg.figures.drawing import png_and_pdf
-from bvg.figures.imagenet_adv import adversarial_figure, adversarial_pictures
+from bvg.figures.imagenet_adv import adversarial_pictures, robustness_figure
 from bvg.run.attacking import attackable, load_source
 from bvg.run.command_line import parse_args, script, with_options
 from bvg.run.decisions import top5
@@ -232,32 +231,31 @@ def evaluate_attack(name, methods, epsilons, models, source, images, args):
     if args.stop == "first":
         args = with_options(args, batch_size=settings_from(args).batch_size * POOL)
     runs = evaluate(benchmark, models, images, stimuli, top5, adversarial_metrics, args, protocol)
-    figures(runs, args, results)
-    conditions = [
-        f"top1_acc/{method.condition(epsilon, crafted_on)}"
+    conditions = {
+        method.name + f" from {crafted_on}" * bool(source): {
+            epsilon.value: method.condition(epsilon, crafted_on) for epsilon in epsilons
+        }
         for method in methods
-        for epsilon in epsilons
-    ]
-    print_table(runs, "top1_acc/clean", *conditions)
+    }
+    if runs:
+        figures(runs, conditions, args, results)
+    keys = [f"top1_acc/{name}" for own in conditions.values() for name in own.values()]
+    print_table(runs, "top1_acc/clean", *keys)
     for run in runs:
         for doubt in doubts(run.metrics):
             print(f"{run.name}: {doubt}")
 
 
-def figures(runs, args, results):
+def figures(runs, conditions, args, results):
     """Draw robust accuracy by ε and by steps, and the adversarial images that were saved."""
-    if not runs:
-        return
     steps = {run.name: survival(run.predictions) for run in runs}
     survived = {name: found for name, found in steps.items() if found}
-    curves = png_and_pdf(results, "robustness")
-    adversarial_figure({run.name: run.metrics for run in runs}, survived, curves)
-    print_files(*curves)
+    models = {run.name: run.metrics for run in runs}
+    print_files(*robustness_figure(models, conditions, survived, results / "robustness"))
     for folder in (results, *(run.folder for run in runs)):
         pictures = pictures_folder(folder, None)
         if args.save_adversarial and pictures.is_dir():
-            panel = png_and_pdf(folder, "adversarial_images")
-            adversarial_pictures(pictures, panel)
+            panel = adversarial_pictures(pictures, folder / "adversarial_images")
             print_files(pictures, *panel)
 
 
