@@ -132,6 +132,8 @@ def test_the_page_holds_everything(draw, kept, count, name):
         for line in _curves(figure.axes[0])
     }
     assert len(styles) == count
+    bands = [c for c in figure.axes[0].collections if isinstance(c, PolyCollection)]
+    assert len(bands) == (count if count <= 8 else 0)  # more would hide the lines
     figure.set_dpi(DPI)
     figure.draw_without_rendering()
     legend = _legend(figure)

@@ -4,7 +4,7 @@ Where conditions have no order, dots stand side by side instead. What belongs to
 the panels that its script, or a small function, describes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -29,12 +29,10 @@ from bvg.figures.drawing import (
 from bvg.figures.legend import legend_below, legend_height
 
 _FONT = 7.0  # points
-_SMALL, _LARGE, _APART = (
-    1.4,
-    2.6,
-    2.3,
-)  # inches: a panel's height, with more than 3 a row, up to 3, of dots
-_MOST_LEVEL = 11  # tick labels side by side; more are turned
+# Inches, the height of a panel: with more than three a row, with up to three, of dots.
+_SMALL, _LARGE, _APART = 1.4, 2.6, 2.3
+_MOST_LEVEL = 11  # labels of dots that are level; more are turned
+_TURNED: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
 _HUMAN_STYLE = model_style(0, many=False) | {"color": HUMAN_COLOUR, "linewidth": 1.3}
 _DOT = {"linestyle": "none", "markersize": 3.4}
 _PALE = "#edd2d7"  # the humans' colour on white
@@ -49,17 +47,34 @@ class Panel:
     empty, matplotlib chooses. shaded: ranges of x. across: key of a metric that is drawn as a
     dashed line. steps: whether a value holds until the next place. apart: whether the places, 0, 1,
     …, have no order: each model then has a dot, beside the others' dots, and no line, and the panel
-    is as wide as the page.
+    is as wide as the page. Such panels come last.
     """
 
     title: str
-    keys: Mapping[float, str] | Mapping[int, str]
+    keys: Mapping[float, str]
     x_label: str = ""
-    ticks: Mapping[float, str] | Mapping[int, str] = field(default_factory=dict)
+    ticks: Mapping[float, str] = field(default_factory=dict)
     shaded: Sequence[tuple[float, float]] = ()
     across: str = ""
     steps: bool = False
     apart: bool = False
+
+
+def categories(
+    keys: Mapping[str, str],
+    title: str = "",
+    x_label: str = "",
+    shaded: Iterable[int] = (),
+    apart: bool = False,
+) -> Panel:
+    """Return a panel with a place for each label: `keys` is label -> key of the metric there.
+
+    shaded: which places, by their number from 0.
+    """
+    places: dict[float, str] = dict(enumerate(keys.values()))
+    ticks: dict[float, str] = dict(enumerate(keys))
+    ranges = [(number - 0.5, number + 0.5) for number in shaded]
+    return Panel(title, places, x_label, ticks, ranges, apart=apart)
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,9 @@ def curves(
     legend, what else it should say. reference: label and height of a dotted line.
     """
     many = len(models) > MANY
-    labels = [*models, *([humans.label] if humans else []), *([reference[0]] if reference else [])]
+    extra = {humans.label: _HUMAN_STYLE} if humans else {}
+    extra |= {reference[0]: _REFERENCE} if reference else {}
+    labels = [*models, *extra]
     figure, grid = _grid(panels, many, legend_height(labels))
     styles = [model_style(number, many) for number in range(len(models))]
     step = min(0.12, 0.72 / len(models))  # between dots at one place
@@ -109,9 +126,8 @@ def curves(
     _label_axes(grid, panels, y_label)
     grid[0].set_ylim(*limits)
     dot = _DOT if all(panel.apart for panel in panels) else {}
-    handles = [Line2D([], [], **(style | dot)) for style in styles]
-    handles += [Line2D([], [], **_HUMAN_STYLE)] * bool(humans)
-    handles += [Line2D([], [], **_REFERENCE)] * bool(reference)
+    shown = [*(style | dot for style in styles), *extra.values()]
+    handles = [Line2D([], [], **style) for style in shown]
     notes = [caption] * bool(caption) + [_intervals(panels)] * (not many)
     legend_below(figure, handles, labels, "; ".join(notes))
     return save(figure, path)
@@ -201,7 +217,8 @@ def _format(axes: Axes, panel: Panel) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if panel.ticks:
-        axes.set_xticks([*panel.ticks], [*panel.ticks.values()])
+        turned = _TURNED if panel.apart and len(panel.ticks) > _MOST_LEVEL else {}
+        axes.set_xticks([*panel.ticks], [*panel.ticks.values()], **turned)
     elif panel.steps:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     places = sorted(panel.keys) or [0]
@@ -211,9 +228,6 @@ def _format(axes: Axes, panel: Panel) -> None:
         axes.tick_params(axis="x", length=0)
         for boundary in range(1, len(panel.keys)):
             axes.axvline(boundary - 0.5, color="0.9", linewidth=0.6, zorder=0)
-        if len(panel.ticks) > _MOST_LEVEL:
-            turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-            axes.set_xticks([*panel.ticks], [*panel.ticks.values()], **turned)
 
 
 def _label_axes(grid: Sequence[Axes], panels: Sequence[Panel], y_label: str) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 
 from bvg.figures.drawing import HUMAN_COLOUR, PAGE_WIDTH, letter_width, save, wrapped
@@ -47,20 +48,12 @@ def heat_map(
     height *= max(1, 0.65 * max(name.count("\n") + 1 for name in names))
     heads = np.array([_inches(name, font) for name in table.columns])
     angle = 0 if 1.2 * heads.max() < width else 90 if square else 60
-    head = 0.2 + heads.max() * sin(radians(angle))
+    head = _BAR + 0.2 + heads.max() * sin(radians(angle))
     # How far the last names lean over the right edge.
     right = 0.1 + max(0, (heads * cos(radians(angle)) - width * np.arange(columns)[::-1]).max())
-    page = (
-        max(left + width * columns + right, 0.2 + _inches(unit, _FONT)),
-        head + height * rows + _BAR,
-    )
+    page = (max(left + width * columns + right, 0.2 + _inches(unit, _FONT)), height * rows + head)
     figure = plt.figure(figsize=page)
-
-    def axes_at(bottom: float, tall: float) -> Axes:
-        inches = (left, bottom, width * columns, tall)
-        return figure.add_axes(np.divide(inches, (*page, *page)).tolist())
-
-    axes, below = axes_at(_BAR, height * rows), axes_at(_BAR - 0.15, 0.09)
+    axes = _axes(figure, left, _BAR, width * columns, height * rows)
     known = values[np.isfinite(values)]
     low, high = min(0.0, known.min(initial=0)), known.max(initial=0)
     scale = Normalize(low, high if high > low else low + 1)
@@ -77,11 +70,16 @@ def heat_map(
     if humans:
         for label in (axes.get_xticklabels()[0], axes.get_yticklabels()[0]):
             label.set_color(HUMAN_COLOUR)
-    bar = figure.colorbar(image, cax=below, orientation="horizontal")
-    bar.outline.set_visible(False)
+    below = _axes(figure, left, _BAR - 0.15, width * columns, 0.09)
+    figure.colorbar(image, cax=below, orientation="horizontal").outline.set_visible(False)
     below.tick_params(labelsize=_FONT - 0.5, length=2, pad=1)
     figure.text(0.1 / page[0], 0.05 / page[1], unit, fontsize=_FONT)
     return save(figure, path)
+
+
+def _axes(figure: Figure, *inches: float) -> Axes:
+    """Return axes at (left, bottom, width, height) in inches."""
+    return figure.add_axes(tuple(np.divide(inches, np.tile(figure.get_size_inches(), 2))))
 
 
 def _inches(text: str, font: float) -> float:

@@ -50,9 +50,9 @@ def robustness_figure(
         survived[name] = {**metrics, **after}
     if survival:
         condition, percent = next(iter(survival.values()))
-        keys = {k: f"right after {k}" for k in range(len(percent))}
         title = f"still right: {_title(condition)}"
-        panels.append(Panel(title, keys, "steps (0: the start)", steps=True))
+        places: dict[float, str] = {k: f"right after {k}" for k in range(len(percent))}
+        panels.append(Panel(title, places, "steps (0: the start)", steps=True))
     return curves(survived, panels, path, limits=(0, 100))
 
 
@@ -71,30 +71,23 @@ def adversarial_pictures(folder: Path, path: Path) -> list[Path]:
             )
         rows.setdefault(saved.stem, {})[about["condition"]] = (original, made, about)
     conditions = sorted({name for row in rows.values() for name in row}, key=condition_order)
-    shown = list(rows.items())[:_MOST_ROWS]
+    shown = [*rows.values()][:_MOST_ROWS]
     columns = 1 + 2 * len(conditions)
+    size = (_WIDTH * columns, (_WIDTH + 0.16) * len(shown) + 0.5)
     figure, axes = plt.subplots(
-        len(shown),
-        columns,
-        squeeze=False,
-        layout="constrained",
-        figsize=(_WIDTH * columns, (_WIDTH + 0.16) * len(shown) + 0.5),
+        len(shown), columns, squeeze=False, layout="constrained", figsize=size
     )
-    for line, (_, row) in zip(axes, shown, strict=True):
-        for number, condition in enumerate(conditions):
+    for number, condition in enumerate(conditions):
+        added, result = axes[:, 1 + 2 * number], axes[:, 2 + 2 * number]
+        added[0].set_title("added, amplified", fontsize=_FONT)
+        result[0].set_title(wrapped(_title(condition), 20), fontsize=_FONT)
+        for line, row in enumerate(shown):
             if condition in row:
                 original, made, about = row[condition]
-                _show(line[0], original, about["label"])
-                _show(
-                    line[1 + 2 * number],
-                    amplified(made - original),
-                    f"norm {about['perturbation']:.3g}",
-                )
-                _show(line[2 + 2 * number], made, _fate(about))
-    for number, condition in enumerate(conditions):
-        title = wrapped(_title(condition), 20)
-        axes[0, 2 + 2 * number].set_title(title, fontsize=_FONT)
-        axes[0, 1 + 2 * number].set_title("added, amplified", fontsize=_FONT)
+                _show(axes[line, 0], original, about["label"])
+                norm = f"norm {about['perturbation']:.3g}"
+                _show(added[line], amplified(made - original), norm)
+                _show(result[line], made, _fate(about))
     axes[0, 0].set_title("original", fontsize=_FONT)
     for one in axes.flat:
         one.set_xticks([])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bvg.data.imagenet_p import PERTURBATIONS
-from bvg.figures.curves import Panel, curves
+from bvg.figures.curves import categories, curves
 from bvg.figures.drawing import MANY, Metrics, numbers
 from bvg.figures.heat_map import heat_map
 from bvg.scores.imagenet_p import FLIPS, OVERALL
@@ -34,14 +34,9 @@ def stability_figure(models: Mapping[str, Metrics], path: Path) -> list[Path]:
     titles = [name.replace("_", " ").replace(OVERALL, "mean of all ten") for name in shown]
     mean = OVERALL in shown
     if len(models) <= MANY or not shown:
-        last = len(shown) - 1
-        panel = Panel(
-            "",
-            dict(enumerate(shown)),
-            ticks={k: title.replace(" ", "\n", 1) for k, title in enumerate(titles)},
-            shaded=[(last - 0.5, last + 0.5)] if mean else [],
-            apart=True,
-        )
+        labels = [title.replace(" ", "\n", 1) for title in titles]
+        shaded = [len(shown) - 1] if mean else []
+        panel = categories(dict(zip(labels, shown, strict=True)), shaded=shaded, apart=True)
         return curves(percent, [panel], path, y_label=_UNIT)
     rows = {name: numbers(metrics, shown)[0] for name, metrics in percent.items()}
     table = pd.DataFrame(rows, titles).T

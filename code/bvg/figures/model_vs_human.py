@@ -8,7 +8,7 @@ import pandas as pd
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import DATA_SETS
-from bvg.figures.curves import Humans, Panel, curves
+from bvg.figures.curves import Humans, Panel, categories, curves
 from bvg.figures.drawing import HUMANS, Metrics, labelled, numbers
 from bvg.figures.heat_map import heat_map
 from bvg.scores.metric import Metric
@@ -49,8 +49,7 @@ def accuracy_figure(models: Mapping[str, Metrics], humans: Rights, path: Path) -
     single = [name for name in measured if name not in graded]
     panels = [_panel(name) for name in graded]
     if single:
-        keys = {k: f"top1_acc/{name}" for k, name in enumerate(single)}
-        panels.append(Panel("", keys, ticks=dict(enumerate(single)), apart=True))
+        panels.append(categories({name: f"top1_acc/{name}" for name in single}, apart=True))
     means = [mean_of(metrics, OOD_MEAN) for metrics in models.values()]
     labels = [labelled(name, mean, 1) for name, (_, mean) in zip(models, means, strict=True)]
     marks = " and ".join(["thin lines"] * bool(graded) + ["dots"] * bool(single))
@@ -68,13 +67,8 @@ def accuracy_figure(models: Mapping[str, Metrics], humans: Rights, path: Path) -
 
 def _panel(data_set: str) -> Panel:
     conditions, excluded = DATA_SETS[data_set].conditions, DATA_SETS[data_set].excluded
-    return Panel(
-        data_set,
-        {k: f"top1_acc/{data_set}/{condition}" for k, condition in enumerate(conditions)},
-        _AXES[data_set],
-        {k: tick_label(data_set, condition) for k, condition in enumerate(conditions)},
-        [(k - 0.5, k + 0.5) for k, condition in enumerate(conditions) if condition in excluded],
-    )
+    keys = {tick_label(data_set, name): f"top1_acc/{data_set}/{name}" for name in conditions}
+    return categories(keys, data_set, _AXES[data_set], map(conditions.index, excluded))
 
 
 def tick_label(data_set: str, condition: str) -> str:
@@ -123,17 +117,11 @@ def consistency_figure(models: Mapping[str, Metrics], humans: Metrics, path: Pat
     keys = [f"{CONSISTENCY}/{name}" for name in DATA_SETS]
     keys = [key for key in keys if any(np.isfinite(numbers(m, [key])[0, 0]) for m in everyone)]
     *shown, own = [{**m, CONSISTENCY_MEAN: mean_of(m, CONSISTENCY_MEAN)[1]} for m in everyone]
-    titles = [*(key.partition("/")[2] for key in keys), f"mean of {len(keys)}"]
-    panel = Panel(
-        "",
-        dict(enumerate([*keys, CONSISTENCY_MEAN])),
-        ticks=dict(enumerate(titles)),
-        shaded=[(len(keys) - 0.5, len(keys) + 0.5)],
-        apart=True,
-    )
+    labelled_keys = {key.partition("/")[2]: key for key in keys}
+    labelled_keys[f"mean of {len(keys)}"] = CONSISTENCY_MEAN
     return curves(
         dict(zip(models, shown, strict=True)),
-        [panel],
+        [categories(labelled_keys, shaded=[len(keys)], apart=True)],
         path,
         y_label="error consistency with humans (κ)",
         limits=(None, None),
