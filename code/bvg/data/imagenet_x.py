@@ -16,7 +16,7 @@ from typing import TextIO, TypeVar
 import numpy as np
 
 from bvg.data.finding import find_data, look_for
-from bvg.data.flat_val import val_number
+from bvg.data.imagenet import val_number
 from bvg.errors import UserError, reason_of
 
 FACTORS = (
@@ -135,7 +135,7 @@ def _table(lines: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _number(file_name: str) -> int:
-    number = val_number(file_name)
+    number = val_number(Path(file_name).stem)
     if number is None:
         raise ValueError(f"{file_name!r} is not named like ILSVRC2012_val_00000001.JPEG")
     return number

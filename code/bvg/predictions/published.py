@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bvg.data.flat_val import VAL_IMAGES, val_number
-from bvg.data.imagenet import VAL_CLASSES
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, val_number
 from bvg.errors import UserError, reason_of
 from bvg.predictions.table import Predictions
 
@@ -31,12 +30,13 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
         raise UserError(f"cannot read {path}: {reason_of(error)}; correct --predictions") from error
     except (ValueError, TypeError) as error:
         raise _refused(path, reason_of(error)) from error
-    numbers = [val_number(str(name)) for name in table["file_name"]]
+    numbers = [val_number(Path(str(name)).stem) for name in table["file_name"]]
     answers = table["predicted_class"].to_numpy()
     confidence = table["predicted_probability"].to_numpy()
-    unknown = [k for k, number in enumerate(numbers) if number not in labels]
-    if unknown:
-        raise _refused(path, f"{table['file_name'][unknown[0]]} is none of the validation images")
+    wanted = [-1 if number is None else labels.get(number, -1) for number in numbers]
+    if -1 in wanted:
+        name = table["file_name"][wanted.index(-1)]
+        raise _refused(path, f"{name} is none of the validation images")
     if len({*numbers}) < len(numbers):
         raise _refused(path, "it contains an image twice")
     if not ((answers >= 0) & (answers < VAL_CLASSES)).all():
@@ -52,7 +52,7 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
         classes=tuple(map(str, range(VAL_CLASSES))),
         images=table["file_name"].to_numpy(dtype=object),
         conditions=np.full(len(numbers), "clean", dtype=object),
-        labels=np.array([labels[number] for number in numbers], dtype=np.int16),
+        labels=np.array(wanted, dtype=np.int16),
         answers=answers[:, None].astype(np.int16),
         confidence=confidence,
         columns={},

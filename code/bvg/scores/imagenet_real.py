@@ -1,10 +1,11 @@
 """ReaL accuracy: an answer is right if it is one of an image's several labels."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from bvg.data.flat_val import val_number
+from bvg.data.imagenet import val_number
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import accuracy
 from bvg.scores.metric import Metric, proportion
@@ -15,7 +16,7 @@ def with_real_columns(predictions: Predictions, table: np.ndarray) -> Prediction
 
     table: all images' labels by number, as data/imagenet_real reads them.
     """
-    numbers = np.array([val_number(name) for name in predictions.images], dtype=np.int64)
+    numbers = np.array([val_number(Path(name).stem) for name in predictions.images], dtype=np.int64)
     own = table[numbers - 1]
     rows = np.flatnonzero(own[:, 0] >= 0)
     return replace(

@@ -6,10 +6,11 @@ images of its class. The error ratio of a factor is the error rate on its images
 annotated images: 2 means that the model errs twice as often where, say, the pose is unusual.
 """
 
+from pathlib import Path
+
 import numpy as np
 
-from bvg.data.flat_val import val_number
-from bvg.data.imagenet import imagenet_classes
+from bvg.data.imagenet import imagenet_classes, val_number
 from bvg.data.imagenet_x import FACTORS, TOP_FACTOR, Annotations
 from bvg.errors import UserError
 from bvg.predictions.table import Predictions
@@ -74,7 +75,7 @@ def annotated(predictions: Predictions, annotations: Annotations) -> tuple[np.nd
 
     Raises UserError where no image is, or where an image has another label than is annotated.
     """
-    numbers = [val_number(name) for name in predictions.images]
+    numbers = [val_number(Path(name).stem) for name in predictions.images]
     index = {number: k for k, number in enumerate(annotations.numbers.tolist())}
     rows = np.array([k for k, number in enumerate(numbers) if number in index], dtype=np.int64)
     if not len(rows):
