@@ -10,7 +10,6 @@ from bvg.data.imagenet_x import (
     LABELS,
     PROTOTYPES,
     TOP_FACTOR,
-    imagenet_x_folder,
     read_annotations,
     read_val_labels,
 )
@@ -91,19 +90,12 @@ def test_other_tables_of_labels(folder, content):
     assert LABELS in refusal(read_val_labels, folder)
 
 
-def test_the_folder_is_the_flags_then_the_variables_then_the_downloaded_one(
-    tmp_path, folder, monkeypatch
-):
-    downloaded = tmp_path / "cache" / "data" / "imagenet-x"
-    monkeypatch.setenv("BVG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("bvg.data.imagenet_x.find_spec", lambda name: None)
-    assert imagenet_x_folder() is None
-    assert "download.py imagenet-x" in refusal(imagenet_x_folder, None, True)
-    assert "does not exist" in refusal(imagenet_x_folder, str(tmp_path / "no"))
-    downloaded.mkdir(parents=True)
-    assert imagenet_x_folder() == downloaded
-    other = tmp_path / "other"
-    other.mkdir()
-    monkeypatch.setenv("BVG_IMAGENET_X", str(other))
-    assert imagenet_x_folder() == other
-    assert imagenet_x_folder(str(folder)) == folder
+def test_the_fingerprint_is_of_what_counts(tmp_path, folder):
+    first = read_annotations(folder).fingerprint
+    moved = write_annotations(tmp_path / "y", ENTRIES, prototypes=[1_000])
+    assert read_annotations(moved).fingerprint == first
+    others = {read_annotations(write_annotations(tmp_path / "z", ENTRIES[1:])).fingerprint}
+    others.add(read_annotations(write_annotations(tmp_path / "z", ENTRIES, [2])).fingerprint)
+    changed = [entry(7, 3, "style"), *ENTRIES[1:]]
+    others.add(read_annotations(write_annotations(tmp_path / "z", changed)).fingerprint)
+    assert len(others | {first}) == 4

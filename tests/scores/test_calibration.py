@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bvg.predictions.table import Predictions
-from bvg.scores.calibration import BINS, bins_of, calibration_metrics, reliability
+from bvg.scores.calibration import BINS, bins_of, calibration_metrics, gap_key, reliability
 from oracles.calibration import expected_calibration_error
 
 ECE, DEBIASED = "calibration/ece", "calibration/ece/debiased"
@@ -55,10 +55,11 @@ def test_it_equals_the_definition(seed):
 
 def test_the_bins_of_the_diagram_make_up_the_error():
     confidence, correct = sample(500, 1, 0.2)
-    mean, accuracy, images = reliability(table(confidence, correct))
-    assert images.sum() == 500
-    assert np.isnan(mean[images == 0]).all() and (images == 0).any()
-    expected = np.nansum(np.abs(mean - accuracy) * images) / 500
+    gaps = reliability(table(confidence, correct))
+    assert {*gaps} == {gap_key(k) for k in set(bins_of(confidence))} and len(gaps) < BINS
+    assert sum(gap.n for gap in gaps.values()) == 500
+    assert all(gap.low < gap.value < gap.high for gap in gaps.values() if gap.n > 20)
+    expected = sum(abs(gap.value) * gap.n for gap in gaps.values()) / 500
     assert calibration_metrics(table(confidence, correct))[ECE].value == pytest.approx(expected)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import correct_in_top
 from bvg.scores.bootstrap import CONSTANT, bootstrapped, draws, reflected_interval
-from bvg.scores.metric import Metric
+from bvg.scores.metric import Metric, wilson
 
 BINS = 15
 ECE, DEBIASED = "calibration/ece", "calibration/ece/debiased"
@@ -28,17 +28,27 @@ def bins_of(confidence: np.ndarray) -> np.ndarray:
     return np.searchsorted(_EDGES[1:-1], confidence)
 
 
-def reliability(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean confidence, accuracy and number of images by bin, (BINS,) each.
+def reliability(predictions: Predictions) -> dict[str, Metric]:
+    """Return accuracy - mean confidence of the images in each bin that has any, by gap_key.
 
-    Both means are NaN where a bin has no image.
+    The interval is the accuracy's, Wilson's.
     """
-    bins = bins_of(predictions.confidence)
-    images = np.bincount(bins, minlength=BINS)
-    divisor = np.where(images, images, np.nan)
-    confidence = np.bincount(bins, predictions.confidence, BINS) / divisor
-    accuracy = np.bincount(bins, correct_in_top(predictions, 1), BINS) / divisor
-    return confidence, accuracy, images
+    bins, correct = bins_of(predictions.confidence), correct_in_top(predictions, 1)
+    found = {}
+    for k in np.unique(bins).tolist():
+        rows = bins == k
+        right, images = int(correct[rows].sum()), int(rows.sum())
+        confidence = float(predictions.confidence[rows].mean(dtype=np.float64))
+        low, high = wilson(right, images)
+        found[gap_key(k)] = Metric(
+            right / images - confidence, low - confidence, high - confidence, images
+        )
+    return found
+
+
+def gap_key(number: int) -> str:
+    """Return the key of a bin's accuracy - mean confidence."""
+    return f"calibration/gap/{number}"
 
 
 def calibration_metrics(predictions: Predictions, replicates: int = 1000) -> dict[str, Metric]:

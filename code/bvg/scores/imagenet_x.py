@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bvg.data.imagenet import imagenet_classes, val_number
-from bvg.data.imagenet_x import FACTORS, TOP_FACTOR, Annotations
-from bvg.errors import UserError
+from bvg.data.imagenet_x import FACTORS, Annotations
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import correct_in_top
 from bvg.scores.bootstrap import bootstrapped, draws
@@ -38,9 +37,11 @@ def imagenet_x_metrics(predictions: Predictions, annotations: Annotations) -> di
 
     They are of the annotated images. Intervals: Wilson's for accuracies; for ratios the bootstrap's
     over images, drawn jointly for all factors, since a factor's images are among all images.
-    Raises UserError where no image is annotated, or one has another label than is annotated.
+    Where the annotations are of other images, only imagenet-x/accuracy, with the reason.
     """
-    rows, factors = annotated(predictions, annotations)
+    rows, factors, problem = annotated(predictions, annotations)
+    if problem:
+        return {OVERALL: Metric(None, note=problem)}
     correct = correct_in_top(predictions, 1)[rows]
     counts = _counts(correct, factors)
     resampled = np.stack([_counts(correct, factors, drawn) for drawn in draws(len(rows))])
@@ -70,29 +71,24 @@ def _error_ratios(counts: np.ndarray) -> np.ndarray:
     return (wrong / images)[..., :-1] / overall[..., None]
 
 
-def annotated(predictions: Predictions, annotations: Annotations) -> tuple[np.ndarray, np.ndarray]:
-    """Return which rows of the predictions are annotated, (M,), and their factors, (M,).
+def annotated(
+    predictions: Predictions, annotations: Annotations
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return which rows of the predictions are annotated, (M,), their factors, (M,), and "".
 
-    Raises UserError where no image is, or where an image has another label than is annotated.
+    Or why the annotations cannot be of these images: none is among them, or one has another label.
     """
     numbers = [val_number(Path(name).stem) for name in predictions.images]
     index = {number: k for k, number in enumerate(annotations.numbers.tolist())}
     rows = np.array([k for k, number in enumerate(numbers) if number in index], dtype=np.int64)
-    if not len(rows):
-        raise UserError(
-            f"none of its images is in {annotations.folder / TOP_FACTOR}: the annotations are of "
-            "ImageNet's validation images, with the archive's names (ILSVRC2012_val_00000001.JPEG)"
-        )
-    chosen = np.array([index[numbers[row]] for row in rows])
+    chosen = np.array([index[numbers[row]] for row in rows], dtype=np.int64)
+    problem = "" if len(rows) else "none of the images is annotated"
     expected = _positions(predictions.classes)[annotations.classes[chosen]]
-    wrong = np.flatnonzero(predictions.labels[rows] != expected)
-    if len(wrong):
-        raise UserError(
-            f"{len(wrong):,} of its images, such as {predictions.images[rows[wrong[0]]]}, have "
-            f"another label than in {annotations.folder / TOP_FACTOR}: the annotations are of "
-            "other images; give those of these with --imagenet_x"
-        )
-    return rows, annotations.factors[chosen]
+    other = np.flatnonzero(predictions.labels[rows] != expected)
+    if len(other):
+        name = predictions.images[rows[other[0]]]
+        problem = f"the annotations are of other images: their label of {name} is another one"
+    return rows, annotations.factors[chosen], problem
 
 
 def _positions(classes: tuple[str, ...]) -> np.ndarray:
