@@ -105,6 +105,7 @@ def test_wandb_offline_gets_the_studys_keys(evaluate, tmp_path):
     for key, metric in summary["metrics"].items():
         assert logged[key] == metric["value"]
         assert logged.get(f"interval/{key}/low") == metric["low"]
+    assert logged["interval/top1_acc/imagenet/low"] > 0
     assert run.config["protocol"]["precision"] == "fp32"
 
 
