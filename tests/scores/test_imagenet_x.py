@@ -58,14 +58,20 @@ def test_ratios_equal_the_definition_on_the_annotated_images_but_for_prototypes(
     found, predictions, expected = some
     metrics = imagenet_x_metrics(predictions, found)
     assert metrics["imagenet-x/accuracy"].n == 897
-    for factor in FACTORS:
+    for factor in FACTORS[:5]:
         metric = metrics[f"imagenet-x/{factor}/error-ratio"]
-        if factor in FACTORS[:5]:
-            assert metric.value == pytest.approx(expected[factor], rel=1e-12)
-            assert metric.low < metric.value < metric.high
-        else:
-            assert metric.value is None and metric.note
-            assert metrics[f"imagenet-x/{factor}/accuracy"].value is None
+        assert metric.value == pytest.approx(expected[factor], rel=1e-12)
+        assert metric.low < metric.value < metric.high
+    assert len(metrics) == 1 + 2 * 5  # the other factors are of no image
+
+
+def test_a_factor_of_images_that_were_not_evaluated_has_no_ratio(tmp_path):
+    found = annotations(tmp_path, [entry(1, 0, "pose"), entry(2, 1, "style")])
+    metrics = imagenet_x_metrics(table([1], [0], [3]), found)
+    for name in ("accuracy", "error-ratio"):
+        assert metrics[f"imagenet-x/style/{name}"].value is None
+        assert metrics[f"imagenet-x/style/{name}"].note
+    assert metrics["imagenet-x/pose/error-ratio"].value == 1
 
 
 def test_ratio_and_accuracies_belong_together(some):

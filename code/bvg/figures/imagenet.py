@@ -12,6 +12,7 @@ from bvg.figures.heat_map import heat_map
 from bvg.scores.calibration import BINS, ECE, gap_key
 from bvg.scores.imagenet_x import error_ratio_key
 
+FEW = 10  # images; bins with fewer are not drawn, since they say little
 _RATIO = "error ratio: error rate with the factor / on all annotated images"
 
 
@@ -28,16 +29,21 @@ def imagenet_figures(models: Mapping[str, Metrics], folder: Path) -> list[Path]:
 
 def calibration_figure(models: Mapping[str, Metrics], path: Path) -> list[Path]:
     """Return the files of a figure of accuracy - confidence by confidence, a line per model."""
+    shown = {
+        labelled(name, metrics.get(ECE), 3): {k: m for k, m in metrics.items() if m.n >= FEW}
+        for name, metrics in models.items()
+    }
     places = {(k + 0.5) / BINS: gap_key(k) for k in range(BINS)}
     ticks = {tenth / 10: f"{tenth / 10:g}" for tenth in range(0, 11, 2)}
     panel = Panel("", places, "confidence in the best answer", ticks)
     return curves(
-        {labelled(name, metrics.get(ECE), 3): metrics for name, metrics in models.items()},
+        shown,
         [panel],
         path,
-        y_label="accuracy - confidence",
+        y_label="accuracy − confidence",
         limits=(None, None),
-        caption="in brackets: expected calibration error; below 0: too confident",
+        caption=f"in brackets: expected calibration error; below 0: too confident; bins of {FEW} "
+        "images or more",
         reference=("calibrated", 0),
     )
 
@@ -47,7 +53,12 @@ def error_ratio_figure(models: Mapping[str, Metrics], path: Path) -> list[Path]:
 
     Up to 8 models are dots beside each other, more are a table's rows.
     """
-    keys = {factor.replace("_", " "): error_ratio_key(factor) for factor in FACTORS}
+    known = {key for metrics in models.values() for key in metrics}
+    keys = {
+        factor.replace("_", " "): error_ratio_key(factor)
+        for factor in FACTORS
+        if error_ratio_key(factor) in known
+    }
     if len(models) > MANY:
         rows = {name: numbers(metrics, keys.values())[0] for name, metrics in models.items()}
         return heat_map(pd.DataFrame(rows, [*keys]).T, _RATIO, path, digits=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bvg.data.imagenet import imagenet_classes, val_number
+from bvg.data.imagenet import VAL_CLASSES, imagenet_classes, val_number
 from bvg.data.imagenet_x import FACTORS, Annotations
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import correct_in_top
@@ -37,7 +37,8 @@ def imagenet_x_metrics(predictions: Predictions, annotations: Annotations) -> di
 
     They are of the annotated images. Intervals: Wilson's for accuracies; for ratios the bootstrap's
     over images, drawn jointly for all factors, since a factor's images are among all images.
-    Where the annotations are of other images, only imagenet-x/accuracy, with the reason.
+    Factors that no annotated image has are left out. Where the annotations are of other images,
+    there is only imagenet-x/accuracy, with the reason.
     """
     rows, factors, problem = annotated(predictions, annotations)
     if problem:
@@ -49,8 +50,8 @@ def imagenet_x_metrics(predictions: Predictions, annotations: Annotations) -> di
     metrics = {OVERALL: proportion(hits, n, scale=100)}
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios, replicates = _error_ratios(counts), _error_ratios(resampled)
-    for k, factor in enumerate(FACTORS):
-        wrong, right = counts[k].tolist()
+    for k in sorted({*annotations.factors.tolist()} - {-1}):
+        factor, (wrong, right) = FACTORS[k], counts[k].tolist()
         metrics[accuracy_key(factor)] = proportion(right, wrong + right, scale=100)
         metrics[error_ratio_key(factor)] = bootstrapped(
             float(ratios[k]), replicates[:, k], wrong + right, UNDEFINED
@@ -93,9 +94,8 @@ def annotated(
 
 def _positions(classes: tuple[str, ...]) -> np.ndarray:
     """Return the position in a model's classes of each annotated class, -1 beyond them."""
-    places = {name: label for label, name in enumerate(classes)}
-    if len(classes) >= len(imagenet_classes()) and {*imagenet_classes()} <= {*classes}:
+    if len(classes) >= VAL_CLASSES and {*imagenet_classes()} <= {*classes}:
+        places = {name: label for label, name in enumerate(classes)}
         return np.array([places[name] for name in imagenet_classes()])
-    whole = np.full(len(imagenet_classes()), -1)
-    whole[: len(classes)] = np.arange(len(classes))[: len(whole)]
-    return whole
+    # Another data set's classes are annotated by position.
+    return np.where(np.arange(VAL_CLASSES) < len(classes), np.arange(VAL_CLASSES), -1)
