@@ -52,7 +52,7 @@ TARGETS = {
 }
 LARGEST = "timm"  # its accuracies serve where neither source has any
 ALL = "all"
-_RESNET50 = re.compile(r"(^|[:_-])resnet-?50(?![\dA-Za-z])", re.IGNORECASE)
+_RESNET50 = re.compile(r"(^|:|robust_)resnet-?50(?![\dA-Za-z]|_gn)", re.IGNORECASE)
 # Statistics of a row of the table, by the suffix of their columns.
 STATISTICS = ("", "_given", "_effective")
 _NOT_COMPUTED = np.array([np.nan])
@@ -62,11 +62,13 @@ _NOT_COMPUTED = np.array([np.nan])
 class Tables:
     """Published tables whose models have one name each.
 
-    values: by source, a row per model and a column per measure. models: by that name, `family`,
-    `kind`, `data`, `adversarial` (bool) and `training`, the kind of training of a ResNet-50.
+    values: by source, a row per model and a column per measure. images: by source and measure, of
+    how many images a value is, where known. models: by that name, `family`, `kind`, `data`,
+    `adversarial` (bool) and `training`, the kind of training of a ResNet-50.
     """
 
     values: Mapping[str, pd.DataFrame]
+    images: Mapping[str, Mapping[str, float]]
     models: pd.DataFrame
 
 
