@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from bvg.published.names import read_names
+from bvg.published.reading import NoFilesError
+from bvg.published.sources import READERS
 
 # Sets of timm's results, by the name of our measure.
 SETS = {
@@ -96,6 +98,21 @@ def test_every_model_of_the_fixtures_has_one_row(names, external, fixtures):
     timm_a = pd.read_csv(external / "timm" / "results-imagenet-a.csv")
     both = set(timm_a["model"]) | set(pd.read_csv(external / tables["timm"][0])["model"])
     assert both == set(names.loc["timm"].index)
+
+
+def test_what_is_imported_has_a_row_and_the_other_way_round(names, fixtures):
+    without_files = set()
+    for source, reader in READERS.items():
+        try:
+            values, _ = reader(fixtures / "published")
+        except NoFilesError:
+            without_files.add(source)
+            continue
+        imported = {value.model for value in values}
+        own = names.loc[source]
+        assert imported <= set(own.index), source
+        assert own.drop(index=[*imported])["note"].str.contains("no values: ").all(), source
+    assert without_files <= {"robustbench"}
 
 
 def test_quba_s_timm_rows_agree_within_0_05_points_for_every_one(quba, timm):
