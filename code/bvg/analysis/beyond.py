@@ -37,7 +37,6 @@ TARGETS = {
     "top1_acc/imagenet-a": "A",
     "top1_acc/imagenet-r": "R",
     "top1_acc/imagenet-sketch": "Sketch",
-    "top1_acc/imagenet-c": "C",
     "top1_acc/imagenet-c/15": "C",
     "relative-acc/imagenet-c/15": "C, relative",
     "top1_acc/imagenet-cbar": "C-bar",
@@ -45,10 +44,16 @@ TARGETS = {
     "relative-acc/ood": "OOD, relative",
     "top1_acc/PGD-40/low": "adversarial",
     "top1_acc/pgd-linf-0.5": "adversarial",
+    "top1_acc/targeted-pgd-linf-0.06": "adversarial",
     "top1_acc/autoattack-linf-4": "adversarial",
     "top1_acc/adversarial": "adversarial",
     "relative-acc/adversarial": "adversarial, relative",
     "calibration-error": "calibration error",
+}
+_STUDY_NAMES = {
+    "metric/criticalband/bw_norm": "critical-band/bandwidth",
+    "metric/criticalband/cf_norm": "critical-band/centre",
+    "metric/criticalband/pns_norm": "critical-band/peak-sensitivity",
 }
 LARGEST = "timm"  # its accuracies serve where neither source has any
 STUDIED = (  # the study's categories
@@ -88,6 +93,7 @@ def tables_of(rows: pd.DataFrame, categories: Mapping[str, str]) -> Tables:
     48 models that it compares; nothing of people, untrained networks, or methods without a network.
     """
     rows = rows[~rows["family"].isin(NO_NETWORKS) & (rows["data"] != "none")]
+    rows = rows.assign(measure=rows["measure"].replace(_STUDY_NAMES))
     side = pd.to_numeric(rows["size"]).fillna(0)
     smallest = side.groupby([rows[name] for name in ("source", "model", "measure")])
     rows = rows[side == smallest.transform("min")]
