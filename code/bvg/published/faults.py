@@ -257,10 +257,22 @@ def adaptively_attacked(value: Value, lower: float) -> Value:
     )
 
 
+def of_robustbench(values: Sequence[Value]) -> Found:
+    """Return RobustBench's values, with one clean accuracy for a model under two threats."""
+    once = {(value.model, value.measure): value for value in reversed(values)}
+    sentences = flagged(values)
+    if twice := [value for value in values if once[value.model, value.measure] is not value]:
+        sentences.append(
+            f"Of two clean accuracies, on other images, the first is kept: "
+            f"{names(value.model for value in twice)}."
+        )
+    return [value for value in values if once[value.model, value.measure] is value], sentences
+
+
 def flagged(values: Sequence[Value]) -> list[str]:
     """Return a sentence for each flag, with the number of values that have it."""
     counts = Counter(value.flag for value in values if value.flag)
-    return [f"{count:,} values are flagged ({flag})." for flag, count in counts.items()]
+    return [f"{count:,} flagged values: {flag}." for flag, count in counts.items()]
 
 
 def of_study(values: Sequence[Value], table: pd.DataFrame) -> Found:

@@ -517,14 +517,14 @@ _ROBUSTBENCH = {  # threats: the keys of an entry, with our name and the protoco
 
 
 def robustbench(folder: Path) -> Found:
-    """Return RobustBench's entries for ImageNet, of 5,000 images; a model is threat/name."""
+    """Return RobustBench's entries for ImageNet, each of 5,000 images: attacks and corruptions."""
     values = []
     for threat, keys in _ROBUSTBENCH.items():
         paths = [p for p in find_all(folder, "*.json") if p.parts[-3:-1] == ("imagenet", threat)]
         if not paths:
             raise NoFilesError(f"{folder} holds no model_info/imagenet/{threat}/*.json")
         for path in paths:
-            file, model = f"model_info/imagenet/{threat}/{path.name}", f"{threat}/{path.stem}"
+            file = f"model_info/imagenet/{threat}/{path.name}"
             entry = json_of(path)
             if not isinstance(entry, dict) or not {*keys, "dataset", "eps"} <= {*entry}:
                 raise UserError(f"{path} lacks one of dataset, eps, {', '.join(keys)}: {NEWER}")
@@ -534,11 +534,11 @@ def robustbench(folder: Path) -> Found:
                     raise UserError(f"{path} has {key} {entry[key]} instead of {expected}: {NEWER}")
             for key, (measure, protocol) in keys.items():
                 accuracy = number(entry[key], f"{path}, {key},", high=100)
-                values.append(Value(model, measure, accuracy, file, key, protocol, 5000))
+                values.append(Value(path.stem, measure, accuracy, file, key, protocol, 5000))
             if "external" in entry:
                 lower = number(entry["external"], f"{path}, external,", high=100)
                 values[-1] = faults.adaptively_attacked(values[-1], lower)
-    return values, faults.flagged(values)
+    return faults.of_robustbench(values)
 
 
 _OPENCLIP = {
@@ -646,35 +646,29 @@ _SESSION = re.compile(r"(.+)-experiment_(.+)_session[_-]\d+\.csv")
 
 
 def texture_vs_shape(folder: Path) -> Found:
-    """Return shape bias and accuracies of the observers and networks of Geirhos et al. 2019.
+    """Return shape bias and accuracies of the networks of Geirhos et al. 2019.
 
-    AlexNet, GoogLeNet and VGG of the experiments with humans were Caffe's: their names say so.
+    Beside people, AlexNet, GoogLeNet and VGG were Caffe's; elsewhere, networks are PyTorch's.
     """
     values = []
     for path in find_all(folder, "*-experiment_*.csv"):
         match, experiment = _SESSION.fullmatch(path.name), path.parent.name
         if not match or not experiment.startswith(f"{match[1]}-experiment"):
             continue
+        network = match[2]
+        if network.startswith("subject"):
+            continue
+        if network == "alexnet" and not experiment.endswith("trained-CNNs"):
+            network = "alexnet (caffe)"
         decisions = read_decisions(path)
-        (observer,) = decisions["subj"].unique()
-        if not observer.startswith("subject") and not experiment.endswith("trained-CNNs"):
-            observer += " (caffe)"
         file, rows = f"{experiment}/{path.name}", f"1-{len(decisions)}"
         if match[1] == _CONFLICT:
-            values += _shape_bias(observer, count_table(decisions), file, rows, CUE_CONFLICT)
+            values += _shape_bias(network, count_table(decisions), file, rows, CUE_CONFLICT)
         elif match[1] in _EXPERIMENTS:
             right = decisions["object_response"] == decisions["category"]
-            values.append(
-                Value(
-                    *(
-                        observer,
-                        f"top1_acc/texture-vs-shape/{match[1]}",
-                        float(100 * right.mean()),
-                        file,
-                    ),
-                    *(rows, "classes=16", len(decisions)),
-                )
-            )
+            measure, n = f"top1_acc/texture-vs-shape/{match[1]}", len(decisions)
+            accuracy = float(100 * right.mean())
+            values.append(Value(network, measure, accuracy, file, rows, "classes=16", n))
     if not values:
         raise NoFilesError(f"{folder} holds no *-experiment/*-experiment_*_session*.csv")
     return values, []
@@ -694,7 +688,12 @@ def _shape_bias(
     ]
 
 
-_VLM_KINDS = {"clip": "zero-shot", "inet_classifier": "native", "vlm": "text"}
+_VLM_FOLDERS = {  # the publisher's: how the models answer
+    "clip": "zero-shot",
+    "inet_classifier": "native",
+    "vlm/captioning": "text",
+    "vlm/vqa": "text",
+}
 _VLM_JOINT = (
     *("file", "rows", "conflict", "shape", "texture", "shape_bias", "either"),
     "nonconflict_right",
@@ -716,18 +715,18 @@ def vlm_shapebias(folder: Path) -> Found:
             values += _vlm_values(cells["file"], counts, path.name, row)
         return values, []
     for path in find_all(folder, "*.csv"):
-        kind = next((kind for kind in _VLM_KINDS if kind in path.parts), None)
-        if kind:
-            file = "/".join(path.parts[path.parts.index(kind) :])
-            values += _vlm_values(file, _count_decisions(path), file, "1-1280")
+        for kind in _VLM_FOLDERS:
+            if path.parent.as_posix().endswith(f"/{kind}"):
+                file = f"{kind}/{path.name}"
+                values += _vlm_values(file, _count_decisions(path), file, "1-1280")
     if not values:
-        raise NoFilesError(f"{folder} holds no {' or '.join(_VLM_KINDS)}/*.csv")
+        raise NoFilesError(f"{folder} holds no {' or '.join(_VLM_FOLDERS)}/*.csv")
     return values, []
 
 
 def _vlm_values(name: str, counts: CueDecisions, file: str, row: str) -> list[Value]:
-    protocol = f"{CUE_CONFLICT} {_VLM_KINDS[name.partition('/')[0]]}"
-    return _shape_bias(name.removesuffix(".csv"), counts, file, row, protocol)
+    protocol = f"{CUE_CONFLICT} {_VLM_FOLDERS[name.rpartition('/')[0]]}"
+    return _shape_bias(name, counts, file, row, protocol)
 
 
 def _count_decisions(path: Path) -> CueDecisions:
