@@ -186,18 +186,18 @@ def _where(frame: pd.DataFrame) -> tuple[pd.Index, pd.Index]:
     return frame.index[rows], frame.columns[columns]
 
 
-def whole_images(accuracies: np.ndarray, where: str) -> np.ndarray:
-    """Return accuracies in percent, (rows, severities), that may be divided by the severity.
+def whole_images(accuracies: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
+    """Return accuracies in percent, (rows, severities), and whether they had been divided.
 
-    Those of 50,000 images are whole 50,000ths. Divided by the severity's number (a counter of
-    images that was not reset) they are so only after multiplication with it, which is rounded to
-    the 50,000th that it is. Raises UserError where neither is whole.
+    Those of 50,000 images are whole 50,000ths. If they were divided by the severity's number (a
+    counter of images that was not reset), only their product with it is; then that is returned,
+    rounded to the 50,000th that it is. Raises UserError where neither is whole.
     """
     severities = np.arange(1, accuracies.shape[1] + 1)
-    for factors in (severities, np.ones_like(severities)):
+    for factors in (np.ones_like(severities), severities):
         images = accuracies * factors * IMAGES / 100
-        if np.abs(images - images.round()).max() < _WHOLE and images.max() <= IMAGES:
-            return images.round() * 100 / IMAGES
+        if np.abs(images - images.round()).max() < _WHOLE:
+            return images.round() * 100 / IMAGES, factors is severities
     raise UserError(
         f"{where} holds accuracies that are no whole {IMAGES:,}ths, with or without the severity "
         f"as a factor: {NEWER}"
@@ -229,7 +229,7 @@ def untrained(
     odd = set()
     if flips:
         frame = pd.DataFrame({m: {k: v[0] for k, v in of.items()} for m, of in flips.items()}).T
-        logarithms = np.log(frame + 1e-6)
+        logarithms = pd.DataFrame(np.log(frame + 1e-6), frame.index, frame.columns)
         spread = (logarithms - logarithms.median()).std(axis=1, ddof=0)
         odd = {str(model) for model in spread.index[spread > _ODD]} - wrong
     if odd:
@@ -251,30 +251,37 @@ def of_css(values: Sequence[Value]) -> Found:
     ], sentences
 
 
-def of_critical_band(values: Sequence[Value], degenerate: Sequence[str]) -> Found:
+def of_critical_band(values: Sequence[Value], without: Sequence[str]) -> Found:
     """Return the critical-band networks once each, and without those that know no category.
 
-    degenerate: the networks whose thresholds no channel fits, which have no channel in `values`.
+    without: the networks whose thresholds no channel fits.
+    Raises UserError where two results of a network differ.
     """
-    counts = Counter((value.model, value.measure) for value in values)
-    once = list({(value.model, value.measure): value for value in values}.values())
+    once: dict[tuple[str, str], Value] = {}
+    twice = set()
+    for value in values:
+        first = once.setdefault((value.model, value.measure), value)
+        if first.value != value.value:
+            raise UserError(f"two results of {value.model} differ in {value.measure}: remove one")
+        if first is not value:
+            twice.add(value.model)
     broken = {
-        value.model
-        for value in once
-        if value.measure == "top1_acc/critical-band/clean" and value.value < _KNOWS
+        model
+        for (model, measure), value in once.items()
+        if measure == "top1_acc/critical-band/clean" and value.value < _KNOWS
     }
     sentences = []
-    if twice := {model for (model, _), count in counts.items() if count > 1}:
+    if twice:
         sentences.append(f"{names(twice)} is there twice, with the same numbers, and counts once.")
     if broken:
         sentences.append(f"Networks below {_KNOWS:g} % without noise are dropped: {names(broken)}.")
-    if fitless := {*degenerate} - broken:
+    if unfitted := {*without} - broken:
         sentences.append(
-            f"The thresholds of {len(fitless)} networks give no channel (fewer than three distinct "
-            f"ones, or a bandwidth beyond the seven octaves), so only their accuracy and shape "
-            f"fraction are kept: {names(fitless)}."
+            f"No channel fits the thresholds of {len(unfitted)} networks (fewer than three are "
+            "distinct, or the bandwidth exceeds the seven octaves), so only their accuracy and "
+            f"fraction of shape decisions are imported: {names(unfitted)}."
         )
-    return [value for value in once if value.model not in broken], sentences
+    return [value for value in once.values() if value.model not in broken], sentences
 
 
 def adaptively_attacked(value: Value, lower: float) -> Value:
