@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bvg.analysis.beyond import ALL, BIASES, RELATIVE, TARGETS
+from bvg.analysis.beyond import ALL, BIASES, TARGETS
 from bvg.analysis.measures import IMAGENET
 from bvg.figures.drawing import PAGE_WIDTH, colour, plt
 
