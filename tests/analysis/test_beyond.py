@@ -148,7 +148,8 @@ def test_intervals_are_those_of_copied_families():
         )
         for one in drawn
     ]
-    wider = np.sqrt(len(names) / (len(names) - 1)) * stats.t(len(names) - 1).isf(0.025)
+    effective = len(of_model) ** 2 / (of_model.value_counts() ** 2).sum()
+    wider = np.sqrt(effective / (effective - 1)) * stats.t(effective - 1).isf(0.025)
     ends = stats.norm.cdf([-wider, wider])
     expected = np.quantile(resampled, ends)
     assert [row["low_given"], row["high_given"]] == pytest.approx([*expected], abs=1e-9)
