@@ -59,6 +59,17 @@ def test_whole_families_are_drawn_and_each_is_left_out_once():
     np.testing.assert_array_equal(sample.weights, again.weights)
 
 
+def test_resamples_of_two_models_have_no_r_and_those_of_three_no_partial_r():
+    generator = np.random.default_rng(0)
+    values = pd.DataFrame(generator.standard_normal((5, 3)), columns=list("xyz"))
+    sample = Sample(values, np.array([*"abcdd"]))
+    distinct = (sample.weights > 0).sum(axis=0)
+    assert {1, 2, 3, 4, 5} == set(distinct)
+    r, given = sample.correlation("x", "y"), sample.partial_correlation("x", "y", "z")
+    np.testing.assert_array_equal(np.isfinite(r), distinct >= 3)
+    np.testing.assert_array_equal(np.isfinite(given), distinct >= 4)
+
+
 def test_interval_range_and_p_are_those_of_copied_rows(monkeypatch):
     monkeypatch.setattr(families, "RESAMPLES", 300)
     sample = drawn_from(UNEVEN, 0.6, 0.3, 0.5, 1)
