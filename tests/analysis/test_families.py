@@ -96,13 +96,13 @@ def test_interval_range_and_p_are_those_of_copied_rows(monkeypatch):
 
 def test_families_that_turn_the_sign_are_named():
     # Within the large family y falls with x; the small ones are above it on both.
-    x = np.array([*range(10), 20, 21, 30, 31.0])
-    y = np.array([*range(10, 0, -1), 20, 22, 30, 32.0])
-    rising = Sample(pd.DataFrame({"x": x, "y": y}), np.array([*"aaaaaaaaaabbcc"]))
+    x = np.array([*range(14), 20, 21, 22, 30, 31, 32.0])
+    y = np.array([*range(14, 0, -1), 20, 22, 23, 30, 32, 33.0])
+    rising = Sample(pd.DataFrame({"x": x, "y": y}), np.array([*("a" * 14), *"bbbccc"]))
     row = trust(rising.correlation("x", "y"), rising)
     assert row["r"] > 0
     assert (row["most"], row["turns_without"]) == (pytest.approx(1), "b, c")
-    falling = Sample(rising.values[:12], rising.families[:12])
+    falling = Sample(rising.values[:17], rising.families[:17])
     row = trust(falling.correlation("x", "y"), falling)
     assert row["r"] < 0
     assert (row["least"], row["most"], row["turns_without"]) == (
