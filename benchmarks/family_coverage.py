@@ -1,6 +1,6 @@
 """How often intervals over families of models hold what they promise, by simulation.
 
-    python benchmarks/family_coverage.py --tables 1000
+    python benchmarks/family_coverage.py --tables 500
 
 Models are drawn in families of the sizes that published tables have. Both columns are normal, and
 correlate between families and within them; the third, given which r is partial, is their sum and
@@ -63,7 +63,7 @@ def truths(world: tuple[float, float, float]) -> tuple[float, float]:
 def main() -> None:
     """Print a line for each set of families and each world."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=int, default=1000, help="tables to draw (default: 1000)")
+    parser.add_argument("--tables", type=int, default=500, help="tables to draw (default: 500)")
     tables = parser.parse_args().tables
     for name, sizes in SIZES.items():
         for world in WORLDS:
