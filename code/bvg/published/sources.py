@@ -110,7 +110,9 @@ def quba(folder: Path) -> Found:
             values.append(
                 Value(model["model"], measure, value, "index.html", str(row), protocol, n)
             )
-    return faults.probabilities_as_logits(values)
+    values, collapsed = faults.other_images(values)
+    values, probabilities = faults.probabilities_as_logits(values)
+    return values, [*collapsed, *probabilities]
 
 
 _TIMM = {  # sets: our name, the number of images and of classes
