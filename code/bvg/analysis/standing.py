@@ -1,0 +1,336 @@
+"""Where a table's own models stand among published ones, and where their values differ.
+
+Only results of one protocol are compared: images of one size, crop and interpolation, the same
+classes, and as many images. Otherwise a rank would tell as much about the protocol as about the
+model.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import floor, hypot, isnan, nan, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bvg.analysis.measures import SHAPE_BIAS
+from bvg.errors import UserError, reason_of
+from bvg.table.study_table import StudyTable
+from bvg.zoo.table import ZooModel, find
+
+NEIGHBOURS = 3
+DOUBTFUL = "doubtful"  # how the flags of values begin that cannot be relied on
+STUDYS_VIEW = 224, 256, "bilinear"  # of every model, whatever its own is
+_Z = float(stats.norm.ppf(0.975))
+# Published measures that have another name in our table, or that begin with another one.
+_OUR_NAMES = {"flip-probability/": "flip_prob/", "top5-distance/": "top5_distance/"}
+# The benchmarks that a measure can come from, by how its name begins.
+_BENCHMARKS = {
+    "top1_acc/imagenet-real": ("imagenet_real",),
+    "top1_acc/imagenet-v2": ("imagenet_v2",),
+    "top1_acc/imagenet-a": ("imagenet_a",),
+    "top1_acc/imagenet-r": ("imagenet_r",),
+    "top1_acc/imagenet-sketch": ("imagenet_sketch",),
+    "top1_acc/imagenet-cbar": ("imagenet_cbar",),
+    "top1_acc/imagenet-c": ("imagenet_c",),
+    "top1_acc/imagenet": ("imagenet",),
+    "flip_prob/": ("imagenet_p",),
+    "top5_distance/": ("imagenet_p",),
+    "shape-bias": ("imagenet_shape_bias", "imagenet_model_vs_human"),
+    "top1_acc/": ("imagenet_model_vs_human",),
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """How images were shown, as far as is known.
+
+    size: of the crop, in pixels; resize: of the shorter side before it; None where unknown.
+    ready: images that are published in that size, and were not resized. own: each model's own view.
+    other: further words of the protocol.
+    """
+
+    size: int | None = None
+    resize: int | None = None
+    interpolation: str | None = None
+    classes: int | None = None
+    ready: bool = False
+    own: bool = False
+    other: str = ""
+
+    def __str__(self) -> str:
+        if self.ready:
+            return f"images of {self.size} px as they are published"
+        crop = f"crop {self.size / self.resize:.3g}" if self.size and self.resize else ""
+        classes = f"{self.classes} classes" if self.classes else ""
+        size = f"{self.size} px" if self.size else ""
+        return ", ".join(word for word in (size, crop, self.interpolation, classes) if word)
+
+    def unknown_in(self, other: "View") -> list[str]:
+        """Return which of the things that matter another view does not tell."""
+        told = {
+            "size": other.size is not None,
+            "crop": other.resize is not None,
+            "interpolation": self.ready or other.interpolation is not None,
+            "classes": self.classes in (None, 1000) or other.classes is not None,
+        }
+        return [name for name, known in told.items() if not known]
+
+    def is_same(self, other: "View") -> bool:
+        """Return whether another view, of which all is known, shows the same pixels and classes."""
+        classes = self.classes is None or (other.classes or 1000) == self.classes
+        interpolation = self.ready or self.interpolation == other.interpolation
+        size = (self.size, self.resize) == (other.size, other.resize)
+        return classes and interpolation and size and not self.unknown_in(other)
+
+
+def view_of(protocol: str) -> View:
+    """Return what a published table's protocol says about the images."""
+    known, other = {}, []
+    for word in protocol.split():
+        key, is_pair, value = word.partition("=")
+        if is_pair and key in ("size", "crop", "interpolation", "precision", "classes"):
+            known[key] = value
+        else:
+            other.append(word)
+    size = int(known["size"]) if known.get("size", "").isdigit() else None
+    crop = float(known["crop"]) if "crop" in known else None
+    return View(
+        size=size,
+        resize=floor(size / crop) if size and crop else None,  # as timm computes it
+        interpolation=known.get("interpolation"),
+        classes=int(known["classes"]) if "classes" in known else None,
+        own=known.get("size") == "own",
+        other=" ".join(other),
+    )
+
+
+def own_results(
+    table: StudyTable, measures: set[str], names: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table's values of published measures, and its models that are not ImageNet's.
+
+    A row per value: model, as the table calls it; name, its one name among published models, which
+    `names` has by the zoo's names; measure, value, low, high, n; view: see View, None where it is
+    unknown; part: the number of images where only some of them were evaluated, else 0.
+    """
+    record = _results_beside(table.path)
+    columns = {_published_name(str(column)): str(column) for column in table.values}
+    rows, others = [], []
+    for model in map(str, table.values.index):
+        results = record.get(model, {})
+        known = _zoo_model(model, results)
+        if known and known.classes != "imagenet-1k":
+            others.append(model)
+            continue
+        called = known.name if known else model
+        for measure in sorted(measures & {*columns}):
+            cell = model, columns[measure]
+            value = float(table.values.at[cell])
+            if not isnan(value):
+                row = {"model": model, "name": names.get(called, called), "measure": measure}
+                rows.append(
+                    row | {"value": value} | _interval(table, cell) | _how(measure, results)
+                )
+    keys = ["model", "name", "measure", "value", "low", "high", "n", "view", "part"]
+    return pd.DataFrame(rows, columns=keys), others
+
+
+def _published_name(column: str) -> str:
+    for theirs, ours in _OUR_NAMES.items():
+        if column.startswith(ours):
+            return theirs + column.removeprefix(ours)
+    return column
+
+
+def _results_beside(table: Path) -> dict[str, dict[str, Any]]:
+    """Return the record of each model's results, by benchmark, from the file beside the table."""
+    path = table.with_name("provenance.json")
+    found: dict[str, dict[str, Any]] = {}
+    if not path.is_file():
+        return found
+    try:
+        for result in json.loads(path.read_text(encoding="utf-8"))["results"].values():
+            found.setdefault(result["model"], {})[result["benchmark"]] = result
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({reason_of(error)}): write it again with code/collect.py"
+        ) from error
+    return found
+
+
+def _zoo_model(model: str, results: Mapping[str, Any]) -> ZooModel | None:
+    """Return the zoo's row of a model that may have been given another name on the command line."""
+    specs = [result.get("identity", {}).get("model", {}).get("spec") for result in results.values()]
+    return find(next((spec for spec in specs if spec), model)) or find(model)
+
+
+def _interval(table: StudyTable, cell: tuple[str, str]) -> dict[str, float]:
+    if cell in table.intervals.index:
+        return table.intervals.loc[cell, ["low", "high", "n"]].to_dict()
+    return {"low": nan, "high": nan, "n": nan}
+
+
+def _how(measure: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a measure's images were shown, and how many where they are only a part."""
+    beginning = next((name for name in _BENCHMARKS if measure.startswith(name)), "")
+    used = [results[name] for name in _BENCHMARKS.get(beginning, ()) if name in results]
+    try:
+        identity = used[0]["identity"]
+        protocol, images = identity["protocol"], identity["images"]
+        shown = protocol["preprocessing"]
+        view = View(
+            size=shown["crop"],
+            resize=shown["crop"] if shown["keep_ready"] else shown["resize"],
+            interpolation=None if shown["keep_ready"] else shown["interpolation"],
+            classes=None if shown["keep_ready"] else len(images.get("restricted_to", range(1000))),
+            ready=shown["keep_ready"],
+            other="generated here" if identity["benchmark"].endswith("_generated") else "",
+        )
+        return {"view": view, "part": images["count"] if protocol.get("limit") else 0}
+    except (IndexError, KeyError, TypeError):  # not recorded, or otherwise than today
+        return {"view": None, "part": 0}
+
+
+def standing(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each own value and each source that has its measure.
+
+    own: see own_results. published: a row per value: source, model (its one name), measure,
+    protocol, value, n, flag. Added to own's columns: source; other: what else the source's protocol
+    says; of: the number of comparable results of other models; rank: 1 is the highest value;
+    percentile: the percentage of these results that are lower, ties counting half; nearest: the
+    models whose values are nearest, the nearest first; reason: why there are none, else empty.
+    """
+    rows = []
+    for (source, measure, other), group in _columns_of(published):
+        for cell in own[own["measure"] == measure].to_dict("records"):
+            mask, reason = comparable(cell, group)
+            others = group[mask & (group["model"] != cell["name"]).to_numpy()]
+            if not reason and others.empty:
+                reason = f"{source} has no other model with this protocol"
+            place = _place(cell["value"], others)
+            rows.append(cell | {"source": source, "other": other, "reason": reason} | place)
+    added = ["source", "other", "of", "rank", "percentile", "nearest", "reason"]
+    return pd.DataFrame(rows, columns=[*own.columns, *added])
+
+
+def _columns_of(published: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    """Yield source, measure, further words of the protocol, and the results that share these."""
+    others = published["protocol"].map(lambda protocol: view_of(protocol).other)
+    yield from published.groupby(["source", "measure", others], sort=False)
+
+
+def _place(value: float, others: pd.DataFrame) -> dict[str, Any]:
+    values = others["value"].to_numpy(dtype=float)
+    if not len(values):
+        return {"of": 0, "rank": nan, "percentile": nan, "nearest": ""}
+    order = np.argsort(np.abs(values - value), kind="stable")
+    below = (values < value).sum() + (values == value).sum() / 2
+    return {
+        "of": len(values),
+        "rank": 1 + int((values > value).sum()),
+        "percentile": 100 * float(below) / len(values),
+        "nearest": ", ".join(others["model"].iloc[order].drop_duplicates()[:NEIGHBOURS]),
+    }
+
+
+def comparable(cell: Mapping[str, Any], group: pd.DataFrame) -> tuple[np.ndarray, str]:
+    """Return which of a source's results can be compared with one's own, and why none can, if so.
+
+    cell: of own_results. group: results of one source and measure. A source that shows each model
+    images as that model's own preprocessing has them is comparable as a whole with a model that was
+    evaluated with its own, too.
+    """
+    ours, source = cell["view"], group["source"].iloc[0]
+    views = {protocol: view_of(protocol) for protocol in group["protocol"].unique()}
+    none = np.zeros(len(group), bool)
+    if ours is None:
+        return none, "the protocol of this value is not recorded"
+    if cell["part"]:
+        return none, f"only {cell['part']:,.0f} of the images were evaluated"
+    if ours.other:
+        return none, f"its images were {ours.other}"
+    if others := {view.other for view in views.values()} - {""}:
+        return none, f"{source} evaluates otherwise: {'; '.join(sorted(others))}"
+    same = group["protocol"].map({p: ours.is_same(view) for p, view in views.items()}).to_numpy()
+    if _is_own(ours, same[(group["model"] == cell["name"]).to_numpy()]) and _each_own(views):
+        same = np.ones(len(group), bool)
+    if not same.any():
+        missing = sorted({word for view in views.values() for word in ours.unknown_in(view)})
+        stated = f"{source} does not state the {' and '.join(missing)} of its images"
+        return none, stated if missing else f"no result of {source} has {ours}"
+    as_many = _as_many(cell, group["n"])
+    if not (same & as_many).any():
+        n = group["n"].to_numpy()[same][0]
+        return none, f"of {cell['n']:,.0f} images, and {n:,.0f} in {source}"
+    trusted = ~group["flag"].fillna("").str.startswith(DOUBTFUL).to_numpy()
+    if not (same & as_many & trusted).any():
+        return none, f"the results of {source} are {group['flag'].iloc[0]}"
+    return same & as_many & trusted, ""
+
+
+def _is_own(ours: View, same_as_published: np.ndarray) -> bool:
+    """Return whether a model was shown images as its own preprocessing has them."""
+    studys = (ours.size, ours.resize, ours.interpolation) == STUDYS_VIEW
+    return not ours.ready and (not studys or bool(same_as_published.any()))
+
+
+def _each_own(views: Mapping[str, View]) -> bool:
+    sizes = {(view.size, view.resize, view.interpolation) for view in views.values()}
+    return len(sizes) > 1 or any(view.own for view in views.values())
+
+
+def _as_many(cell: Mapping[str, Any], n: pd.Series) -> np.ndarray:
+    """Return which results are of as many images, where both numbers are known."""
+    if not cell["measure"].startswith("top1_acc/") or isnan(cell["n"]):
+        return np.ones(len(n), bool)
+    return (n.isna() | (n == cell["n"])).to_numpy()
+
+
+def against(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each own value and each published value of the same model and measure.
+
+    Added to own's columns: source; protocol, published and flag, its value and what is known of it;
+    difference: ours minus the published value; least, most: its 95 % interval from the numbers of
+    images, as if the two were of different images: NaN where a number is unknown; outside: whether
+    0 is outside of it; reason: why the two protocols cannot be compared, else empty.
+    """
+    rows = []
+    for cell in own.to_dict("records"):
+        alike = (published["model"] == cell["name"]) & (published["measure"] == cell["measure"])
+        for place in np.flatnonzero(alike):
+            theirs = published.iloc[[place]]
+            rows.append(cell | _differing(cell, theirs.iloc[0]) | _why_not(cell, theirs))
+    added = ["source", "protocol", "published", "flag", "difference", "least", "most", "outside"]
+    return pd.DataFrame(rows, columns=[*own.columns, *added, "reason"])
+
+
+def _why_not(cell: Mapping[str, Any], theirs: pd.DataFrame) -> dict[str, str]:
+    return {"reason": comparable(cell, theirs)[1]}
+
+
+def _differing(cell: Mapping[str, Any], theirs: pd.Series) -> dict[str, Any]:
+    difference = cell["value"] - theirs["value"]
+    measure = cell["measure"]
+    if isnan(error := (cell["high"] - cell["low"]) / (2 * _Z)):
+        error = _binomial(measure, cell["value"], cell["n"])
+    half = _Z * hypot(error, _binomial(measure, theirs["value"], theirs["n"]))
+    return {
+        "source": theirs["source"],
+        "protocol": theirs["protocol"],
+        "published": theirs["value"],
+        "flag": theirs["flag"],
+        "difference": difference,
+        "least": difference - half,
+        "most": difference + half,
+        "outside": abs(difference) > half,
+    }
+
+
+def _binomial(measure: str, value: float, n: float) -> float:
+    """Return the standard error of a fraction of n images, or of a percentage; NaN of others."""
+    top = 100.0 if measure.startswith("top1_acc/") else 1.0 if measure == SHAPE_BIAS else nan
+    return sqrt(value * (top - value) / n) if n > 0 else nan

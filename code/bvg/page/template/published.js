@@ -1,0 +1,183 @@
+// Published models: the cloud of them, with the table's own models in it, forest plots, instruments.
+"use strict";
+{
+  const published = dataIn("published");
+  const { models, facts, columns, own } = published;
+  const CLOUD = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b0a000", "#9467bd"];
+  const OTHERS = "#888888"; // of groups for which no colour is left
+  const MOST_NAMED = 12; // models whose names stand beside their points
+  const EVERY = ""; // in place of a source: every source that has the measure
+  for (const c of columns) {
+    c.of = new Map(c.models.map((model, k) => [model, k]));
+    c.label = published.labels[c.measure] ?? c.measure;
+  }
+
+  // Which results an axis shows: those of one source, or of every one.
+  const shownBy = (axis) => {
+    const [measure, source] = JSON.parse(axis);
+    return columns.filter((c) => c.measure === measure && (source === EVERY || c.source === source));
+  };
+  const axisOf = (measure, source) => JSON.stringify([measure, source]);
+
+  function chooseAxis(id, chosen) {
+    const measures = [...new Set(columns.map((c) => c.measure))];
+    byId(id).innerHTML = measures.map((measure) => {
+      const having = columns.filter((c) => c.measure === measure);
+      const all = having.length > 1 ? [[axisOf(measure, EVERY), `${having[0].label}: every source`]] : [];
+      const entries = [...all, ...having.map((c) => [axisOf(measure, c.source), `${c.label}: ${c.source} (${c.models.length})`])];
+      return `<optgroup label="${escape(having[0].label)}">${entries.map(([value, text]) =>
+        `<option value="${escape(value)}" ${value === chosen ? "selected" : ""}>${escape(text)}</option>`).join("")}</optgroup>`;
+    }).join("");
+    byId(id).addEventListener("input", cloud);
+  }
+
+  // The points of two axes: within each source if both show every one, else of any two.
+  function points(x, y) {
+    const [xs, ys] = [shownBy(x), shownBy(y)];
+    const within = JSON.parse(x)[1] === EVERY && JSON.parse(y)[1] === EVERY;
+    const found = [];
+    for (const a of xs) for (const b of ys) {
+      if (within && a.source !== b.source) continue;
+      a.models.forEach((model, i) => {
+        const j = b.of.get(model);
+        if (j !== undefined) found.push({ model, a, i, b, j });
+      });
+    }
+    return found;
+  }
+
+  const told = (c, k) => {
+    const how = [c.source, published.protocols[c.protocols[k]], c.n[k] ? `${c.n[k].toLocaleString("en")} images` : ""];
+    const flag = published.flags[c.flags[k]];
+    return `${escape(c.label)}: ${digits(c.values[k])} <i>(${escape(how.filter((word) => word).join(", "))})</i>` +
+      (flag ? `<br><i>${escape(flag)}</i>` : "");
+  };
+  const fact = (name, model) => facts[name].names[facts[name].of[model]];
+  const hover = ({ model, a, i, b, j }) =>
+    `<b>${escape(models[model])}</b><br>${escape(fact("kind", model))}, ${escape(fact("family", model))}, ` +
+    `${escape(fact("data", model))}<br>${told(a, i)}<br>${told(b, j)}`;
+
+  function groupOf(point, colour) {
+    if (colour !== "source") return fact(colour, point.model);
+    return point.a.source === point.b.source ? point.a.source : `${point.a.source} and ${point.b.source}`;
+  }
+
+  const wanted = () => byId("cloud-find").value.toLowerCase().split(/[\s,]+/).filter((word) => word);
+
+  function cloud() {
+    const [x, y, colour] = ["cloud-x", "cloud-y", "cloud-colour"].map((id) => byId(id).value);
+    const all = points(x, y), words = wanted();
+    const isFound = (point) => words.some((word) => models[point.model].toLowerCase().includes(word));
+    const found = words.length ? all.filter(isFound) : [];
+    const sizes = new Map();
+    for (const point of all) sizes.set(groupOf(point, colour), (sizes.get(groupOf(point, colour)) ?? 0) + 1);
+    const groups = [...sizes.keys()].sort((a, b) => sizes.get(b) - sizes.get(a) || a.localeCompare(b));
+    const named = groups.slice(0, groups.length > CLOUD.length ? CLOUD.length - 1 : CLOUD.length);
+    const shown = groups.length > named.length ? [...named, null] : named; // null: all others
+    const place = ({ a, i, b, j }) => [a.values[i], b.values[j]];
+    const traces = shown.map((group, g) => {
+      const members = all.filter((point) => {
+        const its = groupOf(point, colour);
+        return group === null ? !named.includes(its) : group === its;
+      });
+      return {
+        type: "scatter", mode: "markers", name: `${escape(group ?? `${groups.length - named.length} others`)} (${members.length})`,
+        x: members.map((p) => place(p)[0]), y: members.map((p) => place(p)[1]), text: members.map(hover),
+        marker: {
+          color: group === null ? OTHERS : CLOUD[g], symbol: SYMBOLS[g % SYMBOLS.length], size: 7,
+          opacity: words.length ? 0.2 : 0.75, line: { width: 0.5, color: style("--paper") },
+        },
+        hovertemplate: "%{text}<extra></extra>",
+      };
+    });
+    if (found.length) traces.push(foundTrace(found, place));
+    traces.push(...ownTraces(x, y));
+    const title = (axis) => shownBy(axis)[0].label + (JSON.parse(axis)[1] ? ` (${JSON.parse(axis)[1]})` : "");
+    Plotly.react("cloud-chart", traces, chartLayout({
+      xaxis: { title: { text: escape(title(x)) } }, yaxis: { title: { text: escape(title(y)) } },
+      height: narrow() ? 560 : 620, showlegend: true, uirevision: x + y,
+    }), chartConfig);
+    const many = new Set(all.map((p) => p.model)).size;
+    byId("cloud-said").textContent = `${many} models${all.length > many ? `, ${all.length} points` : ""}. ${related(x, y)}`;
+    byId("cloud-found").textContent = words.length ? listed(found) : "";
+  }
+
+  function foundTrace(found, place) {
+    const text = (point) => `<b>${escape(models[point.model])}</b>`;
+    return {
+      type: "scatter", mode: found.length > MOST_NAMED ? "markers" : "markers+text", showlegend: false,
+      x: found.map((p) => place(p)[0]), y: found.map((p) => place(p)[1]), text: found.map(text), textposition: "top center",
+      hovertext: found.map(hover), hovertemplate: "%{hovertext}<extra></extra>", cliponaxis: false,
+      marker: { color: style("--ink"), size: 10, symbol: "circle-open", line: { width: 2.5 } },
+    };
+  }
+
+  function listed(found) {
+    const names = [...new Set(found.map((p) => models[p.model]))];
+    if (!names.length) return "No model with these two measures has such a name.";
+    const rest = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
+    return `Found: ${names.slice(0, MOST_NAMED).join(", ")}${rest}.`;
+  }
+
+  // What is known of the correlation of two axes; the statistics are those of the forest plot.
+  function related(x, y) {
+    const [[a, aSource], [b, bSource]] = [JSON.parse(x), JSON.parse(y)];
+    const row = published.correlations.find((c) => c.subset === "all" && (
+      c.bias === a && c.bias_source === aSource && c.target === b && c.target_source === bSource ||
+      c.bias === b && c.bias_source === bSource && c.target === a && c.target_source === aSource));
+    return row ? `${statistic(row, "")}${row.r_given === null ? "" : `; given ImageNet accuracy, ${statistic(row, "_given")}`}.` : "";
+  }
+
+  function statistic(row, suffix) {
+    const [low, high] = [row["low" + suffix], row["high" + suffix]];
+    const interval = low === null ? "no interval" : `95 % interval ${number(low)} to ${number(high)}`;
+    return `r = ${number(row["r" + suffix])} (${interval} over ${row.families} families, n = ${row.n})`;
+  }
+
+  // The table's own models: filled where a source shows images alike on both axes, else open.
+  function ownTraces(x, y) {
+    if (!own) return [];
+    const axes = [x, y].map((axis) => ({ cells: own.cells[JSON.parse(axis)[0]], sources: shownBy(axis) }));
+    if (axes.some(({ cells }) => !cells)) return [];
+    const whole = own.models.map((_, m) => m).filter((m) => axes.every(({ cells }) => cells.values[m] !== null));
+    const alike = ({ cells, sources }, m) => sources.filter((c) => !cells.reasons[c.source][m]);
+    const text = (m) => `<b>${escape(own.models[m])}</b> (yours)` + axes.map((axis) => {
+      const [c] = axis.sources, same = alike(axis, m).map((one) => one.source);
+      const reasons = axis.sources.map((one) => axis.cells.reasons[one.source][m]).filter((reason) => reason);
+      return `<br>${escape(c.label)}: ${digits(axis.cells.values[m])}` +
+        (same.length ? `<br><i>measured as in ${escape(same.join(", "))}</i>` : `<br><i>not comparable: ${escape(reasons.join("; "))}</i>`);
+    }).join("");
+    return [["filled", "yours"], ["open", "yours, another protocol"]].map(([kind, name]) => {
+      const members = whole.filter((m) => axes.every((axis) => alike(axis, m).length) === (kind === "filled"));
+      return {
+        type: "scatter", mode: whole.length > MOST_NAMED ? "markers" : "markers+text", name: `${name} (${members.length})`,
+        x: members.map((m) => axes[0].cells.values[m]), y: members.map((m) => axes[1].cells.values[m]),
+        text: members.map((m) => escape(own.models[m])), textposition: "bottom center", cliponaxis: false,
+        hovertext: members.map(text), hovertemplate: "%{hovertext}<extra></extra>",
+        marker: { color: style("--ink"), size: 14, symbol: kind === "filled" ? "star" : "star-open", line: { width: kind === "filled" ? 0 : 1.6 } },
+      };
+    }).filter((trace) => trace.x.length);
+  }
+
+  // Rows of a value with its interval, and a fainter range behind it; filled where it is `firm`.
+  function rowsChart(id, rows, title, extra) {
+    const at = rows.map((_, i) => rows.length - 1 - i); // the first row is the uppermost
+    const line = (from, to, width, colour) => ({
+      type: "scatter", mode: "lines", hoverinfo: "skip", line: { width, color: colour },
+      x: rows.flatMap((row) => [row[from] ?? null, row[to] ?? null, null]), y: at.flatMap((y) => [y, y, null]),
+    });
+    const traces = [
+      line("least", "most", 9, style("--line")), line("low", "high", 2, style("--accent")),
+      {
+        type: "scatter", mode: "markers", x: rows.map((row) => row.value), y: at, text: rows.map((row) => row.hover),
+        hovertemplate: "%{text}<extra></extra>",
+        marker: { size: 10, color: style("--accent"), symbol: rows.map((row) => row.firm ? "circle" : "circle-open"), line: { width: 2 } },
+      },
+    ];
+    Plotly.react(id, traces, chartLayout({
+      xaxis: { title: { text: title }, zeroline: true, zerolinewidth: 2, zerolinecolor: style("--soft"), ...extra },
+      yaxis: { tickvals: at, ticktext: rows.map((row) => row.label), range: [-0.7, rows.length - 0.3], showgrid: false, tickfont: { size: narrow() ? 10 : 13 } },
+      height: 110 + (narrow() ? 44 : 30) * rows.length, showlegend: false,
+    }), chartConfig);
+  }
+}
