@@ -42,17 +42,20 @@ def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int 
     return accuracies / n
 
 
-def percentile_interval(values: np.ndarray) -> tuple[float, float] | None:
+def percentile_interval(
+    values: np.ndarray, ends: tuple[float, float] = (2.5, 97.5)
+) -> tuple[float, float] | None:
     """Return the central 95 % of the finite values, or None where they do not make an interval.
 
     A 95 % interval leaves 5 % of the replicates outside. When more than that are undefined, its
     ends depend on where the undefined ones would have been. When both ends are equal, resampling
-    had nothing to vary (all images right, say), and a width of 0 would claim certainty.
+    had nothing to vary (all images right, say), and a width of 0 would claim certainty. ends: the
+    percentiles that the interval is between, where it is not the plain one.
     """
     finite = _enough(values)
     if finite is None:
         return None
-    low, high = np.percentile(finite, (2.5, 97.5))
+    low, high = np.percentile(finite, ends)
     return None if np.isclose(low, high, rtol=1e-12, atol=1e-12) else (float(low), float(high))
 
 

@@ -1,0 +1,222 @@
+"""Correlations of biases with generalisation in the published tables of many models.
+
+The study's question beyond its 48 models. For each bias of a source and each benchmark of the same
+source, or of another one that has the same models: Spearman's r, r given ImageNet accuracy, and r
+with effective robustness, with intervals over families of models. The methods and their sources are
+in families.py and given_accuracy.py; what comes out is in docs/beyond_48.md.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bvg.analysis.correlations import corrected
+from bvg.analysis.families import FEWEST_MODELS, Sample, trust
+from bvg.analysis.given_accuracy import REFERENCE, effective_robustness
+from bvg.analysis.measures import IMAGENET
+
+STUDY = "study"
+BIASES = {
+    "shape-bias": "shape bias",
+    "object-focus": "object focus",
+    "css/72": "configural shape (72 pairs)",
+    "css/1440": "configural shape (1,440 pairs)",
+    "critical-band/bandwidth": "critical band: bandwidth",
+    "critical-band/centre": "critical band: centre",
+    "critical-band/peak-sensitivity": "critical band: peak sensitivity",
+}
+# Measures of one benchmark share its label. Relative accuracies are divided by the clean one.
+TARGETS = {
+    "top1_acc/imagenet-v2": "V2",
+    "top1_acc/imagenet-real": "ReaL",
+    "top1_acc/imagenet-a": "A",
+    "top1_acc/imagenet-r": "R",
+    "top1_acc/imagenet-sketch": "Sketch",
+    "top1_acc/imagenet-c": "C",
+    "top1_acc/imagenet-c/15": "C",
+    "relative-acc/imagenet-c/15": "C, relative",
+    "top1_acc/imagenet-cbar": "C-bar",
+    "top1_acc/ood": "OOD",
+    "relative-acc/ood": "OOD, relative",
+    "top1_acc/PGD-40/low": "adversarial",
+    "top1_acc/pgd-linf-0.5": "adversarial",
+    "top1_acc/autoattack-linf-4": "adversarial",
+    "top1_acc/adversarial": "adversarial",
+    "relative-acc/adversarial": "adversarial, relative",
+    "calibration-error": "calibration error",
+}
+LARGEST = "timm"  # its accuracies serve where neither source has any
+ALL = "all"
+_RESNET50 = re.compile(r"(^|:|robust_)resnet-?50(?![\dA-Za-z]|_gn)", re.IGNORECASE)
+# Statistics of a row of the table, by the suffix of their columns.
+STATISTICS = ("", "_given", "_effective")
+_NOT_COMPUTED = np.array([np.nan])
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Published tables whose models have one name each.
+
+    values: by source, a row per model and a column per measure. images: by source and measure, of
+    how many images a value is, where known. models: by that name, `family`, `kind`, `data`,
+    `adversarial` (bool) and `training`, the kind of training of a ResNet-50.
+    """
+
+    values: Mapping[str, pd.DataFrame]
+    images: Mapping[str, Mapping[str, float]]
+    models: pd.DataFrame
+
+
+def subsets_of(models: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return which models are in each of the groups that are looked at, by the group's name."""
+    robust = models["adversarial"].to_numpy(bool)
+    return {
+        ALL: np.ones(len(models), bool),
+        "ImageNet-1k only": (models["data"] == "imagenet-1k").to_numpy(),
+        "CNNs": (models["kind"] == "cnn").to_numpy(),
+        "transformers": (models["kind"] == "transformer").to_numpy(),
+        "not adversarially trained": ~robust,
+        "adversarially trained": robust,
+        "ResNet-50s": np.array([bool(_RESNET50.search(name)) for name in models.index]),
+    }
+
+
+def families_of(models: pd.DataFrame) -> tuple[str, np.ndarray]:
+    """Return what is resampled as a whole, and to which of these each model belongs.
+
+    Architecture families; the kinds of training where all models have one architecture.
+    """
+    several = models["family"].nunique() > 1
+    return (
+        ("architecture", models["family"].to_numpy(str))
+        if several
+        else ("training", models["training"].to_numpy(str))
+    )
+
+
+def correlations(tables: Tables) -> pd.DataFrame:
+    """Return a row for each bias, benchmark and group with at least FEWEST_MODELS models.
+
+    bias, bias_source, target, target_source, subset; unit: what is resampled; n, families: how many
+    models and of these. accuracy_source: whose ImageNet accuracy is given; reference: how many
+    models the line of effective robustness is fitted to. r, low, high, p, least, most and
+    turns_without: see families.trust; holm, bh and by: p corrected for all tests of the table. The
+    same with _given for r given accuracy, and with _effective for r with effective robustness.
+    """
+    rows = [
+        row
+        for bias_source in tables.values
+        for target_source in tables.values
+        for row in _of_sources(tables, bias_source, target_source)
+    ]
+    table = pd.DataFrame(rows)
+    return table.join([corrected(table[f"p{s}"]).add_suffix(s) for s in STATISTICS])
+
+
+def instruments(tables: Tables) -> pd.DataFrame:
+    """Return a row for each two measurements of biases, and each group with FEWEST_MODELS models.
+
+    a, a_source, b, b_source and the columns of `correlations` from subset to by.
+    """
+    measured = [
+        (source, name)
+        for source, values in tables.values.items()
+        for name in BIASES
+        if name in values
+    ]
+    rows = []
+    for (a_source, a), (b_source, b) in combinations(measured, 2):
+        pair = pd.DataFrame({"a": tables.values[a_source][a], "b": tables.values[b_source][b]})
+        named = {"a": a, "a_source": a_source, "b": b, "b_source": b_source}
+        rows += [
+            named | extent | trust(sample.correlation("a", "b"), sample.names)
+            for extent, sample in _samples(tables.models, pair.dropna())
+        ]
+    table = pd.DataFrame(rows)
+    return table.join(corrected(table["p"]))
+
+
+def _of_sources(tables: Tables, bias_source: str, target_source: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one source's biases and another one's, or its own, benchmarks."""
+    biases, targets = tables.values[bias_source], tables.values[target_source]
+    accuracy_source, accuracy = _accuracy(tables, target_source, bias_source)
+    reference = _reference(tables.models.loc[targets.index], target_source)
+    robustness = effective_robustness(
+        targets[[name for name in TARGETS if name in targets and name.startswith("top1_acc/")]],
+        accuracy.reindex(targets.index),
+        reference,
+    )
+    lines = robustness.lines.set_index("target")["n"]
+    for bias, target in product(BIASES, TARGETS):
+        if bias in biases and target in targets:
+            columns = {"bias": biases[bias], "target": targets[target]}
+            if accuracy_source:
+                columns["accuracy"] = accuracy
+            if target in robustness.residuals and lines[target] >= FEWEST_MODELS:
+                columns["effective"] = robustness.residuals[target]
+            named = {
+                "bias": bias,
+                "bias_source": bias_source,
+                "target": target,
+                "target_source": target_source,
+            }
+            for extent, sample in _samples(tables.models, pd.DataFrame(columns).dropna()):
+                yield (
+                    named
+                    | extent
+                    | {
+                        "accuracy_source": accuracy_source,
+                        "reference": lines[target] if "effective" in columns else 0,
+                    }
+                    | _statistics(sample)
+                )
+
+
+def _accuracy(tables: Tables, *sources: str) -> tuple[str, pd.Series]:
+    """Return the first of these sources, or LARGEST, that has ImageNet accuracies, and these."""
+    for source in (*sources, LARGEST):
+        if IMAGENET in tables.values.get(source, ()):
+            return source, tables.values[source][IMAGENET]
+    return "", pd.Series(dtype=float, name=IMAGENET)
+
+
+def _reference(models: pd.DataFrame, source: str) -> np.ndarray:
+    """Return which models of a source are ordinary: the line over their accuracy is the reference.
+
+    Those trained on ImageNet-1k alone and not adversarially; in the study, those that it calls
+    baseline and training recipes.
+    """
+    if source == STUDY:
+        return models["training"].isin(REFERENCE).to_numpy()
+    return ((models["data"] == "imagenet-1k") & ~models["adversarial"]).to_numpy()
+
+
+def _samples(models: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[dict[str, Any], Sample]]:
+    """Yield each large enough group of the models, with what it is; none that is all again."""
+    facts = models.loc[values.index]
+    for subset, members in subsets_of(facts).items():
+        n = int(members.sum())
+        if n < FEWEST_MODELS or (n == len(facts) and subset != ALL):
+            continue
+        unit, families = families_of(facts[members])
+        sample = Sample(values[members], families)
+        yield {"subset": subset, "unit": unit, "n": n, "families": len(sample.names)}, sample
+
+
+def _statistics(sample: Sample) -> dict[str, Any]:
+    """Return the columns of a row that are computed; NaN where a column is not there."""
+    found = {"": sample.correlation("bias", "target")}
+    if "accuracy" in sample.values:
+        found["_given"] = sample.partial_correlation("bias", "target", "accuracy")
+    if "effective" in sample.values:
+        found["_effective"] = sample.correlation("bias", "effective")
+    return {
+        f"{name}{suffix}": value
+        for suffix in STATISTICS
+        for name, value in trust(found.get(suffix, _NOT_COMPUTED), sample.names).items()
+    }

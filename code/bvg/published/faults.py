@@ -1,0 +1,220 @@
+"""Faults of published tables, recognised in their numbers; corrected where that is exact.
+
+Each function returns the values that are left, those of a known fault corrected or flagged, and a
+sentence about each fault that it found. What is worthless is dropped, and counted in the sentence.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean, median
+
+import numpy as np
+import pandas as pd
+
+from bvg.analysis.measures import ADVERSARIAL
+from bvg.analysis.published_faults import PADDED, real_of_last_batch
+from bvg.errors import UserError
+from bvg.published.reading import NEWER, TOP1, Value
+
+Found = tuple[list[Value], list[str]]
+
+# Softmax of probabilities is nearly uniform: calibration error and class balance are then large
+# together. Of logits, no model has both.
+_CALIBRATION, _BALANCE = 0.01, 0.86
+_OF_LOGITS = ("calibration-error", "class-balance", "relative-acc/adversarial")
+_NORMALISATION = (
+    "doubtful: the attacks clamp images to [0, 1] after their normalisation, of which torchattacks "
+    "was not told"
+)
+IMAGES = 50_000
+UNTRAINED = 1.0  # percent, of 1000 classes
+_WHOLE = 1e-3  # of an image
+# Standard deviation, over perturbations, of the logarithm of flip probability / the median's.
+_ODD = 0.45
+# Both were loaded from one file, that of 0.1, says the publisher's README; yet their scores differ.
+_SAME_FILE = ("robust_resnet50_l2_eps_0_1", "robust_resnet50_l2_eps_0_25")
+_WEIGHTS = "doubtful: the weights of eps 0.1 and 0.25 were confused"
+OWN_SIZE = "size=own"
+# Files of ImageNet-C differ from corruptions in memory by JPEG's quality; resized ones lose more.
+_RESIZED = 1.0  # points of accuracy
+_RESIZED_FLAG = "doubtful: the files of 224 pixels were resized to 256 and cropped again"
+# Between accuracies that are equal but for rounding; and of networks that draw random numbers.
+_EQUAL, _NEARLY = 0.0045, 1.5  # points
+ON_DISK, IN_MEMORY = "on-disk", "in-memory"
+
+
+def names(models: Iterable[str]) -> str:
+    """Return models' names for a sentence, sorted."""
+    return ", ".join(sorted(set(models)))
+
+
+def probabilities_as_logits(values: Sequence[Value]) -> Found:
+    """Return QUBA's values without what was computed from probabilities taken for logits."""
+    by_model: dict[str, dict[str, float]] = defaultdict(dict)
+    for value in values:
+        by_model[value.model][value.measure] = value.value
+    wrong = {
+        model
+        for model, of in by_model.items()
+        if of["calibration-error"] > _CALIBRATION and of["class-balance"] > _BALANCE
+    }
+    kept = [
+        replace(value, flag=_NORMALISATION) if value.measure == _OF_LOGITS[2] else value
+        for value in values
+        if not (value.model in wrong and value.measure in _OF_LOGITS)
+    ]
+    sentences = ["Adversarial accuracies are flagged: " + _NORMALISATION.partition(": ")[2] + "."]
+    if wrong:
+        sentences.append(
+            f"Probabilities were taken for logits of {len(wrong)} models (their calibration error "
+            f"exceeds {_CALIBRATION} and their class balance {_BALANCE}): {len(values) - len(kept)} "
+            f"values of calibration, class balance and attacks are dropped, of {names(wrong)}."
+        )
+    return kept, sentences
+
+
+def incomplete(values: Sequence[Value], key: str = "size") -> list[str]:
+    """Return a sentence for each set that lacks a model of the first, or has one more."""
+    rows: dict[str, set[str]] = defaultdict(set)
+    for value in values:
+        if value.measure != "parameters":
+            rows[value.measure].add(f"{value.model} at {value.protocol.split()[0].split('=')[1]}")
+    (_, first), *others = rows.items()
+    found = []
+    for measure, there in others:
+        if there != first:
+            lacks, adds = names(first - there), names(there - first)
+            found.append(f"{measure} lacks {lacks or 'nothing'} and adds {adds or 'nothing'}.")
+    return found
+
+
+def of_testbed(values: Sequence[Value], means: Mapping[str, Sequence[str]]) -> Found:
+    """Return imagenet-testbed's values without corrupted sets that were not what they should be.
+
+    Of the files of ImageNet-C, which were resized again, only the means are kept, flagged. Of the
+    sets corrupted in memory, those are dropped that were not corrupted at all. means: the measures
+    that each is the mean of.
+    """
+    on_disk = {(v.model, v.measure): v for v in values if v.protocol == ON_DISK}
+    in_memory = {(v.model, v.measure): v for v in values if v.protocol == IN_MEMORY}
+    clean = {v.model: v.value for v in values if v.measure == TOP1}
+    wrong, sentence = _as_clean(in_memory, clean)
+    kept = [v for v in values if v.protocol == OWN_SIZE]
+    kept += [value for key, value in in_memory.items() if key not in wrong]
+    losses = [in_memory[key].value - on_disk[key].value for key in in_memory if key in on_disk]
+    is_resized = bool(losses) and median(losses) > _RESIZED
+    for model in clean:
+        for mean, measures in means.items():
+            of = [on_disk[model, name] for name in measures if (model, name) in on_disk]
+            if len(of) == len(measures):
+                average = fmean(value.value for value in of)
+                flag = _RESIZED_FLAG if is_resized else ""
+                kept.append(replace(of[0], measure=mean, value=average, flag=flag))
+    about = f"Of the files of ImageNet-C, {len(on_disk):,} accuracies are dropped for their means"
+    if is_resized:
+        about += (
+            f", which are flagged: the files were resized again, as they cost a median of "
+            f"{median(losses):.1f} points more than the same corruption in memory"
+        )
+    return kept, [*sentence, f"{about}."]
+
+
+def _as_clean(
+    in_memory: Mapping[tuple[str, str], Value], clean: Mapping[str, float]
+) -> tuple[set[tuple[str, str]], list[str]]:
+    """Return the models and sets of severity 1 that are as easy as clean images, and a sentence.
+
+    They equal the accuracy on clean images to the image, or, for networks that draw random numbers,
+    nearly, where most networks on the set, or the network on most sets, do.
+    """
+    gaps: dict[str, dict[str, float]] = defaultdict(dict)
+    for (model, measure), value in in_memory.items():
+        if measure.endswith("_1") and model in clean:
+            gaps[measure][model] = abs(clean[model] - value.value)
+    frame = pd.DataFrame(gaps)
+    equal = frame <= _EQUAL
+    share_of_set = equal.sum() / frame.notna().sum()
+    share_of_model = equal.sum(axis=1) / frame.notna().sum(axis=1)
+    mostly = np.logical_or.outer((share_of_model > 0.5).to_numpy(), (share_of_set > 0.5).to_numpy())
+    wrong = equal | ((frame < _NEARLY) & mostly)
+    keys = {(str(model), str(name)) for model, name in zip(*_where(wrong), strict=True)}
+    if not keys:
+        return keys, []
+    most = wrong.sum().sort_values(ascending=False)
+    return keys, [
+        f"{len(keys)} accuracies of severity 1 in memory equal those on clean images, so that these "
+        f"images were not corrupted, and are dropped: of {int(most.iloc[0])} networks on "
+        f"{str(most.index[0]).removeprefix('top1_acc/')}, and of {int((wrong.sum(axis=1) > 1).sum())} "
+        "networks on several corruptions."
+    ]
+
+
+def _where(frame: pd.DataFrame) -> tuple[pd.Index, pd.Index]:
+    rows, columns = np.nonzero(frame.to_numpy())
+    return frame.index[rows], frame.columns[columns]
+
+
+def whole_images(accuracies: np.ndarray, where: str) -> np.ndarray:
+    """Return accuracies in percent, (rows, severities), that may be divided by the severity.
+
+    Those of 50,000 images are whole 50,000ths. Divided by the severity's number (a counter of
+    images that was not reset) they are so only after multiplication with it, which is rounded to
+    the 50,000th that it is. Raises UserError where neither is whole.
+    """
+    severities = np.arange(1, accuracies.shape[1] + 1)
+    for factors in (severities, np.ones_like(severities)):
+        images = accuracies * factors * IMAGES / 100
+        if np.abs(images - images.round()).max() < _WHOLE and images.max() <= IMAGES:
+            return images.round() * 100 / IMAGES
+    raise UserError(
+        f"{where} holds accuracies that are no whole {IMAGES:,}ths, with or without the severity "
+        f"as a factor: {NEWER}"
+    )
+
+
+def untrained(
+    accuracies: Mapping[tuple[str, str], Mapping[str, Sequence[float]]],
+    flips: Mapping[str, Mapping[str, Sequence[float]]],
+) -> tuple[set[str], list[str]]:
+    """Return which networks of CorruptionBenchCV have no trained weights, and sentences.
+
+    accuracies: percent, by (set, model) and corruption. On C and C-bar they are never right. flips:
+    flip probability and top-5 distance by model and perturbation. On ImageNet-P, their flip
+    probabilities, relative to the median network's, vary between perturbations as no trained
+    network's do: brightness, say, changes their answer more often than noise.
+    """
+    wrong = {
+        model
+        for (_, model), table in accuracies.items()
+        if max(max(row) for row in table.values()) < UNTRAINED
+    }
+    sentences = []
+    if wrong:
+        sentences.append(
+            f"Networks whose accuracy is below {UNTRAINED:g} % have no trained weights and are "
+            f"dropped: {names(wrong)}."
+        )
+    odd = set()
+    if flips:
+        frame = pd.DataFrame({m: {k: v[0] for k, v in of.items()} for m, of in flips.items()}).T
+        logarithms = np.log(frame + 1e-6)
+        spread = (logarithms - logarithms.median()).std(axis=1, ddof=0)
+        odd = {str(model) for model in spread.index[spread > _ODD]} - wrong
+    if odd:
+        sentences.append(
+            "Networks whose flip probabilities on ImageNet-P vary between perturbations as no "
+            f"trained network's do are dropped: {names(odd)}."
+        )
+    return wrong | odd, sentences
+
+
+def of_css(values: Sequence[Value]) -> Found:
+    """Return configural shape scores without untrained networks and the one of wrong weights."""
+    kept = [value for value in values if not value.model.endswith("_untrained")]
+    sentences = []
+    if dropped := {value.model for value in values} - {value.model for value in kept}:
+        sentences.append(f"Untrained networks are dropped: {names(dropped)}.")
+    return [
+        replace(value, flag=_WEIGHTS) if value.model in _SAME_FILE else value for value in kept
+    ], sentences
