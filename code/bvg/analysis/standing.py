@@ -18,8 +18,9 @@ from scipy import stats
 
 from bvg.analysis.measures import SHAPE_BIAS
 from bvg.errors import UserError, reason_of
+from bvg.published.names import own_model
 from bvg.table.study_table import StudyTable
-from bvg.zoo.table import ZooModel, find
+from bvg.zoo.table import find
 
 NEIGHBOURS = 3
 DOUBTFUL = "doubtful"  # how the flags of values begin that cannot be relied on
@@ -109,29 +110,30 @@ def view_of(protocol: str) -> View:
 
 
 def own_results(
-    table: StudyTable, measures: set[str], names: Mapping[str, str]
+    table: StudyTable, measures: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the table's values of published measures, and its models that are not ImageNet's.
 
-    A row per value: model, as the table calls it; name, its one name among published models, which
-    `names` has by the zoo's names; measure, value, low, high, n; view: see View, None where it is
-    unknown; part: the number of images where only some of them were evaluated, else 0.
+    A row per value: model, as the table calls it; name, its one name among published models;
+    measure, value, low, high, n; view: see View, None where it is unknown; part: the number of
+    images where only some of them were evaluated, else 0.
     """
     record = _results_beside(table.path)
     columns = {_published_name(str(column)): str(column) for column in table.values}
     rows, others = [], []
     for model in map(str, table.values.index):
         results = record.get(model, {})
-        known = _zoo_model(model, results)
+        spec = _spec(results) or model  # what a model was given another name for
+        known = find(spec)
         if known and known.classes != "imagenet-1k":
             others.append(model)
             continue
-        called = known.name if known else model
+        name = own_model(spec) or model
         for measure in sorted(measures & {*columns}):
             cell = model, columns[measure]
             value = float(table.values.at[cell])
             if not isnan(value):
-                row = {"model": model, "name": names.get(called, called), "measure": measure}
+                row = {"model": model, "name": name, "measure": measure}
                 rows.append(
                     row | {"value": value} | _interval(table, cell) | _how(measure, results)
                 )
@@ -162,10 +164,10 @@ def _results_beside(table: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _zoo_model(model: str, results: Mapping[str, Any]) -> ZooModel | None:
-    """Return the zoo's row of a model that may have been given another name on the command line."""
-    specs = [result.get("identity", {}).get("model", {}).get("spec") for result in results.values()]
-    return find(next((spec for spec in specs if spec), model)) or find(model)
+def _spec(results: Mapping[str, Any]) -> str | None:
+    """Return what --model was given, where it is recorded."""
+    specs = (result.get("identity", {}).get("model", {}).get("spec") for result in results.values())
+    return next((str(spec) for spec in specs if spec), None)
 
 
 def _interval(table: StudyTable, cell: tuple[str, str]) -> dict[str, float]:
@@ -299,17 +301,14 @@ def against(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     0 is outside of it; reason: why the two protocols cannot be compared, else empty.
     """
     rows = []
+    places = published.groupby(["model", "measure"]).indices
     for cell in own.to_dict("records"):
-        alike = (published["model"] == cell["name"]) & (published["measure"] == cell["measure"])
-        for place in np.flatnonzero(alike):
+        for place in places.get((cell["name"], cell["measure"]), ()):
             theirs = published.iloc[[place]]
-            rows.append(cell | _differing(cell, theirs.iloc[0]) | _why_not(cell, theirs))
+            reason = comparable(cell, theirs)[1]
+            rows.append(cell | _differing(cell, theirs.iloc[0]) | {"reason": reason})
     added = ["source", "protocol", "published", "flag", "difference", "least", "most", "outside"]
     return pd.DataFrame(rows, columns=[*own.columns, *added, "reason"])
-
-
-def _why_not(cell: Mapping[str, Any], theirs: pd.DataFrame) -> dict[str, str]:
-    return {"reason": comparable(cell, theirs)[1]}
 
 
 def _differing(cell: Mapping[str, Any], theirs: pd.Series) -> dict[str, Any]:

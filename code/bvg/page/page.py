@@ -9,23 +9,24 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bvg.analysis.study import Study
-from bvg.page.parts import Part, as_script
+from bvg.page.parts import as_script
+from bvg.page.published import Published, published_part
 from bvg.page.study import study_part
 
 _FOLDER = Path(__file__).with_name("template")
 
 
-def page_of(study: Study | None, results: Path | None = None) -> str:
+def page_of(
+    study: Study | None, results: Path | None = None, published: Published | None = None
+) -> str:
     """Return the page as HTML text, which needs no network and no other file.
 
     study: a table of models, analysed. results: the folder whose example stimuli are shown; without
-    it there are none.
+    it there are none. published: the published tables, among whose models those of the study are
+    placed. At least one of study and published is needed.
     """
     parts = [study_part(study, results)] if study else []
-    return _rendered(parts)
-
-
-def _rendered(parts: list[Part]) -> str:
+    parts += [published_part(published, study.table if study else None)] if published else []
     loader = FileSystemLoader(_FOLDER)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     files = {name: file for part in parts for name, file in part.files.items()}

@@ -13,7 +13,7 @@ class Part:
     template: the name of its template; values: what that needs. lead: a sentence below the title.
     sections: their names, by anchor, for the navigation. data: what its script draws from, by the
     id of the element that holds it. script: the name of that script. files: what each download is,
-    and its text, by name. footer: where the part comes from.
+    and its text, by name; None for a text that the script makes. footer: where the part is from.
     """
 
     template: str
@@ -23,7 +23,7 @@ class Part:
     script: str
     footer: str
     data: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    files: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
 
 
 def as_script(value: Any) -> str:

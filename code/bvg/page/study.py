@@ -58,9 +58,9 @@ def study_part(study: Study, results: Path | None) -> Part:
     )
 
 
-def _files(study: Study) -> dict[str, tuple[str, str]]:
+def _files(study: Study) -> dict[str, tuple[str, str | None]]:
     """Return the files that the page offers: what each is, and its text."""
-    offered = {
+    offered: dict[str, tuple[str, str | None]] = {
         "benchmark.csv": (
             "the table, a row per model, as it was analysed",
             study.table.values.to_csv(index_label="model"),

@@ -2,14 +2,15 @@
 "use strict";
 {
   const published = dataIn("published");
-  const { models, facts, columns, own } = published;
+  const { models, facts, columns } = published;
+  const own = dataIn("own");
   const CLOUD = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b0a000", "#9467bd"];
   const OTHERS = "#888888"; // of groups for which no colour is left
   const MOST_NAMED = 12; // models whose names stand beside their points
   const EVERY = ""; // in place of a source: every source that has the measure
   for (const c of columns) {
     c.of = new Map(c.models.map((model, k) => [model, k]));
-    c.label = published.labels[c.measure] ?? c.measure;
+    c.label = published.labels[c.measure];
   }
 
   // Which results an axis shows: those of one source, or of every one.
@@ -137,11 +138,11 @@
   // The table's own models: filled where a source shows images alike on both axes, else open.
   function ownTraces(x, y) {
     if (!own) return [];
-    const axes = [x, y].map((axis) => ({ cells: own.cells[JSON.parse(axis)[0]], sources: shownBy(axis) }));
+    const axes = [x, y].map((axis) => ({ cells: own.cells.measures[JSON.parse(axis)[0]], sources: shownBy(axis) }));
     if (axes.some(({ cells }) => !cells)) return [];
-    const whole = own.models.map((_, m) => m).filter((m) => axes.every(({ cells }) => cells.values[m] !== null));
+    const whole = own.cells.models.map((_, m) => m).filter((m) => axes.every(({ cells }) => cells.values[m] !== null));
     const alike = ({ cells, sources }, m) => sources.filter((c) => !cells.reasons[c.source][m]);
-    const text = (m) => `<b>${escape(own.models[m])}</b> (yours)` + axes.map((axis) => {
+    const text = (m) => `<b>${escape(own.cells.models[m])}</b> (yours)` + axes.map((axis) => {
       const [c] = axis.sources, same = alike(axis, m).map((one) => one.source);
       const reasons = axis.sources.map((one) => axis.cells.reasons[one.source][m]).filter((reason) => reason);
       return `<br>${escape(c.label)}: ${digits(axis.cells.values[m])}` +
@@ -152,7 +153,7 @@
       return {
         type: "scatter", mode: whole.length > MOST_NAMED ? "markers" : "markers+text", name: `${name} (${members.length})`,
         x: members.map((m) => axes[0].cells.values[m]), y: members.map((m) => axes[1].cells.values[m]),
-        text: members.map((m) => escape(own.models[m])), textposition: "bottom center", cliponaxis: false,
+        text: members.map((m) => escape(own.cells.models[m])), textposition: "bottom center", cliponaxis: false,
         hovertext: members.map(text), hovertemplate: "%{hovertext}<extra></extra>",
         marker: { color: style("--ink"), size: 14, symbol: kind === "filled" ? "star" : "star-open", line: { width: kind === "filled" ? 0 : 1.6 } },
       };
@@ -160,7 +161,7 @@
   }
 
   // Rows of a value with its interval, and a fainter range behind it; filled where it is `firm`.
-  function rowsChart(id, rows, title, extra) {
+  function rowsChart(id, rows, title, range) {
     const at = rows.map((_, i) => rows.length - 1 - i); // the first row is the uppermost
     const line = (from, to, width, colour) => ({
       type: "scatter", mode: "lines", hoverinfo: "skip", line: { width, color: colour },
@@ -175,9 +176,98 @@
       },
     ];
     Plotly.react(id, traces, chartLayout({
-      xaxis: { title: { text: title }, zeroline: true, zerolinewidth: 2, zerolinecolor: style("--soft"), ...extra },
-      yaxis: { tickvals: at, ticktext: rows.map((row) => row.label), range: [-0.7, rows.length - 0.3], showgrid: false, tickfont: { size: narrow() ? 10 : 13 } },
+      xaxis: { title: { text: title }, zeroline: true, zerolinewidth: 2, zerolinecolor: style("--soft"), range },
+      yaxis: { tickvals: at, ticktext: rows.map((row) => row.label), range: [-0.7, rows.length - 0.3], showgrid: false, zeroline: false, tickfont: { size: narrow() ? 10 : 13 } },
       height: 110 + (narrow() ? 44 : 30) * rows.length, showlegend: false,
     }), chartConfig);
   }
+  const STATISTICS = { "": "r", _given: "r given ImageNet accuracy", _effective: "r with effective robustness" };
+  const tables = (row) => row.bias_source === row.target_source ? row.bias_source : `${row.bias_source}, ${row.target_source}`;
+
+  function forest() {
+    const [bias, target, subset, suffix] = ["bias", "target", "subset", "statistic"].map((id) => byId(`forest-${id}`).value);
+    const having = published.correlations.filter((c) => c.bias === bias && published.targets[c.target] === target);
+    const rows = having.filter((c) => (c.subset === subset || subset === EVERY) && c["r" + suffix] !== null);
+    rows.sort((a, b) => subset === EVERY ? 0 : b.n - a.n);
+    byId("forest-said").textContent = rows.length ? "" : "No table has enough models with both.";
+    rowsChart("forest-chart", rows.map((row) => correlationRow(row, suffix, `${tables(row)}${subset === EVERY ? `, ${row.subset}` : ""}`)),
+      STATISTICS[suffix], [-1.05, 1.05]);
+  }
+
+  function correlationRow(row, suffix, name) {
+    const get = (key) => row[key + suffix];
+    const turns = get("turns_without") ? `<br>its sign is another without ${escape(get("turns_without"))}` : "";
+    const p = get("p") === null ? "no p" : `p ${get("p") < 0.0001 ? "< 0.0001" : `= ${get("p").toPrecision(2)}`}, ${get("holm") < 0.0001 ? "< 0.0001" : get("holm")?.toPrecision(2)} after Holm's correction`;
+    return {
+      label: `${escape(name)} <i>n = ${row.n}</i>`, value: get("r"), low: get("low"), high: get("high"), least: get("least"), most: get("most"),
+      firm: get("holm") !== null && get("holm") < 0.05,
+      hover: `<b>${escape(name)}</b><br>${escape(statistic(row, suffix))}<br>${p}` +
+        `<br>without one family: ${number(get("least"))} to ${number(get("most"))}${turns}`,
+    };
+  }
+
+  function agreement() {
+    const measure = byId("agreement-measure").value;
+    const rows = published.agreement.filter((row) => row.measure === measure).map((row) => ({
+      label: `${escape(row.a_source)} − ${escape(row.b_source)} <i>n = ${row.n}</i>`, value: row.mean,
+      low: row.mean - 1.96 * row.sd, high: row.mean + 1.96 * row.sd,
+      least: row.sampling === null ? null : -1.96 * row.sampling, most: row.sampling === null ? null : 1.96 * row.sampling, firm: true,
+      hover: `<b>${escape(row.a_source)} − ${escape(row.b_source)}</b><br>mean ${digits(row.mean)}, SD ${digits(row.sd)}, RMS ${digits(row.rms)}` +
+        `<br>RMS of sampling: ${row.sampling === null ? "unknown" : digits(row.sampling)}<br>largest: ${escape(row.largest_models).replaceAll("; ", "<br>")}`,
+    }));
+    const unit = measure.startsWith("top1_acc") ? "difference (percentage points)" : "difference";
+    const widest = 1.08 * Math.max(...rows.flatMap((row) => [row.low, row.high, row.most].map((end) => Math.abs(end ?? 0))));
+    rowsChart("agreement-chart", rows, unit, [-widest, widest]);
+  }
+
+  function instruments() {
+    const rows = published.instruments.filter((row) => row.subset === "all" && row.r !== null);
+    const name = (measure, source) => `${published.labels[measure] ?? measure} (${source})`;
+    rowsChart("instruments-chart", rows.map((row) => correlationRow(row, "", `${name(row.a, row.a_source)} and ${name(row.b, row.b_source)}`)),
+      "r", [-1.05, 1.05]);
+  }
+
+  const distinct = (values) => [...new Set(values)];
+  const choose = (id, entries, chosen, draw) => {
+    options(byId(id), entries, chosen);
+    byId(id).addEventListener("input", draw);
+  };
+  const same = (names) => names.map((name) => [name, name]);
+  const start = published.start.map(([measure, source]) => axisOf(measure, source));
+  chooseAxis("cloud-x", start[0]);
+  chooseAxis("cloud-y", start[1]);
+  choose("cloud-colour", [...Object.entries(facts).map(([key, { title }]) => [key, title]), ["source", "source"]], "kind", cloud);
+  byId("cloud-find").addEventListener("input", cloud);
+  const correlated = distinct(published.correlations.map((row) => row.bias));
+  choose("forest-bias", correlated.map((bias) => [bias, published.labels[bias] ?? bias]), correlated[0], forest);
+  choose("forest-target", same(distinct(published.correlations.map((row) => published.targets[row.target]))), "A", forest);
+  choose("forest-subset", [...same(distinct(published.correlations.map((row) => row.subset))), [EVERY, "every group"]], "all", forest);
+  choose("forest-statistic", Object.entries(STATISTICS), "", forest);
+  const compared = distinct(published.agreement.map((row) => row.measure));
+  choose("agreement-measure", compared.map((measure) => [measure, published.labels[measure] ?? measure]), compared[0], agreement);
+
+  const dense = (c, values) => models.map((_, m) => c.of.has(m) ? values[c.of.get(m)] : null);
+  const listing = {
+    models, texts: Object.entries(facts).map(([key, { title, names, of }]) => ({ key, label: title, values: of.map((k) => names[k]) })),
+    columns: columns.map((c) => ({
+      key: `${c.measure}@${c.source}`, label: `${c.label}, ${c.source}`, shown: published.main.includes(c.measure),
+      values: dense(c, c.values), n: dense(c, c.n), notes: dense(c, c.protocols.map((k) => published.protocols[k])),
+    })),
+  };
+  modelTable("published-", listing);
+  if (byId("standing-table")) {
+    modelTable("standing-", own.standing);
+    modelTable("against-", own.against);
+  }
+
+  const quoted = (cell) => /[",\n]/.test(cell ?? "") ? `"${String(cell).replaceAll('"', '""')}"` : cell ?? "";
+  const csv = (header, rows) => [header, ...rows].map((row) => row.map(quoted).join(",")).join("\n") + "\n";
+  const listed2csv = ({ models, texts, columns }) => csv(["model", ...[...texts, ...columns].map((c) => c.key)],
+    models.map((model, i) => [model, ...[...texts, ...columns].map((c) => c.values[i])]));
+  makes["published.csv"] = () => csv(["source", "model", "protocol", "measure", "value", "n", "flag"], columns.flatMap((c) =>
+    c.models.map((model, k) => [c.source, models[model], published.protocols[c.protocols[k]], c.measure, c.values[k], c.n[k], published.flags[c.flags[k]]])));
+  makes["published_correlations.csv"] = () => csv(Object.keys(published.correlations[0] ?? {}), published.correlations.map(Object.values));
+  makes["standing.csv"] = () => listed2csv(own.standing);
+  makes["against_published.csv"] = () => listed2csv(own.against);
+  charts.push(cloud, forest, agreement, instruments);
 }

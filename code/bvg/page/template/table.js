@@ -28,7 +28,9 @@ function modelTable(prefix, data) {
       half = ` <small>±${((high - low) / 2).toFixed(decimals)}</small>`;
     }
     if (n != null) title += `, ${n} images`;
-    return `<td title="${title}">${digits(value)}${half}</td>`;
+    if (column.notes?.[model]) title += `, ${escape(column.notes[model])}`;
+    const text = column.decimals == null ? digits(value) : number(value, column.decimals);
+    return `<td title="${title}">${text}${half}</td>`;
   }
 
   const visible = () => columns.filter((c) => shown.has(c.key));
@@ -182,9 +184,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
 
 // Downloads are made when they are asked for.
 const files = dataIn("files");
+const makes = {}; // functions that return the text of files that the page does not hold as they are
 for (const link of document.querySelectorAll("a[data-file]")) {
   link.addEventListener("click", () => {
     if (link.href.startsWith("blob:")) return;
-    link.href = URL.createObjectURL(new Blob([files[link.dataset.file]], { type: "text/csv" }));
+    link.href = URL.createObjectURL(new Blob([makes[link.dataset.file]?.() ?? files[link.dataset.file]], { type: "text/csv" }));
   });
 }
