@@ -69,14 +69,14 @@ def test_interval_range_and_p_are_those_of_copied_rows(monkeypatch):
         for row in draws
     ]
     without = {name: oracle.spearman(sample.values[of_model != name], "x", "y") for name in names}
-    row = trust(sample.correlation("x", "y"), names)
+    row = trust(sample.correlation("x", "y"), sample)
     share = stats.norm.cdf(-np.sqrt(8 / 7) * stats.t(7).isf(0.025))
     assert row["low"] == pytest.approx(np.quantile(resampled, share), abs=1e-12)
     assert row["high"] == pytest.approx(np.quantile(resampled, 1 - share), abs=1e-12)
     assert (row["least"], row["most"]) == pytest.approx(
         (min(without.values()), max(without.values())), abs=1e-12
     )
-    expected = oracle.jackknife_p(row["r"], [*without.values()])
+    expected = oracle.jackknife_p(row["r"], [*without.values()], sizes=UNEVEN)
     assert row["p"] == pytest.approx(expected, rel=1e-9)
 
 
@@ -85,11 +85,11 @@ def test_families_that_turn_the_sign_are_named():
     x = np.array([*range(10), 20, 21, 30, 31.0])
     y = np.array([*range(10, 0, -1), 20, 22, 30, 32.0])
     rising = Sample(pd.DataFrame({"x": x, "y": y}), np.array([*"aaaaaaaaaabbcc"]))
-    row = trust(rising.correlation("x", "y"), rising.names)
+    row = trust(rising.correlation("x", "y"), rising)
     assert row["r"] > 0
     assert (row["most"], row["turns_without"]) == (pytest.approx(1), "b, c")
     falling = Sample(rising.values[:12], rising.families[:12])
-    row = trust(falling.correlation("x", "y"), falling.names)
+    row = trust(falling.correlation("x", "y"), falling)
     assert row["r"] < 0
     assert (row["least"], row["most"], row["turns_without"]) == (
         *(pytest.approx(-1), pytest.approx(1)),
@@ -99,18 +99,18 @@ def test_families_that_turn_the_sign_are_named():
 
 def test_what_cannot_be_said_is_empty():
     few = drawn_from((5, 5, 5, 5), 0.5, 0.5, 0.5, 0)
-    row = trust(few.correlation("x", "y"), few.names)
+    row = trust(few.correlation("x", "y"), few)
     assert np.isfinite([row["r"], row["least"], row["most"]]).all()
     assert np.isnan([row["low"], row["high"], row["p"]]).all()
     one = Sample(few.values, np.array(["a"] * 20))
-    row = trust(one.correlation("x", "y"), one.names)
+    row = trust(one.correlation("x", "y"), one)
     assert np.isfinite(row["r"])
     assert np.isnan([row["least"], row["most"], row["p"]]).all()
     constant = Sample(few.values.assign(x=1.0), few.families)
-    assert np.isnan([*trust(constant.correlation("x", "y"), constant.names).values()][:-1]).all()
+    assert np.isnan([*trust(constant.correlation("x", "y"), constant).values()][:-1]).all()
     perfect = drawn_from((3, 3, 3, 3, 3, 3), 0, 0, 0.5, 0)
     perfect = Sample(perfect.values.assign(y=perfect.values["x"]), perfect.families)
-    row = trust(perfect.correlation("x", "y"), perfect.names)
+    row = trust(perfect.correlation("x", "y"), perfect)
     assert row["r"] == pytest.approx(1)
     assert np.isnan(row["p"])
 
@@ -130,7 +130,7 @@ def test_intervals_cover_r_as_often_as_they_say(monkeypatch, sizes, between, wit
     for seed in range(200):
         sample = drawn_from(sizes, between, within, shared, seed)
         r = sample.correlation("x", "y")
-        row = trust(r, sample.names)
+        row = trust(r, sample)
         covered += row["low"] <= truth <= row["high"]
         low, high = percentile_interval(r[1:401])
         plainly += low <= truth <= high
@@ -145,7 +145,7 @@ def test_p_is_small_no_more_often_than_it_says(monkeypatch):
     for seed in range(400):
         sample = drawn_from(LARGE, 0, 0, 0.6, seed)
         r = sample.correlation("x", "y")
-        small += families.jackknife_p(r[0], r[2:]) < 0.05
+        small += families.jackknife_p(r[0], r[2:], sample.effective) < 0.05
         naive += stats.spearmanr(sample.values["x"], sample.values["y"]).pvalue < 0.05
     assert small <= 31  # 20 are expected; over 31 come with a probability of 0.6 %
     assert naive > 3 * small  # as if models were independent of each other

@@ -34,9 +34,9 @@ def resample(frame: pd.DataFrame, families: pd.Series, drawn: list[str]) -> pd.D
     return pd.concat([frame[families == name] for name in drawn], ignore_index=True)
 
 
-def jackknife_p(r: float, without: list[float]) -> float:
+def jackknife_p(r: float, without: list[float], sizes: tuple[int, ...]) -> float:
     """Return the p of a t test of Fisher's z with its jackknife standard error."""
     left = [0.5 * np.log((1 + value) / (1 - value)) for value in without]
-    count = len(left)
-    error = np.sqrt((count - 1) * np.var(left))
-    return 2 * (1 - stats.t(count - 1).cdf(abs(0.5 * np.log((1 + r) / (1 - r))) / error))
+    error = np.sqrt((len(left) - 1) * np.var(left))
+    degrees = sum(sizes) ** 2 / sum(size**2 for size in sizes) - 1
+    return 2 * (1 - stats.t(degrees).cdf(abs(0.5 * np.log((1 + r) / (1 - r))) / error))

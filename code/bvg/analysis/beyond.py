@@ -51,6 +51,12 @@ TARGETS = {
     "calibration-error": "calibration error",
 }
 LARGEST = "timm"  # its accuracies serve where neither source has any
+STUDIED = (  # the study's categories
+    *("baseline", "training_recipes", "augmentation", "stylized", "freezing"),
+    *("adversarial_training", "contrastive"),
+)
+NO_NETWORKS = ("human", "no-network")
+RELATIVE = "relative-acc/"
 ALL = "all"
 _RESNET50 = re.compile(r"(^|:|robust_)resnet-?50(?![\dA-Za-z]|_gn)", re.IGNORECASE)
 # Statistics of a row of the table, by the suffix of their columns.
@@ -70,6 +76,54 @@ class Tables:
     values: Mapping[str, pd.DataFrame]
     images: Mapping[str, Mapping[str, float]]
     models: pd.DataFrame
+
+
+def tables_of(rows: pd.DataFrame, categories: Mapping[str, str]) -> Tables:
+    """Return published rows as tables whose models have one name each.
+
+    rows: as bvg.published.names.with_names returns them, with `size`. categories: how the models of
+    our zoo were trained, by that name; other models are a kind of training of their own.
+    Of several sizes, the smallest counts; of several prompts or files, the mean. Of the study, the
+    48 models that it compares; nothing of people, untrained networks, or methods without a network.
+    """
+    rows = rows[~rows["family"].isin(NO_NETWORKS) & (rows["data"] != "none")]
+    side = pd.to_numeric(rows["size"]).fillna(0)
+    smallest = side.groupby([rows[name] for name in ("source", "model", "measure")])
+    rows = rows[side == smallest.transform("min")]
+    facts = rows.drop_duplicates("model").set_index("model").sort_index()
+    training = pd.Series({name: categories.get(name, name) for name in facts.index}, dtype=object)
+    models = facts[["family", "kind", "data"]].assign(
+        adversarial=facts["adversarial"] == "yes", training=training
+    )
+    values = {
+        str(source): _with_absolute(own.pivot_table("value", "model", "measure"))
+        for source, own in rows.groupby("source")
+    }
+    if STUDY in values:
+        values[STUDY] = _studied(values[STUDY], models)
+    images = {
+        str(source): {
+            _absolute(str(name)): n for name, n in own.groupby("measure")["n"].max().items()
+        }
+        for source, own in rows.groupby("source")
+    }
+    return Tables(values, images, models)
+
+
+def _absolute(measure: str) -> str:
+    return measure.replace(RELATIVE, "top1_acc/")
+
+
+def _with_absolute(values: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which relative accuracies are also accuracies: times the clean one."""
+    relative = [name for name in values if name.startswith(RELATIVE)]
+    return values.assign(**{_absolute(name): values[name] * values[IMAGENET] for name in relative})
+
+
+def _studied(values: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
+    """Return the study's own models: ResNet-50s of its categories that have all measures."""
+    complete = values[[name for name in (*BIASES, *TARGETS) if name in values]].notna().all(axis=1)
+    return values[complete & models.loc[values.index, "training"].isin(STUDIED)]
 
 
 def subsets_of(models: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -134,7 +188,7 @@ def instruments(tables: Tables) -> pd.DataFrame:
         pair = pd.DataFrame({"a": tables.values[a_source][a], "b": tables.values[b_source][b]})
         named = {"a": a, "a_source": a_source, "b": b, "b_source": b_source}
         rows += [
-            named | extent | trust(sample.correlation("a", "b"), sample.names)
+            named | extent | trust(sample.correlation("a", "b"), sample)
             for extent, sample in _samples(tables.models, pair.dropna())
         ]
     table = pd.DataFrame(rows)
@@ -205,7 +259,8 @@ def _samples(models: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[dict[
             continue
         unit, families = families_of(facts[members])
         sample = Sample(values[members], families)
-        yield {"subset": subset, "unit": unit, "n": n, "families": len(sample.names)}, sample
+        extent = {"subset": subset, "unit": unit, "n": n, "families": len(sample.names)}
+        yield extent | {"effective_families": sample.effective}, sample
 
 
 def _statistics(sample: Sample) -> dict[str, Any]:
@@ -218,5 +273,5 @@ def _statistics(sample: Sample) -> dict[str, Any]:
     return {
         f"{name}{suffix}": value
         for suffix in STATISTICS
-        for name, value in trust(found.get(suffix, _NOT_COMPUTED), sample.names).items()
+        for name, value in trust(found.get(suffix, _NOT_COMPUTED), sample).items()
     }

@@ -7,8 +7,9 @@ Sources: Spearman 1904. Field & Welsh, "Bootstrapping Clustered Data", JRSS B 20
 are drawn). Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician
 2015 (the percentile interval, expanded as a t interval is, since with few clusters it is too
 narrow). Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11 (jackknife).
-MacKinnon, Nielsen & Webb, "Fast and Reliable Jackknife and Bootstrap Methods for Cluster-Robust
-Inference", Journal of Applied Econometrics 2023 (t with one degree of freedom less than clusters).
+Kish, "Survey Sampling", 1965 (effective number of clusters of unequal sizes). Bell & McCaffrey,
+"Bias Reduction in Standard Errors for Linear Regression with Multi-Stage Samples", Survey
+Methodology 2002 (degrees of freedom of a jackknife over clusters are fewer than these).
 docs/beyond_48.md has the coverage of these intervals and the size of these tests, by simulation.
 """
 
@@ -33,7 +34,9 @@ _UNDEFINED = {"low": nan, "high": nan, "p": nan, "least": nan, "most": nan, "tur
 class Sample:
     """Models with their families, all columns known, and the ranks of each column in resamples.
 
-    values: (models, columns). families: (models,) what is resampled as a whole.
+    values: (models, columns). families: (models,) what is resampled as a whole. names: theirs.
+    weights: see weights_of. effective: Kish's effective number of families, which is smaller than
+    their number where few of them have most of the models.
     """
 
     values: pd.DataFrame
@@ -41,8 +44,11 @@ class Sample:
     _ranked: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
-        self.names, self.numbers = np.unique(self.families, return_inverse=True)
-        self.weights = weights_of(self.numbers, len(self.names))
+        self.names, numbers, sizes = np.unique(
+            self.families, return_inverse=True, return_counts=True
+        )
+        self.weights = weights_of(numbers, len(self.names))
+        self.effective = float(sizes.sum() ** 2 / (sizes**2).sum())
 
     def correlation(self, x: str, y: str) -> np.ndarray:
         """Return Spearman's r of two columns, once for each row of `weights`."""
@@ -97,12 +103,11 @@ def weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return found / np.sqrt(np.where(several, squares, nan))[:, None]
 
 
-def trust(r: np.ndarray, families: np.ndarray) -> dict[str, Any]:
-    """Return the interval, p and range of a correlation that was computed for `weights_of`.
+def trust(r: np.ndarray, sample: Sample) -> dict[str, Any]:
+    """Return a correlation, its interval, p and range, from what a sample returns for it.
 
     low, high: 95 % interval; p: of r = 0; NaN with fewer than FEWEST_FAMILIES. least, most: range
     of r without each family; turns_without: the families without which its sign is another.
-    families: their names, in the order of `weights_of`.
     """
     if not np.isfinite(r[0]):
         return {"r": nan} | _UNDEFINED
@@ -111,11 +116,11 @@ def trust(r: np.ndarray, families: np.ndarray) -> dict[str, Any]:
     row = {"r": float(r[0])} | _UNDEFINED
     if known.any():
         row |= {"least": float(without[known].min()), "most": float(without[known].max())}
-        row["turns_without"] = ", ".join(families[known & (without * r[0] < 0)])
-    if len(families) >= FEWEST_FAMILIES:
-        interval = percentile_interval(resampled, expanded_ends(len(families)))
+        row["turns_without"] = ", ".join(sample.names[known & (without * r[0] < 0)])
+    if len(sample.names) >= FEWEST_FAMILIES:
+        interval = percentile_interval(resampled, expanded_ends(len(sample.names)))
         row["low"], row["high"] = interval or (nan, nan)
-        row["p"] = jackknife_p(float(r[0]), without)
+        row["p"] = jackknife_p(float(r[0]), without, sample.effective)
     return row
 
 
@@ -129,15 +134,16 @@ def expanded_ends(families: int) -> tuple[float, float]:
     return below, 100 - below
 
 
-def jackknife_p(r: float, without: np.ndarray) -> float:
+def jackknife_p(r: float, without: np.ndarray, effective: float) -> float:
     """Return the two-sided p of r = 0, from r without each family.
 
-    A t test of Fisher's z, arctanh r, whose standard error is the jackknife's over families; NaN
-    where r, or r without a family, is undefined or ±1.
+    A t test of Fisher's z, arctanh r, whose standard error is the jackknife's over families, with
+    one degree of freedom less than the effective number of families. NaN where r, or r without a
+    family, is undefined or ±1.
     """
     families = len(without)
     with np.errstate(divide="ignore", invalid="ignore"):
         z, left = np.arctanh(r), np.arctanh(without)
         error = np.sqrt((families - 1) / families * ((left - left.mean()) ** 2).sum())
         t = abs(z) / error
-    return 2 * float(stats.t.sf(t, families - 1)) if np.isfinite(t) else nan
+    return 2 * float(stats.t.sf(t, effective - 1)) if np.isfinite(t) else nan

@@ -4,7 +4,7 @@ Each function returns the values that are left, those of a known fault corrected
 sentence about each fault that it found. What is worthless is dropped, and counted in the sentence.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, median
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bvg.analysis.measures import ADVERSARIAL
-from bvg.analysis.published_faults import PADDED, real_of_last_batch
+from bvg.analysis.published_faults import LAST_BATCH, PADDED, WIDEST, real_of_last_batch
 from bvg.errors import UserError
 from bvg.published.reading import NEWER, TOP1, Value
 
@@ -29,6 +29,7 @@ _NORMALISATION = (
 )
 IMAGES = 50_000
 UNTRAINED = 1.0  # percent, of 1000 classes
+_KNOWS = 10.0  # percent, of 16 categories
 _WHOLE = 1e-3  # of an image
 # Standard deviation, over perturbations, of the logarithm of flip probability / the median's.
 _ODD = 0.45
@@ -67,9 +68,9 @@ def probabilities_as_logits(values: Sequence[Value]) -> Found:
     sentences = ["Adversarial accuracies are flagged: " + _NORMALISATION.partition(": ")[2] + "."]
     if wrong:
         sentences.append(
-            f"Probabilities were taken for logits of {len(wrong)} models (their calibration error "
-            f"exceeds {_CALIBRATION} and their class balance {_BALANCE}): {len(values) - len(kept)} "
-            f"values of calibration, class balance and attacks are dropped, of {names(wrong)}."
+            f"Probabilities were taken for logits of {len(wrong)} models (calibration error above "
+            f"{_CALIBRATION} and class balance above {_BALANCE}): {len(values) - len(kept)} values "
+            f"of calibration, class balance and attacks are dropped, of {names(wrong)}."
         )
     return kept, sentences
 
@@ -142,11 +143,12 @@ def _as_clean(
     if not keys:
         return keys, []
     most = wrong.sum().sort_values(ascending=False)
+    several = int((wrong.sum(axis=1) > 1).sum())
     return keys, [
-        f"{len(keys)} accuracies of severity 1 in memory equal those on clean images, so that these "
-        f"images were not corrupted, and are dropped: of {int(most.iloc[0])} networks on "
-        f"{str(most.index[0]).removeprefix('top1_acc/')}, and of {int((wrong.sum(axis=1) > 1).sum())} "
-        "networks on several corruptions."
+        f"{len(keys)} accuracies of severity 1 in memory equal those on clean images, which were "
+        f"not corrupted: they are dropped, of {int(most.iloc[0])} networks on "
+        f"{str(most.index[0]).removeprefix('top1_acc/')}, and of {several} networks on several "
+        "corruptions."
     ]
 
 
@@ -218,3 +220,70 @@ def of_css(values: Sequence[Value]) -> Found:
     return [
         replace(value, flag=_WEIGHTS) if value.model in _SAME_FILE else value for value in kept
     ], sentences
+
+
+def of_critical_band(values: Sequence[Value], degenerate: Sequence[str]) -> Found:
+    """Return the critical-band networks once each, and without those that know no category.
+
+    degenerate: the networks whose thresholds no channel fits, which have no channel in `values`.
+    """
+    counts = Counter((value.model, value.measure) for value in values)
+    once = list({(value.model, value.measure): value for value in values}.values())
+    broken = {
+        value.model
+        for value in once
+        if value.measure == "top1_acc/critical-band/clean" and value.value < _KNOWS
+    }
+    sentences = []
+    if twice := {model for (model, _), count in counts.items() if count > 1}:
+        sentences.append(f"{names(twice)} is there twice, with the same numbers, and counts once.")
+    if broken:
+        sentences.append(f"Networks below {_KNOWS:g} % without noise are dropped: {names(broken)}.")
+    if fitless := {*degenerate} - broken:
+        sentences.append(
+            f"The thresholds of {len(fitless)} networks give no channel (fewer than three distinct "
+            f"ones, or a bandwidth beyond the seven octaves), so only their accuracy and shape "
+            f"fraction are kept: {names(fitless)}."
+        )
+    return [value for value in once if value.model not in broken], sentences
+
+
+def adaptively_attacked(value: Value, lower: float) -> Value:
+    """Return a robust accuracy, flagged where an adaptive attack left less, in percent."""
+    return (
+        replace(value, flag=f"doubtful: an adaptive attack left {lower:g}")
+        if (lower < value.value)
+        else value
+    )
+
+
+def flagged(values: Sequence[Value]) -> list[str]:
+    """Return a sentence for each flag, with the number of values that have it."""
+    counts = Counter(value.flag for value in values if value.flag)
+    return [f"{count:,} values are flagged ({flag})." for flag, count in counts.items()]
+
+
+def of_study(values: Sequence[Value], table: pd.DataFrame) -> Found:
+    """Return the study's values, those of its known faults corrected or flagged.
+
+    table: the study's, by which they are recognised.
+    """
+    last_batch = {str(model) for model in table.index[real_of_last_batch(table)]}
+    kept = []
+    for value in values:
+        if value.measure == "top1_acc/imagenet-real" and value.model in last_batch:
+            kept.append(replace(value, flag=f"doubtful: of the last {LAST_BATCH} images only"))
+        elif value.measure == ADVERSARIAL:
+            robust = value.value / 100 * PADDED - (PADDED - IMAGES)  # padding counted as robust
+            if abs(robust - round(robust)) > _WHOLE or robust < 0:
+                raise UserError(f"{ADVERSARIAL} of {value.model} is no share of {PADDED}: {NEWER}")
+            corrected = round(robust) * 100 / IMAGES
+            kept.append(replace(value, value=corrected, flag=_PADDING))
+        elif value.measure == "metric/criticalband/bw_norm" and value.value > WIDEST:
+            kept.append(replace(value, flag=f"doubtful: beyond the {WIDEST:g} octaves tested"))
+        else:
+            kept.append(value)
+    return kept, flagged(kept)
+
+
+_PADDING = "corrected: divided by 50,000 images, without the 48 of padding"

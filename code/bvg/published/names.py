@@ -63,8 +63,11 @@ def read_names(path: Path = MODELS) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({reason_of(error)}): get it again") from error
-    if [*table] != [*COLUMNS]:
-        raise UserError(f"{path} has the columns {', '.join(table)} instead of {', '.join(COLUMNS)}")
+    given = [str(column) for column in table.columns]
+    if given != [*COLUMNS]:
+        raise UserError(
+            f"{path} has the columns {', '.join(given)} instead of {', '.join(COLUMNS)}"
+        )
     for column in ("source", "name", "model", "family"):
         if len(empty := table.index[table[column] == ""]):
             raise UserError(f"{path}, row {empty[0] + 1}, lacks {column}: fill it in")

@@ -84,12 +84,14 @@ def json_of(path: Path) -> Any:
         raise UserError(f"{path} is not JSON ({reason_of(error)}): {AGAIN}") from error
 
 
-def rows_of(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+def rows_of(path: Path, columns: Sequence[str] | None) -> list[tuple[str, dict[str, str]]]:
     """Return the rows of a CSV file: the row's number, counted from 1, and its cells by column.
 
-    Raises UserError unless the file has exactly these columns, in any order, and whole rows.
+    Raises UserError unless the file has whole rows and exactly these columns, in any order; None
+    stands for any columns.
     """
     header, *rows = list(csv.reader(io.StringIO(text_of(path)))) or [[]]
+    columns = header if columns is None else columns
     if sorted(header) != sorted(columns):
         differing = [
             f"{word} {', '.join(names)}"

@@ -6,17 +6,20 @@ raw-data/published/sources.toml says where the files are from, and under which l
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from bvg.analysis.measures import BENCHMARKS, BIASES, CORRUPTIONS, OUTCOMES
+from bvg.analysis.measures import (
+    ADVERSARIAL,
+    BENCHMARKS,
+    BIASES,
+    CORRUPTIONS,
+    with_derived,
+)
+from bvg.analysis.published_faults import LAST_BATCH, published_cells
 from bvg.errors import UserError
 from bvg.published import faults
 from bvg.published.faults import IMAGES, IN_MEMORY, ON_DISK, Found
@@ -41,6 +44,7 @@ from bvg.scores.criticalband import integer_thresholds
 from bvg.scores.decision_table import read_decisions
 from bvg.scores.imagenet_c import ALEXNET
 from bvg.scores.shape_bias import CueDecisions, count_decisions, count_table
+from bvg.table.study_table import read_study_table
 
 TABLES = Path(__file__).resolve().parents[3] / "raw-data" / "published"
 QUBA_ROWS = TABLES / "quba_rows.csv"  # which model each row is
@@ -246,7 +250,7 @@ _SUMMARY_COLUMNS = ("", "Corruption", *_ACCURACIES, *(f"ECE_s{s}" for s in _SEVE
 _JOINT_COLUMNS = ("set", "model", "corruption", *(f"s{severity}" for severity in _SEVERITIES))
 _PERTURBATIONS = ("", "Corruption", "FP", "T5D")
 _JOINT_PERTURBATIONS = ("model", "perturbation", "flip_prob", "top5_distance")
-# AlexNet's flip probabilities, in percent (Hendrycks & Dietterich 2019, appendix): see sources.toml.
+# AlexNet's, in percent (Hendrycks & Dietterich 2019, appendix); not read there: see sources.toml.
 _ALEXNET_FLIPS = {
     "gaussian_noise": 23.65,
     "shot_noise": 30.06,
@@ -402,3 +406,383 @@ def _numbers(
         row[name]: [number(row[cell], f"{path}, row {at},", high=100) for cell in cells]
         for at, row in rows
     }
+
+
+_NOISES = ("0", "0.02", "0.04", "0.08", "0.16")  # standard deviations, as the files write them
+_BANDS = range(7)
+_NETWORK = re.compile(r"solomon_(.+)_accuracies_[^/]*\.json")
+_BAND_COLUMNS = (
+    *("model", "trials", "clean16", "thresholds", "BW", "CF", "PNS", "shape_frac_mean16", "bacc"),
+    "wacc_0.01",
+)
+
+
+def critical_band(folder: Path) -> Found:
+    """Return the networks' channels, fitted again to their thresholds at 50 %, and shape fractions.
+
+    From the publisher's trials (0 or 1, by noise and band), or a joint table of thresholds.
+    """
+    if find_all(folder, "critical_band_networks.csv"):
+        networks = _joint_networks(find(folder, "critical_band_networks.csv"))
+    else:
+        networks = _networks(folder)
+    values, degenerate, seen = [], [], {}
+    for model, file, row, n, clean, thresholds, shape in networks:
+        if seen.setdefault(model, (clean, thresholds)) != (clean, thresholds):
+            raise UserError(f"{file}: {model} has two results that differ; remove one")
+        channel = fit_channel(thresholds)
+        measures = {"top1_acc/critical-band/clean": clean, "fraction-correct-shape": shape}
+        if channel.degenerate:
+            degenerate.append(model)
+        else:
+            measures |= {
+                "critical-band/bandwidth": channel.bandwidth,
+                "critical-band/centre": channel.centre,
+                "critical-band/peak-sensitivity": channel.peak_sensitivity,
+            }
+        values += [
+            Value(model, measure, value, file, row, "classes=16 threshold=0.5", n)
+            for measure, value in measures.items()
+            if value is not None
+        ]
+    return faults.of_critical_band(values, degenerate)
+
+
+# Model, file, row, trials, accuracy without noise in percent, thresholds, fraction shape.
+_Network = tuple[str, str, str, int, float, tuple[int, ...], float | None]
+
+
+def _joint_networks(path: Path) -> list[_Network]:
+    networks = []
+    for row, cells in rows_of(path, _BAND_COLUMNS):
+        where = f"{path}, row {row},"
+        steps = re.findall(r"\d+", cells["thresholds"])
+        if len(steps) != len(_BANDS):
+            raise UserError(f"{where} has {len(steps)} thresholds instead of 7: {AGAIN}")
+        networks.append(
+            (
+                cells["model"],
+                path.name,
+                row,
+                int(number(cells["trials"], where)),
+                number(cells["clean16"], where, high=100),
+                tuple(int(number(step, where, high=4)) for step in steps),
+                number(cells["shape_frac_mean16"], where, high=1),
+            )
+        )
+    return networks
+
+
+def _networks(folder: Path) -> list[_Network]:
+    paths = find_all(folder, "solomon_*.json")
+    if not paths:
+        raise NoFilesError(f"{folder} holds no solomon_*.json")
+    fractions = (
+        json_of(find(folder, "sb_scores.json")) if find_all(folder, "sb_scores.json") else {}
+    )
+    networks = []
+    for path in paths:
+        model = _NETWORK.fullmatch(path.name)
+        trials = json_of(path)
+        keys = [f"noise{noise}freq{band}" for noise in _NOISES for band in _BANDS]
+        if not model or not isinstance(trials, dict) or sorted(trials) != sorted(keys):
+            raise UserError(f"{path} is not a network's trials by noise and band: {NEWER}")
+        shares = np.array([fmean(trials[key]) for key in keys]).reshape(len(_NOISES), len(_BANDS))
+        shape = fractions.get(model[1])
+        networks.append(
+            (
+                model[1],
+                path.name,
+                "noise*freq*",
+                sum(len(trials[key]) for key in keys),
+                float(100 * shares[0].mean()),
+                tuple(integer_thresholds(shares, 0.5).tolist()),
+                fmean(shape) if shape else None,
+            )
+        )
+    return networks
+
+
+_ROBUSTBENCH = {  # threats: the keys of an entry, with our name and the protocol
+    "Linf": {
+        "clean_acc": (TOP1, "threat=Linf"),
+        "autoattack_acc": ("top1_acc/autoattack-linf-4", "attack=autoattack eps=4/255"),
+    },
+    "corruptions": {
+        "clean_acc": (TOP1, "threat=corruptions"),
+        "corruptions_acc": (C15, "size=224"),
+        "corruptions_acc_3d": ("top1_acc/imagenet-3dcc", "size=224"),
+    },
+}
+
+
+def robustbench(folder: Path) -> Found:
+    """Return RobustBench's entries for ImageNet, of 5,000 images; a model is threat/name."""
+    values = []
+    for threat, keys in _ROBUSTBENCH.items():
+        paths = [p for p in find_all(folder, "*.json") if p.parts[-3:-1] == ("imagenet", threat)]
+        if not paths:
+            raise NoFilesError(f"{folder} holds no model_info/imagenet/{threat}/*.json")
+        for path in paths:
+            file, model = f"model_info/imagenet/{threat}/{path.name}", f"{threat}/{path.stem}"
+            entry = json_of(path)
+            if not isinstance(entry, dict) or not {*keys, "dataset", "eps"} <= {*entry}:
+                raise UserError(f"{path} lacks one of dataset, eps, {', '.join(keys)}: {NEWER}")
+            for key, expected in {"dataset": "imagenet", "eps": "4/255"}.items():
+                # The eps of corruptions is without meaning.
+                if entry[key] != expected and (threat, key) != ("corruptions", "eps"):
+                    raise UserError(f"{path} has {key} {entry[key]} instead of {expected}: {NEWER}")
+            for key, (measure, protocol) in keys.items():
+                accuracy = number(entry[key], f"{path}, {key},", high=100)
+                values.append(Value(model, measure, accuracy, file, key, protocol, 5000))
+            if "external" in entry:
+                lower = number(entry["external"], f"{path}, external,", high=100)
+                values[-1] = faults.adaptively_attacked(values[-1], lower)
+    return values, faults.flagged(values)
+
+
+_OPENCLIP = {
+    "ImageNet 1k": (TOP1, IMAGES),
+    "ImageNet v2": ("top1_acc/imagenet-v2", 10_000),
+    "ImageNet Sketch": ("top1_acc/imagenet-sketch", 50_889),
+    "ImageNet-A": ("top1_acc/imagenet-a", 7_500),
+    "ImageNet-R": ("top1_acc/imagenet-r", 30_000),
+    "ObjectNet": ("top1_acc/objectnet", None),
+}
+_OPENCLIP_UNUSED = (  # other data sets
+    *("FLOPs (B)", "Average perf. on 38 datasets", "Caltech-101", "CIFAR-10", "CIFAR-100"),
+    *("CLEVR Counts", "CLEVR Distance", "Country211", "Describable Textures", "EuroSAT"),
+    *("FGVC Aircraft", "Food-101", "GTSRB", "ImageNet-O", "KITTI Vehicle Distance", "MNIST"),
+    *("Oxford Flowers-102", "Oxford-IIIT Pet", "Pascal VOC 2007", "PatchCamelyon"),
+    *("Rendered SST2", "RESISC45", "Stanford Cars", "STL-10", "SUN397", "SVHN", "Flickr"),
+    *("MSCOCO", "WinoGAViL", "iWildCam", "Camelyon17", "FMoW", "Dollar Street", "GeoDE"),
+)
+
+
+def openclip(folder: Path) -> Found:
+    """Return open_clip's zero-shot accuracies on ImageNet's sets; a model is name/pretrained."""
+    path = find(folder, "openclip_results.csv")
+    rows = rows_of(path, ("name", "pretrained", "params (M)", *_OPENCLIP, *_OPENCLIP_UNUSED))
+    check_unique(path, [f"{cells['name']}/{cells['pretrained']}" for _, cells in rows])
+    values = []
+    for row, cells in rows:
+        where, model = f"{path}, row {row},", f"{cells['name']}/{cells['pretrained']}"
+        parameters = number(cells["params (M)"], where)
+        values.append(Value(model, "parameters", parameters, path.name, row, "millions"))
+        for column, (measure, n) in _OPENCLIP.items():
+            accuracy = percent(cells[column], where)
+            values.append(Value(model, measure, accuracy, path.name, row, "zero-shot", n))
+    return values, []
+
+
+_OOD = {  # columns of the joint table: our name, the factor, the protocol, the number of images
+    "imagenet_a_top1": ("top1_acc/imagenet-a", 100, "classes=200", 7_500),
+    "imagenet_sketch_top1": (
+        "top1_acc/imagenet-sketch",
+        1,
+        "crop=square of the short side",
+        50_889,
+    ),
+    "cue_conflict_shape_bias": (
+        "shape-bias",
+        1,
+        "cue-conflict classes=16 decision=best class of any category",
+        1200,
+    ),
+    "adversarial_top1": (
+        "top1_acc/targeted-pgd-linf-0.06",
+        1,
+        "attack=pgd steps=10 eps=0.06 target=random",
+        25_000,
+    ),
+}
+_OOD_UNUSED = (
+    *("model", "imagenet_a_calibration_error", "imagenet_a_aurra"),
+    "cue_conflict_fraction_shape_or_texture",
+)
+_OOD_ARRAYS = {  # the publisher's files: their names, and the array in them
+    "imagenet_a_top1": ("imaageneta_", ".npz", "acc"),
+    "imagenet_sketch_top1": ("sketch_", ".npy", ""),
+    "cue_conflict_shape_bias": ("shapebias_", ".npz", "frac_shape"),
+    "adversarial_top1": ("whitebox_10_0.06_", ".npy", ""),
+}
+
+
+def ood_benchmarks(folder: Path) -> Found:
+    """Return the values of ood-benchmarks, from its arrays or a joint table."""
+    cells: list[tuple[str, str, str, str, object]] = []  # model, column, file, row, cell
+    if find_all(folder, "ood_benchmarks_values.csv"):
+        path = find(folder, "ood_benchmarks_values.csv")
+        for row, row_cells in rows_of(path, (*_OOD_UNUSED, *_OOD)):
+            cells += [(row_cells["model"], c, path.name, row, row_cells[c]) for c in _OOD]
+    else:
+        for column, (prefix, suffix, key) in _OOD_ARRAYS.items():
+            for path in find_all(folder, f"{prefix}*{suffix}"):
+                model = path.name.removeprefix(prefix).removesuffix(suffix)
+                cells.append((model, column, path.name, key or "all", _array(path, key)))
+    if not cells:
+        raise NoFilesError(f"{folder} holds no ood_benchmarks_values.csv or imaageneta_*.npz")
+    values = []
+    for model, column, file, row, cell in cells:
+        if cell != "":
+            measure, times, protocol, n = _OOD[column]
+            high = 1 if measure == "shape-bias" else 100
+            value = number(cell, f"{file}, {model},", high=high, times=times)
+            values.append(Value(model, measure, value, file, row, protocol, n))
+    return values, []
+
+
+def _array(path: Path, key: str) -> float:
+    try:
+        array = np.load(path, allow_pickle=False)
+        return float(array[key] if key else array)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not the array that is expected: {AGAIN}") from error
+
+
+_EXPERIMENTS = ("original", "grayscale", "silhouette-filled", "edge", "texture")
+_CONFLICT = "style-transfer-512-nomask"
+_SESSION = re.compile(r"(.+)-experiment_(.+)_session[_-]\d+\.csv")
+
+
+def texture_vs_shape(folder: Path) -> Found:
+    """Return shape bias and accuracies of the observers and networks of Geirhos et al. 2019.
+
+    AlexNet, GoogLeNet and VGG of the experiments with humans were Caffe's: their names say so.
+    """
+    values = []
+    for path in find_all(folder, "*-experiment_*.csv"):
+        match, experiment = _SESSION.fullmatch(path.name), path.parent.name
+        if not match or not experiment.startswith(f"{match[1]}-experiment"):
+            continue
+        decisions = read_decisions(path)
+        (observer,) = decisions["subj"].unique()
+        if not observer.startswith("subject") and not experiment.endswith("trained-CNNs"):
+            observer += " (caffe)"
+        file, rows = f"{experiment}/{path.name}", f"1-{len(decisions)}"
+        if match[1] == _CONFLICT:
+            values += _shape_bias(observer, count_table(decisions), file, rows, CUE_CONFLICT)
+        elif match[1] in _EXPERIMENTS:
+            right = decisions["object_response"] == decisions["category"]
+            values.append(
+                Value(
+                    *(
+                        observer,
+                        f"top1_acc/texture-vs-shape/{match[1]}",
+                        float(100 * right.mean()),
+                        file,
+                    ),
+                    *(rows, "classes=16", len(decisions)),
+                )
+            )
+    if not values:
+        raise NoFilesError(f"{folder} holds no *-experiment/*-experiment_*_session*.csv")
+    return values, []
+
+
+def _shape_bias(
+    model: str, counts: CueDecisions, file: str, row: str, protocol: str
+) -> list[Value]:
+    measures = {
+        "shape-bias": counts.shape / (counts.shape + counts.texture),
+        "fraction-correct-shape": counts.shape / counts.total,
+        "fraction-correct-texture": counts.texture / counts.total,
+    }
+    return [
+        Value(model, measure, value, file, row, protocol, counts.total)
+        for measure, value in measures.items()
+    ]
+
+
+_VLM_KINDS = {"clip": "zero-shot", "inet_classifier": "native", "vlm": "text"}
+_VLM_JOINT = (
+    *("file", "rows", "conflict", "shape", "texture", "shape_bias", "either"),
+    "nonconflict_right",
+)
+_CUES = re.compile(r"([a-z]+)\d+-([a-z]+)\d+(?:\.\w+)?")
+
+
+def vlm_shapebias(folder: Path) -> Found:
+    """Return shape biases of CLIP, classifiers and vision-language models, from their decisions."""
+    values = []
+    if find_all(folder, "vlm_shapebias_recomputed.csv"):
+        path = find(folder, "vlm_shapebias_recomputed.csv")
+        for row, cells in rows_of(path, _VLM_JOINT):
+            where = f"{path}, row {row},"
+            shape, texture, total = (
+                int(number(cells[column], where)) for column in ("shape", "texture", "conflict")
+            )
+            counts = CueDecisions(shape, texture, total - shape - texture)
+            values += _vlm_values(cells["file"], counts, path.name, row)
+        return values, []
+    for path in find_all(folder, "*.csv"):
+        kind = next((kind for kind in _VLM_KINDS if kind in path.parts), None)
+        if kind:
+            file = "/".join(path.parts[path.parts.index(kind) :])
+            values += _vlm_values(file, _count_decisions(path), file, "1-1280")
+    if not values:
+        raise NoFilesError(f"{folder} holds no {' or '.join(_VLM_KINDS)}/*.csv")
+    return values, []
+
+
+def _vlm_values(name: str, counts: CueDecisions, file: str, row: str) -> list[Value]:
+    protocol = f"{CUE_CONFLICT} {_VLM_KINDS[name.partition('/')[0]]}"
+    return _shape_bias(name.removesuffix(".csv"), counts, file, row, protocol)
+
+
+def _count_decisions(path: Path) -> CueDecisions:
+    rows = [cells for _, cells in rows_of(path, None)]
+    if not {"image", "pred_label"} <= {*rows[0]}:
+        raise UserError(f"{path} lacks the column image or pred_label: {NEWER}")
+    cues = [_CUES.fullmatch(cells["image"]) for cells in rows]
+    if not all(cues):
+        raise UserError(f"{path} has an image whose name is not <shape>-<texture>: {NEWER}")
+    labels = [cells["pred_label"] for cells in rows]
+    return count_decisions(labels, [cue[1] for cue in cues if cue], [cue[2] for cue in cues if cue])
+
+
+def study(folder: Path) -> Found:
+    """Return biases and accuracies of the study's 70 models, which fault checks know by value."""
+    path = find(folder, "benchmark.csv")
+    table = read_study_table(path).values
+    known = published_cells(table)
+    if not known.any(axis=1).all():
+        raise UserError(f"{path} is not the study's table, or was changed: {AGAIN}")
+    wanted = (*BIASES, *BENCHMARKS, *MEANS[C], *MEANS[C_BAR])
+    frame = with_derived(table)
+    if missing := [name for name in wanted if name not in frame]:
+        raise UserError(f"{path} lacks the column {', '.join(missing)}: {NEWER}")
+    frame = frame.assign(**{C15: frame[list(MEANS[C15])].mean(axis=1, skipna=False)})
+    rows = {str(model): str(row) for row, model in enumerate(frame.index, start=1)}
+    values = [
+        Value(str(model), measure, float(value), path.name, rows[str(model)], "size=224", n)
+        for measure, n in {name: _STUDY_N.get(name) for name in (*wanted, C15)}.items()
+        for model, value in frame[measure].dropna().items()
+    ]
+    return faults.of_study(values, table)
+
+
+_STUDY_N = {
+    **dict.fromkeys((TOP1, *MEANS[C], *MEANS[C_BAR], C, C15, C_BAR, ADVERSARIAL), IMAGES),
+    "shape-bias": 1200,
+    "top1_acc/imagenet-v2": 10_000,
+    "top1_acc/imagenet-a": 7_500,
+    "top1_acc/imagenet-r": 30_000,
+    "top1_acc/imagenet-sketch": 50_889,
+    "top1_acc/imagenet-real": LAST_BATCH,
+}
+
+READERS: dict[str, Callable[[Path], Found]] = {
+    "quba": quba,
+    "timm": timm,
+    "testbed": testbed,
+    "corruptionbench": corruptionbench,
+    "robustbench": robustbench,
+    "openclip": openclip,
+    "css": css,
+    "critical_band": critical_band,
+    "ood_benchmarks": ood_benchmarks,
+    "texture_vs_shape": texture_vs_shape,
+    "vlm_shapebias": vlm_shapebias,
+    "study": study,
+}

@@ -1,4 +1,4 @@
-"""The tidy tables of raw-data/published: written by code/make_published.py, read by everything else.
+"""The tidy tables of raw-data/published, which code/make_published.py writes.
 
 One row per source, model, protocol and measure. sources.toml describes the sources; models.csv has
 the one name that a model has in all of them.
@@ -7,7 +7,7 @@ the one name that a model has in all of them.
 import csv
 import io
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,9 @@ def read_published(folder: Path = TABLES) -> pd.DataFrame:
         elif about["committed"]:
             raise UserError(f"{path} is missing: restore it with git, or run make_published.py")
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(size=table["protocol"].str.extract(r"\bsize=(\d+)", expand=False).fillna(""))
+    return table.assign(
+        size=table["protocol"].str.extract(r"\bsize=(\d+)", expand=False).fillna("")
+    )
 
 
 def _read(path: Path) -> pd.DataFrame:
