@@ -5,13 +5,14 @@
     python code/report.py --results results --out report.html
     python code/report.py --published                        # published models only
 
-The page also shows the models that others have published results of (raw-data/published), with
-those of the table among them. The page embeds everything it needs, so it can be shared and opened without a network. The table is
-what collect.py writes, or the published one (python code/download.py study-table), whose known
-errors the page states wherever its rows are used. Categories come from --categories, a JSON file
-{category: [model, …]} that also selects models, else from models.csv next to the table, else from
-the model zoo. Intervals and provenance are read from intervals.csv and provenance.json next to the
-table, example stimuli from the results folder. docs/analysis.md explains the computations.
+The page embeds everything it needs, so it can be shared and opened without a network. It also shows
+the models that others have published results of (raw-data/published), with those of the table among
+them. The table is what collect.py writes, or the published one (python code/download.py
+study-table), whose known errors the page states wherever its rows are used. Categories come from
+--categories, a JSON file {category: [model, …]} that also selects models, else from models.csv next
+to the table, else from the model zoo. Intervals and provenance are read from intervals.csv and
+provenance.json next to the table, example stimuli from the results folder. docs/analysis.md
+explains the computations.
 """
 
 import argparse

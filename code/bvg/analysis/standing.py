@@ -6,9 +6,10 @@ model.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import floor, hypot, isnan, nan, sqrt
+from math import floor, hypot, isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bvg.analysis.measures import SHAPE_BIAS
+from bvg.analysis.agreement import sampling_error
+from bvg.analysis.wording import listed
 from bvg.errors import UserError, reason_of
 from bvg.published.names import own_model
 from bvg.table.study_table import StudyTable
@@ -26,6 +28,16 @@ NEIGHBOURS = 3
 DOUBTFUL = "doubtful"  # how the flags of values begin that cannot be relied on
 STUDYS_VIEW = 224, 256, "bilinear"  # of every model, whatever its own is
 _Z = float(stats.norm.ppf(0.975))
+# What is compared of a protocol; other words, other values among them, are a protocol of their own.
+_WORDS = {
+    "size": r"\d+|own",
+    "crop": r"[\d.]+",
+    "interpolation": r"\w+",
+    "precision": r"\w+",
+    "classes": r"\d+",
+}
+# Words of protocols that say what the measure is, and nothing that we do otherwise.
+_NOTHING_ELSE = {"cue-conflict", "difficulty=1", "millions"}
 # Published measures that have another name in our table, or that begin with another one.
 _OUR_NAMES = {"flip-probability/": "flip_prob/", "top5-distance/": "top5_distance/"}
 # The benchmarks that a measure can come from, by how its name begins.
@@ -40,6 +52,9 @@ _BENCHMARKS = {
     "top1_acc/imagenet": ("imagenet",),
     "flip_prob/": ("imagenet_p",),
     "top5_distance/": ("imagenet_p",),
+    "metric/bandpass/": ("imagenet_spectral",),
+    "metric/criticalband/": ("imagenet_criticalband",),
+    "top1_acc/PGD-40/": ("imagenet_adv_pgd",),
     "shape-bias": ("imagenet_shape_bias", "imagenet_model_vs_human"),
     "top1_acc/": ("imagenet_model_vs_human",),
 }
@@ -92,26 +107,23 @@ def view_of(protocol: str) -> View:
     """Return what a published table's protocol says about the images."""
     known, other = {}, []
     for word in protocol.split():
-        key, is_pair, value = word.partition("=")
-        if is_pair and key in ("size", "crop", "interpolation", "precision", "classes"):
+        key, _, value = word.partition("=")
+        if key in _WORDS and re.fullmatch(_WORDS[key], value):
             known[key] = value
-        else:
+        elif word not in _NOTHING_ELSE:
             other.append(word)
-    size = int(known["size"]) if known.get("size", "").isdigit() else None
-    crop = float(known["crop"]) if "crop" in known else None
+    size, crop = known.get("size", ""), known.get("crop")
     return View(
-        size=size,
-        resize=floor(size / crop) if size and crop else None,  # as timm computes it
+        size=int(size) if size.isdigit() else None,
+        resize=floor(int(size) / float(crop)) if size.isdigit() and crop else None,  # as timm does
         interpolation=known.get("interpolation"),
         classes=int(known["classes"]) if "classes" in known else None,
-        own=known.get("size") == "own",
+        own=size == "own",
         other=" ".join(other),
     )
 
 
-def own_results(
-    table: StudyTable, measures: set[str]
-) -> tuple[pd.DataFrame, list[str]]:
+def own_results(table: StudyTable, measures: set[str]) -> tuple[pd.DataFrame, list[str]]:
     """Return the table's values of published measures, and its models that are not ImageNet's.
 
     A row per value: model, as the table calls it; name, its one name among published models;
@@ -131,7 +143,7 @@ def own_results(
         name = own_model(spec) or model
         for measure in sorted(measures & {*columns}):
             cell = model, columns[measure]
-            value = float(table.values.at[cell])
+            value = float(table.values[columns[measure]][model])
             if not isnan(value):
                 row = {"model": model, "name": name, "measure": measure}
                 rows.append(
@@ -171,9 +183,10 @@ def _spec(results: Mapping[str, Any]) -> str | None:
 
 
 def _interval(table: StudyTable, cell: tuple[str, str]) -> dict[str, float]:
-    if cell in table.intervals.index:
-        return table.intervals.loc[cell, ["low", "high", "n"]].to_dict()
-    return {"low": nan, "high": nan, "n": nan}
+    ends = ("low", "high", "n")
+    if cell not in table.intervals.index:
+        return dict.fromkeys(ends, nan)
+    return {name: float(table.intervals[name][cell]) for name in ends}
 
 
 def _how(measure: str, results: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,28 +214,28 @@ def standing(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each own value and each source that has its measure.
 
     own: see own_results. published: a row per value: source, model (its one name), measure,
-    protocol, value, n, flag. Added to own's columns: source; other: what else the source's protocol
-    says; of: the number of comparable results of other models; rank: 1 is the highest value;
-    percentile: the percentage of these results that are lower, ties counting half; nearest: the
-    models whose values are nearest, the nearest first; reason: why there are none, else empty.
+    protocol, value, n, flag. Added to own's columns: source; of: the number of other models with a
+    comparable result; rank: 1 is the highest value; percentile: the percentage of these models with
+    a lower value, ties counting half; nearest: the models with the nearest values, the nearest
+    first; reason: why there are none, else empty. A model with several results counts once, with
+    the first of them.
     """
     rows = []
-    for (source, measure, other), group in _columns_of(published):
-        for cell in own[own["measure"] == measure].to_dict("records"):
+    for (source, measure), group in published.groupby(["source", "measure"], sort=False):
+        for cell in _cells(own[own["measure"] == measure]):
             mask, reason = comparable(cell, group)
             others = group[mask & (group["model"] != cell["name"]).to_numpy()]
+            others = others.drop_duplicates("model")
             if not reason and others.empty:
                 reason = f"{source} has no other model with this protocol"
             place = _place(cell["value"], others)
-            rows.append(cell | {"source": source, "other": other, "reason": reason} | place)
-    added = ["source", "other", "of", "rank", "percentile", "nearest", "reason"]
+            rows.append(cell | {"source": source, "reason": reason} | place)
+    added = ["source", "of", "rank", "percentile", "nearest", "reason"]
     return pd.DataFrame(rows, columns=[*own.columns, *added])
 
 
-def _columns_of(published: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
-    """Yield source, measure, further words of the protocol, and the results that share these."""
-    others = published["protocol"].map(lambda protocol: view_of(protocol).other)
-    yield from published.groupby(["source", "measure", others], sort=False)
+def _cells(own: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in own.to_dict("records")]
 
 
 def _place(value: float, others: pd.DataFrame) -> dict[str, Any]:
@@ -235,7 +248,7 @@ def _place(value: float, others: pd.DataFrame) -> dict[str, Any]:
         "of": len(values),
         "rank": 1 + int((values > value).sum()),
         "percentile": 100 * float(below) / len(values),
-        "nearest": ", ".join(others["model"].iloc[order].drop_duplicates()[:NEIGHBOURS]),
+        "nearest": ", ".join(others["model"].iloc[order[:NEIGHBOURS]]),
     }
 
 
@@ -261,9 +274,11 @@ def comparable(cell: Mapping[str, Any], group: pd.DataFrame) -> tuple[np.ndarray
     if _is_own(ours, same[(group["model"] == cell["name"]).to_numpy()]) and _each_own(views):
         same = np.ones(len(group), bool)
     if not same.any():
-        missing = sorted({word for view in views.values() for word in ours.unknown_in(view)})
-        stated = f"{source} does not state the {' and '.join(missing)} of its images"
-        return none, stated if missing else f"no result of {source} has {ours}"
+        missing = {word: None for view in views.values() for word in ours.unknown_in(view)}
+        if missing:
+            return none, f"{source} does not state {listed(missing)}"
+        theirs = f"{source} has {next(iter(views.values()))}" if len(views) == 1 else ""
+        return none, f"{theirs or f'no result of {source} has this protocol'} (here: {ours})"
     as_many = _as_many(cell, group["n"])
     if not (same & as_many).any():
         n = group["n"].to_numpy()[same][0]
@@ -302,21 +317,22 @@ def against(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     places = published.groupby(["model", "measure"]).indices
-    for cell in own.to_dict("records"):
+    for cell in _cells(own):
         for place in places.get((cell["name"], cell["measure"]), ()):
             theirs = published.iloc[[place]]
             reason = comparable(cell, theirs)[1]
-            rows.append(cell | _differing(cell, theirs.iloc[0]) | {"reason": reason})
+            (row,) = _cells(theirs)
+            rows.append(cell | _differing(cell, row) | {"reason": reason})
     added = ["source", "protocol", "published", "flag", "difference", "least", "most", "outside"]
     return pd.DataFrame(rows, columns=[*own.columns, *added, "reason"])
 
 
-def _differing(cell: Mapping[str, Any], theirs: pd.Series) -> dict[str, Any]:
+def _differing(cell: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     difference = cell["value"] - theirs["value"]
-    measure = cell["measure"]
-    if isnan(error := (cell["high"] - cell["low"]) / (2 * _Z)):
-        error = _binomial(measure, cell["value"], cell["n"])
-    half = _Z * hypot(error, _binomial(measure, theirs["value"], theirs["n"]))
+    error = (cell["high"] - cell["low"]) / (2 * _Z)
+    if isnan(error):
+        error = _error(cell["measure"], cell)
+    half = _Z * hypot(error, _error(cell["measure"], theirs))
     return {
         "source": theirs["source"],
         "protocol": theirs["protocol"],
@@ -329,7 +345,5 @@ def _differing(cell: Mapping[str, Any], theirs: pd.Series) -> dict[str, Any]:
     }
 
 
-def _binomial(measure: str, value: float, n: float) -> float:
-    """Return the standard error of a fraction of n images, or of a percentage; NaN of others."""
-    top = 100.0 if measure.startswith("top1_acc/") else 1.0 if measure == SHAPE_BIAS else nan
-    return sqrt(value * (top - value) / n) if n > 0 else nan
+def _error(measure: str, row: Mapping[str, Any]) -> float:
+    return sampling_error(pd.Series([row["value"]]), measure, row["n"])

@@ -32,10 +32,10 @@ _LABELS = {
 }
 _SECTIONS = {
     "cloud": "Published models",
-    "standing": "Where yours stand",
+    "standing": "Yours among them",
     "forest": "Every table",
     "instruments": "Instruments",
-    "published-models": "Published values",
+    "published-models": "Values",
     "sources": "Sources",
 }
 _FILES = {
@@ -46,6 +46,23 @@ _OWN_FILES = {
     "standing.csv": "the place of your models among the published ones",
     "against_published.csv": "your values against the published ones",
 }
+_STANDING = {
+    "texts": {"measure": "measure", "source": "source"},
+    "columns": {"value": "value", "rank": "rank", "of": "of", "percentile": "percentile"},
+    "remarks": {"nearest": "nearest"},
+}
+_AGAINST = {
+    "texts": {"measure": "measure", "source": "source"},
+    "columns": {
+        "value": "yours",
+        "published": "published",
+        "difference": "difference",
+        "least": "95 % from",
+        "most": "95 % to",
+    },
+    "remarks": {"verdict": "sampling", "reason": "protocol", "flag": "the published value is"},
+}
+_WHOLE = {"rank", "of", "percentile"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +70,7 @@ class Published:
     """The published tables, and what was computed from them.
 
     rows: those of read_published, with each model's one name and what is known of it. sources: what
-    sources.toml says. correlations, instruments, agreement: see analysis/beyond.py and agreement.py.
+    sources.toml says. correlations, instruments: of analysis/beyond.py; agreement: of agreement.py.
     """
 
     rows: pd.DataFrame
@@ -86,8 +103,8 @@ def published_part(published: Published, table: StudyTable | None = None) -> Par
         places = standing(own, rows)
         data["own"] = {
             "cells": _cells(places),
-            "standing": _standing(places[places["reason"] == ""]),
-            "against": _against(against(own, rows)),
+            "standing": _listing(places[places["reason"] == ""], _STANDING),
+            "against": _listing(_judged(against(own, rows)), _AGAINST),
         }
         values |= {"others": others, "any": len(own) > 0, "left_out": _left_out(places)}
     models, sources = rows["model"].nunique(), rows["source"].nunique()
@@ -106,8 +123,8 @@ def published_part(published: Published, table: StudyTable | None = None) -> Par
         files={
             name: (what, None) for name, what in (_FILES | (_OWN_FILES if table else {})).items()
         },
-        footer="Published values: raw-data/published of the repository has the file and row of each, "
-        "docs/beyond_48.md what is computed from them.",
+        footer="Published values: raw-data/published of the repository has the file and row of "
+        "each; docs/beyond_48.md tells what is computed from them.",
     )
 
 
@@ -117,7 +134,7 @@ def _payload(published: Published, rows: pd.DataFrame) -> dict[str, Any]:
     models = (
         rows.drop_duplicates("model").set_index("model").sort_index(key=lambda m: m.str.lower())
     )
-    rows["place"] = models.index.get_indexer(rows["model"])
+    rows["place"] = models.index.get_indexer(pd.Index(rows["model"]))
     words = {}
     for name in ("protocol", "flag"):
         rows[name], words[name] = pd.factorize(rows[name], sort=True)
@@ -165,10 +182,15 @@ def _column(measure: str, source: str, rows: pd.DataFrame) -> dict[str, Any]:
         "source": source,
         "models": rows["place"].tolist(),
         "values": _numbers(rows["value"]),
-        "n": [None if pd.isna(n) else int(n) for n in rows["n"]],
-        "protocols": rows["protocol"].tolist(),
-        "flags": rows["flag"].tolist(),
+        "n": _brief([None if pd.isna(n) else int(n) for n in rows["n"]]),
+        "protocols": _brief(rows["protocol"].tolist()),
+        "flags": _brief(rows["flag"].tolist()),
     }
+
+
+def _brief(values: list[Any]) -> Any:
+    """Return the values, or the one that they all are."""
+    return values[0] if len({*values}) == 1 else values
 
 
 def _start(columns: list[dict[str, Any]]) -> list[list[str]]:
@@ -218,72 +240,41 @@ def _cells(places: pd.DataFrame) -> dict[str, Any]:
     return {"models": models, "measures": measures}
 
 
-def _listing(
-    frame: pd.DataFrame, words: Mapping[str, str], numbers: Mapping[str, tuple[str, int | None]]
-) -> dict[str, Any]:
-    """Return a table for the page's script: columns of words, and of numbers with their decimals."""
-    texts = [
-        {"key": key, "label": label, "values": [*frame[key].fillna("").map(str)]}
-        for key, label in words.items()
-    ]
-    columns = [
-        {
-            "key": key,
-            "label": label,
-            "decimals": digits,
-            "shown": True,
-            "values": _numbers(frame[key]),
-        }
-        for key, (label, digits) in numbers.items()
-    ]
-    return {"models": [*frame["model"]], "texts": texts, "columns": columns, "noun": "rows"}
+def _listing(frame: pd.DataFrame, columns: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return a table for the page's script; `columns` has the labels of each kind of columns."""
+    frame = frame.assign(measure=frame["measure"].map(label_of))
+    listing: dict[str, Any] = {"models": [*frame["model"]], "noun": "rows"}
+    for kind, labels in columns.items():
+        listing[kind] = [{"key": key, "label": label} for key, label in labels.items()]
+        for column in listing[kind]:
+            cells = frame[column["key"]]
+            if kind == "columns":
+                decimals = 0 if column["key"] in _WHOLE else None
+                column |= {"values": _numbers(cells), "decimals": decimals, "shown": True}
+            else:
+                column["values"] = [*cells.fillna("").map(str)]
+    return listing
 
 
-def _standing(places: pd.DataFrame) -> dict[str, Any]:
-    return _listing(
-        places.assign(measure=places["measure"].map(label_of)),
-        {"measure": "measure", "source": "among those of", "nearest": "nearest"},
-        {
-            "value": ("value", None),
-            "rank": ("rank", 0),
-            "of": ("of", 0),
-            "percentile": ("percentile", 0),
-        },
-    )
-
-
-def _against(differences: pd.DataFrame) -> dict[str, Any]:
-    outside = differences["outside"].map({True: "outside", False: "", None: ""})
-    return _listing(
-        differences.assign(
-            measure=differences["measure"].map(label_of),
-            outside=outside,
-            reason=differences["reason"].replace("", "the same protocol"),
-        ),
-        {
-            "measure": "measure",
-            "source": "source",
-            "outside": "sampling",
-            "reason": "protocol",
-            "flag": "on the published value",
-        },
-        {
-            "value": ("yours", None),
-            "published": ("published", None),
-            "difference": ("difference", None),
-            "least": ("from", None),
-            "most": ("to", None),
-        },
-    )
+def _judged(differences: pd.DataFrame) -> pd.DataFrame:
+    """Return differences with what can be said of each in a word; the most remarkable first."""
+    outside = differences["outside"].astype(bool)
+    ranks = pd.DataFrame({"same": differences["reason"] == "", "outside": outside})
+    order = ranks.sort_values(["same", "outside"], ascending=False, kind="stable").index
+    verdict = outside.map({True: "outside", False: "within"})
+    return differences.assign(
+        verdict=verdict.where(differences["least"].notna(), "unknown"),
+        reason=differences["reason"].replace("", "the same"),
+    ).loc[order]
 
 
 def _left_out(places: pd.DataFrame) -> list[list[str]]:
-    """Return why values have no place among a source's: measure, source, how many models, reason."""
+    """Return measure, source, how many models have no place there, and why, a row for each."""
     without = places[places["reason"] != ""]
     groups = without.groupby(["measure", "source", "reason"], sort=False)["model"].nunique()
     return [
-        [label_of(measure), source, str(count), reason]
-        for (measure, source, reason), count in groups.items()
+        [label_of(row["measure"]), row["source"], str(row["model"]), row["reason"]]
+        for _, row in groups.reset_index().iterrows()
     ]
 
 

@@ -13,7 +13,7 @@ from bvg.page.tables import further, matrices, runs, tests
 
 _SECTIONS = {
     "findings": "Findings",
-    "runs": "What was evaluated",
+    "runs": "Protocols",
     "scatter": "Scatter plot",
     "matrices": "Correlations",
     "shape": "Shape bias",

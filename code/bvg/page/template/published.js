@@ -10,6 +10,9 @@
   const EVERY = ""; // in place of a source: every source that has the measure
   for (const c of columns) {
     c.of = new Map(c.models.map((model, k) => [model, k]));
+    for (const name of ["n", "protocols", "flags"]) {
+      if (!Array.isArray(c[name])) c[name] = Array(c.models.length).fill(c[name]); // one for all
+    }
     c.label = published.labels[c.measure];
   }
 
@@ -177,7 +180,7 @@
     ];
     Plotly.react(id, traces, chartLayout({
       xaxis: { title: { text: title }, zeroline: true, zerolinewidth: 2, zerolinecolor: style("--soft"), range },
-      yaxis: { tickvals: at, ticktext: rows.map((row) => row.label), range: [-0.7, rows.length - 0.3], showgrid: false, zeroline: false, tickfont: { size: narrow() ? 10 : 13 } },
+      yaxis: { tickvals: at, ticktext: rows.map((row) => narrow() ? row.label.replace(" and ", "<br>") : row.label), range: [-0.7, rows.length - 0.3], showgrid: false, zeroline: false, tickfont: { size: narrow() ? 10 : 13 } },
       height: 110 + (narrow() ? 44 : 30) * rows.length, showlegend: false,
     }), chartConfig);
   }
@@ -190,16 +193,18 @@
     const rows = having.filter((c) => (c.subset === subset || subset === EVERY) && c["r" + suffix] !== null);
     rows.sort((a, b) => subset === EVERY ? 0 : b.n - a.n);
     byId("forest-said").textContent = rows.length ? "" : "No table has enough models with both.";
-    rowsChart("forest-chart", rows.map((row) => correlationRow(row, suffix, `${tables(row)}${subset === EVERY ? `, ${row.subset}` : ""}`)),
-      STATISTICS[suffix], [-1.05, 1.05]);
+    const names = rows.map((row) => tables(row) + (subset === EVERY ? `, ${row.subset}` : ""));
+    const precise = names.map((name, i) => names.filter((other) => other === name).length > 1 ? `${name}: ${published.labels[rows[i].target]}` : name);
+    rowsChart("forest-chart", rows.map((row, i) => correlationRow(row, suffix, precise[i])), STATISTICS[suffix], [-1.05, 1.05]);
   }
 
   function correlationRow(row, suffix, name) {
     const get = (key) => row[key + suffix];
     const turns = get("turns_without") ? `<br>its sign is another without ${escape(get("turns_without"))}` : "";
     const p = get("p") === null ? "no p" : `p ${get("p") < 0.0001 ? "< 0.0001" : `= ${get("p").toPrecision(2)}`}, ${get("holm") < 0.0001 ? "< 0.0001" : get("holm")?.toPrecision(2)} after Holm's correction`;
+    const range = get("low") === null ? {} : { least: get("least"), most: get("most") };
     return {
-      label: `${escape(name)} <i>n = ${row.n}</i>`, value: get("r"), low: get("low"), high: get("high"), least: get("least"), most: get("most"),
+      label: `${escape(name)} <i>n = ${row.n}</i>`, value: get("r"), low: get("low"), high: get("high"), ...range,
       firm: get("holm") !== null && get("holm") < 0.05,
       hover: `<b>${escape(name)}</b><br>${escape(statistic(row, suffix))}<br>${p}` +
         `<br>without one family: ${number(get("least"))} to ${number(get("most"))}${turns}`,
@@ -215,7 +220,7 @@
       hover: `<b>${escape(row.a_source)} − ${escape(row.b_source)}</b><br>mean ${digits(row.mean)}, SD ${digits(row.sd)}, RMS ${digits(row.rms)}` +
         `<br>RMS of sampling: ${row.sampling === null ? "unknown" : digits(row.sampling)}<br>largest: ${escape(row.largest_models).replaceAll("; ", "<br>")}`,
     }));
-    const unit = measure.startsWith("top1_acc") ? "difference (percentage points)" : "difference";
+    const unit = measure.startsWith("top1_acc") ? "difference (points)" : "difference";
     const widest = 1.08 * Math.max(...rows.flatMap((row) => [row.low, row.high, row.most].map((end) => Math.abs(end ?? 0))));
     rowsChart("agreement-chart", rows, unit, [-widest, widest]);
   }

@@ -1,8 +1,9 @@
 // Tables of models: sorted, filtered, and drawn only where they are seen, so that 1,000 × 200 is quick.
 "use strict";
 
-// data: models (names), texts (columns of words, the first of which can be chosen from) and columns
-// (of numbers); the ids of its elements begin with `prefix`. Elements that are not there are not used.
+// data: models (names), texts (columns of words, the first of which can be chosen from), columns (of
+// numbers) and remarks (columns of words behind these). The ids of its elements begin with `prefix`;
+// elements that are not there are not used.
 function modelTable(prefix, data) {
   const own = (id) => byId(prefix + id);
   const on = (id, event, act) => own(id)?.addEventListener(event, act);
@@ -10,7 +11,8 @@ function modelTable(prefix, data) {
   const MANY = 40; // columns
   const scroll = own("table-scroll"), table = own("table");
   const head = table.tHead, body = table.tBodies[0];
-  const { models, texts, columns } = data;
+  const { models, texts, columns, remarks = [] } = data;
+  const words = [...texts, ...remarks];
   const shown = new Set(columns.filter((c) => c.shown).map((c) => c.key));
   let order = models.map((_, i) => i);
   let sort = { key: null, down: true };
@@ -36,16 +38,16 @@ function modelTable(prefix, data) {
   const visible = () => columns.filter((c) => shown.has(c.key));
 
   function drawHead() {
-    const keys = [["model", "model"], ...[...texts, ...visible()].map((c) => [c.key, c.label])];
+    const keys = [["model", "model"], ...[...texts, ...visible(), ...remarks].map((c) => [c.key, c.label])];
     head.innerHTML = `<tr>${keys.map(([key, label], i) => {
       const how = sort.key === key ? (sort.down ? "descending" : "ascending") : "none";
-      return `<th scope="col" class="${i ? (i > texts.length ? "" : "words") : "first"}" aria-sort="${how}" title="${escape(key)}">` +
+      return `<th scope="col" class="${i ? (words.some((t) => t.key === key) ? "words" : "") : "first"}" aria-sort="${how}" title="${escape(key)}">` +
         `<button type="button" data-key="${escape(key)}">${escape(label)}</button></th>`;
     }).join("")}</tr>`;
     // Widths that depend on every cell cost too much when there are very many cells.
     const many = keys.length > MANY;
     table.style.tableLayout = many ? "fixed" : "";
-    table.style.width = many ? `${12 + 10 * texts.length + 8 * (keys.length - 1 - texts.length)}rem` : "";
+    table.style.width = many ? `${12 + 10 * words.length + 8 * (keys.length - 1 - words.length)}rem` : "";
     table.querySelector("colgroup")?.remove();
     if (many) table.insertAdjacentHTML("afterbegin", `<colgroup><col style="width:12rem">${'<col style="width:10rem">'.repeat(texts.length)}</colgroup>`);
   }
@@ -55,9 +57,9 @@ function modelTable(prefix, data) {
 
   function row(place, list) {
     const m = order[place];
-    const words = (text) => `<td class="words" title="${escape(text)}">${escape(text)}</td>`;
+    const told = (list) => list.map(({ values }) => `<td class="words" title="${escape(values[m])}">${escape(values[m])}</td>`).join("");
     return `<tr aria-rowindex="${place + 2}"><th scope="row" title="${escape(models[m])}">${escape(models[m])}</th>` +
-      `${texts.map((t) => words(t.values[m])).join("")}${list.map((c) => cell(c, m)).join("")}</tr>`;
+      `${told(texts)}${list.map((c) => cell(c, m)).join("")}${told(remarks)}</tr>`;
   }
 
   // Draws the rows that are seen and some around them; without `anew`, only those that are missing.
@@ -68,7 +70,7 @@ function modelTable(prefix, data) {
     if (whole) [first, last] = [0, order.length];
     const enough = drawn.first <= Math.max(0, top - 1) && drawn.last >= Math.min(order.length, top + seen + 1);
     if (!anew && enough) return;
-    const list = visible(), width = list.length + 1 + texts.length;
+    const list = visible(), width = list.length + 1 + words.length;
     const rows = (from, to) => {
       let html = "";
       for (let place = from; place < to; place++) html += row(place, list);
@@ -94,9 +96,9 @@ function modelTable(prefix, data) {
     order = models.map((_, i) => i).filter((i) =>
       models[i].toLowerCase().includes(wanted) && (!chosen || texts[0].values[i] === chosen));
     const column = columns.find((c) => c.key === sort.key);
-    const words = sort.key === "model" ? models : texts.find((t) => t.key === sort.key)?.values;
+    const said = sort.key === "model" ? models : words.find((t) => t.key === sort.key)?.values;
     const sign = sort.down ? -1 : 1;
-    if (words) order.sort((a, b) => sign * words[a].localeCompare(words[b], "en", { numeric: true }));
+    if (said) order.sort((a, b) => sign * said[a].localeCompare(said[b], "en", { numeric: true }));
     if (column) {
       order.sort((a, b) => {
         const x = column.values[a], y = column.values[b];
@@ -129,7 +131,7 @@ function modelTable(prefix, data) {
   head.addEventListener("click", (event) => {
     const key = event.target.closest("button")?.dataset.key;
     if (!key) return;
-    const text = key === "model" || texts.some((t) => t.key === key);
+    const text = key === "model" || words.some((t) => t.key === key);
     sort = { key, down: sort.key === key ? !sort.down : !text };
     arrange();
     [...head.querySelectorAll("button")].find((b) => b.dataset.key === key).focus();
