@@ -90,7 +90,8 @@ def _run(arguments: argparse.Namespace) -> int:
         for fault in faults:
             print(f"  {fault}")
         if not about[source]["committed"]:
-            print(f"  Licence: {about[source]['licence']}; do not pass the table on.")
+            licence = about[source]["licence"]
+            print(f"  The licence ({licence}) keeps this table out of the repository.")
     return 0
 
 

@@ -36,7 +36,7 @@ def test_every_resample_is_as_if_its_rows_were_copied(sample):
     given = sample.partial_correlation("x", "y", "z")
     assert len(r) == len(given) == 1 + RESAMPLES + len(UNEVEN)
     for k in (0, 1, 2, 77, RESAMPLES, RESAMPLES + 1, RESAMPLES + len(UNEVEN)):
-        times = sample.weights[k].astype(int)
+        times = sample.weights[:, k].astype(int)
         copied = sample.values.loc[np.repeat(np.arange(len(times)), times)].reset_index(drop=True)
         assert r[k] == pytest.approx(oracle.spearman(copied, "x", "y"), abs=1e-12)
         assert given[k] == pytest.approx(oracle.partial(copied, "x", "y", "z"), abs=1e-9)
@@ -44,7 +44,7 @@ def test_every_resample_is_as_if_its_rows_were_copied(sample):
 
 def test_whole_families_are_drawn_and_each_is_left_out_once():
     sample = drawn_from(UNEVEN, 0, 0, 0.5, 0)
-    weights = pd.DataFrame(sample.weights).T.groupby(sample.families)
+    weights = pd.DataFrame(sample.weights).groupby(sample.families)
     assert (weights.nunique() == 1).all(axis=None)
     of_family = weights.first()
     assert (of_family[0] == 1).all()

@@ -43,6 +43,19 @@ def test_every_source_has_its_models(names):
     assert {"css", "critical_band", "corruptionbench", "robustbench"} < {*counts.index}
 
 
+def test_tables_and_names_have_the_same_models(names):
+    tables = [path for path in MODELS.parent.glob("*.csv") if "protocol" in path.open().readline()]
+    assert {"quba", "timm", "testbed", "corruptionbench"} <= {path.stem for path in tables}
+    for path in tables:
+        own = names.loc[path.stem]
+        with_values = set(pd.read_csv(path, dtype=str, keep_default_na=False)["model"])
+        assert with_values <= set(own.index), path.stem
+        lacking = own.drop(index=[*with_values])
+        assert lacking["note"].str.contains("no values: ").all(), path.stem
+        kept = own.loc[[*with_values], "note"]
+        assert not kept.str.contains("no values").any(), path.stem
+
+
 # What a name of a timm model says of its training images, worked out here on its own.
 TAGS = (
     ("larger", r"jft|ig1b|yfcc|laion|openai|webli|swag|seer|m38m|m30m|clip|indomain"),

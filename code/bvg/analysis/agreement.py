@@ -11,7 +11,7 @@ import pandas as pd
 from bvg.analysis.beyond import BIASES, TARGETS, Tables
 from bvg.analysis.measures import IMAGENET
 
-MEASURES = (IMAGENET, *TARGETS, *BIASES)
+MEASURES = (IMAGENET, "top1_acc/imagenet-c", *TARGETS, *BIASES, "fraction-correct-shape")
 FEWEST = 3  # models; differences can be looked at one by one
 _NAMED = 3  # models with the largest differences
 

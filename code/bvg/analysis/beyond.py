@@ -37,7 +37,6 @@ TARGETS = {
     "top1_acc/imagenet-a": "A",
     "top1_acc/imagenet-r": "R",
     "top1_acc/imagenet-sketch": "Sketch",
-    "top1_acc/imagenet-c": "C",
     "top1_acc/imagenet-c/15": "C",
     "relative-acc/imagenet-c/15": "C, relative",
     "top1_acc/imagenet-cbar": "C-bar",
@@ -45,10 +44,16 @@ TARGETS = {
     "relative-acc/ood": "OOD, relative",
     "top1_acc/PGD-40/low": "adversarial",
     "top1_acc/pgd-linf-0.5": "adversarial",
+    "top1_acc/targeted-pgd-linf-0.06": "adversarial",
     "top1_acc/autoattack-linf-4": "adversarial",
     "top1_acc/adversarial": "adversarial",
     "relative-acc/adversarial": "adversarial, relative",
     "calibration-error": "calibration error",
+}
+_STUDY_NAMES = {
+    "metric/criticalband/bw_norm": "critical-band/bandwidth",
+    "metric/criticalband/cf_norm": "critical-band/centre",
+    "metric/criticalband/pns_norm": "critical-band/peak-sensitivity",
 }
 LARGEST = "timm"  # its accuracies serve where neither source has any
 STUDIED = (  # the study's categories
@@ -59,6 +64,7 @@ NO_NETWORKS = ("human", "no-network")
 RELATIVE = "relative-acc/"
 ALL = "all"
 _RESNET50 = re.compile(r"(^|:|robust_)resnet-?50(?![\dA-Za-z]|_gn)", re.IGNORECASE)
+KEYS = ["bias", "bias_source", "target", "target_source", "subset"]
 # Statistics of a row of the table, by the suffix of their columns.
 STATISTICS = ("", "_given", "_effective")
 _NOT_COMPUTED = np.array([np.nan])
@@ -87,6 +93,7 @@ def tables_of(rows: pd.DataFrame, categories: Mapping[str, str]) -> Tables:
     48 models that it compares; nothing of people, untrained networks, or methods without a network.
     """
     rows = rows[~rows["family"].isin(NO_NETWORKS) & (rows["data"] != "none")]
+    rows = rows.assign(measure=rows["measure"].replace(_STUDY_NAMES))
     side = pd.to_numeric(rows["size"]).fillna(0)
     smallest = side.groupby([rows[name] for name in ("source", "model", "measure")])
     rows = rows[side == smallest.transform("min")]
@@ -168,7 +175,7 @@ def correlations(tables: Tables) -> pd.DataFrame:
         for target_source in tables.values
         for row in _of_sources(tables, bias_source, target_source)
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
     return table.join([corrected(table[f"p{s}"]).add_suffix(s) for s in STATISTICS])
 
 
@@ -199,36 +206,34 @@ def _of_sources(tables: Tables, bias_source: str, target_source: str) -> Iterato
     """Yield the rows of one source's biases and another one's, or its own, benchmarks."""
     biases, targets = tables.values[bias_source], tables.values[target_source]
     accuracy_source, accuracy = _accuracy(tables, target_source, bias_source)
-    reference = _reference(tables.models.loc[targets.index], target_source)
-    robustness = effective_robustness(
-        targets[[name for name in TARGETS if name in targets and name.startswith("top1_acc/")]],
-        accuracy.reindex(targets.index),
-        reference,
+    residuals, reference = _effective(tables, target_source, accuracy)
+    values = biases[_there(biases, BIASES)].join(
+        [targets[_there(targets, TARGETS)], residuals, accuracy.rename("accuracy")], how="left"
     )
-    lines = robustness.lines.set_index("target")["n"]
-    for bias, target in product(BIASES, TARGETS):
-        if bias in biases and target in targets:
-            columns = {"bias": biases[bias], "target": targets[target]}
-            if accuracy_source:
-                columns["accuracy"] = accuracy
-            if target in robustness.residuals and lines[target] >= FEWEST_MODELS:
-                columns["effective"] = robustness.residuals[target]
-            named = {
-                "bias": bias,
-                "bias_source": bias_source,
-                "target": target,
-                "target_source": target_source,
-            }
-            for extent, sample in _samples(tables.models, pd.DataFrame(columns).dropna()):
-                yield (
-                    named
-                    | extent
-                    | {
-                        "accuracy_source": accuracy_source,
-                        "reference": lines[target] if "effective" in columns else 0,
-                    }
-                    | _statistics(sample)
-                )
+    control = ["accuracy"] if accuracy_source else []
+    # Biases and benchmarks that the same models have share their resamples and ranks.
+    together: dict[bytes, list[tuple[str, str]]] = {}
+    for pair in product(_there(biases, BIASES), _there(targets, TARGETS)):
+        complete = values[[*pair, *control]].notna().all(axis=1)
+        together.setdefault(complete.to_numpy().tobytes(), []).append(pair)
+    for members, pairs in together.items():
+        complete_values = values[np.frombuffer(members, bool)]
+        for extent, sample in _samples(tables.models, complete_values):
+            for bias, target in pairs:
+                yield {
+                    "bias": bias,
+                    "bias_source": bias_source,
+                    "target": target,
+                    "target_source": target_source,
+                    **extent,
+                    "accuracy_source": accuracy_source,
+                    "reference": reference.get(target, 0),
+                    **_statistics(sample, bias, target),
+                }
+
+
+def _there(values: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
+    return [name for name in names if name in values]
 
 
 def _accuracy(tables: Tables, *sources: str) -> tuple[str, pd.Series]:
@@ -239,15 +244,27 @@ def _accuracy(tables: Tables, *sources: str) -> tuple[str, pd.Series]:
     return "", pd.Series(dtype=float, name=IMAGENET)
 
 
-def _reference(models: pd.DataFrame, source: str) -> np.ndarray:
-    """Return which models of a source are ordinary: the line over their accuracy is the reference.
+def _effective(
+    tables: Tables, source: str, accuracy: pd.Series
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return effective robustness by benchmark, `effective <name>`, and of how many the lines are.
 
-    Those trained on ImageNet-1k alone and not adversarially; in the study, those that it calls
-    baseline and training recipes.
+    A line is that of the source's ordinary models: trained on ImageNet-1k alone and not
+    adversarially; in the study, those that it calls baseline and training recipes. There is none
+    for fewer than FEWEST_MODELS of them, nor for what is not an accuracy.
     """
-    if source == STUDY:
-        return models["training"].isin(REFERENCE).to_numpy()
-    return ((models["data"] == "imagenet-1k") & ~models["adversarial"]).to_numpy()
+    values, models = tables.values[source], tables.models.loc[tables.values[source].index]
+    ordinary = (
+        models["training"].isin(REFERENCE)
+        if source == STUDY
+        else (models["data"] == "imagenet-1k") & ~models["adversarial"]
+    )
+    accuracies = [name for name in _there(values, TARGETS) if name.startswith("top1_acc/")]
+    found = effective_robustness(
+        values[accuracies], accuracy.reindex(values.index), ordinary.to_numpy()
+    )
+    lines = found.lines[found.lines["n"] >= FEWEST_MODELS].set_index("target")["n"].to_dict()
+    return found.residuals[[*lines]].add_prefix("effective "), lines
 
 
 def _samples(models: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[dict[str, Any], Sample]]:
@@ -263,13 +280,13 @@ def _samples(models: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[dict[
         yield extent | {"effective_families": sample.effective}, sample
 
 
-def _statistics(sample: Sample) -> dict[str, Any]:
-    """Return the columns of a row that are computed; NaN where a column is not there."""
-    found = {"": sample.correlation("bias", "target")}
-    if "accuracy" in sample.values:
-        found["_given"] = sample.partial_correlation("bias", "target", "accuracy")
-    if "effective" in sample.values:
-        found["_effective"] = sample.correlation("bias", "effective")
+def _statistics(sample: Sample, bias: str, target: str) -> dict[str, Any]:
+    """Return the computed columns of a row; NaN without accuracies, or without a line over them."""
+    found = {"": sample.correlation(bias, target)}
+    if sample.values["accuracy"].notna().all():
+        found["_given"] = sample.partial_correlation(bias, target, "accuracy")
+    if f"effective {target}" in sample.values:
+        found["_effective"] = sample.correlation(bias, f"effective {target}")
     return {
         f"{name}{suffix}": value
         for suffix in STATISTICS

@@ -51,11 +51,11 @@ class Sample:
         self.effective = float(sizes.sum() ** 2 / (sizes**2).sum())
 
     def correlation(self, x: str, y: str) -> np.ndarray:
-        """Return Spearman's r of two columns, once for each row of `weights`."""
-        return np.einsum("ij,ij,ij->i", self.weights, self._ranks(x), self._ranks(y))
+        """Return Spearman's r of two columns, once for each column of `weights`."""
+        return np.einsum("ij,ij,ij->j", self.weights, self._ranks(x), self._ranks(y))
 
     def partial_correlation(self, x: str, y: str, z: str) -> np.ndarray:
-        """Return Spearman's r of x and y given z, once for each row of `weights`."""
+        """Return Spearman's r of x and y given z, once for each column of `weights`."""
         return ranks.partial_correlation(
             self.correlation(x, y), self.correlation(x, z), self.correlation(y, z)
         )
@@ -67,40 +67,40 @@ class Sample:
 
 
 def weights_of(numbers: np.ndarray, families: int, seed: int = 0) -> np.ndarray:
-    """Return how often each model counts, (1 + RESAMPLES + families, models).
+    """Return how often each model counts, (models, 1 + RESAMPLES + families).
 
-    The first row is all models, once. Then come the resamples, each of as many families as there
+    The first column is all models, once. Then come the resamples, each of as many families as there
     are, drawn with replacement; then all models without each family. numbers: (models,) the number
     of each model's family.
     """
     drawn = np.random.default_rng(seed).integers(families, size=(RESAMPLES, families))
-    rows = np.arange(RESAMPLES)[:, None] * families
-    counts = np.bincount((rows + drawn).ravel(), minlength=RESAMPLES * families)
-    of_family = np.vstack(
-        [np.ones(families), counts.reshape(RESAMPLES, families), 1 - np.eye(families)]
+    cells = drawn * RESAMPLES + np.arange(RESAMPLES)[:, None]
+    counts = np.bincount(cells.ravel(), minlength=families * RESAMPLES)
+    of_family = np.hstack(
+        [np.ones((families, 1)), counts.reshape(families, RESAMPLES), 1 - np.eye(families)]
     )
-    return of_family[:, numbers]
+    return of_family[numbers]
 
 
 def weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the ranks (rows, n) of n values of which each counts several times.
+    """Return the ranks (n, columns) of n values of which each counts several times.
 
-    weights: (rows, n), how often. Ranks are those within the repeated values, ties at their mean
-    rank, scaled so that in each row their weighted mean is 0 and the weighted sum of their squares
-    1; NaN in rows whose values are all equal.
+    weights: (n, columns), how often. Ranks are those within the repeated values, ties at their mean
+    rank, scaled so that in each column their weighted mean is 0 and the weighted sum of their
+    squares 1; NaN in columns whose values are all equal.
     """
     order = np.argsort(values, kind="stable")
     starts = np.flatnonzero(np.diff(values[order], prepend=-np.inf))
-    upto = np.cumsum(weights[:, order], axis=1)[:, np.append(starts[1:], len(values)) - 1]
-    below = np.hstack([np.zeros((len(weights), 1)), upto[:, :-1]])
+    ends = np.append(starts[1:], len(values))
+    upto = np.cumsum(weights[order], axis=0)[ends - 1]
+    below = np.vstack([np.zeros_like(upto[:1]), upto[:-1]])
     which = np.empty(len(values), dtype=np.intp)  # of the distinct values
-    which[order] = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(values))))
-    found = ((below + upto) / 2)[:, which]
+    which[order] = np.repeat(np.arange(len(starts)), ends - starts)
+    found = ((below + upto) / 2)[which]
     # Without its only family, a sample is empty.
-    found -= np.einsum("ij,ij->i", weights, found)[:, None] / np.maximum(upto[:, -1:], 1)
-    squares = np.einsum("ij,ij,ij->i", weights, found, found)
-    several = squares > 1e-9
-    return found / np.sqrt(np.where(several, squares, nan))[:, None]
+    found -= np.einsum("ij,ij->j", weights, found) / np.maximum(upto[-1], 1)
+    squares = np.einsum("ij,ij,ij->j", weights, found, found)
+    return found / np.sqrt(np.where(squares > 1e-9, squares, nan))
 
 
 def trust(r: np.ndarray, sample: Sample) -> dict[str, Any]:

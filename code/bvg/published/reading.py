@@ -15,10 +15,18 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from bvg.analysis.measures import CORRUPTIONS
 from bvg.errors import UserError, reason_of
+from bvg.scores.imagenet_c import ALEXNET
 
 AGAIN = "download it again with: python code/download.py published-tables"
 TOP1 = "top1_acc/imagenet"
+C, C15, C_BAR = "top1_acc/imagenet-c", "top1_acc/imagenet-c/15", "top1_acc/imagenet-cbar"
+SEVERITIES = range(1, 6)
+MEANS = {  # the measures that each mean of ImageNet-C and C-bar is of
+    name: tuple(f"top1_acc/{corruption}_{severity}" for corruption in of for severity in SEVERITIES)
+    for name, of in {C: CORRUPTIONS[C], C15: tuple(ALEXNET), C_BAR: CORRUPTIONS[C_BAR]}.items()
+}
 NEWER = (
     "import the version that raw-data/published/sources.toml names, or adapt the reader in "
     "code/bvg/published/sources.py"

@@ -1,7 +1,7 @@
 """The tidy tables of raw-data/published, which code/make_published.py writes.
 
-One row per source, model, protocol and measure. sources.toml describes the sources; models.csv has
-the one name that a model has in all of them.
+One row per source, model, protocol and measure. sources.toml describes the sources; names.py has
+the one name of a model across them.
 """
 
 import csv
@@ -17,7 +17,7 @@ from bvg.errors import UserError, reason_of
 from bvg.published.reading import Value
 
 TABLES = Path(__file__).resolve().parents[3] / "raw-data" / "published"
-SOURCES, MODELS = "sources.toml", "models.csv"
+SOURCES = "sources.toml"
 COLUMNS = ("source", "model", "protocol", "measure", "value", "n", "flag", "file", "row")
 
 
@@ -84,39 +84,3 @@ def wide(table: pd.DataFrame, source: str) -> pd.DataFrame:
         model, _, measure = twice.iloc[0][keys]
         raise UserError(f"{source} has two values of {measure} for {model}: remove one")
     return own.pivot(index=["model", "size"], columns="measure", values="value")
-
-
-def read_models(folder: Path = TABLES) -> pd.DataFrame:
-    """Return the table of models' names and kinds: a row per source, name and size."""
-    path = folder / MODELS
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({reason_of(error)}): restore it") from error
-
-
-def named(table: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with each model's one name and kinds: the columns of models.csv are added.
-
-    `model` becomes the one name, and the source's own is in `name`. A row of models.csv without a
-    size stands for all sizes. Raises UserError for a model that models.csv lacks.
-    """
-    table = table.rename(columns={"model": "name"})
-    sized = models[models["size"] != ""]
-    others = models[models["size"] == ""].drop(columns="size")
-    joined = pd.concat(
-        [
-            table.merge(sized, on=["source", "name", "size"]),
-            table.merge(others, on=["source", "name"]),
-        ],
-        ignore_index=True,
-    )
-    if len(joined) != len(table):
-        known = set(zip(joined["source"], joined["name"], strict=True))
-        lacking = sorted({*zip(table["source"], table["name"], strict=True)} - known)
-        raise UserError(
-            f"{MODELS} does not name every model once: add {lacking[0][1]} of {lacking[0][0]}"
-            if lacking
-            else f"{MODELS} names some model of a source twice: remove a row"
-        )
-    return joined
