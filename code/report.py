@@ -25,6 +25,7 @@ from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
 from bvg.page.page import page_of
 from bvg.page.published import read_all
+from bvg.published.tables import TABLES
 from bvg.run.guard import guarded
 from bvg.table.study_table import read_study_table
 
@@ -89,6 +90,10 @@ def _run(arguments: argparse.Namespace) -> int:
     out = arguments.out or Path("report_published.html" if alone else "report.html")
     make_folder(out.parent, "--out")
     published = read_all()
+    if alone and not published:
+        raise UserError(
+            f"{TABLES} has no tables: restore it with git, or run code/make_published.py"
+        )
     study = None if alone else _study(arguments)
     content = page_of(study, arguments.results, published).encode(errors="backslashreplace")
     with written_atomically(out, "--out") as file:

@@ -7,7 +7,7 @@ model.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import floor, hypot, isnan, nan
 from pathlib import Path
@@ -274,19 +274,25 @@ def comparable(cell: Mapping[str, Any], group: pd.DataFrame) -> tuple[np.ndarray
     if _is_own(ours, same[(group["model"] == cell["name"]).to_numpy()]) and _each_own(views):
         same = np.ones(len(group), bool)
     if not same.any():
-        missing = {word: None for view in views.values() for word in ours.unknown_in(view)}
-        if missing:
-            return none, f"{source} does not state {listed(missing)}"
-        theirs = f"{source} has {next(iter(views.values()))}" if len(views) == 1 else ""
-        return none, f"{theirs or f'no result of {source} has this protocol'} (here: {ours})"
+        return none, _difference(ours, views.values(), source)
     as_many = _as_many(cell, group["n"])
     if not (same & as_many).any():
         n = group["n"].to_numpy()[same][0]
-        return none, f"of {cell['n']:,.0f} images, and {n:,.0f} in {source}"
+        return none, f"{cell['n']:,.0f} images here, {n:,.0f} in {source}"
     trusted = ~group["flag"].fillna("").str.startswith(DOUBTFUL).to_numpy()
     if not (same & as_many & trusted).any():
         return none, f"the results of {source} are {group['flag'].iloc[0]}"
     return same & as_many & trusted, ""
+
+
+def _difference(ours: View, views: Collection[View], source: str) -> str:
+    """Return why none of a source's views is ours."""
+    if any(view.own for view in views):
+        return f"{source} evaluates each model with its own preprocessing"
+    if missing := {word: None for view in views for word in ours.unknown_in(view)}:
+        return f"{source} does not state {listed(missing)}"
+    theirs = f"{next(iter(views))} in {source}" if len(views) == 1 else f"not in {source}"
+    return f"{ours} here, {theirs}"
 
 
 def _is_own(ours: View, same_as_published: np.ndarray) -> bool:

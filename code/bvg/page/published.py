@@ -13,7 +13,8 @@ from bvg.analysis.standing import against, own_results, standing
 from bvg.analysis.wording import number
 from bvg.page.parts import Part
 from bvg.published.names import with_names
-from bvg.published.tables import TABLES, read_published, read_sources
+from bvg.published.statistics import read_statistics
+from bvg.published.tables import SOURCES, TABLES, read_published, read_sources
 from bvg.table.study_table import StudyTable
 
 # Conditions of C and C-bar: thousands of values, whose means are shown.
@@ -29,6 +30,15 @@ _LABELS = {
     "relative-acc/adversarial": "adversarial, relative to clean",
     "parameters": "parameters (millions)",
     "mfr": "mean flip rate on P",
+    "top1_acc/imagenet-a-clean": "ImageNet, A's classes",
+    "top1_acc/imagenet-r-clean": "ImageNet, R's classes",
+    "top1_acc/objectnet": "ObjectNet",
+    "top1_acc/objectnet-clean": "ImageNet, ObjectNet's classes",
+    "top1_acc/stylized-imagenet": "Stylized-ImageNet",
+    "top1_acc/imagenet-3dcc": "3D common corruptions",
+    "top1_acc/imagenet-v2/threshold-0.7": "V2, threshold 0.7",
+    "top1_acc/imagenet-v2/top-images": "V2, top images",
+    "top1_acc/autoattack-linf-4": "AutoAttack, L∞ 4/255",
 }
 _SECTIONS = {
     "cloud": "Published models",
@@ -60,7 +70,7 @@ _AGAINST = {
         "least": "95 % from",
         "most": "95 % to",
     },
-    "remarks": {"verdict": "sampling", "reason": "protocol", "flag": "the published value is"},
+    "remarks": {"verdict": "sampling", "reason": "protocol", "flag": "published value"},
 }
 _WHOLE = {"rank", "of", "percentile"}
 
@@ -80,11 +90,16 @@ class Published:
     agreement: pd.DataFrame
 
 
-def read_all(folder: Path = TABLES) -> Published:
-    """Return the published tables of a folder, and what was computed from them."""
-    names = ("correlations.csv", "instruments.csv", "agreement.csv")
-    computed = (pd.read_csv(folder / name) for name in names)
-    return Published(with_names(read_published(folder)), read_sources(folder), *computed)
+def read_all(folder: Path = TABLES) -> Published | None:
+    """Return the published tables of a folder, and what was computed from them.
+
+    None where the folder has no tables. Raises UserError where a part of them is missing.
+    """
+    if not (folder / SOURCES).is_file():
+        return None
+    rows, sources = with_names(read_published(folder)), read_sources(folder)
+    names = ("correlations", "instruments", "agreement")
+    return Published(rows, sources, *(read_statistics(name, folder) for name in names))
 
 
 def label_of(measure: str) -> str:
@@ -143,6 +158,8 @@ def _payload(published: Published, rows: pd.DataFrame) -> dict[str, Any]:
         for measure in _ordered(rows["measure"].unique())
         for source, group in rows[rows["measure"] == measure].groupby("source", sort=False)
     ]
+    computed = published.correlations["target"], published.agreement["measure"]
+    measures = {*rows["measure"]}.union(*computed)
     facts = {}
     for name, title in _FACTS.items():
         of, names = pd.factorize(models[name], sort=True)
@@ -150,13 +167,13 @@ def _payload(published: Published, rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "models": [*models.index],
         "facts": facts,
-        "labels": {measure: label_of(measure) for measure in rows["measure"].unique()},
+        "labels": {measure: label_of(measure) for measure in measures},
         "protocols": [*words["protocol"]],
         "flags": [*words["flag"]],
         "columns": columns,
         "start": _start(columns),
         "main": [SHAPE_BIAS, "object-focus", "css/72", IMAGENET],
-        "biases": [*BIASES],
+        "biases": BIASES,
         "targets": TARGETS,
         "correlations": _rows(published.correlations),
         "instruments": _rows(published.instruments),
@@ -211,19 +228,16 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
     return [None if pd.isna(value) else float(f"{value:.{_DIGITS}g}") for value in values]
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of computed figures for JSON, which knows no NaN."""
-    return [
-        {
-            str(key): None
-            if pd.isna(value)
-            else float(f"{value:.4g}")
-            if isinstance(value, float)
-            else value
-            for key, value in row.items()
-        }
-        for row in frame.to_dict("records")
-    ]
+def _rows(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return computed figures for JSON, which knows no NaN: the names of columns, and the rows."""
+
+    def plain(value: Any) -> Any:
+        if pd.isna(value):
+            return None
+        return float(f"{value:.4g}") if isinstance(value, float) else value
+
+    rows = frame.itertuples(index=False, name=None)
+    return {"keys": [*frame], "rows": [[plain(value) for value in row] for row in rows]}
 
 
 def _cells(places: pd.DataFrame) -> dict[str, Any]:
@@ -298,8 +312,9 @@ def _about(name: str, about: Mapping[str, Any], rows: pd.DataFrame) -> dict[str,
     """Return what the page says of a source, and how much of it is here."""
     own = rows[rows["source"] == name]
     return {
-        "name": name,
-        "models": own["model"].nunique(),
-        "measures": [label_of(measure) for measure in _ordered(own["measure"].unique())],
+        "unusable": {},
         **about,
+        "name": name,
+        "shown": own["model"].nunique(),
+        "measures": [label_of(measure) for measure in _ordered(own["measure"].unique())],
     }

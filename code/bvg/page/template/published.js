@@ -4,6 +4,10 @@
   const published = dataIn("published");
   const { models, facts, columns } = published;
   const own = dataIn("own");
+  for (const name of ["correlations", "instruments", "agreement"]) {
+    const { keys, rows } = published[name];
+    published[name] = rows.map((row) => Object.fromEntries(keys.map((key, k) => [key, row[k]])));
+  }
   const CLOUD = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b0a000", "#9467bd"];
   const OTHERS = "#888888"; // of groups for which no colour is left
   const MOST_NAMED = 12; // models whose names stand beside their points
@@ -226,10 +230,13 @@
   }
 
   function instruments() {
-    const rows = published.instruments.filter((row) => row.subset === "all" && row.r !== null);
-    const name = (measure, source) => `${published.labels[measure] ?? measure} (${source})`;
-    rowsChart("instruments-chart", rows.map((row) => correlationRow(row, "", `${name(row.a, row.a_source)} and ${name(row.b, row.b_source)}`)),
-      "r", [-1.05, 1.05]);
+    const bias = byId("instruments-bias").value;
+    const name = (measure, source) => `${published.biases[measure]} (${source})`;
+    const rows = published.instruments.filter((row) => row.subset === "all" && row.r !== null && [row.a, row.b].includes(bias)).map((row) => {
+      const [a, b] = [name(row.a, row.a_source), name(row.b, row.b_source)];
+      return correlationRow(row, "", row.a === bias ? `${a} and ${b}` : `${b} and ${a}`);
+    });
+    rowsChart("instruments-chart", rows, "r", [-1.05, 1.05]);
   }
 
   const distinct = (values) => [...new Set(values)];
@@ -243,13 +250,13 @@
   chooseAxis("cloud-y", start[1]);
   choose("cloud-colour", [...Object.entries(facts).map(([key, { title }]) => [key, title]), ["source", "source"]], "kind", cloud);
   byId("cloud-find").addEventListener("input", cloud);
-  const correlated = distinct(published.correlations.map((row) => row.bias));
-  choose("forest-bias", correlated.map((bias) => [bias, published.labels[bias] ?? bias]), correlated[0], forest);
+  choose("forest-bias", Object.entries(published.biases), "shape-bias", forest);
   choose("forest-target", same(distinct(published.correlations.map((row) => published.targets[row.target]))), "A", forest);
   choose("forest-subset", [...same(distinct(published.correlations.map((row) => row.subset))), [EVERY, "every group"]], "all", forest);
   choose("forest-statistic", Object.entries(STATISTICS), "", forest);
+  choose("instruments-bias", Object.entries(published.biases), "shape-bias", instruments);
   const compared = distinct(published.agreement.map((row) => row.measure));
-  choose("agreement-measure", compared.map((measure) => [measure, published.labels[measure] ?? measure]), compared[0], agreement);
+  choose("agreement-measure", compared.map((measure) => [measure, published.labels[measure]]), compared[0], agreement);
 
   const dense = (c, values) => models.map((_, m) => c.of.has(m) ? values[c.of.get(m)] : null);
   const listing = {
