@@ -19,6 +19,7 @@ from scipy import stats
 
 from bvg.analysis.agreement import sampling_error
 from bvg.analysis.wording import listed
+from bvg.data.preprocessing import STUDY
 from bvg.errors import UserError, reason_of
 from bvg.published.names import own_model
 from bvg.table.study_table import StudyTable
@@ -26,7 +27,6 @@ from bvg.zoo.table import find
 
 NEIGHBOURS = 3
 DOUBTFUL = "doubtful"  # how the flags of values begin that cannot be relied on
-STUDYS_VIEW = 224, 256, "bilinear"  # of every model, whatever its own is
 _Z = float(stats.norm.ppf(0.975))
 # What is compared of a protocol; other words, other values among them, are a protocol of their own.
 _WORDS = {
@@ -37,8 +37,9 @@ _WORDS = {
     "classes": r"\d+",
 }
 # Words of protocols that say what the measure is, and nothing that we do otherwise.
-_NOTHING_ELSE = {"cue-conflict", "difficulty=1", "millions"}
-# Published measures that have another name in our table, or that begin with another one.
+_NOTHING_ELSE = {"cue-conflict", "difficulty=1"}
+_AS_MANY = 0.01  # by which share numbers of images may differ: some cannot be decoded
+# How published measures begin that begin otherwise in our table.
 _OUR_NAMES = {"flip-probability/": "flip_prob/", "top5-distance/": "top5_distance/"}
 # The benchmarks that a measure can come from, by how its name begins.
 _BENCHMARKS = {
@@ -50,12 +51,13 @@ _BENCHMARKS = {
     "top1_acc/imagenet-cbar": ("imagenet_cbar",),
     "top1_acc/imagenet-c": ("imagenet_c",),
     "top1_acc/imagenet": ("imagenet",),
-    "flip_prob/": ("imagenet_p",),
-    "top5_distance/": ("imagenet_p",),
+    "flip-probability/": ("imagenet_p",),
+    "top5-distance/": ("imagenet_p",),
     "metric/bandpass/": ("imagenet_spectral",),
     "metric/criticalband/": ("imagenet_criticalband",),
     "top1_acc/PGD-40/": ("imagenet_adv_pgd",),
     "shape-bias": ("imagenet_shape_bias", "imagenet_model_vs_human"),
+    "fraction-": ("imagenet_shape_bias", "imagenet_model_vs_human"),
     "top1_acc/": ("imagenet_model_vs_human",),
 }
 
@@ -80,10 +82,10 @@ class View:
     def __str__(self) -> str:
         if self.ready:
             return f"images of {self.size} px as they are published"
-        crop = f"crop {self.size / self.resize:.3g}" if self.size and self.resize else ""
+        whole = f" of {self.resize}" if self.resize else ""
+        size = f"{self.size}{whole} px" if self.size else ""
         classes = f"{self.classes} classes" if self.classes else ""
-        size = f"{self.size} px" if self.size else ""
-        return ", ".join(word for word in (size, crop, self.interpolation, classes) if word)
+        return ", ".join(word for word in (size, self.interpolation, classes) if word)
 
     def unknown_in(self, other: "View") -> list[str]:
         """Return which of the things that matter another view does not tell."""
@@ -96,11 +98,11 @@ class View:
         return [name for name, known in told.items() if not known]
 
     def is_same(self, other: "View") -> bool:
-        """Return whether another view, of which all is known, shows the same pixels and classes."""
+        """Return whether another view, of which all is known, is of the same pixels and classes."""
         classes = self.classes is None or (other.classes or 1000) == self.classes
         interpolation = self.ready or self.interpolation == other.interpolation
-        size = (self.size, self.resize) == (other.size, other.resize)
-        return classes and interpolation and size and not self.unknown_in(other)
+        rest = (self.size, self.resize, self.other) == (other.size, other.resize, other.other)
+        return classes and interpolation and rest and not self.unknown_in(other)
 
 
 def view_of(protocol: str) -> View:
@@ -268,11 +270,9 @@ def comparable(cell: Mapping[str, Any], group: pd.DataFrame) -> tuple[np.ndarray
         return none, f"only {cell['part']:,.0f} of the images were evaluated"
     if ours.other:
         return none, f"its images were {ours.other}"
-    if others := {view.other for view in views.values()} - {""}:
-        return none, f"{source} evaluates otherwise: {'; '.join(sorted(others))}"
     same = group["protocol"].map({p: ours.is_same(view) for p, view in views.items()}).to_numpy()
     if _is_own(ours, same[(group["model"] == cell["name"]).to_numpy()]) and _each_own(views):
-        same = np.ones(len(group), bool)
+        same = group["protocol"].map({p: not view.other for p, view in views.items()}).to_numpy()
     if not same.any():
         return none, _difference(ours, views.values(), source)
     as_many = _as_many(cell, group["n"])
@@ -287,17 +287,23 @@ def comparable(cell: Mapping[str, Any], group: pd.DataFrame) -> tuple[np.ndarray
 
 def _difference(ours: View, views: Collection[View], source: str) -> str:
     """Return why none of a source's views is ours."""
+    if others := sorted({view.other for view in views if view.other}):
+        return f"{source} evaluates otherwise ({'; '.join(others)})"
     if any(view.own for view in views):
         return f"{source} evaluates each model with its own preprocessing"
     if missing := {word: None for view in views for word in ours.unknown_in(view)}:
         return f"{source} does not state {listed(missing)}"
     theirs = f"{next(iter(views))} in {source}" if len(views) == 1 else f"not in {source}"
-    return f"{ours} here, {theirs}"
+    return f"{ours} here; {theirs}"
 
 
 def _is_own(ours: View, same_as_published: np.ndarray) -> bool:
     """Return whether a model was shown images as its own preprocessing has them."""
-    studys = (ours.size, ours.resize, ours.interpolation) == STUDYS_VIEW
+    studys = (ours.size, ours.resize, ours.interpolation) == (
+        STUDY.crop,
+        STUDY.resize,
+        STUDY.interpolation,
+    )
     return not ours.ready and (not studys or bool(same_as_published.any()))
 
 
@@ -310,7 +316,7 @@ def _as_many(cell: Mapping[str, Any], n: pd.Series) -> np.ndarray:
     """Return which results are of as many images, where both numbers are known."""
     if not cell["measure"].startswith("top1_acc/") or isnan(cell["n"]):
         return np.ones(len(n), bool)
-    return (n.isna() | (n == cell["n"])).to_numpy()
+    return (n.isna() | ((n - cell["n"]).abs() <= _AS_MANY * n)).to_numpy()
 
 
 def against(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:

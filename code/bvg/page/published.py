@@ -49,7 +49,7 @@ _SECTIONS = {
     "sources": "Sources",
 }
 _FILES = {
-    "published.csv": "the published values that the page shows",
+    "published.csv": "the values of the sources that may be passed on",
     "published_correlations.csv": "correlations of biases and benchmarks in every published table",
 }
 _OWN_FILES = {
@@ -172,6 +172,7 @@ def _payload(published: Published, rows: pd.DataFrame) -> dict[str, Any]:
         "flags": [*words["flag"]],
         "columns": columns,
         "start": _start(columns),
+        "withheld": [name for name, about in published.sources.items() if not about["committed"]],
         "main": [SHAPE_BIAS, "object-focus", "css/72", IMAGENET],
         "biases": BIASES,
         "targets": TARGETS,

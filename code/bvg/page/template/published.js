@@ -274,12 +274,15 @@
 
   const quoted = (cell) => /[",\n]/.test(cell ?? "") ? `"${String(cell).replaceAll('"', '""')}"` : cell ?? "";
   const csv = (header, rows) => [header, ...rows].map((row) => row.map(quoted).join(",")).join("\n") + "\n";
-  const listed2csv = ({ models, texts, columns }) => csv(["model", ...[...texts, ...columns].map((c) => c.key)],
-    models.map((model, i) => [model, ...[...texts, ...columns].map((c) => c.values[i])]));
-  makes["published.csv"] = () => csv(["source", "model", "protocol", "measure", "value", "n", "flag"], columns.flatMap((c) =>
-    c.models.map((model, k) => [c.source, models[model], published.protocols[c.protocols[k]], c.measure, c.values[k], c.n[k], published.flags[c.flags[k]]])));
+  const listingCsv = ({ models, texts, columns, remarks }) => {
+    const all = [...texts, ...columns, ...remarks];
+    return csv(["model", ...all.map((c) => c.key)], models.map((model, i) => [model, ...all.map((c) => c.values[i])]));
+  };
+  makes["published.csv"] = () => csv(["source", "model", "protocol", "measure", "value", "n", "flag"],
+    columns.filter((c) => !published.withheld.includes(c.source)).flatMap((c) => c.models.map((model, k) =>
+      [c.source, models[model], published.protocols[c.protocols[k]], c.measure, c.values[k], c.n[k], published.flags[c.flags[k]]])));
   makes["published_correlations.csv"] = () => csv(Object.keys(published.correlations[0] ?? {}), published.correlations.map(Object.values));
-  makes["standing.csv"] = () => listed2csv(own.standing);
-  makes["against_published.csv"] = () => listed2csv(own.against);
+  makes["standing.csv"] = () => listingCsv(own.standing);
+  makes["against_published.csv"] = () => listingCsv(own.against);
   charts.push(cloud, forest, agreement, instruments);
 }
