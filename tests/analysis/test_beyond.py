@@ -4,7 +4,14 @@ import pytest
 from scipy import stats
 
 from bvg.analysis import families
-from bvg.analysis.beyond import STUDY, Tables, correlations, instruments, subsets_of
+from bvg.analysis.beyond import (
+    STUDY,
+    Tables,
+    correlations,
+    instruments,
+    subsets_of,
+    tables_of,
+)
 from bvg.analysis.correlations import corrected
 from oracles import families as oracle
 
@@ -99,9 +106,11 @@ def test_every_statistic_is_pandas_and_scipys(
         ],
         axis=1,
     ).dropna()
-    members = {"all": slice(None), "ImageNet-1k only": tables.models["data"] == "imagenet-1k"}
-    members["not adversarially trained"] = ~tables.models["adversarial"]
-    frame = frame[members[subset].reindex(frame.index)] if subset != "all" else frame
+    models = tables.models.loc[frame.index]
+    if subset == "ImageNet-1k only":
+        frame = frame[models["data"] == "imagenet-1k"]
+    if subset == "not adversarially trained":
+        frame = frame[~models["adversarial"]]
     of_model = tables.models.loc[frame.index, "family"]
     assert (row["n"], row["families"]) == (len(frame), of_model.nunique())
     assert (row["unit"], row["accuracy_source"]) == ("architecture", accuracy_source)
@@ -139,7 +148,8 @@ def test_intervals_are_those_of_copied_families():
         )
         for one in drawn
     ]
-    wider = np.sqrt(len(names) / (len(names) - 1)) * stats.t(len(names) - 1).isf(0.025)
+    effective = len(of_model) ** 2 / (of_model.value_counts() ** 2).sum()
+    wider = np.sqrt(effective / (effective - 1)) * stats.t(effective - 1).isf(0.025)
     ends = stats.norm.cdf([-wider, wider])
     expected = np.quantile(resampled, ends)
     assert [row["low_given"], row["high_given"]] == pytest.approx([*expected], abs=1e-9)
@@ -241,3 +251,64 @@ def test_instruments_are_compared_with_each_other():
     assert row["r"] == pytest.approx(oracle.spearman(frame, "object-focus", "css/72"), abs=1e-12)
     assert row["n"] == len(frame) == 40
     pd.testing.assert_frame_equal(table[["holm", "bh", "by"]], corrected(table["p"]))
+
+
+def published(*cells: dict) -> pd.DataFrame:
+    """Return published rows, of which only what differs from the usual is given."""
+    usual = {
+        **{"source": "timm", "model": "resnet50.a1_in1k", "size": "224", "measure": ACCURACY},
+        **{"value": 80.0, "n": 50_000, "family": "resnet", "kind": "cnn", "data": "imagenet-1k"},
+        "adversarial": "no",
+    }
+    return pd.DataFrame([usual | one for one in cells])
+
+
+def test_of_several_sizes_the_smallest_counts_and_of_several_prompts_the_mean():
+    shape = {"source": "vlm", "model": "clip", "measure": "shape-bias", "size": "", "n": 1200}
+    rows = published(
+        {"size": "288", "value": 81.0},
+        {},
+        {"size": "1024", "value": 82.0},
+        *[shape | {"value": value} for value in (0.5, 0.6, 0.4)],
+    )
+    tables = tables_of(rows, {"resnet50.a1_in1k": "training_recipes"})
+    assert tables.values["timm"].loc["resnet50.a1_in1k", ACCURACY] == 80
+    assert tables.values["vlm"].loc["clip", "shape-bias"] == pytest.approx(0.5)
+    assert tables.images == {"timm": {ACCURACY: 50_000}, "vlm": {"shape-bias": 1200}}
+    facts = tables.models.T.to_dict()
+    assert facts["resnet50.a1_in1k"]["training"] == "training_recipes"
+    assert facts["clip"]["training"] == "clip"  # known to nobody: of a kind of its own
+    assert facts["clip"]["adversarial"] is False
+
+
+def test_relative_accuracies_are_accuracies_too():
+    relative = {"measure": "relative-acc/imagenet-c/15", "value": 0.6, "n": 50_000}
+    tables = tables_of(published({}, relative, {"model": "b"}), {})
+    values = tables.values["timm"]
+    assert values.loc["resnet50.a1_in1k", "top1_acc/imagenet-c/15"] == pytest.approx(48)
+    assert np.isnan(values.loc["b", "top1_acc/imagenet-c/15"])
+    assert tables.images["timm"]["top1_acc/imagenet-c/15"] == 50_000
+
+
+def test_people_and_untrained_networks_are_no_models():
+    rows = published(
+        {},
+        {"model": "people", "family": "human", "kind": "other"},
+        {"model": "pixels", "family": "no-network", "kind": "other"},
+        {"model": "resnet50_untrained", "data": "none"},
+    )
+    tables = tables_of(rows, {})
+    assert [*tables.models.index] == [*tables.values["timm"].index] == ["resnet50.a1_in1k"]
+
+
+def test_of_the_study_only_what_it_compares_is_there():
+    cells = [
+        {"source": STUDY, "model": model, "measure": measure}
+        for model in ("complete", "lacks C", "a transformer")
+        for measure in (ACCURACY, "metric/criticalband/bw_norm", "top1_acc/imagenet-c/15")
+        if (model, measure) != ("lacks C", "top1_acc/imagenet-c/15")
+    ]
+    categories = {"complete": "baseline", "lacks C": "baseline", "a transformer": "transformer"}
+    values = tables_of(published(*cells), categories).values[STUDY]
+    assert [*values.index] == ["complete"]
+    assert "critical-band/bandwidth" in values  # as other sources call it

@@ -70,7 +70,9 @@ def test_interval_range_and_p_are_those_of_copied_rows(monkeypatch):
     ]
     without = {name: oracle.spearman(sample.values[of_model != name], "x", "y") for name in names}
     row = trust(sample.correlation("x", "y"), sample)
-    share = stats.norm.cdf(-np.sqrt(8 / 7) * stats.t(7).isf(0.025))
+    effective = sum(UNEVEN) ** 2 / sum(size**2 for size in UNEVEN)
+    wider = np.sqrt(effective / (effective - 1)) * stats.t(effective - 1).isf(0.025)
+    share = stats.norm.cdf(-wider)
     assert row["low"] == pytest.approx(np.quantile(resampled, share), abs=1e-12)
     assert row["high"] == pytest.approx(np.quantile(resampled, 1 - share), abs=1e-12)
     assert (row["least"], row["most"]) == pytest.approx(

@@ -7,7 +7,7 @@ in families.py and given_accuracy.py; what comes out is in docs/beyond_48.md.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
@@ -18,7 +18,7 @@ import pandas as pd
 from bvg.analysis.correlations import corrected
 from bvg.analysis.families import FEWEST_MODELS, Sample, trust
 from bvg.analysis.given_accuracy import REFERENCE, effective_robustness
-from bvg.analysis.measures import IMAGENET
+from bvg.analysis.measures import IMAGENET, names_of
 
 STUDY = "study"
 BIASES = {
@@ -123,13 +123,13 @@ def _absolute(measure: str) -> str:
 
 def _with_absolute(values: pd.DataFrame) -> pd.DataFrame:
     """Return a table in which relative accuracies are also accuracies: times the clean one."""
-    relative = [name for name in values if name.startswith(RELATIVE)]
+    relative = [name for name in names_of(values) if name.startswith(RELATIVE)]
     return values.assign(**{_absolute(name): values[name] * values[IMAGENET] for name in relative})
 
 
 def _studied(values: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     """Return the study's own models: ResNet-50s of its categories that have all measures."""
-    complete = values[[name for name in (*BIASES, *TARGETS) if name in values]].notna().all(axis=1)
+    complete = values[_there(values, (*BIASES, *TARGETS))].notna().all(axis=1)
     return values[complete & models.loc[values.index, "training"].isin(STUDIED)]
 
 
@@ -152,22 +152,20 @@ def families_of(models: pd.DataFrame) -> tuple[str, np.ndarray]:
 
     Architecture families; the kinds of training where all models have one architecture.
     """
-    several = models["family"].nunique() > 1
-    return (
-        ("architecture", models["family"].to_numpy(str))
-        if several
-        else ("training", models["training"].to_numpy(str))
-    )
+    if models["family"].nunique() > 1:
+        return "architecture", models["family"].to_numpy(str)
+    return "training", models["training"].to_numpy(str)
 
 
 def correlations(tables: Tables) -> pd.DataFrame:
     """Return a row for each bias, benchmark and group with at least FEWEST_MODELS models.
 
-    bias, bias_source, target, target_source, subset; unit: what is resampled; n, families: how many
-    models and of these. accuracy_source: whose ImageNet accuracy is given; reference: how many
-    models the line of effective robustness is fitted to. r, low, high, p, least, most and
-    turns_without: see families.trust; holm, bh and by: p corrected for all tests of the table. The
-    same with _given for r given accuracy, and with _effective for r with effective robustness.
+    bias, bias_source, target, target_source, subset; unit: what is resampled; n, families and
+    effective_families: how many models and of these. accuracy_source: whose ImageNet accuracy is
+    given; reference: how many models the line of effective robustness is fitted to, 0 for none. r,
+    low, high, p, least, most and turns_without: see families.trust; holm, bh and by: p corrected
+    for all tests of the table. The same with _given for r given accuracy, and with _effective for r
+    with effective robustness. Where a group is all of the models, it has no row of its own.
     """
     rows = [
         row
@@ -187,8 +185,7 @@ def instruments(tables: Tables) -> pd.DataFrame:
     measured = [
         (source, name)
         for source, values in tables.values.items()
-        for name in BIASES
-        if name in values
+        for name in _there(values, BIASES)
     ]
     rows = []
     for (a_source, a), (b_source, b) in combinations(measured, 2):
@@ -232,7 +229,7 @@ def _of_sources(tables: Tables, bias_source: str, target_source: str) -> Iterato
                 }
 
 
-def _there(values: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
+def _there(values: pd.DataFrame, names: Iterable[str]) -> list[str]:
     return [name for name in names if name in values]
 
 
@@ -263,7 +260,8 @@ def _effective(
     found = effective_robustness(
         values[accuracies], accuracy.reindex(values.index), ordinary.to_numpy()
     )
-    lines = found.lines[found.lines["n"] >= FEWEST_MODELS].set_index("target")["n"].to_dict()
+    fitted = zip(found.lines["target"], found.lines["n"], strict=True)
+    lines = {name: n for name, n in fitted if n >= FEWEST_MODELS}
     return found.residuals[[*lines]].add_prefix("effective "), lines
 
 

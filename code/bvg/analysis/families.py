@@ -9,7 +9,7 @@ are drawn). Hesterberg, "What Teachers Should Know About the Bootstrap", The Ame
 narrow). Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11 (jackknife).
 Kish, "Survey Sampling", 1965 (effective number of clusters of unequal sizes). Bell & McCaffrey,
 "Bias Reduction in Standard Errors for Linear Regression with Multi-Stage Samples", Survey
-Methodology 2002 (degrees of freedom of a jackknife over clusters are fewer than these).
+Methodology 2002 (a jackknife over clusters has fewer degrees of freedom than there are clusters).
 docs/beyond_48.md has the coverage of these intervals and the size of these tests, by simulation.
 """
 
@@ -25,7 +25,7 @@ from bvg.analysis import ranks
 from bvg.scores.bootstrap import percentile_interval
 
 RESAMPLES = 2000
-FEWEST_FAMILIES = 5  # fewer have no interval and no p: simulations found them too narrow
+FEWEST_FAMILIES = 5  # of fewer, intervals are too narrow in simulations: no interval, no p
 FEWEST_MODELS = 10
 _UNDEFINED = {"low": nan, "high": nan, "p": nan, "least": nan, "most": nan, "turns_without": ""}
 
@@ -118,16 +118,17 @@ def trust(r: np.ndarray, sample: Sample) -> dict[str, Any]:
         row |= {"least": float(without[known].min()), "most": float(without[known].max())}
         row["turns_without"] = ", ".join(sample.names[known & (without * r[0] < 0)])
     if len(sample.names) >= FEWEST_FAMILIES:
-        interval = percentile_interval(resampled, expanded_ends(len(sample.names)))
+        interval = percentile_interval(resampled, expanded_ends(sample.effective))
         row["low"], row["high"] = interval or (nan, nan)
         row["p"] = jackknife_p(float(r[0]), without, sample.effective)
     return row
 
 
-def expanded_ends(families: int) -> tuple[float, float]:
-    """Return between which percentiles of the resamples the 95 % interval of so many families is.
+def expanded_ends(families: float) -> tuple[float, float]:
+    """Return between which percentiles of the resamples the 95 % interval is.
 
-    As far out as a t interval with the sample standard deviation is: Hesterberg 2015.
+    families: their effective number. As far out as a t interval with the sample standard deviation
+    is (Hesterberg 2015); with few families, the interval ends at the extreme resamples.
     """
     wider = sqrt(families / (families - 1)) * stats.t.ppf(0.975, families - 1)
     below = 100 * float(stats.norm.cdf(-wider))

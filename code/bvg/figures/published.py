@@ -44,15 +44,15 @@ def differences(agreement: pd.DataFrame) -> Figure:
         label="mean ± SD",
     )
     axes.plot(rows["largest"] * points, y, "x", markersize=4, color=colour(5), label="largest")
-    for at, row in zip(y, rows.itertuples(), strict=True):
-        name = str(row.largest_models).split(";")[0].rsplit(" ", 1)[0]
-        axes.annotate(name, (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=5)
-    labels = (
-        f"{_NAMES.get(row.measure, row.measure)}: {row.a_source} − {row.b_source} ({row.n})"
-        for row in rows.itertuples()
-    )
-    axes.set_yticks(y, labels, fontsize=6)
+    for at, names in enumerate(rows["largest_models"]):
+        largest = names.split(";")[0].rsplit(" ", 1)[0]
+        where = ("axes fraction", "data")
+        axes.annotate(largest, (1.01, at), xycoords=where, va="center", fontsize=5)
+    labels = rows["measure"].map(lambda name: _NAMES.get(name, name)) + ": "
+    labels += rows["a_source"] + " − " + rows["b_source"] + rows["n"].map(" ({})".format)
+    axes.set_yticks(y, [*labels], fontsize=6)
     axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(*(1.3 * end for end in axes.get_xlim()))
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="difference (points)")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
@@ -72,11 +72,12 @@ def instrument_matrix(instruments: pd.DataFrame) -> Figure:
     cells = np.full((len(names), len(names)), np.nan)
     size = 0.62 * len(names) + 1.8
     figure, axes = plt.subplots(figsize=(size, 0.75 * size))
-    for row in rows.itertuples():
-        i, j = sorted((names.index((row.a, row.a_source)), names.index((row.b, row.b_source))))
-        cells[j, i] = row.r
-        interval = f"\n{row.low:.2f}, {row.high:.2f}" if np.isfinite(row.low) else ""
-        text = f"{row.r:.2f}{interval}\n{row.n}/{row.families}"
+    for _, row in rows.iterrows():
+        of_a, of_b = (row["a"], row["a_source"]), (row["b"], row["b_source"])
+        i, j = sorted((names.index(of_a), names.index(of_b)))
+        cells[j, i] = row["r"]
+        interval = f"\n{row['low']:.2f}, {row['high']:.2f}" if row["low"] == row["low"] else ""
+        text = f"{row['r']:.2f}{interval}\n{row['n']}/{row['families']}"
         axes.text(i, j, text, ha="center", va="center", fontsize=5)
     axes.imshow(cells, cmap="PuOr_r", vmin=-1.6, vmax=1.6, aspect="auto")
     labels = [f"{BIASES[bias]}\n{source}" for bias, source in names]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bvg.analysis.agreement import agreement
 from bvg.analysis.beyond import Tables, correlations, instruments, tables_of
+from bvg.analysis.measures import names_of
 from bvg.errors import UserError, reason_of
 from bvg.published.names import ZOO, read_names, with_names
 from bvg.published.tables import TABLES, read_published
@@ -26,7 +27,7 @@ def published_tables(folder: Path = TABLES) -> Tables:
     """Return the published tables in a folder, their models under one name each."""
     names = read_names(folder / "models.csv")
     categories = {
-        names.loc[(ZOO, model.name), "model"]: model.category
+        str(names.loc[(ZOO, model.name), "model"]): model.category
         for model in zoo().values()
         if (ZOO, model.name) in names.index
     }
@@ -56,5 +57,5 @@ def read_statistics(name: str, folder: Path = TABLES) -> pd.DataFrame:
             f"{path} cannot be read ({reason_of(error)}): write it again with "
             "python code/make_published.py"
         ) from error
-    words = [column for column in table if column.startswith("turns_without")]
+    words = [name for name in names_of(table) if name.startswith("turns_without")]
     return table.fillna(dict.fromkeys([*words, "accuracy_source"], ""))
