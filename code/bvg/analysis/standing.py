@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import floor, hypot, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from bvg.zoo.table import find
 NEIGHBOURS = 3
 DOUBTFUL = "doubtful"  # how the flags of values begin that cannot be relied on
 _Z = float(stats.norm.ppf(0.975))
-# What is compared of a protocol; other words, other values among them, are a protocol of their own.
+# What is compared of a protocol; other words, and other values, are a protocol of their own.
 _WORDS = {
     "size": r"\d+|own",
     "crop": r"[\d.]+",
@@ -212,6 +213,35 @@ def _how(measure: str, results: Mapping[str, Any]) -> dict[str, Any]:
         return {"view": None, "part": 0}
 
 
+@dataclass(frozen=True)
+class Results:
+    """The published results of one source and measure, an element per result.
+
+    views: the different ones; which: the number of each result's view.
+    """
+
+    source: str
+    models: np.ndarray
+    values: np.ndarray
+    n: np.ndarray
+    flags: np.ndarray
+    views: list[View]
+    which: np.ndarray
+
+
+def _results_of(rows: pd.DataFrame) -> Results:
+    which, protocols = pd.factorize(rows["protocol"])
+    return Results(
+        rows["source"].iloc[0],
+        rows["model"].to_numpy(object),
+        rows["value"].to_numpy(float),
+        rows["n"].to_numpy(float),
+        rows["flag"].fillna("").to_numpy(str),
+        [view_of(protocol) for protocol in protocols],
+        which,
+    )
+
+
 def standing(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each own value and each source that has its measure.
 
@@ -224,76 +254,82 @@ def standing(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (source, measure), group in published.groupby(["source", "measure"], sort=False):
+        results = _results_of(group)
         for cell in _cells(own[own["measure"] == measure]):
-            mask, reason = comparable(cell, group)
-            others = group[mask & (group["model"] != cell["name"]).to_numpy()]
-            others = others.drop_duplicates("model")
-            if not reason and others.empty:
+            mask, reason = comparable(cell, results)
+            mask &= results.models != cell["name"]
+            if not reason and not mask.any():
                 reason = f"{source} has no other model with this protocol"
-            place = _place(cell["value"], others)
+            place = _place(cell["value"], results, np.flatnonzero(mask))
             rows.append(cell | {"source": source, "reason": reason} | place)
     added = ["source", "of", "rank", "percentile", "nearest", "reason"]
     return pd.DataFrame(rows, columns=[*own.columns, *added])
 
 
-def _cells(own: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in own.to_dict("records")]
+def _cells(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
 
 
-def _place(value: float, others: pd.DataFrame) -> dict[str, Any]:
-    values = others["value"].to_numpy(dtype=float)
-    if not len(values):
+def _place(value: float, results: Results, others: np.ndarray) -> dict[str, Any]:
+    """Return the place of a value among the results with these numbers."""
+    if not len(others):
         return {"of": 0, "rank": nan, "percentile": nan, "nearest": ""}
+    first = ~pd.Series(results.models[others]).duplicated().to_numpy()
+    models, values = results.models[others[first]], results.values[others[first]]
     order = np.argsort(np.abs(values - value), kind="stable")
     below = (values < value).sum() + (values == value).sum() / 2
     return {
         "of": len(values),
         "rank": 1 + int((values > value).sum()),
         "percentile": 100 * float(below) / len(values),
-        "nearest": ", ".join(others["model"].iloc[order[:NEIGHBOURS]]),
+        "nearest": ", ".join(models[order[:NEIGHBOURS]]),
     }
 
 
-def comparable(cell: Mapping[str, Any], group: pd.DataFrame) -> tuple[np.ndarray, str]:
+def comparable(cell: Mapping[str, Any], results: Results) -> tuple[np.ndarray, str]:
     """Return which of a source's results can be compared with one's own, and why none can, if so.
 
-    cell: of own_results. group: results of one source and measure. A source that shows each model
-    images as that model's own preprocessing has them is comparable as a whole with a model that was
-    evaluated with its own, too.
+    cell: of own_results. A source that shows each model images as that model's own preprocessing
+    has them is comparable as a whole with a model that was evaluated with its own, too.
     """
-    ours, source = cell["view"], group["source"].iloc[0]
-    views = {protocol: view_of(protocol) for protocol in group["protocol"].unique()}
-    none = np.zeros(len(group), bool)
+    ours: View | None = cell["view"]
+    none = np.zeros(len(results.which), bool)
     if ours is None:
         return none, "the protocol of this value is not recorded"
     if cell["part"]:
         return none, f"only {cell['part']:,.0f} of the images were evaluated"
     if ours.other:
         return none, f"its images were {ours.other}"
-    same = group["protocol"].map({p: ours.is_same(view) for p, view in views.items()}).to_numpy()
-    if _is_own(ours, same[(group["model"] == cell["name"]).to_numpy()]) and _each_own(views):
-        same = group["protocol"].map({p: not view.other for p, view in views.items()}).to_numpy()
+    same = np.array([_same(ours, view) for view in results.views])[results.which]
+    if _is_own(ours, same[results.models == cell["name"]]) and _each_own(results.views):
+        same = np.array([not view.other for view in results.views])[results.which]
     if not same.any():
-        return none, _difference(ours, views.values(), source)
-    as_many = _as_many(cell, group["n"])
+        return none, _difference(ours, results)
+    as_many = _as_many(cell, results.n)
     if not (same & as_many).any():
-        n = group["n"].to_numpy()[same][0]
-        return none, f"{cell['n']:,.0f} images here, {n:,.0f} in {source}"
-    trusted = ~group["flag"].fillna("").str.startswith(DOUBTFUL).to_numpy()
+        n = results.n[same][0]
+        return none, f"{cell['n']:,.0f} images here, {n:,.0f} in {results.source}"
+    trusted = ~np.char.startswith(results.flags, DOUBTFUL)
     if not (same & as_many & trusted).any():
-        return none, f"the results of {source} are {group['flag'].iloc[0]}"
+        return none, f"the results of {results.source} are {results.flags[same & as_many][0]}"
     return same & as_many & trusted, ""
 
 
-def _difference(ours: View, views: Collection[View], source: str) -> str:
+@cache
+def _same(ours: View, theirs: View) -> bool:
+    return ours.is_same(theirs)
+
+
+def _difference(ours: View, results: Results) -> str:
     """Return why none of a source's views is ours."""
+    views, source = results.views, results.source
     if others := sorted({view.other for view in views if view.other}):
         return f"{source} evaluates otherwise ({'; '.join(others)})"
     if any(view.own for view in views):
         return f"{source} evaluates each model with its own preprocessing"
     if missing := {word: None for view in views for word in ours.unknown_in(view)}:
         return f"{source} does not state {listed(missing)}"
-    theirs = f"{next(iter(views))} in {source}" if len(views) == 1 else f"not in {source}"
+    theirs = f"{views[0]} in {source}" if len(views) == 1 else f"not in {source}"
     return f"{ours} here; {theirs}"
 
 
@@ -307,16 +343,16 @@ def _is_own(ours: View, same_as_published: np.ndarray) -> bool:
     return not ours.ready and (not studys or bool(same_as_published.any()))
 
 
-def _each_own(views: Mapping[str, View]) -> bool:
-    sizes = {(view.size, view.resize, view.interpolation) for view in views.values()}
-    return len(sizes) > 1 or any(view.own for view in views.values())
+def _each_own(views: Collection[View]) -> bool:
+    sizes = {(view.size, view.resize, view.interpolation) for view in views}
+    return len(sizes) > 1 or any(view.own for view in views)
 
 
-def _as_many(cell: Mapping[str, Any], n: pd.Series) -> np.ndarray:
+def _as_many(cell: Mapping[str, Any], n: np.ndarray) -> np.ndarray:
     """Return which results are of as many images, where both numbers are known."""
     if not cell["measure"].startswith("top1_acc/") or isnan(cell["n"]):
         return np.ones(len(n), bool)
-    return (n.isna() | ((n - cell["n"]).abs() <= _AS_MANY * n)).to_numpy()
+    return np.isnan(n) | (np.abs(n - cell["n"]) <= _AS_MANY * n)
 
 
 def against(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -332,7 +368,7 @@ def against(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     for cell in _cells(own):
         for place in places.get((cell["name"], cell["measure"]), ()):
             theirs = published.iloc[[place]]
-            reason = comparable(cell, theirs)[1]
+            reason = comparable(cell, _results_of(theirs))[1]
             (row,) = _cells(theirs)
             rows.append(cell | _differing(cell, row) | {"reason": reason})
     added = ["source", "protocol", "published", "flag", "difference", "least", "most", "outside"]
