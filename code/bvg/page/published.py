@@ -125,7 +125,8 @@ def published_part(published: Published, table: StudyTable | None = None) -> Par
     models, sources = rows["model"].nunique(), rows["source"].nunique()
     return Part(
         template="published.html",
-        lead=f"{models:,} published models, measured by {sources} sources.",
+        lead=f"{'And ' if table else ''}{models:,} models that others have published results "
+        f"of, from {sources} sources.",
         sections={name: title for name, title in _SECTIONS.items() if table or name != "standing"},
         values=values
         | {
@@ -136,7 +137,8 @@ def published_part(published: Published, table: StudyTable | None = None) -> Par
         data=data,
         script="published.js",
         files={
-            name: (what, None) for name, what in (_FILES | (_OWN_FILES if table else {})).items()
+            name: (what, None)
+            for name, what in (_FILES | (_OWN_FILES if values.get("any") else {})).items()
         },
         footer="Published values: raw-data/published of the repository has the file and row of "
         "each; docs/beyond_48.md tells what is computed from them.",

@@ -268,8 +268,8 @@
   };
   modelTable("published-", listing);
   if (byId("standing-table")) {
-    modelTable("standing-", own.standing);
-    modelTable("against-", own.against);
+    modelTable("standing-", { ...own.standing, printed: true });
+    modelTable("against-", { ...own.against, printed: true });
   }
 
   const quoted = (cell) => /[",\n]/.test(cell ?? "") ? `"${String(cell).replaceAll('"', '""')}"` : cell ?? "";
