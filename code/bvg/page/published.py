@@ -286,11 +286,11 @@ def _judged(differences: pd.DataFrame) -> pd.DataFrame:
 
 
 def _left_out(places: pd.DataFrame) -> list[list[str]]:
-    """Return measure, source, how many models have no place there, and why, a row for each."""
+    """Return measure, source, why models have no place there, and how many, a row for each."""
     without = places[places["reason"] != ""]
     groups = without.groupby(["measure", "source", "reason"], sort=False)["model"].nunique()
     return [
-        [label_of(row["measure"]), row["source"], str(row["model"]), row["reason"]]
+        [label_of(row["measure"]), row["source"], row["reason"], str(row["model"])]
         for _, row in groups.reset_index().iterrows()
     ]
 

@@ -98,23 +98,25 @@
         hovertemplate: "%{text}<extra></extra>",
       };
     });
-    if (found.length) traces.push(foundTrace(found, place));
     traces.push(...ownTraces(x, y));
+    const middle = all.reduce((sum, p) => sum + place(p)[0] / all.length, 0);
+    if (found.length) traces.push(foundTrace(found, place, middle));
     const title = (axis) => shownBy(axis)[0].label + (JSON.parse(axis)[1] ? ` (${JSON.parse(axis)[1]})` : "");
     Plotly.react("cloud-chart", traces, chartLayout({
       xaxis: { title: { text: escape(title(x)) } }, yaxis: { title: { text: escape(title(y)) } },
       height: narrow() ? 560 : 620, showlegend: true, uirevision: x + y,
     }), chartConfig);
     const many = new Set(all.map((p) => p.model)).size;
-    byId("cloud-said").textContent = `${many} models${all.length > many ? `, ${all.length} points` : ""}. ${related(x, y)}`;
+    byId("cloud-said").textContent = `${many.toLocaleString("en")} models${all.length > many ? `, ${all.length.toLocaleString("en")} points` : ""}. ${related(x, y)}`;
     byId("cloud-found").textContent = words.length ? listed(found) : "";
   }
 
-  function foundTrace(found, place) {
+  function foundTrace(found, place, middle) {
     const text = (point) => `<b>${escape(models[point.model])}</b>`;
     return {
       type: "scatter", mode: found.length > MOST_NAMED ? "markers" : "markers+text", showlegend: false,
-      x: found.map((p) => place(p)[0]), y: found.map((p) => place(p)[1]), text: found.map(text), textposition: "top center",
+      x: found.map((p) => place(p)[0]), y: found.map((p) => place(p)[1]), text: found.map(text),
+      textposition: found.map((p) => place(p)[0] > middle ? "middle left" : "middle right"),
       hovertext: found.map(hover), hovertemplate: "%{hovertext}<extra></extra>", cliponaxis: false,
       marker: { color: style("--ink"), size: 10, symbol: "circle-open", line: { width: 2.5 } },
     };
@@ -195,7 +197,8 @@
     const [bias, target, subset, suffix] = ["bias", "target", "subset", "statistic"].map((id) => byId(`forest-${id}`).value);
     const having = published.correlations.filter((c) => c.bias === bias && published.targets[c.target] === target);
     const rows = having.filter((c) => (c.subset === subset || subset === EVERY) && c["r" + suffix] !== null);
-    rows.sort((a, b) => subset === EVERY ? 0 : b.n - a.n);
+    const most = (row) => Math.max(...rows.filter((other) => tables(other) === tables(row)).map((other) => other.n));
+    rows.sort((a, b) => most(b) - most(a) || tables(a).localeCompare(tables(b)) || b.n - a.n);
     byId("forest-said").textContent = rows.length ? "" : "No table has enough models with both.";
     const names = rows.map((row) => tables(row) + (subset === EVERY ? `, ${row.subset}` : ""));
     const precise = names.map((name, i) => names.filter((other) => other === name).length > 1 ? `${name}: ${published.labels[rows[i].target]}` : name);
@@ -268,8 +271,8 @@
   };
   modelTable("published-", listing);
   if (byId("standing-table")) {
-    modelTable("standing-", { ...own.standing, printed: true });
-    modelTable("against-", { ...own.against, printed: true });
+    modelTable("standing-", own.standing);
+    modelTable("against-", own.against);
   }
 
   const quoted = (cell) => /[",\n]/.test(cell ?? "") ? `"${String(cell).replaceAll('"', '""')}"` : cell ?? "";
