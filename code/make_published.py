@@ -13,13 +13,14 @@ written as well: correlations.csv, instruments.csv and agreement.csv (docs/beyon
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from bvg.data.downloads import data_folder
+from bvg.data.finding import look_for
 from bvg.errors import UserError
 from bvg.files import make_folder, write_text
 from bvg.published.reading import NoFilesError, Value
@@ -43,8 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         "--files",
         type=Path,
         metavar="DIR",
-        help="folder that holds the publishers' files, however deep (default: what download.py "
-        "fetched)",
+        help="folder that holds the publishers' files, however deep (default: "
+        "$BVG_PUBLISHED_TABLES, or what download.py fetched)",
     )
     parser.add_argument(
         "--sources",
@@ -76,13 +77,12 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     out, about = make_folder(arguments.out, "--out"), read_sources()
     for source in arguments.sources:
-        data_set = "study-table" if source == "study" else "published-tables"
         path = out / f"{source}.csv"
         try:
-            values, faults = READERS[source](arguments.files or data_folder() / data_set)
+            values, faults = READERS[source](_files(source, arguments.files))
         except NoFilesError as error:
             kept = f"{path} stays as it is" if path.exists() else "it is left out"
-            print(f"{source}: {error}, so {kept} (python code/download.py {data_set} fetches it)")
+            print(f"{source}: {error}, so {kept}")
             continue
         if source not in arguments.accept:
             _check_models(source, values, path, about[source]["models"])
@@ -109,20 +109,44 @@ def _write_statistics(lacking: Sequence[str]) -> None:
         print(f"{name}: {text.count(chr(10)) - 1:,} rows → {TABLES / name}")
 
 
+def _files(source: str, given: Path | None) -> Path:
+    """Return the folder to look for a source's files in; raises NoFilesError if there is none."""
+    if source == "study":
+        name, found = "study-table", look_for("study-table", given)
+    else:
+        name, found = "published-tables", look_for("published-tables", given)
+    if found is None:
+        raise NoFilesError(f"its files are not here (fetch them: python code/download.py {name})")
+    return found if found.is_dir() else found.parent
+
+
 def _check_models(source: str, values: Sequence[Value], path: Path, count: int) -> None:
-    """Raise UserError where the models are not those of the table at `path`, or not so many."""
-    now = {value.model for value in values}
-    before = set(pd.read_csv(path, dtype=str)["model"]) if path.exists() else now
+    """Raise UserError where the rows are not of the models, and sizes, of the table at `path`.
+
+    count: of the models that a first table must have.
+    """
+    now = {_row(value.model, value.protocol) for value in values}
+    before = now
+    if path.exists():
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        before = {_row(*pair) for pair in zip(table["model"], table["protocol"], strict=True)}
     changes = {"new": sorted(now - before), "missing": sorted(before - now)}
     words = [f"{word}: {_some(names)}" for word, names in changes.items() if names]
-    if not words and len(now) != count:
-        words = [f"{len(now):,} instead of {count:,}"]
+    models = len({value.model for value in values})
+    if not words and models != count:
+        words = [f"{models:,} instead of {count:,}"]
     if words:
         raise UserError(
             f"{source} has other models than were imported before ({'; '.join(words)}): download "
             f"the version that sources.toml names, or accept them with --accept {source} and name "
             "them in raw-data/published/models.csv"
         )
+
+
+def _row(model: str, protocol: str) -> str:
+    """Return what a row of a publisher's file is of: a model, at a size if that is stated."""
+    size = re.search(r"\bsize=(\d+)", protocol)
+    return f"{model} at {size[1]}" if size else model
 
 
 def _some(names: Sequence[str]) -> str:

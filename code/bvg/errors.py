@@ -66,3 +66,10 @@ def reason_of(error: BaseException) -> str:
         words = words.strerror
     lines = str(words).strip().splitlines()
     return lines[0].strip().rstrip(".:") if lines else type(error).__name__
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return the operating system's error below the layers of an HTTP library."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return error

@@ -59,6 +59,18 @@ def test_whole_families_are_drawn_and_each_is_left_out_once():
     np.testing.assert_array_equal(sample.weights, again.weights)
 
 
+def test_resamples_of_two_models_have_no_r_and_those_of_three_no_partial_r():
+    generator = np.random.default_rng(0)
+    values = pd.DataFrame(generator.standard_normal((5, 3)), columns=list("xyz"))
+    sample = Sample(values, np.array([*"abcdd"]))
+    distinct = (sample.weights > 0).sum(axis=0)
+    assert {1, 2, 3, 4, 5} == set(distinct)
+    r, given = sample.correlation("x", "y"), sample.partial_correlation("x", "y", "z")
+    np.testing.assert_array_equal(np.isfinite(r), distinct >= 3)
+    assert np.isnan(given[distinct < 4]).all()
+    assert np.isfinite(given[distinct == 5]).all()
+
+
 def test_interval_range_and_p_are_those_of_copied_rows(monkeypatch):
     monkeypatch.setattr(families, "RESAMPLES", 300)
     sample = drawn_from(UNEVEN, 0.6, 0.3, 0.5, 1)
@@ -84,13 +96,13 @@ def test_interval_range_and_p_are_those_of_copied_rows(monkeypatch):
 
 def test_families_that_turn_the_sign_are_named():
     # Within the large family y falls with x; the small ones are above it on both.
-    x = np.array([*range(10), 20, 21, 30, 31.0])
-    y = np.array([*range(10, 0, -1), 20, 22, 30, 32.0])
-    rising = Sample(pd.DataFrame({"x": x, "y": y}), np.array([*"aaaaaaaaaabbcc"]))
+    x = np.array([*range(14), 20, 21, 22, 30, 31, 32.0])
+    y = np.array([*range(14, 0, -1), 20, 22, 23, 30, 32, 33.0])
+    rising = Sample(pd.DataFrame({"x": x, "y": y}), np.array([*("a" * 14), *"bbbccc"]))
     row = trust(rising.correlation("x", "y"), rising)
     assert row["r"] > 0
     assert (row["most"], row["turns_without"]) == (pytest.approx(1), "b, c")
-    falling = Sample(rising.values[:12], rising.families[:12])
+    falling = Sample(rising.values[:17], rising.families[:17])
     row = trust(falling.correlation("x", "y"), falling)
     assert row["r"] < 0
     assert (row["least"], row["most"], row["turns_without"]) == (

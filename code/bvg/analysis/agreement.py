@@ -76,6 +76,8 @@ def sampling_error(values: pd.Series, measure: str, *images: float) -> float:
     values: the shares, one per model: accuracies in percent or shape biases. Binomial, with the
     mean variance of the models. NaN for measures that are no share of images.
     """
-    whole = {"top1_acc": 100, "shape-bias": 1}.get(measure.split("/")[0], nan)
+    whole = {"top1_acc": 100, "shape-bias": 1, "fraction-correct-shape": 1}.get(
+        measure.split("/")[0], nan
+    )
     share = (values / whole).clip(0, 1)
     return float(whole * np.sqrt((share * (1 - share)).mean() * sum(1 / n for n in images)))

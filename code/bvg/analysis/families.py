@@ -34,9 +34,9 @@ _UNDEFINED = {"low": nan, "high": nan, "p": nan, "least": nan, "most": nan, "tur
 class Sample:
     """Models with their families, all columns known, and the ranks of each column in resamples.
 
-    values: (models, columns). families: (models,) what is resampled as a whole. names: theirs.
-    weights: see weights_of. effective: Kish's effective number of families, which is smaller than
-    their number where few of them have most of the models.
+    values: (models, columns). families: (models,) what is resampled as a whole; names: which there
+    are. weights: see weights_of; distinct: how many models are in each column of them. effective:
+    Kish's effective number of families, which is small where few of them have most of the models.
     """
 
     values: pd.DataFrame
@@ -48,17 +48,26 @@ class Sample:
             self.families, return_inverse=True, return_counts=True
         )
         self.weights = weights_of(numbers, len(self.names))
+        self.distinct = (self.weights > 0).sum(axis=0)
         self.effective = float(sizes.sum() ** 2 / (sizes**2).sum())
 
     def correlation(self, x: str, y: str) -> np.ndarray:
-        """Return Spearman's r of two columns, once for each column of `weights`."""
-        return np.einsum("ij,ij,ij->j", self.weights, self._ranks(x), self._ranks(y))
+        """Return Spearman's r of two columns, once for each column of `weights`.
+
+        NaN where fewer than ranks.FEWEST different models are left, whose r is ±1 in any case.
+        """
+        r = np.einsum("ij,ij,ij->j", self.weights, self._ranks(x), self._ranks(y))
+        return np.where(self.distinct >= ranks.FEWEST, r, nan)
 
     def partial_correlation(self, x: str, y: str, z: str) -> np.ndarray:
-        """Return Spearman's r of x and y given z, once for each column of `weights`."""
-        return ranks.partial_correlation(
+        """Return Spearman's r of x and y given z, once for each column of `weights`.
+
+        NaN where that determines x or y, or where one model more than for r is not left.
+        """
+        r = ranks.partial_correlation(
             self.correlation(x, y), self.correlation(x, z), self.correlation(y, z)
         )
+        return np.where(self.distinct > ranks.FEWEST, r, nan)
 
     def _ranks(self, name: str) -> np.ndarray:
         if name not in self._ranked:

@@ -22,11 +22,12 @@ Found = tuple[list[Value], list[str]]
 # Softmax of probabilities is nearly uniform: calibration error and class balance are then large
 # together. Of logits, no model has both.
 _CALIBRATION, _BALANCE = 0.01, 0.86
-_OF_LOGITS = ("calibration-error", "class-balance", "relative-acc/adversarial")
+_ATTACKED = "relative-acc/adversarial"
+_OF_LOGITS = ("calibration-error", "class-balance", _ATTACKED)
 # The least relative accuracy on ImageNet-C of 200 networks of the testbed and 69 of the study with
 # an accuracy of 60 % or more is 0.35.
 _ACCURATE, _COLLAPSED = 60.0, 0.25
-_ROBUSTNESS = ("relative-acc/imagenet-c/15", "relative-acc/ood", "relative-acc/adversarial")
+_ROBUSTNESS = ("relative-acc/imagenet-c/15", "relative-acc/ood", _ATTACKED)
 _NORMALISATION = (
     "doubtful: the attacks clamp images to [0, 1] after their normalisation, of which torchattacks "
     "was not told"
@@ -65,7 +66,7 @@ def probabilities_as_logits(values: Sequence[Value]) -> Found:
         if of["calibration-error"] > _CALIBRATION and of["class-balance"] > _BALANCE
     }
     kept = [
-        replace(value, flag=_NORMALISATION) if value.measure == _OF_LOGITS[2] else value
+        replace(value, flag=_NORMALISATION) if value.measure == _ATTACKED else value
         for value in values
         if not (value.model in wrong and value.measure in _OF_LOGITS)
     ]
@@ -104,7 +105,7 @@ def other_images(values: Sequence[Value]) -> Found:
     return kept, [sentence]
 
 
-def incomplete(values: Sequence[Value], key: str = "size") -> list[str]:
+def incomplete(values: Sequence[Value]) -> list[str]:
     """Return a sentence for each set that lacks a model of the first, or has one more."""
     rows: dict[str, set[str]] = defaultdict(set)
     for value in values:
@@ -141,10 +142,10 @@ def of_testbed(values: Sequence[Value], means: Mapping[str, Sequence[str]]) -> F
                 average = fmean(value.value for value in of)
                 flag = _RESIZED_FLAG if is_resized else ""
                 kept.append(replace(of[0], measure=mean, value=average, flag=flag))
-    about = f"Of the files of ImageNet-C, {len(on_disk):,} accuracies are dropped for their means"
+    about = f"Of the files of ImageNet-C, {len(on_disk):,} accuracies are replaced by their means"
     if is_resized:
         about += (
-            f", which are flagged: the files were resized again, as they cost a median of "
+            ", which are flagged: the files were resized again, as they cost a median of "
             f"{median(losses):.1f} points more than the same corruption in memory"
         )
     return kept, [*sentence, f"{about}."]
@@ -226,7 +227,7 @@ def untrained(
             f"Networks whose accuracy is below {UNTRAINED:g} % have no trained weights and are "
             f"dropped: {names(wrong)}."
         )
-    odd = set()
+    odd: set[str] = set()
     if flips:
         frame = pd.DataFrame({m: {k: v[0] for k, v in of.items()} for m, of in flips.items()}).T
         logarithms = pd.DataFrame(np.log(frame + 1e-6), frame.index, frame.columns)
@@ -241,7 +242,7 @@ def untrained(
 
 
 def of_css(values: Sequence[Value]) -> Found:
-    """Return configural shape scores without untrained networks and the one of wrong weights."""
+    """Return configural shape scores without untrained networks, those of wrong weights flagged."""
     kept = [value for value in values if not value.model.endswith("_untrained")]
     sentences = []
     if dropped := {value.model for value in values} - {value.model for value in kept}:
@@ -286,11 +287,9 @@ def of_critical_band(values: Sequence[Value], without: Sequence[str]) -> Found:
 
 def adaptively_attacked(value: Value, lower: float) -> Value:
     """Return a robust accuracy, flagged where an adaptive attack left less, in percent."""
-    return (
-        replace(value, flag=f"doubtful: an adaptive attack left {lower:g}")
-        if (lower < value.value)
-        else value
-    )
+    if lower >= value.value:
+        return value
+    return replace(value, flag=f"doubtful: an adaptive attack left {lower:g}")
 
 
 def of_robustbench(values: Sequence[Value]) -> Found:
@@ -308,7 +307,9 @@ def of_robustbench(values: Sequence[Value]) -> Found:
 def flagged(values: Sequence[Value]) -> list[str]:
     """Return a sentence for each flag, with the number of values that have it."""
     counts = Counter(value.flag for value in values if value.flag)
-    return [f"{count:,} flagged values: {flag}." for flag, count in counts.items()]
+    return [
+        f"Flagged, {count:,} of {len(values):,} values: {flag}." for flag, count in counts.items()
+    ]
 
 
 def of_study(values: Sequence[Value], table: pd.DataFrame) -> Found:

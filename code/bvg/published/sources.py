@@ -45,9 +45,9 @@ from bvg.published.reading import (
     rows_of,
     text_of,
 )
+from bvg.published.tables import TABLES
 from bvg.table.study_table import read_study_table
 
-TABLES = Path(__file__).resolve().parents[3] / "raw-data" / "published"
 QUBA_ROWS = TABLES / "quba_rows.csv"  # which model each row is
 
 
