@@ -55,11 +55,14 @@ def _final_files(folder) -> list[str]:
 def test_a_good_run_ends_with_the_table(imagenet):
     code, out, err = imagenet()
     assert code == 0
-    last = out.strip().splitlines()[-3:]
+    last = out.strip().splitlines()[-6:]
     assert last[0].split() == ["model", "metric", "value", "95", "%", "interval", "images"]
     assert [line.split()[:2] for line in last[1:]] == [
         ["one", "top1_acc/imagenet"],
         ["one", "top5_acc/imagenet"],
+        ["one", "calibration/ece"],
+        ["one", "calibration/overconfidence"],
+        ["one", "class-balance"],
     ]
     assert err == ""
     assert _final_files(imagenet.results) == ["predictions.parquet", "summary.json"]
