@@ -119,11 +119,11 @@ def main(argv=None):
         corrupted = imagenet_c(corruptions, severities, args.as_published, photographs)
 
         def stimuli(batch):
-            made = corrupted(batch)
-            first = next(made)  # before anything is yielded: what it refuses is refused at once
+            conditions = corrupted(batch)
+            first = next(conditions)  # before the clean images, so that errors are raised at once
             yield "clean", batch.pixels
             yield first
-            yield from made
+            yield from conditions
 
         models, classes = load_models(args)
         images = imagenet_val(folder, classes, args.partial)
