@@ -19,10 +19,10 @@ Perturbation = Callable[[np.ndarray, int, int, np.random.Generator], np.ndarray]
 0 and a generator → that frame without the border, floats to be clipped."""
 
 
-def _inner(x: np.ndarray, border: int, down: int = 0, right: int = 0) -> np.ndarray:
-    """Return x without its border, or the same window shifted down and right."""
+def _inner(x: np.ndarray, border: int, right: int = 0) -> np.ndarray:
+    """Return x without its border, or the same window shifted to the right."""
     side = len(x) - 2 * border
-    return x[border + down :, border + right :][:side, :side]
+    return x[border:, border + right :][:side, :side]
 
 
 def _warped(x: np.ndarray, border: int, matrix: np.ndarray) -> np.ndarray:
