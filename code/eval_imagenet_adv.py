@@ -29,8 +29,7 @@ from bvg.data.finding import find_data
 from bvg.data.imagenet import imagenet_val
 from bvg.data.preprocessing import SQUARE_224
 from bvg.errors import UserError
-from bvg.figures.drawing import png_and_pdf
-from bvg.figures.imagenet_adv import adversarial_figure, adversarial_pictures
+from bvg.figures.imagenet_adv import adversarial_pictures, robustness_figure
 from bvg.run.command_line import imagenet_flags, parse_args, positive, script, with_options
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, limited, load_models
@@ -229,32 +228,31 @@ def evaluate_attack(benchmark, methods, epsilons, models, source, images, args):
     if args.stop == "first":
         args = with_options(args, batch_size=settings_from(args).batch_size * POOL)
     runs = evaluate(benchmark, models, images, stimuli, top5, adversarial_metrics, args, protocol)
-    figures(runs, args, results)
-    conditions = [
-        f"top1_acc/{method.condition(epsilon, source_name)}"
+    conditions = {
+        method.name + f" from {source_name}" * bool(source): {
+            epsilon.value: method.condition(epsilon, source_name) for epsilon in epsilons
+        }
         for method in methods
-        for epsilon in epsilons
-    ]
-    print_table(runs, "top1_acc/clean", *conditions)
+    }
+    if runs:
+        figures(runs, conditions, args, results)
+    keys = [f"top1_acc/{name}" for own in conditions.values() for name in own.values()]
+    print_table(runs, "top1_acc/clean", *keys)
     for run in runs:
         for warning in warnings_of(run.metrics):
             print(f"{run.name}: {warning}")
 
 
-def figures(runs, args, results):
+def figures(runs, conditions, args, results):
     """Draw robust accuracy by ε and by steps, and the adversarial images that were saved."""
-    if not runs:
-        return
     steps = {run.name: survival(run.predictions) for run in runs}
-    survived = {name: curve for name, curve in steps.items() if curve}
-    curves = png_and_pdf(results, "robustness")
-    adversarial_figure({run.name: run.metrics for run in runs}, survived, curves)
-    print_files(*curves)
+    survived = {name: found for name, found in steps.items() if found}
+    models = {run.name: run.metrics for run in runs}
+    print_files(*robustness_figure(models, conditions, survived, results / "robustness"))
     for folder in (results, *(run.folder for run in runs)):
         pictures = folder / PICTURES
         if args.save_adversarial and pictures.is_dir():
-            panel = png_and_pdf(folder, "adversarial_images")
-            adversarial_pictures(pictures, panel)
+            panel = adversarial_pictures(pictures, folder / "adversarial_images")
             print_files(pictures, *panel)
 
 

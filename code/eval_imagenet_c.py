@@ -21,11 +21,10 @@ from functools import partial
 
 from bvg.data.finding import find_data
 from bvg.data.imagenet import imagenet_val
-from bvg.data.imagenet_c import CorruptionSet, corruption_folders
+from bvg.data.imagenet_c import CorruptionSet, corruption_condition, corruption_folders
 from bvg.errors import UserError
-from bvg.figures.drawing import png_and_pdf
 from bvg.figures.imagenet_c import corruption_figures
-from bvg.figures.stimulus_panel import corruption_layout, stimulus_panel
+from bvg.figures.stimulus_panel import stimulus_panel
 from bvg.run.command_line import (
     FROST_HELP,
     condition_flags,
@@ -139,10 +138,13 @@ def main(argv=None):
         metrics = {run.name: run.metrics for run in runs}
         print_files(*corruption_figures(metrics, IMAGENET_C.corruptions, results))
     if runs and args.generate:
-        panel = png_and_pdf(results, "example_stimuli")
-        layout = corruption_layout(tuple(corruptions), tuple(severities))
-        stimulus_panel(example(images, stimuli, args), layout, panel)
-        print_files(*panel)
+        rows = {
+            corruption.replace("_", "\n"): [corruption_condition(corruption, s) for s in severities]
+            for corruption in corruptions
+        }
+        pictures, original = example(images, stimuli, args), ("clean", "clean")
+        panel = results / "example_stimuli"
+        print_files(*stimulus_panel(pictures, original, rows, severities, "severity", panel))
     print_table(
         runs,
         "top1_acc/clean",

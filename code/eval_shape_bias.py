@@ -18,8 +18,8 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.finding import look_for
 from bvg.data.imagenet import classes_in
 from bvg.data.shape_bias import IMAGES, cue_conflict, download_cue_conflict
-from bvg.figures.drawing import png_and_pdf
-from bvg.figures.shape_bias import HUMANS, shape_bias_figure
+from bvg.figures.drawing import HUMANS
+from bvg.figures.shape_bias import shape_bias_figure
 from bvg.run.command_line import data_flag, parse_args, script
 from bvg.run.decisions import categories_of, sixteen_way
 from bvg.run.evaluate import evaluate, load_models
@@ -61,9 +61,8 @@ def main(argv=None):
         for run in runs:
             print_files(write_decisions(tables[run.name], run.folder, "cue-conflict"))
         observers = tables if humans is None else {**tables, HUMANS: humans}
-        figures = png_and_pdf(args.results / "imagenet_shape_bias", "shape_bias")
-        shape_bias_figure(observers, figures)
-        print_files(*figures)
+        folder = args.results / "imagenet_shape_bias"
+        print_files(*shape_bias_figure(observers, folder / "shape_bias"))
     print_table(
         runs,
         "shape-bias",

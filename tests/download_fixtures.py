@@ -1,10 +1,12 @@
 """A local server with a small catalogue of data sets, as fixtures for the tests of downloads."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
 
-from download_helpers import A_TAR, CATALOGUE, CONTRAST, EDGE, LABELS, SKETCH
+from download_helpers import A_TAR, CATALOGUE, CONTRAST, EDGE, LABELS, SKETCH, TABLES
 from local_server import Site, serve
 
 
@@ -19,6 +21,7 @@ def site():
             "/Sketch.zip": SKETCH,
             "/real.json": LABELS,
         }
+        site.files |= {f"/repository/0123abcd/{name}": text for name, text in TABLES.items()}
         yield site
 
 
@@ -31,17 +34,23 @@ def catalogue(site: Site, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def waits(monkeypatch) -> list[float]:
-    """Return the seconds that transfers have waited, without waiting."""
-    seconds: list[float] = []
-    monkeypatch.setattr("bvg.data.transfer.sleep", seconds.append)
-    return seconds
+def once(monkeypatch):
+    """Let a transfer fail when its connection breaks, so that the next call resumes it."""
+    monkeypatch.setattr("bvg.data.fetch.RETRIES", 0)
+
+
+@pytest.fixture
+def retries(monkeypatch):
+    """Let a transfer go on twice when its connection breaks, without waiting."""
+    monkeypatch.setattr("bvg.data.fetch.RETRIES", 2)
+    monkeypatch.setattr("random.uniform", lambda least, most: 0.0)
 
 
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Let no byte that has arrived be lost when a connection breaks."""
-    monkeypatch.setattr("bvg.data.transfer.BLOCK", 1000)
+    importlib.import_module("gdown.download")  # a module that a function of its package hides
+    monkeypatch.setattr(sys.modules["gdown.download"], "CHUNK_SIZE", 1000)
 
 
 @pytest.fixture

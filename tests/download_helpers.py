@@ -40,6 +40,7 @@ A_TAR = tar_of({"anything/n01/1.JPEG": NOISE, "anything/n02/2.JPEG": b"two"}, "w
 EDGE, CONTRAST = (tar_of({f"{name}/cat/1.png": name.encode()}) for name in ("edge", "contrast"))
 SKETCH = zip_of({"sketch/n01/sketch_1.JPEG": b"one"})
 LABELS = b"[[1], [], [2, 3]]"
+TABLES = {"c.csv": b"model,c", "more/p.csv": b"model,p"}
 
 CATALOGUE = f"""
 ["people"]
@@ -77,6 +78,18 @@ use = "python code/eval_x.py --real {{folder}}/real.json"
 about = "https://example.org/labels"
 licence = "none"
 
+["tables"]
+what = "several files"
+members = ["c.csv", "more/p.csv"]
+sources = ["URL/repository/0123abcd/{{member}}"]
+kind = "file"
+use = "python code/collect.py --external {{to}}/tables"
+about = "https://example.org/tables"
+licence = "none"
+
+["tables".of."c.csv"]
+sha256 = "{sha256(TABLES["c.csv"])}"
+
 ["registered"]
 what = "one that may not be fetched"
 explain = "register at https://example.org first"
@@ -94,6 +107,5 @@ def contents(folder: Path) -> set[str]:
 
 def archives(to: Path) -> set[str]:
     """Return what is in `archives`, but pins and locks."""
-    folder = to / "archives"
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    names = {path.name for path in (to / "archives").rglob("*") if path.is_file()}
     return {name for name in names if not name.endswith((".lock", ".sha256"))}

@@ -17,7 +17,8 @@ class Site:
     break_after: how many bytes it sends before it hangs up, once. cut_at: the same, always.
     answers: by path, what it answers first, in order: a status and headers.
     length: whether it says how long a file is.
-    etag: what it calls the present version of every file. head: more headers of its answer to HEAD.
+    etag: what it calls the present version of every file. headers: more of its answers to GET,
+    head: to HEAD.
     piece, pause: bytes per write, and the seconds before each.
     """
 
@@ -31,6 +32,7 @@ class Site:
     answers: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     length: bool = True
     etag: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
     head: dict[str, str] = field(default_factory=dict)
     piece: int = 1 << 20
     pause: float = 0.0
@@ -79,6 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         else:
             self.send_response(200)
+        for name, value in site.headers.items():
+            self.send_header(name, value)
         if site.etag:
             self.send_header("ETag", site.etag)
         if site.length:

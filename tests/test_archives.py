@@ -38,22 +38,15 @@ def place(tmp_path) -> Path:
 
 
 def names(folder: Path) -> set[str]:
-    """Return what is below the folder, but its receipt."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")} - {".complete"}
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 def test_a_good_archive_becomes_the_folder(place):
     archive = tar(place / "a.tar.gz", ("x/cat/1.png", b"one"), ("x/dog/2.png", b"two"))
-    assert unpack(archive, place / "stimuli", "*") == place / "stimuli"
+    assert unpack(archive, place / "stimuli") == place / "stimuli"
     assert (place / "stimuli" / "cat" / "1.png").read_bytes() == b"one"
     assert (place / "stimuli" / "dog" / "2.png").read_bytes() == b"two"
     assert {path.name for path in place.iterdir()} == {"a.tar.gz", "stimuli"}
-
-
-def test_without_a_folder_to_choose_everything_is_unpacked(place):
-    archive = tar(place / "a.tar.gz", ("cat/1.png", b"one"))
-    unpack(archive, place / "below" / "stimuli")
-    assert names(place / "below" / "stimuli") == {"cat", "cat/1.png"}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +78,13 @@ def test_a_link_out_cannot_be_written_through(place):
     assert not (place.parent / "escaped").exists()
 
 
+def test_a_link_that_stays_inside_is_kept(place):
+    link = ("stimuli/2.png", special(tarfile.SYMTYPE, "1.png"))
+    archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"), link)
+    unpack(archive, place / "stimuli")
+    assert (place / "stimuli" / "2.png").read_bytes() == b"one"
+
+
 def test_broken_archives_are_refused(place):
     def flipped(whole: bytes) -> bytes:
         return whole[:5000] + bytes(byte ^ 255 for byte in whole[5000:5100]) + whole[5100:]
@@ -101,7 +101,7 @@ def test_broken_archives_are_refused(place):
         archive.write_bytes(broken)
         sentence = refusal(unpack, archive, place / "stimuli")
         assert f"{archive} cannot be unpacked" in sentence
-        assert "delete it and download it again" in sentence
+        assert "delete it and a.tar.gz.sha256, and download it again" in sentence
         assert not (place / "stimuli").exists()
         assert not list(place.glob("*unpacking*"))
 
@@ -144,7 +144,7 @@ def test_what_a_killed_process_left_is_not_taken_over(place):
     left = place / "a.tar.gz.unpacking" / "stimuli"
     left.mkdir(parents=True)
     (left / "half.png").write_bytes(b"ha")
-    unpack(archive, place / "stimuli", "*")
+    unpack(archive, place / "stimuli")
     assert names(place / "stimuli") == {"1.png"}
 
 
@@ -174,7 +174,7 @@ def test_tars_are_recognised_whatever_their_compression_or_name(place, mode):
         info = tarfile.TarInfo("other/cat/1.png")
         info.size = 3
         archive.addfile(info, io.BytesIO(b"one"))
-    unpack(place / "a.tar.gz", place / "stimuli", "*")
+    unpack(place / "a.tar.gz", place / "stimuli")
     assert names(place / "stimuli") == {"cat", "cat/1.png"}
 
 
@@ -186,7 +186,7 @@ def test_a_zip_becomes_the_folder(place):
         ("sketch/dog/2.png", b"two" * 1000),
         ("__MACOSX/sketch/._cat", b"rubbish"),
     )
-    unpack(archive, place / "stimuli", "*")
+    unpack(archive, place / "stimuli")
     assert names(place / "stimuli") == {"cat", "cat/1.png", "dog", "dog/2.png"}
     assert (place / "stimuli" / "dog" / "2.png").read_bytes() == b"two" * 1000
 
@@ -198,9 +198,8 @@ def test_a_zip_becomes_the_folder(place):
         ("stimuli/../../escaped", b"x"),
         ("/tmp/escaped-absolutely", b"x"),
         ("..\\escaped", b"x"),
-        (zip_link("stimuli/link"), b"1.png"),
     ],
-    ids=["up", "hidden up", "absolute", "backslash", "link"],
+    ids=["up", "hidden up", "absolute", "backslash"],
 )
 def test_a_hostile_zip_is_refused_and_writes_nothing(place, member):
     archive = zipped(place / "a.zip", ("stimuli/1.png", b"one"), member)
@@ -210,11 +209,11 @@ def test_a_hostile_zip_is_refused_and_writes_nothing(place, member):
     assert not Path("/tmp/escaped-absolutely").exists()
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE], ids=["symbolic", "hard"])
-def test_a_link_that_stays_inside_is_refused_as_well(place, kind):
-    link = ("stimuli/2.png", special(kind, "1.png"))
-    archive = tar(place / "a.tar.gz", ("stimuli/1.png", b"one"), link)
-    assert "'stimuli/2.png' is a link or a device" in refusal(unpack, archive, place / "stimuli")
+def test_a_link_in_a_zip_is_no_link_when_it_is_unpacked(place):
+    archive = zipped(place / "a.zip", (zip_link("stimuli/link"), b"/etc/hostname"))
+    unpack(archive, place / "stimuli")
+    assert not (place / "stimuli" / "link").is_symlink()
+    assert (place / "stimuli" / "link").read_bytes() == b"/etc/hostname"
 
 
 def test_broken_zips_are_refused(place):
@@ -226,17 +225,6 @@ def test_broken_zips_are_refused(place):
         assert not (place / "stimuli").exists()
 
 
-def test_an_uncompressed_tar_that_was_cut_between_two_files_is_refused(place):
-    with tarfile.open(place / "w.tar", "w") as archive:
-        for name in ("stimuli/1.png", "stimuli/2.png"):
-            info = tarfile.TarInfo(name)
-            info.size = 512
-            archive.addfile(info, io.BytesIO(b"x" * 512))
-    (place / "a.tar").write_bytes((place / "w.tar").read_bytes()[:1024])
-    assert "it is truncated" in refusal(unpack, place / "a.tar", place / "stimuli")
-    assert not (place / "stimuli").exists()
-
-
 def test_only_the_asked_folder_and_files_are_taken(place):
     archive = tar(
         place / "a.tar.gz",
@@ -246,20 +234,20 @@ def test_only_the_asked_folder_and_files_are_taken(place):
         ("repository-1234/raw-data/edge/edge_resnet50.csv", b"model"),
         ("repository-1234/code/raw-data/edge/edge_subject-02.csv", b"elsewhere"),
     )
-    unpack(archive, place / "humans", "*/raw-data", "*_subject-*.csv", "note")
+    unpack(archive, place / "humans", "*/raw-data", "*_subject-*.csv")
     assert names(place / "humans") == {"edge", "edge/edge_subject-01.csv"}
-    assert (place / "humans" / ".complete").read_text() == "note"
-    assert "it holds no */data/*.csv" in refusal(
-        unpack, archive, place / "other", "*/data", "*.csv"
-    )
+    for inside, files in (("*/data", "*.csv"), ("*", "*.png")):
+        assert f"folders {inside} with files" in refusal(
+            unpack, archive, place / "other", inside, files
+        )
 
 
 def test_two_folders_where_one_is_expected_are_refused(place):
     archive = tar(place / "a.tar.gz", ("one/data/1.csv", b"1"), ("two/data/2.csv", b"2"))
-    assert "it holds one/data and two/data" in refusal(unpack, archive, place / "stimuli", "*/data")
+    assert "it holds 2 folders */data" in refusal(unpack, archive, place / "stimuli", "*/data")
 
 
 def test_everything_is_taken_where_there_is_no_single_top_folder(place):
     archive = tar(place / "a.tar.gz", ("cat/1.png", b"1"), ("dog/2.png", b"2"))
-    unpack(archive, place / "stimuli", "*")
+    unpack(archive, place / "stimuli")
     assert names(place / "stimuli") == {"cat", "cat/1.png", "dog", "dog/2.png"}

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 import download
-from download_helpers import A_TAR, CONTRAST, NOISE, archives, contents, sha256, tar_of, zip_of
+from download_helpers import A_TAR, NOISE, archives, contents, sha256, tar_of, zip_of
 
 pytest_plugins = ["download_fixtures"]
+pytestmark = pytest.mark.usefixtures("once")
 
 CODE = Path(download.__file__).parent
-A_FILES = {"set-a/.complete", "set-a/n01/1.JPEG", "set-a/n02/2.JPEG"}
+A_FILES = {"set-a/n01/1.JPEG", "set-a/n02/2.JPEG"}
 MAIN = "import sys; from pathlib import Path; import download; "
 MAIN += "sys.exit(download.main(sys.argv[2:], Path(sys.argv[1])))"
 
@@ -68,7 +69,7 @@ def test_one_is_fetched_and_its_use_is_said(run, to):
     assert code == 0
     assert contents(to) == A_FILES
     assert (to / "set-a" / "n01" / "1.JPEG").read_bytes() == NOISE
-    assert f"set-a is now in {to}/set-a" in out
+    assert f"set-a is in {to}/set-a" in out
     assert f"python code/eval_x.py --a {to}/set-a" in out
     assert "licence: its own" in out
     assert archives(to) == set()
@@ -82,58 +83,46 @@ def test_a_group_is_fetched_and_its_use_said_once(run, to):
 
 
 def test_all_is_everything_that_may_be_fetched(run, to):
-    code, out, _ = run("all")
+    code, _, _ = run("all")
     assert code == 0
     assert {name.partition("/")[0] for name in contents(to)} == {
-        *("people", "set-a", "sketches", "labels")
+        *("people", "set-a", "sketches", "labels", "tables")
     }
-    assert "registered is not downloaded: register at https://example.org first" in out
 
 
 def test_what_may_not_be_fetched_is_explained(run, to, site):
-    code, out, _ = run("registered")
+    code, _, err = run("registered")
     assert code == 2
-    assert (
-        "registered is not downloaded: register at https://example.org first; then: python" in out
-    )
+    assert "not downloaded: register at https://example.org first; then: python" in one_error(err)
     assert site.requests == []
 
 
-def test_the_table_says_what_is_there(run, to, site):
+def test_the_table_says_what_is_there(run, site):
     site.statuses["/edge.tar.gz"] = 404
     run("people", "set-a")
-    for words in ((), ("--list",)):
-        code, out, _ = run(*words)
-        assert code == 0
-        lines = [re.split(r"  +", line.strip()) for line in out.splitlines()]
-        assert ["people", "1 of 2 downloaded", "two sets of one kind"] in lines
-        assert ["people/edge", "-", "missing"] in lines
-        assert ["people/contrast", "-", "downloaded", f"{to}/people/contrast"] in lines
-        assert ["set-a", "72 kB", "downloaded", "a tar"] in lines
-        assert ["sketches", "-", "missing", "a zip"] in lines
-        assert ["registered", "manual", "one that may not be fetched"] in lines
-    assert [line for line in run("--list", "sketches")[1].splitlines() if "people" in line] == []
+    code, out, _ = run()
+    assert code == 0
+    lines = [re.split(r"  +", line.strip()) for line in out.splitlines()]
+    assert ["people/edge", "-", "missing", "two sets of one kind"] in lines
+    assert ["people/contrast", "-", "downloaded"] in lines
+    assert ["set-a", "72 kB", "downloaded", "a tar"] in lines
+    assert ["sketches", "-", "missing", "a zip"] in lines
+    assert ["registered", "-", "manual", "one that may not be fetched"] in lines
 
 
-def test_the_table_says_how_much_has_arrived(run, site, waits, small_blocks):
-    site.cut_at, site.ranges = 30_000, False
+def test_the_table_says_that_some_has_arrived(run, site, small_blocks):
+    site.cut_at = 30_000
     site.statuses["/mirror/a.tar"] = 404
     assert run("set-a")[0] == 2
-    assert "partial (30 kB)" in run()[1]
+    assert "partial" in run()[1]
 
 
 def test_the_second_call_asks_nobody(run, to, site):
     run("set-a")
     code, out, _ = run("set-a")
     assert code == 0
-    assert f"set-a is already in {to}/set-a" in out
+    assert f"set-a is in {to}/set-a" in out
     assert len(site.requests) == 1
-
-
-def test_archives_are_kept_on_request_however_the_flag_is_written(run, to):
-    run("set-a", "--keep_archives")
-    run("sketches", "--keep-archives")
-    assert archives(to) == {"a.tar", "Sketch.zip"}
 
 
 def test_a_name_that_is_none_is_one_sentence(run, site):
@@ -147,7 +136,7 @@ def test_one_that_fails_does_not_keep_others_from_coming(run, to, site):
     site.statuses["/edge.tar.gz"] = 403
     code, _, err = run("people", "labels")
     assert code == 2
-    assert {"people/contrast/.complete", "labels/.complete"} <= contents(to)
+    assert {"people/contrast/cat/1.png", "labels/real.json"} <= contents(to)
     assert "error: 1 of 3 failed (people/edge): the same command retries them" in err
 
 
@@ -177,34 +166,30 @@ def test_help_is_the_docstring(capsys):
 
 
 def test_a_slow_server_is_waited_for(run, to, site, monkeypatch):
-    monkeypatch.setattr("bvg.data.transfer.TIMEOUT", 0.4)
+    monkeypatch.setattr("bvg.data.fetch.TIMEOUT", 0.4)
     site.piece, site.pause = len(A_TAR) // 8, 0.07
     assert run("set-a")[0] == 0
     assert contents(to) == A_FILES
 
 
-def test_a_truncated_transfer_is_resumed_in_the_same_call(run, to, site, waits, small_blocks):
+def test_a_truncated_transfer_is_resumed_in_the_same_call(run, to, site, retries, small_blocks):
     site.break_after = 30_000
-    code, _, err = run("set-a")
-    assert code == 0
+    assert run("set-a")[0] == 0
     assert contents(to) == A_FILES
     assert site.ranges_asked() == [None, "bytes=30000-"]
-    assert "a.tar: the connection broke; retrying in 1" in err
 
 
 def test_a_transfer_that_stays_truncated_is_no_data_set_and_the_next_call_resumes(
-    run, to, site, waits, small_blocks
+    run, to, site, small_blocks
 ):
-    site.cut_at, site.statuses["/mirror/a.tar"] = 0, 404
+    site.statuses["/mirror/a.tar"] = 404
     site.break_after = 30_000
     code, _, err = run("set-a")
     assert code == 2
     assert "the connection broke" in one_error(err)
     assert contents(to) == set()
-    site.cut_at = None
-    site.requests.clear()
     assert run("set-a")[0] == 0
-    assert site.ranges_asked() == ["bytes=30000-"]
+    assert site.ranges_asked()[-1] == "bytes=30000-"
     assert contents(to) == A_FILES
 
 
@@ -215,12 +200,14 @@ def test_a_truncation_that_the_server_hides_is_seen_when_unpacking(run, to, site
     assert code == 2
     sentence = one_error(err)
     assert "cannot be unpacked" in sentence
-    assert "the archive was removed, so re-run the same command" in sentence
+    (archive,) = archives(to)
+    assert f"delete it and {archive}.sha256, and download it again" in sentence
     assert contents(to) == set()
-    assert {path.suffix for path in (to / "archives").iterdir()} == {".lock"}  # not pinned, either
+    for file in (archive, f"{archive}.sha256"):
+        (to / "archives" / file).unlink()
     site.cut_at = None
     assert run(name)[0] == 0
-    assert f"{name}/.complete" in contents(to)
+    assert contents(to)
 
 
 def test_a_wrong_hash_leaves_nothing_under_a_final_name(run, to, site):
@@ -267,20 +254,10 @@ def test_a_403_says_what_to_do(run, to, site):
     assert len(site.requests) == 1
 
 
-def test_a_rate_limit_is_waited_for_as_long_as_asked(run, to, site, waits):
-    site.answers["/a.tar"] = [(429, {"Retry-After": "9"}), (503, {})]
-    code, _, err = run("set-a")
-    assert code == 0
-    assert waits == [9, 2]
-    assert "a.tar: the server answered 429 Too Many Requests and asks to wait 9 s" in err
-    assert [path for path, _ in site.requests] == ["/a.tar"] * 3
-
-
-def test_mirrors_are_tried_in_order_after_bounded_patience(run, to, site, waits):
+def test_mirrors_are_tried_in_order(run, to, site):
     site.statuses["/a.tar"] = 503
     assert run("set-a")[0] == 0
-    assert [path for path, _ in site.requests] == ["/a.tar"] * 5 + ["/mirror/a.tar"]
-    assert sum(waits) == 15
+    assert [path for path, _ in site.requests] == ["/a.tar", "/mirror/a.tar"]
     assert contents(to) == A_FILES
 
 
@@ -301,13 +278,13 @@ def test_a_zip_that_leads_outside_is_refused(run, to, site):
     assert not list(to.parent.rglob("escaped"))
 
 
-def test_a_tar_with_a_link_is_refused(run, to, site):
+def test_a_tar_with_a_link_out_is_refused(run, to, site):
     link = tarfile.TarInfo()
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     site.files["/edge.tar.gz"] = tar_of({"edge/1.png": b"1", "edge/2.png": link})
     code, _, err = run("people/edge")
     assert code == 2
-    assert "'edge/2.png' is a link or a device" in one_error(err)
+    assert "edge/2.png' is a link to an absolute path" in one_error(err)
     assert contents(to) == set()
 
 
@@ -315,7 +292,7 @@ def test_a_tar_with_a_link_is_refused(run, to, site):
 def test_the_top_folder_may_have_any_name(run, to, site, top):
     site.files["/edge.tar.gz"] = tar_of({f"{top}cat/1.png": b"1", f"{top}dog/2.png": b"2"})
     assert run("people/edge")[0] == 0
-    assert contents(to / "people" / "edge") == {".complete", "cat/1.png", "dog/2.png"}
+    assert contents(to / "people" / "edge") == {"cat/1.png", "dog/2.png"}
 
 
 # Processes
@@ -362,7 +339,7 @@ def test_of_two_processes_one_downloads_and_both_are_content(catalogue, to, site
     for process in processes:
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
-        assert f"set-a is now in {to}/set-a" in out
+        assert f"set-a is in {to}/set-a" in out
     assert len(site.requests) == 1
     assert contents(to) == A_FILES
     assert archives(to) == set()
@@ -379,4 +356,3 @@ def test_the_contents_are_those_of_the_archive(run, to):
     run("people/contrast")
     (path,) = (to / "people" / "contrast" / "cat").iterdir()
     assert path.read_bytes() == b"contrast"
-    assert sha256(CONTRAST) in (to / "people" / "contrast" / ".complete").read_text()

@@ -83,6 +83,13 @@ def reason_of(error: BaseException) -> str:
     return lines[0].strip().rstrip(".:") if lines else type(error).__name__
 
 
+def root_cause(error: BaseException) -> BaseException:
+    """Return the operating system's error below the layers of an HTTP library."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return error
+
+
 def first_few(names: Sequence[str], most: int = 3) -> str:
     """Return the first names as text, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""

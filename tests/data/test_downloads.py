@@ -1,6 +1,5 @@
 """The catalogue of data sets, and getting one of them."""
 
-import json
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,18 +8,17 @@ import pytest
 
 from bvg.data.downloads import (
     data_folder,
-    folder_of,
     get,
-    is_complete,
     read_catalogue,
     select,
     state,
     usage,
 )
 from conftest import refusal
-from download_helpers import A_TAR, LABELS, archives, contents, sha256
+from download_helpers import A_TAR, LABELS, TABLES, archives, contents
 
 pytest_plugins = ["download_fixtures"]
+pytestmark = pytest.mark.usefixtures("once")
 
 ALL = read_catalogue()
 
@@ -29,7 +27,7 @@ def test_the_catalogue_has_what_the_study_needs():
     groups = {name.partition("/")[0] for name in ALL}
     assert groups == {
         *("model-vs-human", "imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch"),
-        *("imagenet-c-bar", "imagenet-real", "human-decisions", "study-table"),
+        *("imagenet-c-bar", "imagenet-real", "human-decisions", "study-table", "published-tables"),
         *("imagenet", "imagenet-c", "imagenet-p"),
     }
     assert sum(name.startswith("model-vs-human/") for name in ALL) == 17
@@ -54,10 +52,10 @@ def test_every_entry_is_whole(name):
     assert int(data_set.sha256 or "0", 16) >= 0
 
 
-def test_no_two_entries_share_an_archive_or_a_folder(tmp_path):
+def test_no_two_entries_share_an_archive_or_a_place():
     fetched = [data_set for data_set in ALL.values() if data_set.sources]
     assert len({data_set.file for data_set in fetched}) == len(fetched)
-    assert len({folder_of(data_set, tmp_path) for data_set in fetched}) == len(fetched)
+    assert len({data_set.path for data_set in fetched}) == len(fetched)
 
 
 def test_members_have_addresses_of_their_own():
@@ -77,7 +75,7 @@ def test_names_groups_and_all_are_understood():
     assert [d.name for d in select(["imagenet-a"], ALL)] == ["imagenet-a"]
     assert [d.name for d in select(["model-vs-human/edge"], ALL)] == ["model-vs-human/edge"]
     assert len(select(["model-vs-human", "model-vs-human/edge"], ALL)) == 17
-    assert select(["all"], ALL) == list(ALL.values())
+    assert select(["all"], ALL) == [d for d in ALL.values() if not d.explain]
     sentence = refusal(select, ["imagenet-x"], ALL)
     assert "no data set 'imagenet-x': choose from model-vs-human, imagenet-v2, " in sentence
 
@@ -92,27 +90,29 @@ def test_the_default_folder_is_in_the_cache(monkeypatch, tmp_path):
     assert data_folder() == tmp_path / "data"
 
 
-def test_an_archive_becomes_a_folder_with_a_receipt(catalogue, to):
+def test_an_archive_becomes_a_folder(catalogue, to):
     data_set = read_catalogue(catalogue)["set-a"]
     assert state(data_set, to) == "missing"
     assert get(data_set, to) == to / "set-a"
-    assert contents(to) == {"set-a/.complete", "set-a/n01/1.JPEG", "set-a/n02/2.JPEG"}
-    receipt = json.loads((to / "set-a" / ".complete").read_text())
-    assert receipt == {"name": "set-a", "file": "a.tar", "sha256": sha256(A_TAR)}
+    assert contents(to) == {"set-a/n01/1.JPEG", "set-a/n02/2.JPEG"}
     assert archives(to) == set()
-    assert is_complete(data_set, to) and state(data_set, to) == "downloaded"
-
-
-def test_the_archive_stays_if_asked_for(catalogue, to):
-    get(read_catalogue(catalogue)["set-a"], to, keep_archive=True)
-    assert archives(to) == {"a.tar"}
+    assert state(data_set, to) == "downloaded"
 
 
 def test_a_single_file_gets_a_folder(catalogue, to):
-    folder = get(read_catalogue(catalogue)["labels"], to)
-    assert (folder / "real.json").read_bytes() == LABELS
-    assert contents(to) == {"labels/.complete", "labels/real.json"}
+    data_set = read_catalogue(catalogue)["labels"]
+    assert get(data_set, to) == to / "labels" / "real.json"
+    assert contents(to) == {"labels/real.json"}
+    assert (to / "labels" / "real.json").read_bytes() == LABELS
     assert archives(to) == set()
+
+
+def test_several_files_get_a_folder_with_their_names(catalogue, to):
+    for data_set in select(["tables"], read_catalogue(catalogue)):
+        get(data_set, to)
+    assert contents(to) == {f"tables/{name}" for name in TABLES}
+    for name, text in TABLES.items():
+        assert (to / "tables" / name).read_bytes() == text
 
 
 def test_the_second_call_asks_nobody(catalogue, to, site):
@@ -121,29 +121,11 @@ def test_the_second_call_asks_nobody(catalogue, to, site):
     assert len(site.requests) == 1
 
 
-def test_a_folder_of_other_origin_is_left_alone(catalogue, to, site):
+def test_a_folder_of_the_users_is_taken_as_it_is(catalogue, to, site):
     (to / "set-a").mkdir(parents=True)
-    data_set = read_catalogue(catalogue)["set-a"]
-    assert state(data_set, to) == "other files"
-    assert f"{to / 'set-a'} exists, but was not made by" in refusal(get, data_set, to)
+    assert get(read_catalogue(catalogue)["set-a"], to) == to / "set-a"
     assert site.requests == []
     assert contents(to) == set()
-
-
-def test_a_data_set_of_another_version_is_not_taken_for_this_one(catalogue, to):
-    get(read_catalogue(catalogue)["set-a"], to)
-    catalogue.write_text(catalogue.read_text().replace(sha256(A_TAR), sha256(b"newer")))
-    newer = read_catalogue(catalogue)["set-a"]
-    assert not is_complete(newer, to)
-    assert "remove it to download set-a" in refusal(get, newer, to)
-
-
-def test_a_receipt_that_cannot_be_read_is_none(catalogue, to):
-    data_set = read_catalogue(catalogue)["set-a"]
-    get(data_set, to)
-    for text in ("{", "{}", "[]", "", '{"name": "set-b", "sha256": ""}'):
-        (to / "set-a" / ".complete").write_text(text)
-        assert not is_complete(data_set, to)
 
 
 def test_an_archive_that_the_user_put_there_is_used(catalogue, to, site):
@@ -156,19 +138,11 @@ def test_an_archive_that_the_user_put_there_is_used(catalogue, to, site):
 
 def test_the_disk_must_have_room_for_archive_and_files(catalogue, to, site, monkeypatch):
     free = type("Usage", (), {"free": 2 * len(A_TAR)})
-    monkeypatch.setattr("bvg.data.transfer.shutil.disk_usage", lambda _: free)
+    monkeypatch.setattr("bvg.data.downloads.shutil.disk_usage", lambda _: free)
     sentence = refusal(get, read_catalogue(catalogue)["set-a"], to)
     assert "set-a needs 158 kB of free disk space" in sentence
     assert "has 143 kB: free some space" in sentence
     assert site.requests == []
-
-
-def test_the_room_is_checked_where_only_the_server_knows_the_size(catalogue, to, monkeypatch):
-    free = type("Usage", (), {"free": 100})
-    monkeypatch.setattr("bvg.data.transfer.shutil.disk_usage", lambda _: free)
-    sentence = refusal(get, read_catalogue(catalogue)["sketches"], to)
-    assert "Sketch.zip needs" in sentence
-    assert archives(to) == set()
 
 
 def test_killed_before_the_folder_has_its_name_nothing_is_downloaded_again(

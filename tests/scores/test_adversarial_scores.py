@@ -4,7 +4,6 @@ import pytest
 from bvg.predictions.table import Predictions
 from bvg.scores.imagenet_adv import (
     adversarial_metrics,
-    attack_series,
     condition_order,
     epsilon_value,
     survival,
@@ -121,24 +120,6 @@ def test_survival_by_steps():
     assert percent.tolist() == [75, 50, 50, 25, 25]
     for name in ("FGSM/eps=1_255", "AutoAttack/eps=1_255", f"{STRONG}/from=m"):
         assert survival(_predictions(conditions=("clean", "FGSM/eps=0.1", name))) is None
-
-
-def test_series_are_by_attack_in_the_order_of_epsilon():
-    metrics = _accuracies(
-        **{
-            "clean": 70,
-            "P/eps=10_255": 1,
-            "P/eps=2_255": 9,
-            "P-any/eps=2_255": 3,
-            "PGD-4-l2/eps=3": 4,
-            "P/eps=2_255/from=m": 6,
-        }
-    )
-    metrics["top1_acc/P/eps=20_255"] = Metric(None)
-    found = {one.attack: one for one in attack_series(metrics)}
-    assert list(found) == ["P", "PGD-4-l2", "P from m"]
-    assert [epsilon for epsilon, _ in found["P"].points] == [2 / 255, 10 / 255]
-    assert found["PGD-4-l2"].is_l2 and not found["P"].is_l2
 
 
 def test_names_of_epsilons_are_read_back():

@@ -110,7 +110,6 @@ def damages(layout: Layout, state: dict, proof: Path) -> dict[str, tuple[list[by
 def test_damaged_files_are_refused_in_one_sentence(
     name, site, use_rows, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("bvg.data.transfer.sleep", lambda seconds: None)
     row = smaller(zoo()[name])
     source = source_of(row)
     monkeypatch.setattr(loading, "architecture_of", lambda row: source)

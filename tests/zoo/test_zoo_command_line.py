@@ -83,8 +83,7 @@ def test_the_exit_code_says_whether_all_were_fine(run, tmp_path, monkeypatch):
     assert code == 0
     assert "1 fine, 1 unavailable, 0 failed" in out
     assert out.endswith(f"wrote {report}\n")
-    monkeypatch.setattr("requests.get", _no_network)
-    monkeypatch.setattr("bvg.data.transfer.sleep", lambda seconds: None)
+    monkeypatch.setattr("requests.Session.request", _no_network)
     code, out, _ = run("check", "resnet50_swav", "miniature_plain", "--report", report)
     assert code == 2
     assert "miniature_plain: already verified" in out

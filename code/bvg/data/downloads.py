@@ -1,11 +1,9 @@
 """Data sets that can be downloaded: the catalogue, their state, and how to get one.
 
-Below the folder for data, each has a folder of its name, which appears only when complete, with a
-receipt in it (`.complete`: which archive it was made from). `archives/` holds what is on its way,
-pins (`.sha256`), locks, and the archives themselves where they are kept.
+Below the folder for data, each has a folder of its name, which appears only when complete.
+`archives/` holds what is on its way, pins (`.sha256`) and locks.
 """
 
-import json
 import os
 import shutil
 import tomllib
@@ -16,15 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bvg.data.archives import RECEIPT, BrokenArchiveError, unpack
+from bvg.data.archives import unpack
 from bvg.data.fetch import cache_folder, fetch, partial_folder
-from bvg.data.transfer import require_space
 from bvg.errors import UserError
-from bvg.files import beside, locked_beside
+from bvg.files import ANOTHER_FOLDER, beside, locked_beside
 from bvg.progress import size
 
 CATALOGUE = Path(__file__).with_name("downloads.toml")
-TRIES = 5  # per source, when a server is busy or the connection breaks
 ROOM = 2.2  # archive and unpacked files, in multiples of the archive's size
 
 
@@ -37,9 +33,10 @@ class DataSet:
     the group's, they are in its table [<group>.of.<member>].
     sources: in the order in which they are tried. file: the archive's name on disk (by default as
     in the first source). sha256, bytes: of the archive, where published. kind: "archive", or "file"
-    for one that is used as it is. inside, files: see archives.unpack. use: the command that takes
-    it, with {folder} and {to}. explain: how to get what must not be fetched. alternative: what else
-    its scripts can use. checked: where addresses and hashes are from.
+    for one that is used as it is (the members of a group then are files of its folder, by their
+    names). inside, files: see archives.unpack. use: the command that takes it, with {folder} and
+    {to}. explain: how to get what must not be fetched. alternative: what else its scripts can use.
+    checked: where addresses and hashes are from.
     """
 
     name: str
@@ -55,7 +52,7 @@ class DataSet:
     sha256: str = ""
     bytes: int = 0
     kind: str = "archive"
-    inside: str = ""
+    inside: str = "*"
     files: str = "*"
     explain: str = ""
     alternative: str = ""
@@ -65,7 +62,8 @@ class DataSet:
     @property
     def path(self) -> str:
         """Return what scripts use, relative to the folder of all data sets."""
-        return f"{self.name}/{self.file}" if self.kind == "file" else self.name
+        alone = self.kind == "file" and not self.members and not group_of(self.name)
+        return f"{self.name}/{self.file}" if alone else self.name
 
     @property
     def remedy(self) -> str:
@@ -133,13 +131,16 @@ def group_of(name: str) -> str:
 
 
 def select(names: Iterable[str], catalogue: dict[str, DataSet]) -> list[DataSet]:
-    """Return the data sets named, each once; a group's name stands for all of it, "all" for all.
+    """Return the data sets named, each once; a group's name stands for all of it.
+
+    "all" stands for all that may be downloaded.
 
     Raises UserError for a name that is not in the catalogue.
     """
     found: dict[str, DataSet] = {}
     for name in names:
-        chosen = [d for d in catalogue.values() if name in ("all", d.name, group_of(d.name))]
+        every = (d for d in catalogue.values() if d.sources or name != "all")
+        chosen = [d for d in every if name in ("all", d.name, group_of(d.name))]
         if not chosen:
             known = dict.fromkeys(group_of(name) or name for name in catalogue)
             raise UserError(f"there is no data set {name!r}: choose from {', '.join(known)} or all")
@@ -147,98 +148,63 @@ def select(names: Iterable[str], catalogue: dict[str, DataSet]) -> list[DataSet]
     return list(found.values())
 
 
-def folder_of(data_set: DataSet, to: Path) -> Path:
-    """Return the folder that the data set has, or will have, below `to`."""
-    return to / data_set.name
-
-
 def usage(data_set: DataSet, to: Path) -> str:
     """Return the command that uses the data set."""
-    return data_set.use.replace("{folder}", str(folder_of(data_set, to))).replace("{to}", str(to))
-
-
-def is_complete(data_set: DataSet, to: Path) -> bool:
-    """Return whether the data set exists, made from the archive that the catalogue names."""
-    try:
-        receipt = json.loads((folder_of(data_set, to) / RECEIPT).read_text(encoding="utf-8"))
-        name, found = receipt["name"], receipt["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):  # no receipt, or none of ours
-        return False
-    return bool(name == data_set.name and found.startswith(data_set.sha256))
+    return data_set.use.replace("{folder}", str(to / data_set.name)).replace("{to}", str(to))
 
 
 def state(data_set: DataSet, to: Path) -> str:
-    """Return the state of the data set as text."""
-    if is_complete(data_set, to):
+    """Return the state of the data set in a word."""
+    if (to / data_set.path).exists():
         return "downloaded"
-    if folder_of(data_set, to).exists():
-        return "other files"
-    arrived = _arrived(data_set, to)
-    return f"partial ({size(arrived)})" if arrived else "missing"
+    if data_set.explain:
+        return "manual"
+    return "partial" if _has_begun(_download_of(data_set, to)) else "missing"
 
 
-def _archive(data_set: DataSet, to: Path) -> Path:
-    return to / "archives" / data_set.file
+def _download_of(data_set: DataSet, to: Path) -> Path:
+    """Return where the file goes that is downloaded."""
+    return to / "archives" / (data_set.file if data_set.kind == "archive" else data_set.path)
 
 
-def _arrived(data_set: DataSet, to: Path) -> int:
-    """Return how many bytes of the archive are there."""
-    archive = _archive(data_set, to)
-    paths = [archive, *partial_folder(archive).glob("*.part")]
-    return sum(path.stat().st_size for path in paths if path.exists())
+def _has_begun(file: Path) -> bool:
+    return file.exists() or partial_folder(file).exists()
 
 
-def get(data_set: DataSet, to: Path, keep_archive: bool = False) -> Path:
-    """Return the data set's folder below `to`, downloading and unpacking it if necessary.
+def get(data_set: DataSet, to: Path) -> Path:
+    """Return the data set's folder or file below `to`, downloading and unpacking it if necessary.
 
     A call that was interrupted is continued; of two processes, the second waits and then finds it.
     Raises UserError when it may not be fetched, when all sources fail, when the archive is not what
     it should be, when the disk refuses or lacks the room.
     """
     if data_set.explain:
-        raise UserError(f"{data_set.name} cannot be fetched: {data_set.explain}")
-    folder, archive = folder_of(data_set, to), _archive(data_set, to)
-    if is_complete(data_set, to):
-        return folder
-    with locked_beside(beside(archive, "set")):
-        if is_complete(data_set, to):  # another process has just finished it
-            return folder
-        if folder.exists():
-            raise UserError(
-                f"{folder} exists, but was not made by this script: remove it to download "
-                f"{data_set.name}, or use it as it is"
-            )
-        needed = data_set.bytes * ROOM - _arrived(data_set, to)
-        require_space(archive.parent, needed, data_set.name)
-        known, pin = data_set.sha256, beside(archive, "sha256")
-        fetch(data_set.sources, archive, known, tries=TRIES, room=ROOM, about=data_set.about)
-        found = known or pin.read_text(encoding="utf-8").strip()
-        receipt = json.dumps({"name": data_set.name, "file": data_set.file, "sha256": found}) + "\n"
-        try:
-            if data_set.kind == "file":
-                _wrap(archive, folder, receipt)
-            else:
-                unpack(archive, folder, data_set.inside, data_set.files, receipt)
-        except BrokenArchiveError as error:
-            if known:  # it is what was published: another download would be the same
-                raise
-            archive.unlink()
-            pin.unlink(missing_ok=True)
-            words = str(error).rpartition(": ")[0]
-            raise UserError(
-                f"{words}: the archive was removed, so re-run the same command"
-            ) from error
-        if not keep_archive:
-            archive.unlink(missing_ok=True)
-    return folder
+        how = f"{data_set.explain}; then: {usage(data_set, to)}"
+        raise UserError(f"{data_set.name} is not downloaded: {how}")
+    place, file = to / data_set.path, _download_of(data_set, to)
+    if place.exists():
+        return place
+    with locked_beside(beside(file, "set")):
+        if place.exists():  # another process has just finished it
+            return place
+        if not _has_begun(file):
+            _require_space(data_set, to)
+        fetch(data_set.sources, file, data_set.sha256, about=data_set.about)
+        if data_set.kind == "archive":
+            unpack(file, place, data_set.inside, data_set.files)
+            file.unlink()
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
+    return place
 
 
-def _wrap(file: Path, folder: Path, receipt: str) -> None:
-    """Make `folder`, which holds a copy of the one file and the receipt."""
-    working = beside(file, "unpacking")
-    shutil.rmtree(working, ignore_errors=True)
-    working.mkdir()
-    shutil.copyfile(file, working / file.name)
-    (working / RECEIPT).write_text(receipt, encoding="utf-8")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(working, folder)
+def _require_space(data_set: DataSet, to: Path) -> None:
+    """Raise UserError unless the disk has room for the data set, where its size is known."""
+    needed = data_set.bytes * (ROOM if data_set.kind == "archive" else 1)
+    free = shutil.disk_usage(to).free
+    if needed > free:
+        raise UserError(
+            f"{data_set.name} needs {size(needed)} of free disk space, but {to} has {size(free)}: "
+            f"free some space, or choose another folder with {ANOTHER_FOLDER}"
+        )

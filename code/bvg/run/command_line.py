@@ -38,10 +38,11 @@ def escape_unencodable_output() -> None:
     """Let standard output escape characters that its encoding lacks (ASCII, Latin-1, cp1252).
 
     Otherwise an ε, or a file name that is not UTF-8, would end a run with a UnicodeEncodeError.
+    Lines are written at once, also to a log.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook has others
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
 
 
 escape_unencodable_output()  # on import, since --help is printed before any work is guarded

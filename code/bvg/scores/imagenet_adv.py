@@ -6,7 +6,6 @@ the gradient without being robust.
 """
 
 import re
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
@@ -65,34 +64,6 @@ def adversarial_metrics(predictions: Predictions) -> dict[str, Metric]:
             ),
         }
     return metrics
-
-
-@dataclass(frozen=True)
-class Series:
-    """A model's robust accuracies under one attack: (ε, accuracy) in the order of ε."""
-
-    attack: str
-    points: tuple[tuple[float, Metric], ...]
-
-    @property
-    def is_l2(self) -> bool:
-        """Return whether ε is an L2 norm."""
-        return "-l2" in self.attack
-
-
-def attack_series(metrics: dict[str, Metric]) -> list[Series]:
-    """Return a model's robust accuracies by attack, without those of -any and undefined ones."""
-    found: dict[str, list[tuple[float, Metric]]] = {}
-    for key, metric in metrics.items():
-        parts = _ATTACK.fullmatch(key.removeprefix("top1_acc/"))
-        if key.startswith("top1_acc/") and parts and metric.value is not None:
-            name = parts["attack"] + (parts["source"] or "").replace("/from=", " from ")
-            if ANY not in name:
-                found.setdefault(name, []).append((epsilon_value(parts["epsilon"]), metric))
-    return [
-        Series(name, tuple(sorted(points, key=lambda point: point[0])))
-        for name, points in found.items()
-    ]
 
 
 def survival(predictions: Predictions) -> tuple[str, np.ndarray] | None:

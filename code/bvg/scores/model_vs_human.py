@@ -15,7 +15,7 @@ from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import correct_in_top
 from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.decision_table import original_image
-from bvg.scores.error_consistency import Consistency, Pairs, consistencies
+from bvg.scores.error_consistency import Consistency, Pairs, consistencies, consistency_matrix
 from bvg.scores.metric import Metric, proportion
 from bvg.scores.shape_bias import shape_bias_metrics
 
@@ -136,6 +136,15 @@ def _over_data_sets(
     return {**absent, f"{key}/{len(defined)}_datasets": mean} if missing else {key: mean}
 
 
+def mean_of(metrics: Mapping[str, Metric], key: str) -> tuple[int, Metric]:
+    """Return of how many data sets there is a mean under `key`, and the mean."""
+    for count in range(len(DATA_SETS), 0, -1):
+        name = key if count == len(DATA_SETS) else f"{key}/{count}_datasets"
+        if name in metrics and metrics[name].value is not None:
+            return count, metrics[name]
+    return 0, Metric(None)
+
+
 def rights(predictions: Predictions, name: str = "model") -> dict[str, pd.DataFrame]:
     """Return, by data set, which images the model got right, as one column `name` of 1 and 0."""
     found = {}
@@ -227,6 +236,21 @@ def _not_shared(data_set: str, consistency: Consistency) -> list[str]:
 def is_whole(data_set: str, right: pd.DataFrame) -> bool:
     """Return whether `rights` of a data set have all conditions that count."""
     return not _missing(data_set, set(right.index.get_level_values(0)))
+
+
+def between_models(models: Mapping[str, Rights]) -> tuple[pd.DataFrame, int]:
+    """Return all models' error consistency with each other, and of how many data sets it is a mean.
+
+    models: name -> `rights`. Data sets that lack conditions do not count.
+    """
+    joined = {}
+    for name in DATA_SETS:
+        tables = [right[name] for right in models.values() if name in right]
+        if any(is_whole(name, table) for table in tables):
+            joined[name] = pd.concat(tables, axis=1)
+    if not joined:
+        return pd.DataFrame(np.nan, index=[*models], columns=[*models]), 0
+    return consistency_matrix(joined, {n: DATA_SETS[n].counted for n in joined}), len(joined)
 
 
 def human_metrics(humans: Rights) -> dict[str, Metric]:

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 from torch import nn
 
 from bvg.data.preprocessing import Preprocessing
-from bvg.data.transfer import root_cause
-from bvg.errors import UserError, reason_of
+from bvg.errors import UserError, reason_of, root_cause
 from bvg.zoo.normalized import NormalizedModel
 from bvg.zoo.weights import load_strictly
 

@@ -158,7 +158,7 @@ def _weight_file(model: str, file: WeightFile, folder: Path) -> Path:
     sharing = (row.name for row in zoo().values() if first in {f.source[0] for f in row.files})
     stored = folder / f"{next(sharing, model)}--{name}"  # rows of the same file share it
     path = folder / name if not stored.exists() and (folder / name).is_file() else stored
-    return fetch(file.source, path, file.sha256, tries=5, refuse=partial(_not_the_file, file))
+    return fetch(file.source, path, file.sha256, refuse=partial(_not_the_file, file))
 
 
 def _not_the_file(file: WeightFile, path: Path) -> str:
