@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 
 from bvg.analysis.measures import (
-    _CORRUPTIONS,
     AGGREGATES,
     BENCHMARKS,
     BIASES,
+    CORRUPTIONS,
     RELATIVE,
     groups_of,
     measures_of,
@@ -97,7 +97,7 @@ def of_corruptions(names, severities=range(1, 6)) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("name", "count"), [("imagenet-c", 95), ("imagenet-cbar", 50)])
 def test_means_of_corruptions_are_of_the_tables_conditions(name, count):
-    frame = of_corruptions(_CORRUPTIONS[f"top1_acc/{name}"])
+    frame = of_corruptions(CORRUPTIONS[f"top1_acc/{name}"])
     assert len(frame.columns) == count
     expected = frame.to_numpy().mean(axis=1)
     frame["top1_acc/my_noise_1"] = 0.0  # of one's own: no part of it
@@ -113,7 +113,7 @@ def test_means_of_corruptions_are_of_the_tables_conditions(name, count):
 
 
 def test_a_mean_of_too_few_conditions_is_not_formed_and_named():
-    frame = of_corruptions(_CORRUPTIONS["top1_acc/imagenet-c"], (1, 3))
+    frame = of_corruptions(CORRUPTIONS["top1_acc/imagenet-c"], (1, 3))
     measures = measures_of(frame)
     assert "top1_acc/imagenet-c" not in measures.benchmarks
     assert any("38 of the 95 conditions of C" in note for note in measures.notes)

@@ -27,7 +27,7 @@ def test_the_catalogue_has_what_the_study_needs():
     groups = {name.partition("/")[0] for name in ALL}
     assert groups == {
         *("model-vs-human", "imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch"),
-        *("imagenet-c-bar", "imagenet-real", "human-decisions", "study-table"),
+        *("imagenet-c-bar", "imagenet-real", "human-decisions", "study-table", "published-tables"),
         *("imagenet", "imagenet-c", "imagenet-p"),
     }
     assert sum(name.startswith("model-vs-human/") for name in ALL) == 17

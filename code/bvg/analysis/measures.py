@@ -57,7 +57,7 @@ _ATTACKED = re.compile(r"top1_acc/[^/]+/eps=.+")
 # The corruptions whose five severities a mean is of, as published: Hendrycks & Dietterich 2019, the
 # four extra ones included, as in the study; Mintun, Kirillov & Xie 2021. (The list that today's
 # code measures may have others.)
-_CORRUPTIONS = {
+CORRUPTIONS = {
     "top1_acc/imagenet-c": (
         "gaussian_noise",
         "shot_noise",
@@ -158,7 +158,7 @@ def measures_of(values: pd.DataFrame) -> Measures:
 def _instead(values: pd.DataFrame, wanted: Sequence[str]) -> str:
     """Return what the table has of the parts or kin of missing columns, in brackets; or nothing."""
     has = []
-    for name, corruptions in _CORRUPTIONS.items():
+    for name, corruptions in CORRUPTIONS.items():
         if name in wanted and (there := _filled(values, _conditions(corruptions))):
             count = len(_conditions(corruptions))
             has.append(f"{len(there)} of the {count} conditions of {BENCHMARKS[name]}")
@@ -182,7 +182,7 @@ def with_derived(values: pd.DataFrame) -> pd.DataFrame:
 def with_means(values: pd.DataFrame) -> pd.DataFrame:
     """Return the table with the means of C and C-bar where it has only all their conditions."""
     made = {}
-    for name, corruptions in _CORRUPTIONS.items():
+    for name, corruptions in CORRUPTIONS.items():
         conditions = _conditions(corruptions)
         if not _filled(values, [name]) and len(_filled(values, conditions)) == len(conditions):
             made[name] = values[conditions].mean(axis=1, skipna=False)
@@ -192,7 +192,7 @@ def with_means(values: pd.DataFrame) -> pd.DataFrame:
 def _doubtful_means(values: pd.DataFrame) -> list[str]:
     """Return a sentence for each mean that is not the mean of the conditions beside it."""
     notes = []
-    for name, corruptions in _CORRUPTIONS.items():
+    for name, corruptions in CORRUPTIONS.items():
         conditions = _conditions(corruptions)
         if name not in values or not set(conditions) <= set(values):
             continue

@@ -18,9 +18,9 @@ SOURCE = (
     "https://github.com/paulgavrikov/biases_vs_generalization, CC BY-SA 4.0."
 )
 LAST_BATCH = 326  # images of it that have ReaL labels
-_PADDED = 391 * 128  # what robust images were divided by
+PADDED = 391 * 128  # what robust images were divided by
 _CONSTANT_BAND = 11295.3  # octaves: the bandwidth that all-equal thresholds give
-_WIDEST = 7.0  # octaves that the study tested
+WIDEST = 7.0  # octaves that the study tested
 _ROWS = Path(__file__).with_name("published_rows.txt")
 _REAL, _LOW, _HIGH, _BAND = (
     "top1_acc/imagenet-real",
@@ -43,7 +43,7 @@ def published_faults(values: pd.DataFrame) -> list[str]:
         )
     if count := _count(cells, _LOW):
         found.append(
-            f"PGD-40 counts robust images among {_PADDED:,} instead of 50,000{_of(count, values)}; "
+            f"PGD-40 counts robust images among {PADDED:,} instead of 50,000{_of(count, values)}; "
             "values are up to 0.096 points off, and 0.0959 means that no image was robust."
         )
     if _count(cells, _HIGH):
@@ -65,7 +65,7 @@ def published_faults(values: pd.DataFrame) -> list[str]:
         few = f" They take few values, {distinct}, so their correlations are full of ties"
         broad = norms["bw"]
         if broad is not None:
-            few += f"; and {int((broad > _WIDEST).sum())} of those bandwidths exceed the seven "
+            few += f"; and {int((broad > WIDEST).sum())} of those bandwidths exceed the seven "
             few += "octaves that were tested"
         found.append(
             f"The raw critical-band columns are degenerate for {constant} models (a bandwidth of "

@@ -1,0 +1,233 @@
+"""Sources that publish single decisions: shape bias, and channels of critical bands, from trials.
+
+Each is read from the publisher's files, or from a joint table of counts or thresholds.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from bvg.errors import UserError
+from bvg.published import faults
+from bvg.published.faults import Found
+from bvg.published.reading import (
+    AGAIN,
+    NEWER,
+    NoFilesError,
+    Value,
+    find,
+    find_all,
+    json_of,
+    number,
+    rows_of,
+)
+from bvg.scores.channel import fit_channel
+from bvg.scores.criticalband import integer_thresholds
+from bvg.scores.decision_table import read_decisions
+from bvg.scores.shape_bias import CueDecisions, count_decisions, count_table
+
+CUE_CONFLICT = "cue-conflict classes=16"
+
+_NOISES = ("0", "0.02", "0.04", "0.08", "0.16")  # standard deviations, as the files write them
+_BANDS = range(7)
+_NETWORK = re.compile(r"solomon_(.+)_accuracies_[^/]*\.json")
+_BAND_COLUMNS = (
+    *("model", "trials", "clean16", "thresholds", "BW", "CF", "PNS", "shape_frac_mean16", "bacc"),
+    "wacc_0.01",
+)
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """A network's trials: accuracy without noise in percent, and the threshold of each band.
+
+    shape: its fraction of shape decisions on cue-conflict stimuli, where known.
+    """
+
+    model: str
+    file: str
+    row: str
+    count: int
+    clean: float
+    thresholds: tuple[int, ...]
+    shape: float | None
+
+
+def critical_band(folder: Path) -> Found:
+    """Return the networks' channels, fitted to their thresholds at 50 %, and shape fractions."""
+    if find_all(folder, "critical_band_networks.csv"):
+        networks = _joint_networks(find(folder, "critical_band_networks.csv"))
+    else:
+        networks = _networks(folder)
+    values, without = [], []
+    for network in networks:
+        channel = fit_channel(network.thresholds)
+        measures = {
+            "top1_acc/critical-band/clean": network.clean,
+            "fraction-correct-shape": network.shape,
+        }
+        if channel.degenerate:
+            without.append(network.model)
+        else:
+            measures |= {
+                "critical-band/bandwidth": channel.bandwidth,
+                "critical-band/centre": channel.centre,
+                "critical-band/peak-sensitivity": channel.peak_sensitivity,
+            }
+        for measure, value in measures.items():
+            if value is not None:
+                where = network.file, network.row, "classes=16 threshold=0.5", network.count
+                values.append(Value(network.model, measure, value, *where))
+    return faults.of_critical_band(values, without)
+
+
+def _joint_networks(path: Path) -> list[_Trials]:
+    networks = []
+    for row, cells in rows_of(path, _BAND_COLUMNS):
+        where = f"{path}, row {row},"
+        steps = re.findall(r"\d+", cells["thresholds"])
+        if len(steps) != len(_BANDS):
+            raise UserError(f"{where} has {len(steps)} thresholds instead of 7: {AGAIN}")
+        networks.append(
+            _Trials(
+                model=cells["model"],
+                file=path.name,
+                row=row,
+                count=int(number(cells["trials"], where)),
+                clean=number(cells["clean16"], where, high=100),
+                thresholds=tuple(int(number(step, where, high=4)) for step in steps),
+                shape=number(cells["shape_frac_mean16"], where, high=1),
+            )
+        )
+    return networks
+
+
+def _networks(folder: Path) -> list[_Trials]:
+    paths = find_all(folder, "solomon_*.json")
+    if not paths:
+        raise NoFilesError(f"{folder} holds no solomon_*.json")
+    fractions = json_of(find(folder, "sb_scores.json"))
+    keys = [f"noise{noise}freq{band}" for noise in _NOISES for band in _BANDS]
+    networks = []
+    for path in paths:
+        name, trials = _NETWORK.fullmatch(path.name), json_of(path)
+        if not name or not isinstance(trials, dict) or {*trials} != {*keys}:
+            raise UserError(f"{path} is not a network's trials by noise and band: {NEWER}")
+        right = np.array([fmean(trials[key]) for key in keys]).reshape(len(_NOISES), len(_BANDS))
+        networks.append(
+            _Trials(
+                model=name[1],
+                file=path.name,
+                row="noise*freq*",
+                count=sum(len(trials[key]) for key in keys),
+                clean=float(100 * right[0].mean()),
+                thresholds=tuple(integer_thresholds(right, 0.5).tolist()),
+                shape=fmean(fractions[name[1]]) if name[1] in fractions else None,
+            )
+        )
+    return networks
+
+
+_EXPERIMENTS = ("original", "grayscale", "silhouette-filled", "edge", "texture")
+_CONFLICT = "style-transfer-512-nomask"
+_SESSION = re.compile(r"(.+)-experiment_(.+)_session[_-]\d+\.csv")
+
+
+def texture_vs_shape(folder: Path) -> Found:
+    """Return shape bias and accuracies of the networks of Geirhos et al. 2019.
+
+    Beside people, AlexNet, GoogLeNet and VGG were Caffe's; elsewhere, networks are PyTorch's.
+    """
+    values = []
+    for path in find_all(folder, "*-experiment_*.csv"):
+        match, experiment = _SESSION.fullmatch(path.name), path.parent.name
+        if not match or not experiment.startswith(f"{match[1]}-experiment"):
+            continue
+        network = match[2]
+        if network.startswith("subject"):
+            continue
+        if network == "alexnet" and not experiment.endswith("trained-CNNs"):
+            network = "alexnet (caffe)"
+        decisions = read_decisions(path)
+        file, rows = f"{experiment}/{path.name}", f"1-{len(decisions)}"
+        if match[1] == _CONFLICT:
+            values += _shape_bias(network, count_table(decisions), file, rows, CUE_CONFLICT)
+        elif match[1] in _EXPERIMENTS:
+            right = decisions["object_response"] == decisions["category"]
+            measure, n = f"top1_acc/texture-vs-shape/{match[1]}", len(decisions)
+            accuracy = float(100 * right.mean())
+            values.append(Value(network, measure, accuracy, file, rows, "classes=16", n))
+    if not values:
+        raise NoFilesError(f"{folder} holds no *-experiment/*-experiment_*_session*.csv")
+    return values, []
+
+
+def _shape_bias(
+    model: str, counts: CueDecisions, file: str, row: str, protocol: str
+) -> list[Value]:
+    if not counts.shape + counts.texture:
+        raise UserError(f"{file} has no decision for a shape or a texture: {AGAIN}")
+    measures = {
+        "shape-bias": counts.shape / (counts.shape + counts.texture),
+        "fraction-correct-shape": counts.shape / counts.total,
+        "fraction-correct-texture": counts.texture / counts.total,
+    }
+    return [
+        Value(model, measure, value, file, row, protocol, counts.total)
+        for measure, value in measures.items()
+    ]
+
+
+_VLM_FOLDERS = {  # the publisher's: how the models answer
+    "clip": "zero-shot",
+    "inet_classifier": "native",
+    "vlm/captioning": "text",
+    "vlm/vqa": "text",
+}
+_VLM_JOINT = (
+    *("file", "rows", "conflict", "shape", "texture", "shape_bias", "either"),
+    "nonconflict_right",
+)
+_CUES = re.compile(r"([a-z]+)\d+-([a-z]+)\d+(?:\.\w+)?")
+
+
+def vlm_shapebias(folder: Path) -> Found:
+    """Return shape biases of CLIP, classifiers and vision-language models, from their decisions."""
+    values = []
+    if find_all(folder, "vlm_shapebias_recomputed.csv"):
+        path = find(folder, "vlm_shapebias_recomputed.csv")
+        for row, cells in rows_of(path, _VLM_JOINT):
+            where = f"{path}, row {row},"
+            shape, texture, total = (
+                int(number(cells[column], where)) for column in ("shape", "texture", "conflict")
+            )
+            counts = CueDecisions(shape, texture, total - shape - texture)
+            values += _vlm_values(cells["file"], counts, path.name, row)
+        return values, []
+    for path in find_all(folder, "*.csv"):
+        for kind in _VLM_FOLDERS:
+            if path.parent.as_posix().endswith(f"/{kind}"):
+                file = f"{kind}/{path.name}"
+                values += _vlm_values(file, _count_decisions(path), file, "1-1280")
+    if not values:
+        raise NoFilesError(f"{folder} holds no {' or '.join(_VLM_FOLDERS)}/*.csv")
+    return values, []
+
+
+def _vlm_values(name: str, counts: CueDecisions, file: str, row: str) -> list[Value]:
+    protocol = f"{CUE_CONFLICT} {_VLM_FOLDERS[name.rpartition('/')[0]]}"
+    return _shape_bias(name, counts, file, row, protocol)
+
+
+def _count_decisions(path: Path) -> CueDecisions:
+    rows = [cells for _, cells in rows_of(path, None)]
+    if not {"image", "pred_label"} <= {*rows[0]}:
+        raise UserError(f"{path} lacks the column image or pred_label: {NEWER}")
+    cues = [_CUES.fullmatch(cells["image"]) for cells in rows]
+    if not all(cues):
+        raise UserError(f"{path} has an image whose name is not <shape>-<texture>: {NEWER}")
+    labels = [cells["pred_label"] for cells in rows]
+    return count_decisions(labels, [cue[1] for cue in cues if cue], [cue[2] for cue in cues if cue])
