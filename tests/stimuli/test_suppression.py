@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from bvg.stimuli.nl_means import nl_means
+from bvg.stimuli.nl_means import denoised
 from bvg.stimuli.randomness import keyed_generator
 from bvg.stimuli.suppression import (
     Condition,
     bilateral,
     channel_shuffle,
     condition_name,
-    denoised,
     gaussian,
     greyscale,
+    nl_means,
     patch_rotation,
     patch_shuffle,
     suppressed,
@@ -226,11 +226,11 @@ def test_the_images_stay_as_they_are(images):
 
 
 def test_non_local_means_are_opencvs(images):
-    found = dict(denoised(batch_of(*images[:2]), (5, 25)))
+    found = shown(batch_of(*images[:2]), (nl_means(5),), (nl_means(25),))
     assert list(found) == ["nl_means/5", "nl_means/25"]
-    for name, x in found.items():
+    for name, stimuli in found.items():
         h = int(name.rpartition("/")[2])
-        for image, stimulus in zip(images[:2], levels(x), strict=True):
+        for image, stimulus in zip(images[:2], stimuli, strict=True):
             assert np.array_equal(stimulus, oracle.nl_means(image, h))
 
 
@@ -243,7 +243,7 @@ def test_whole_numbers_of_the_gpu_are_opencvs(height, width, template, search):
     images = [photo_like(1, height, width), noise, flat]
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     strengths = (0.7, *NL_MEANS, 200)
-    for h, ours in zip(strengths, nl_means(batch, strengths, template, search), strict=True):
+    for h, ours in zip(strengths, denoised(batch, strengths, template, search), strict=True):
         for image, stimulus in zip(images, ours.permute(0, 2, 3, 1).numpy(), strict=True):
             expected = cv2.fastNlMeansDenoising(image, None, h, template, search)
             assert np.array_equal(stimulus, expected)
@@ -251,5 +251,5 @@ def test_whole_numbers_of_the_gpu_are_opencvs(height, width, template, search):
 
 def test_whole_numbers_of_the_gpu_are_opencvs_at_full_size(images):
     batch = torch.from_numpy(np.stack(images[:1])).permute(0, 3, 1, 2)
-    for h, ours in zip((10,), nl_means(batch, (10,), 14, 21), strict=True):
+    for h, ours in zip((10,), denoised(batch, (10,), 14, 21), strict=True):
         assert np.array_equal(ours[0].permute(1, 2, 0).numpy(), oracle.nl_means(images[0], h))

@@ -19,7 +19,7 @@ _LARGEST = 2**31 - 1
 _LEAST_WEIGHT = 0.001  # of the weight at distance 0; smaller ones count as 0
 
 
-def nl_means(
+def denoised(
     images: torch.Tensor, strengths: Sequence[float], template: int, search: int
 ) -> list[torch.Tensor]:
     """Return the images denoised with each strength h, (B, C, H, W) uint8 as they are given.

@@ -10,7 +10,7 @@ is the definition of the filters, and so a GPU gets the very same images. What i
 draws: so an image shuffled and without colour is the shuffled image, without colour.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,11 +20,12 @@ import numpy as np
 import torch
 
 from bvg.stimuli.batch import Batch
-from bvg.stimuli.nl_means import nl_means
+from bvg.stimuli.nl_means import denoised
 from bvg.stimuli.randomness import keyed_generator
 
 ORIGINAL = "original"  # the condition of an image as it is
-NL_MEANS = "nl_means"
+# Burgert et al. 2025; OpenCV takes an even window as the next odd one.
+SIGMA_SPACE, TEMPLATE_WINDOW, SEARCH_WINDOW = 75, 14, 21  # pixels
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,12 @@ class Suppression:
     """One step from an image to a stimulus.
 
     name: the kind and its parameters, as in patch_shuffle/3. apply: ((H, W, 3) uint8, the image's
-    random generator) → (H, W, 3) uint8.
+    random generator) → (H, W, 3) uint8. h: the strength of non-local means, None for other steps.
     """
 
     name: str
     apply: Callable[[np.ndarray, torch.Generator], np.ndarray]
+    h: float | None = None
 
 
 Condition = tuple[Suppression, ...]  # its steps, one after the other
@@ -50,9 +52,13 @@ def condition_name(condition: Condition) -> str:
 def suppressed(batch: Batch, conditions: Iterable[Condition]) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the images under each condition, (B, 3, H, W) in [0, 1], values k / 255.
 
-    What several conditions begin with is made once.
+    What several conditions begin with is made once. On a GPU, all strengths of non-local means come
+    first, made at once and there: on the CPU, they would take longer than the models.
     """
     conditions = list(conditions)
+    on_gpu = batch.pixels.device.type == "cuda"
+    together = [c for c in conditions if on_gpu and len(c) == 1 and c[0].h is not None]
+    yield from _denoised(batch, together)
     shared = {condition[:-1] for condition in conditions}
     made: dict[Condition, np.ndarray] = {(): _bytes_of(batch.pixels)}
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
@@ -68,30 +74,18 @@ def suppressed(batch: Batch, conditions: Iterable[Condition]) -> Iterator[tuple[
             return images
 
         for condition in conditions:
-            yield condition_name(condition), _pixels_of(images_of(condition), batch.pixels.device)
+            if condition not in together:
+                images = _pixels_of(images_of(condition), batch.pixels.device)
+                yield condition_name(condition), images
 
 
-def denoised(
-    batch: Batch, strengths: Iterable[float], template: int = 14, search: int = 21
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the images after non-local means of each strength h, (B, 3, H, W), values k / 255.
-
-    That is cv2.fastNlMeansDenoising on three channels, which suppresses texture. template, search:
-    the widths of its windows; OpenCV takes an even width as the next odd one.
-    On a GPU, all strengths are made at once, with OpenCV's whole numbers.
-    """
-    strengths = list(strengths)
-    names = [f"{NL_MEANS}/{strength}" for strength in strengths]
-    if batch.pixels.device.type == "cuda":
+def _denoised(batch: Batch, conditions: Sequence[Condition]) -> Iterator[tuple[str, torch.Tensor]]:
+    if conditions:
+        strengths = [float(step.h) for (step,) in conditions if step.h is not None]
         levels = (batch.pixels * 255).round().to(torch.uint8)
-        for name, images in zip(names, nl_means(levels, strengths, template, search), strict=True):
-            yield name, images.float() / 255
-        return
-    opencv = [
-        Suppression(name, partial(_nl_means, h=h, template=template, search=search))
-        for name, h in zip(names, strengths, strict=True)
-    ]
-    yield from suppressed(batch, [(step,) for step in opencv])
+        made = denoised(levels, strengths, TEMPLATE_WINDOW, SEARCH_WINDOW)
+        for condition, images in zip(conditions, made, strict=True):
+            yield condition_name(condition), images.float() / 255
 
 
 def _bytes_of(pixels: torch.Tensor) -> np.ndarray:
@@ -178,14 +172,14 @@ def channel_shuffle() -> Suppression:
     )
 
 
-def bilateral(diameter: int, sigma_colour: float, sigma_space: float = 75) -> Suppression:
+def bilateral(diameter: int, sigma_colour: float) -> Suppression:
     """Return the suppression of texture by OpenCV's bilateral filter, which keeps strong edges.
 
-    diameter, sigma_space: in pixels. sigma_colour: in levels of 0 … 255.
+    diameter: of the window, in pixels. sigma_colour: in levels of 0 … 255.
     """
     return Suppression(
         f"bilateral/{diameter}/{sigma_colour}",
-        lambda image, _: cv2.bilateralFilter(image, diameter, sigma_colour, sigma_space),
+        lambda image, _: cv2.bilateralFilter(image, diameter, sigma_colour, SIGMA_SPACE),
     )
 
 
@@ -212,7 +206,15 @@ def _blended(image: np.ndarray, _: torch.Generator, alpha: float) -> np.ndarray:
     return np.clip(blend * 255, 0, 255).astype(np.uint8)
 
 
-def _nl_means(
-    image: np.ndarray, _: torch.Generator, h: float, template: int, search: int
-) -> np.ndarray:
-    return cv2.fastNlMeansDenoising(image, None, h, template, search)
+def nl_means(h: float) -> Suppression:
+    """Return the suppression of texture by OpenCV's non-local means, on all three channels at once.
+
+    h: the strength, in levels of 0 … 255.
+    """
+    return Suppression(
+        f"nl_means/{h}",
+        lambda image, _: cv2.fastNlMeansDenoising(
+            image, h=h, templateWindowSize=TEMPLATE_WINDOW, searchWindowSize=SEARCH_WINDOW
+        ),
+        h,
+    )
