@@ -3,10 +3,11 @@
 Of the filters (bilateral, Gaussian, non-local means), OpenCV itself is the definition.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+import torch
 
 SPACE = 75
 WINDOWS = {"templateWindowSize": 14, "searchWindowSize": 21}
@@ -36,12 +37,24 @@ def shuffled(image: np.ndarray, grid: int, order: Sequence[int]) -> np.ndarray:
     assert sorted(order) == list(range(len(places)))
     result = np.zeros_like(image)
     for place, source in zip(places, (places[index] for index in order), strict=True):
-        assert shape(place) == shape(source)
-        for row in range(shape(place)[0]):
-            for column in range(shape(place)[1]):
-                pixel = image[source[0] + row, source[1] + column]
-                result[place[0] + row, place[1] + column] = pixel
+        top, left, bottom, right = source
+        result[place[0] : place[2], place[1] : place[3]] = image[top:bottom, left:right]
     return result
+
+
+def drawn_order(size: int, grid: int, draws: torch.Generator) -> list[int]:
+    """Return an order of the tiles in which only tiles of one shape change places.
+
+    The shapes' permutations are drawn one after the other, the least high and then the least wide
+    first.
+    """
+    shapes = [shape(tile) for tile in tiles(size, grid)]
+    order = [-1] * len(shapes)
+    for wanted in sorted(set(shapes)):
+        alike = [index for index, found in enumerate(shapes) if found == wanted]
+        for place, choice in zip(alike, torch.randperm(len(alike), generator=draws), strict=True):
+            order[place] = alike[int(choice)]
+    return order
 
 
 def rotated(image: np.ndarray, grid: int, turns: Sequence[Sequence[int]]) -> np.ndarray:
@@ -68,8 +81,7 @@ def quarter_turn(image: np.ndarray, top: int, left: int, side: int) -> None:
     """Turn a square by 90° anticlockwise in place: its right column becomes its upper row."""
     before = image[top : top + side, left : left + side].copy()
     for row in range(side):
-        for column in range(side):
-            image[top + row, left + column] = before[column, side - 1 - row]
+        image[top + row, left : left + side] = before[:, side - 1 - row]
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -81,15 +93,12 @@ def grey(image: np.ndarray) -> np.ndarray:
 def blended(image: np.ndarray, alpha: float) -> np.ndarray:
     """Return the image with `alpha` parts of its greys, in single precision, truncated."""
     one = np.float32
+    greys = grey(image).astype(one) / one(255)
     result = np.zeros_like(image)
-    greys = grey(image)
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            level = one(greys[row, column]) / one(255)
-            for channel in range(3):
-                own = one(image[row, column, channel]) / one(255)
-                mixed = one(1 - alpha) * own + one(alpha) * level
-                result[row, column, channel] = int(min(max(mixed * one(255), 0), 255))
+    for channel in range(3):
+        own = image[..., channel].astype(one) / one(255)
+        mixed = one(1 - alpha) * own + one(alpha) * greys
+        result[..., channel] = np.floor((mixed * one(255)).clip(0, 255))
     return result
 
 
@@ -106,3 +115,38 @@ def gaussian(image: np.ndarray, width: int, sigma: float) -> np.ndarray:
 def nl_means(image: np.ndarray, h: float) -> np.ndarray:
     """Return the image after OpenCV's non-local means on all three channels at once."""
     return cv2.fastNlMeansDenoising(src=image, h=h, **WINDOWS)
+
+
+def of_condition(
+    image: np.ndarray, condition: str, draws_of: Callable[[str], torch.Generator]
+) -> np.ndarray:
+    """Return the square image under a condition such as "bilateral/12/170+patch_shuffle/4".
+
+    draws_of: the random generator of a step, by its name.
+    """
+    if condition == "original":
+        return image
+    for step in condition.split("+"):
+        kind, *parameters = step.split("/")
+        numbers = [float(text) if "." in text else int(text) for text in parameters]
+        draws = draws_of(step)
+        if kind == "patch_shuffle":
+            (grid,) = numbers
+            image = shuffled(image, grid, drawn_order(len(image), grid, draws))
+        elif kind == "patch_rotation":
+            (grid,) = numbers
+            turns = torch.randint(4, (grid, grid), generator=draws).tolist()
+            image = rotated(image, grid, turns)
+        elif kind == "channel_shuffle":
+            image = image[..., torch.randperm(3, generator=draws).tolist()]
+        else:
+            image = FILTERS[kind](image, *numbers)
+    return image
+
+
+FILTERS: dict[str, Callable[..., np.ndarray]] = {
+    "bilateral": bilateral,
+    "gaussian": gaussian,
+    "nl_means": nl_means,
+    "greyscale": blended,
+}

@@ -67,10 +67,9 @@ def test_tiles_begin_where_albumentations_lets_them(size, grid):
 def test_shuffled_tiles_are_a_permutation_of_the_tiles(images, grid):
     batch = batch_of(*images, names=("a", "b", "c"), seed=4)
     stimuli = one(batch, patch_shuffle(grid))
-    edges = tile_edges(224, grid)
     for name, image, stimulus in zip(batch.names, images, stimuli, strict=True):
         draws = keyed_generator(4, f"patch_shuffle/{grid}", name)
-        order = tile_order(edges, edges, draws).tolist()
+        order = oracle.drawn_order(224, grid, draws)
         assert np.array_equal(stimulus, oracle.shuffled(image, grid, order))
         before, after = (
             Counter(

@@ -12,7 +12,7 @@ draws: so an image shuffled and without colour is the shuffled image, without co
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import cv2
@@ -34,10 +34,11 @@ class Suppression:
 
     name: the kind and its parameters, as in patch_shuffle/3. apply: ((H, W, 3) uint8, the image's
     random generator) → (H, W, 3) uint8. h: the strength of non-local means, None for other steps.
+    Steps of one name are equal.
     """
 
     name: str
-    apply: Callable[[np.ndarray, torch.Generator], np.ndarray]
+    apply: Callable[[np.ndarray, torch.Generator], np.ndarray] = field(compare=False)
     h: float | None = None
 
 
