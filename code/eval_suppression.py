@@ -30,10 +30,9 @@ from bvg.data.imagenet import are_imagenet, imagenet_val
 from bvg.data.preprocessing import SQUASHED_224
 from bvg.errors import UserError
 from bvg.predictions.table import read_predictions
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import data_flag, parse_args, partial_flag, script
 from bvg.run.decisions import top5_and_category_sums
 from bvg.run.evaluate import evaluate, load_models
-from bvg.run.flags import imagenet_folder_flags
 from bvg.run.runs import print_table
 from bvg.scores.metric import Metric
 from bvg.scores.suppression import CONFIDENT, OVER_HALF, most_confident, suppression_metrics
@@ -92,7 +91,8 @@ PUBLISHED = {
 
 
 def flags(group):
-    imagenet_folder_flags(group)
+    data_flag(group, "imagenet")
+    partial_flag(group)
     add = group.add_argument
     add("--curves", action="store_true", help="evaluate all strengths of all suppressions")
     add(

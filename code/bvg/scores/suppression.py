@@ -13,13 +13,13 @@ import numpy as np
 
 from bvg.data.imagenet import are_imagenet
 from bvg.predictions.table import Predictions
-from bvg.scores.bootstrap import bootstrapped, resampled_accuracies
-from bvg.scores.conditions import (
+from bvg.scores.accuracy import (
     category_correct,
     category_of_class,
     condition_accuracies,
     top1_by_condition,
 )
+from bvg.scores.bootstrap import bootstrapped, resampled_accuracies
 from bvg.scores.metric import Metric
 from bvg.stimuli.suppression import ORIGINAL
 
