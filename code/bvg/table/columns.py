@@ -26,6 +26,7 @@ BENCHMARKS = (
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
+    "imagenet_suppression",
 )
 ATTACKS = "imagenet_adv"
 # C and C-bar: the metrics' names of a corruption over all severities, of which "contrast" is also
