@@ -13,6 +13,7 @@ from bvg.run.decisions import (
     sixteen_way,
     top5,
     top5_and_category,
+    top5_and_category_sums,
 )
 from oracles import straight_line
 
@@ -110,3 +111,38 @@ def test_all_classes_and_the_best_category_beside_them():
     assert torch.equal(answers["category"], categories)
     other = top5_and_category(("a", "b", "c"))(torch.randn(4, 3))
     assert other["category"].tolist() == [-1] * 4 and other["category"].dtype == torch.int16
+
+
+def test_the_category_of_the_largest_sum_and_of_more_than_half():
+    sharp = torch.cat([LOGITS, LOGITS * 4])  # the latter often sure of a class
+    answers = top5_and_category_sums(imagenet_classes())(sharp)
+    assert torch.equal(answers["answers"], top5(sharp)["answers"])
+    assert torch.equal(answers["confidence"], top5(sharp)["confidence"])
+    sure = 0
+    for row, logits in enumerate(sharp.double().numpy()):
+        exponentials = np.exp(logits - logits.max())
+        sums = {
+            name: sum(exponentials[index] for index in indices) / exponentials.sum()
+            for name, indices in CATEGORY_INDICES.items()
+        }
+        best = max(sums, key=sums.__getitem__)
+        assert CATEGORIES[answers["category"][row]] == best
+        over = [k for k, name in enumerate(CATEGORIES) if sums[name] > 0.5]
+        assert [int(answers["category_over_half"][row])] == (over or [-1])
+        sure += bool(over)
+    assert 5 < sure < len(sharp) - 5
+    other = top5_and_category_sums(("a", "b", "c"))(torch.randn(4, 3))
+    assert other["category"].tolist() == other["category_over_half"].tolist() == [-1] * 4
+
+
+def test_many_classes_of_little_probability_are_more_than_half_in_sum():
+    logits = torch.full((1, 1000), -20.0)
+    logits[0, list(CATEGORY_INDICES["dog"])] = 0.0
+    logits[0, CATEGORY_INDICES["knife"][0]] = 4.0  # of 110 + 54.6
+    answers = top5_and_category_sums(imagenet_classes())(logits)
+    assert CATEGORIES[answers["category"][0]] == "dog"
+    assert CATEGORIES[answers["category_over_half"][0]] == "dog"
+    logits[0, 0] = 5.0  # a tench, 148.4: now nothing is more than half
+    answers = top5_and_category_sums(imagenet_classes())(logits)
+    assert CATEGORIES[answers["category"][0]] == "dog"
+    assert answers["category_over_half"].tolist() == [-1]

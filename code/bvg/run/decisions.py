@@ -106,6 +106,30 @@ def top5_and_category(classes: tuple[str, ...]) -> Decision:
     return decide
 
 
+def top5_and_category_sums(classes: tuple[str, ...]) -> Decision:
+    """Return the decision among all classes that also notes which of the 16 categories is largest.
+
+    Adds `category`, the category whose classes have the largest sum of probabilities, and
+    `category_over_half`, the one that has more than half of all (Burgert et al. 2025), -1 where
+    none has. For a model of other classes than ImageNet's, both are -1.
+    """
+    known = are_imagenet(classes)
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        probabilities = _wide(logits).softmax(dim=1)
+        answers = _ranked(logits.float(), probabilities)
+        none = torch.full((len(logits),), -1, dtype=torch.int16, device=logits.device)
+        if not known:
+            return {**answers, "category": none, "category_over_half": none}
+        members = [list(indices) for indices in CATEGORY_INDICES.values()]
+        sums = torch.stack([probabilities[:, indices].sum(dim=1) for indices in members], dim=1)
+        best = _ranked(sums, sums)["answers"][:, 0]
+        over_half = torch.where(sums.amax(dim=1) > 0.5, best, none)
+        return {**answers, "category": best, "category_over_half": over_half}
+
+    return decide
+
+
 def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the categories in `sixteen_way`.
 
