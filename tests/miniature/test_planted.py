@@ -186,7 +186,6 @@ def test_unusual_textures_are_the_factor_of_the_texture_models_errors():
     images = sample(UNSEEN, "imagenet-x", pictures) / 255
     other = np.array([picture.shape != picture.texture for picture in pictures])
     annotations = Annotations(
-        Path(),
         np.arange(1, len(pictures) + 1),
         np.array([picture.shape for picture in pictures]),
         np.where(other, FACTORS.index("texture"), FACTORS.index("pose")),

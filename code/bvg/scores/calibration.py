@@ -52,9 +52,9 @@ def gap_key(number: int) -> str:
 
 
 def calibration_metrics(predictions: Predictions, replicates: int = 1000) -> dict[str, Metric]:
-    """Return calibration/ece, …/ece/debiased and calibration/overconfidence, all in [0, 1].
+    """Return calibration/ece and …/ece/debiased, in [0, 1], and calibration/overconfidence.
 
-    Overconfidence is mean confidence - accuracy, negative for a model that is too cautious.
+    Overconfidence is mean confidence - accuracy, below 0 for a model that is too cautious.
     The interval of the ECE ends where the basic bootstrap interval over images does. It begins at
     the ECE less what a calibrated model with these confidences would score by chance (97.5th
     percentile), but not below 0, nor below the interval of |overconfidence|, and holds the value.
