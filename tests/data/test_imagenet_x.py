@@ -59,6 +59,7 @@ def test_a_missing_file_is_named_with_what_to_do(folder, name):
         json.dumps({**entry(8, 3, "pose"), "style": 1}),  # two factors: the other file
         json.dumps({**entry(8, 3, "pose"), "pose": 2}),
         json.dumps({**entry(8, 3, "pose"), "class": "goldfish"}),
+        json.dumps(entry(8, 1_000, "pose")),
         json.dumps({**entry(8, 3, "pose"), "file_name": "n03633091_15528.JPEG"}),  # of training
         json.dumps({k: v for k, v in entry(8, 3, "pose").items() if k != "darker"}),
     ],

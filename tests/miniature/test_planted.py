@@ -5,10 +5,16 @@ The stimuli and the scores are those of the benchmarks; only the pictures are dr
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from bvg.data.imagenet_x import FACTORS, Annotations
+from bvg.predictions.table import Predictions
+from bvg.run.decisions import top5
+from bvg.scores.calibration import calibration_metrics
 from bvg.scores.criticalband import accuracy_matrix, integer_thresholds
+from bvg.scores.imagenet_x import imagenet_x_metrics
 from bvg.scores.shape_bias import count_decisions
 from bvg.scores.spectral import spectral_measures
 from bvg.stimuli.batch import Batch, Stimuli
@@ -142,3 +148,57 @@ def test_shape_bias_has_the_planted_models_at_its_ends():
     without = set(values) - {"stylised", "stylised_and_plain"}  # which also must go by shape
     assert all(values[name] < values["stylised"] - 0.05 for name in without)
     assert values["stylised_and_plain"] > 0.95
+
+
+@torch.inference_mode()
+def predictions(name: str, images: torch.Tensor, labels: list[int]) -> Predictions:
+    """Return a model's answers to images that are named like the archive's, from number 1."""
+    answers = top5(model(name)(normalised(images)), torch.tensor(labels))
+    rows = {key: values.numpy() for key, values in answers.items()}
+    files = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, len(labels) + 1)]
+    return Predictions(
+        world.CATEGORIES,
+        np.array(files, object),
+        np.full(len(labels), "clean", object),
+        np.array(labels, np.int16),
+        rows["answers"],
+        rows["confidence"],
+        {"label_probability": rows["label_probability"]},
+    )
+
+
+def test_training_with_softened_labels_makes_too_cautious(batch):
+    """A tenth of the label was spread; blended pictures had two labels."""
+    over = {
+        name: calibration_metrics(predictions(name, batch.pixels, LABELS.tolist()))
+        for name in ("plain", "label_smoothing", "mixup", "cutmix")
+    }
+    plain = over.pop("plain")
+    assert plain["calibration/ece"].value < 0.05
+    for metrics in over.values():
+        assert metrics["calibration/overconfidence"].high < -0.05
+        assert metrics["calibration/ece"].low > plain["calibration/ece"].high
+
+
+def test_unusual_textures_are_the_factor_of_the_texture_models_errors():
+    """Half of the pictures have another category's texture, which is what annotators would name."""
+    pictures = [*world.matched(2), *world.texture_randomised(2)]
+    images = sample(UNSEEN, "imagenet-x", pictures) / 255
+    other = np.array([picture.shape != picture.texture for picture in pictures])
+    annotations = Annotations(
+        np.arange(1, len(pictures) + 1),
+        np.array([picture.shape for picture in pictures]),
+        np.where(other, FACTORS.index("texture"), FACTORS.index("pose")),
+    )
+    found = {
+        name: imagenet_x_metrics(
+            predictions(name, images, [picture.shape for picture in pictures]), annotations
+        )
+        for name in ("shape_randomised", "plain", "stylised")
+    }
+    accuracy = {name: m["imagenet-x/texture/accuracy"].value for name, m in found.items()}
+    assert accuracy["shape_randomised"] < 10 < accuracy["plain"] < 60 < 90 < accuracy["stylised"]
+    for name in ("shape_randomised", "plain"):
+        ratio = found[name]["imagenet-x/texture/error-ratio"]
+        assert ratio.low > 1.5  # at most 2, where half of the pictures have the factor
+        assert found[name]["imagenet-x/pose/error-ratio"].value < 0.1

@@ -72,12 +72,12 @@ def true_error(excess: float) -> float:
 @pytest.mark.parametrize("excess", [0.0, 0.05, 0.2])
 def test_the_interval_holds_the_true_error_and_debiasing_comes_closer(excess):
     true, values, debiased, held = true_error(excess), [], [], []
-    for seed in range(120):
+    for seed in range(200):
         metrics = calibration_metrics(table(*sample(500, seed, excess)), replicates=200)
         values.append(metrics[ECE].value)
         debiased.append(metrics[DEBIASED].value)
         held.append(metrics[ECE].low <= true <= metrics[ECE].high)
-    assert np.mean(held) >= 0.9
+    assert np.mean(held) >= 0.88  # 0.95, less what is left of the bias and two standard errors
     bias = np.mean(values) - true
     assert bias > 0
     assert abs(np.mean(debiased) - true) < bias

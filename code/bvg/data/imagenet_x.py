@@ -15,7 +15,7 @@ from typing import TextIO, TypeVar
 
 import numpy as np
 
-from bvg.data.imagenet import val_number
+from bvg.data.imagenet import VAL_CLASSES, val_number
 from bvg.errors import UserError, reason_of
 
 FACTORS = (
@@ -47,12 +47,10 @@ _ONE_AT_MOST = ([0] * len(FACTORS), [0] * (len(FACTORS) - 1) + [1])
 class Annotations:
     """The annotated images, without prototypes.
 
-    folder: where they were read. numbers: (N,) of the validation images. classes: (N,) positions in
-    ImageNet's sorted wnids. factors: (N,) positions in FACTORS of what sets each image apart most,
-    -1 for nothing.
+    numbers: (N,) of the validation images. classes: (N,) positions in ImageNet's sorted wnids.
+    factors: (N,) positions in FACTORS of what sets each image apart most, -1 for nothing.
     """
 
-    folder: Path
     numbers: np.ndarray
     classes: np.ndarray
     factors: np.ndarray
@@ -71,7 +69,7 @@ def read_annotations(folder: Path) -> Annotations:
     kept = {number: entry for number, entry in found.items() if number not in prototypes}
     numbers = np.array([*kept], dtype=np.int64)
     classes, factors = np.array([*kept.values()], dtype=np.int64).reshape(-1, 2).T
-    return Annotations(folder, numbers, classes, factors)
+    return Annotations(numbers, classes, factors)
 
 
 def read_val_labels(folder: Path) -> dict[int, int]:
@@ -110,7 +108,8 @@ def _top_factors(lines: Iterator[str]) -> dict[int, tuple[int, int]]:
         entry = json.loads(line)
         number, label = _number(entry["file_name"]), entry["class"]
         marks = [entry[name] for name in FACTORS]
-        if number in found or type(label) is not int or sorted(marks) not in _ONE_AT_MOST:
+        known = type(label) is int and 0 <= label < VAL_CLASSES
+        if number in found or not known or sorted(marks) not in _ONE_AT_MOST:
             raise ValueError("not an image of its own with a class and one factor")
         found[number] = (label, marks.index(1) if 1 in marks else -1)
     return found

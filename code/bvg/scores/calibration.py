@@ -52,13 +52,14 @@ def gap_key(number: int) -> str:
 
 
 def calibration_metrics(predictions: Predictions, replicates: int = 1000) -> dict[str, Metric]:
-    """Return calibration/ece, …/ece/debiased and calibration/overconfidence, all in [0, 1].
+    """Return calibration/ece and …/ece/debiased, in [0, 1], and calibration/overconfidence.
 
-    Overconfidence is mean confidence - accuracy, negative for a model that is too cautious.
-    The interval of the ECE is the basic bootstrap one, over images; it begins at 0 where a
-    perfectly calibrated model with these confidences would score as much by chance, and is widened
-    to hold the value itself. `debiased` is 2 ECE - the mean of the resampled ECEs (Efron &
-    Tibshirani 1993, section 10.3), at least 0.
+    Overconfidence is mean confidence - accuracy, below 0 for a model that is too cautious.
+    The interval of the ECE ends where the basic bootstrap interval over images does. It begins at
+    the ECE less what a calibrated model with these confidences would score by chance (97.5th
+    percentile), but not below 0, nor below the interval of |overconfidence|, and holds the value.
+    `debiased` is 2 ECE - the mean of the resampled ECEs (Efron & Tibshirani 1993, section 10.3), at
+    least 0.
     """
     confidence = predictions.confidence.astype(np.float64)
     n = len(confidence)
@@ -68,10 +69,15 @@ def calibration_metrics(predictions: Predictions, replicates: int = 1000) -> dic
     bins = bins_of(predictions.confidence)
     mean_gaps = np.bincount(bins, gaps, BINS) / n
     resampled = _resampled(bins, gaps, replicates)
+    over = bootstrapped(float(mean_gaps.sum()), resampled.sum(axis=1), n, "")
     ece, eces = float(np.abs(mean_gaps).sum()), np.abs(resampled).sum(axis=1)
-    metrics = dict(zip((ECE, DEBIASED), _errors(ece, eces, confidence, bins), strict=True))
-    over = float(mean_gaps.sum())
-    return metrics | {OVERCONFIDENCE: bootstrapped(over, resampled.sum(axis=1), n, "")}
+    unbiased = max(0.0, 2 * ece - float(eces.mean()))
+    low, high, note = _interval(ece, eces, over, confidence, bins)
+    metrics = {
+        name: Metric(value, low and min(low, value), high and max(high, value), n, note)
+        for name, value in ((ECE, ece), (DEBIASED, unbiased))
+    }
+    return metrics | {OVERCONFIDENCE: over}
 
 
 def _resampled(bins: np.ndarray, gaps: np.ndarray, replicates: int) -> np.ndarray:
@@ -80,23 +86,22 @@ def _resampled(bins: np.ndarray, gaps: np.ndarray, replicates: int) -> np.ndarra
     return np.stack([np.bincount(bins[rows], gaps[rows], BINS) for rows in drawn]) / len(gaps)
 
 
-def _errors(
-    ece: float, eces: np.ndarray, confidence: np.ndarray, bins: np.ndarray
-) -> tuple[Metric, Metric]:
-    """Return the ECE as it is and without its bias, from the ECEs of resampled images."""
-    n = len(confidence)
-    unbiased = max(0.0, 2 * ece - float(eces.mean()))
+def _interval(
+    ece: float, eces: np.ndarray, over: Metric, confidence: np.ndarray, bins: np.ndarray
+) -> tuple[float | None, float | None, str]:
+    """Return the ends of the ECE's interval, and a note, from the ECEs of resampled images."""
     interval = reflected_interval(ece, eces)
-    if interval is None:
-        note = f"no interval: {CONSTANT}"
-        return Metric(ece, n=n, note=note), Metric(unbiased, n=n, note=note)
-    by_chance = _of_calibrated(confidence, bins, len(eces))
+    if interval is None or over.low is None or over.high is None:
+        return None, None, f"no interval: {CONSTANT}"
     high = max(interval[1], 0.0)
-    low, note = min(max(interval[0], 0.0), ece), ""
-    if ece <= np.percentile(by_chance, 97.5):
-        low = 0.0
-        note = f"a calibrated model would have {by_chance.mean():.4f} by chance on {n:,} images"
-    return Metric(ece, low, max(high, ece), n, note), Metric(unbiased, low, high, n, note)
+    by_chance = _of_calibrated(confidence, bins, len(eces))
+    # The error is at least |mean confidence - accuracy|; and by the triangle inequality, at least
+    # what is left when chance has moved every bin away from its confidence.
+    low = max(over.low, -over.high, ece - float(np.percentile(by_chance, 97.5)))
+    if low > 0:
+        return low, high, ""
+    mean, n = by_chance.mean(), len(confidence)
+    return 0.0, high, f"a calibrated model would have {mean:.4f} by chance on {n:,} images"
 
 
 def _of_calibrated(confidence: np.ndarray, bins: np.ndarray, replicates: int) -> np.ndarray:
