@@ -66,7 +66,7 @@ class Benchmark:
 
 
 BENCHMARKS = {
-    "imagenet": Benchmark("eval_imagenet.py", "imagenet"),
+    "imagenet": Benchmark("eval_imagenet.py", "imagenet", extras="imagenet-x"),
     "imagenet_real": Benchmark(
         "eval_imagenet_real.py", "imagenet_real", images=46_837, extras="imagenet-real"
     ),

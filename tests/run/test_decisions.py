@@ -9,6 +9,7 @@ from bvg.data.imagenet import imagenet_classes
 from bvg.errors import UserError
 from bvg.run.decisions import (
     categories_of,
+    decided,
     sixteen_way,
     top5,
     top5_and_category,
@@ -25,6 +26,29 @@ def test_all_classes_are_ranked_best_first():
     assert answers["answers"].tolist() == expected
     best = LOGITS.double().softmax(1).max(1).values
     np.testing.assert_allclose(answers["confidence"].numpy(), best.numpy(), rtol=1e-6)
+
+
+def test_with_labels_their_probabilities_are_recorded():
+    labels = torch.arange(64) * 15
+    answers = decided(top5, LOGITS, labels)
+    probabilities = np.exp(LOGITS.double().numpy())
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    expected = probabilities[np.arange(64), labels.numpy()]
+    assert answers["label_probability"].dtype == torch.float32
+    np.testing.assert_allclose(answers["label_probability"].numpy(), expected, rtol=1e-6)
+    without = top5(LOGITS)
+    assert {*answers} == {*without, "label_probability"}
+    assert all((answers[key] == without[key]).all() for key in without)
+
+
+def test_a_decision_need_not_take_labels():
+    def decide(logits):
+        return {"answers": logits.argmax(dim=1, keepdim=True)}
+
+    labels = torch.zeros(64, dtype=torch.int64)
+    assert (decided(decide, LOGITS, labels)["answers"][:, 0] == LOGITS.argmax(dim=1)).all()
+    best = decided(sixteen_way(imagenet_classes()), LOGITS, labels)
+    assert {*best} == {"answers", "confidence", "answer_max"}
 
 
 def test_ties_go_to_the_first_class():

@@ -140,7 +140,7 @@ class Preprocessing:
         return {name: value for name, value in asdict(self).items() if value or name not in later}
 
 
-# The study's protocol for every model (Gavrikov & Keuper, CVPR 2024), whatever its own is.
+# The study's preprocessing for all models (Gavrikov & Keuper, CVPR 2024).
 STUDY = Preprocessing()
 # For stimuli that were published at 224 px.
 READY_224 = Preprocessing(keep_ready=True)

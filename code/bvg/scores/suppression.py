@@ -74,7 +74,7 @@ def suppression_metrics(
 
 
 def _by_condition(names: tuple[str, ...], correct: np.ndarray, prefix: str) -> dict[str, Metric]:
-    return condition_accuracies(names, correct, f"top1_acc/{prefix}/")
+    return condition_accuracies(tuple(f"{prefix}/{name}" for name in names), correct)
 
 
 def _relative(names: tuple[str, ...], cues: Mapping[str, str], prefix: str) -> dict[str, Measure]:
