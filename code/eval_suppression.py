@@ -14,10 +14,11 @@ Stimuli: original, tiles shuffled in grids of 3 x 3 and of 6 x 6, bilateral filt
 non-local means and greyscale, shuffled channels, and pairs of them: 69 conditions in one pass.
 Writes top1_acc/suppression/<condition> (percent); metric/suppression/<cue>/relative (accuracy /
 accuracy on the originals) of the cues global-shape, local-shape, texture and colour; the same among
-16 categories, as suppression16 (the published rule: more than half of the probability) and
-suppression16_argmax; with --curves metric/suppression/<curve>/auc (area under the curve of relative
-accuracy) and …/auc-normalised (of accuracy above chance); W&B project "imagenet_suppression";
-figures of all models, and of one image under all conditions.
+16 categories, as suppression16 (the published rule: more than half of the probability),
+suppression16_top1 (the category of the best class) and suppression16_argmax (the category of most
+probability, whatever the other classes have); with --curves metric/suppression/<curve>/auc (area
+under the curve of relative accuracy) and …/auc-normalised (of accuracy above chance); W&B project
+"imagenet_suppression"; figures of all models, and of one image under all conditions.
 """
 
 import hashlib

@@ -22,7 +22,8 @@ def random_predictions(images: int, seed: int = 0) -> Predictions:
     rows = []
     for number, label in enumerate(labels):
         for strength, condition in enumerate(CONDITIONS):
-            answer = label if generator.random() < 0.8 - 0.3 * strength else 0
+            other = int(generator.choice(CATEGORY_INDICES["bird"]))
+            answer = label if generator.random() < 0.8 - 0.3 * strength else other
             category = CATEGORY_OF.get(answer, 3)
             sure = category if generator.random() < 0.7 else -1
             confidence = round(float(generator.random()), 2)  # with ties
@@ -54,7 +55,10 @@ def slow_accuracy(predictions: Predictions, condition: str, rule: str, images=No
         if images is not None and predictions.images[row] not in images:
             continue
         count += 1
-        if rule:
+        if rule == "top1":
+            answer = int(predictions.answers[row, 0])
+            right += CATEGORY_OF.get(answer, -1) == CATEGORY_OF[label]
+        elif rule:
             right += int(predictions.columns[rule][row]) == CATEGORY_OF[label]
         else:
             right += int(predictions.answers[row, 0]) == label
@@ -68,6 +72,7 @@ def test_accuracies_and_relative_accuracies_are_counted_row_by_row():
     kinds = {
         "suppression": ("", None),
         "suppression16": ("category_over_half", None),
+        "suppression16_top1": ("top1", None),
         "suppression16_argmax": ("category", None),
         "suppression16_confident": ("category_over_half", confident),
     }
@@ -79,7 +84,7 @@ def test_accuracies_and_relative_accuracies_are_counted_row_by_row():
             metric = metrics[f"metric/{prefix}/{cue}/relative"]
             assert metric.value == pytest.approx(slow[condition] / slow["original"])
             assert metric.low < metric.value < metric.high
-    assert len(metrics) == 4 * (len(CONDITIONS) + len(CUES))
+    assert len(metrics) == 5 * (len(CONDITIONS) + len(CUES))
     assert metrics["metric/suppression/texture/relative"].n == 400
     assert 195 <= metrics["metric/suppression16/texture/relative"].n < 260
 

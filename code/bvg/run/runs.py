@@ -34,6 +34,7 @@ _PACKAGES = (
     "pandas",
     "scipy",
     "pillow",
+    "opencv-python-headless",
     "pyarrow",
     "wandb",
 )

@@ -79,14 +79,17 @@ def condition_accuracies(conditions: tuple[str, ...], correct: np.ndarray) -> di
     }
 
 
-def category_correct(predictions: Predictions, column: str = "category") -> np.ndarray:
-    """Return whether a column of categories is right, (images of the 16 categories, conditions).
+def category_correct(predictions: Predictions, answers: np.ndarray | None = None) -> np.ndarray:
+    """Return whether the category is right, (images of the 16 categories, conditions) bool.
+
+    answers: (N,) the category answered in each row (default: the column `category`).
 
     Only images whose ImageNet class belongs to one of the 16 entry-level categories count (207 of
     1000 classes; Geirhos et al. 2018), since no answer would be right for the others.
     """
     wanted = category_of_class()[predictions.labels]
-    right = by_condition(predictions, predictions.columns[column] == wanted)
+    answers = predictions.columns["category"] if answers is None else answers
+    right = by_condition(predictions, answers == wanted)
     return right[by_condition(predictions, wanted >= 0)[:, 0]]
 
 

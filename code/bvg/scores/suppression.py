@@ -24,11 +24,16 @@ from bvg.scores.metric import Metric
 from bvg.stimuli.suppression import ORIGINAL
 
 PREFIX = "suppression"
-# Among 16 categories: the published rule, and the category of the largest sum.
-OVER_HALF, LARGEST = f"{PREFIX}16", f"{PREFIX}16_argmax"
+# Among 16 categories: the published rule; the category of the best of all classes; the category of
+# the largest sum, whatever other classes have.
+OVER_HALF, TOP1, LARGEST = f"{PREFIX}16", f"{PREFIX}16_top1", f"{PREFIX}16_argmax"
 # The published rule, for the images that a reference model is most confident about.
 CONFIDENT = f"{PREFIX}16_confident"
-_RULES = {OVER_HALF: "category_over_half", LARGEST: "category"}
+_RULES: dict[str, Callable[[Predictions], np.ndarray]] = {
+    OVER_HALF: lambda predictions: predictions.columns["category_over_half"],
+    TOP1: lambda predictions: category_of_class()[predictions.answers[:, 0]],
+    LARGEST: lambda predictions: predictions.columns["category"],
+}
 _UNDEFINED = "without suppression, accuracy is no better than chance"
 
 # (…, conditions) accuracies in [0, 1] → (…).
@@ -57,11 +62,11 @@ def suppression_metrics(
     metrics |= _with_intervals(correct, measures)
     if not are_imagenet(predictions.classes):
         return metrics
-    shown = [(prefix, column, predictions) for prefix, column in _RULES.items()]
+    shown = [(prefix, rule, predictions) for prefix, rule in _RULES.items()]
     if confident is not None:
         shown.append((CONFIDENT, _RULES[OVER_HALF], _only(predictions, confident)))
-    for prefix, column, subset in shown:
-        right = category_correct(subset, column)
+    for prefix, rule, subset in shown:
+        right = category_correct(subset, rule(subset))
         if len(right):
             metrics |= _by_condition(names, right, prefix)
             metrics |= _with_intervals(right, _relative(names, cues, prefix))

@@ -54,7 +54,7 @@ def suppressed(batch: Batch, conditions: Iterable[Condition]) -> Iterator[tuple[
     """Yield the images under each condition, (B, 3, H, W) in [0, 1], values k / 255.
 
     What several conditions begin with is made once. On a GPU, all strengths of non-local means come
-    first, made at once and there: on the CPU, they would take longer than the models.
+    first and are made there, all at once: the GPU would have to wait for OpenCV.
     """
     conditions = list(conditions)
     on_gpu = batch.pixels.device.type == "cuda"
