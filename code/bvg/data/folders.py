@@ -194,6 +194,13 @@ def archives_in(folder: Path) -> str:
     return f" ({first_few(archives)}: unpack it first)" if archives else ""
 
 
+def _subfolders_if_readable(folder: Path) -> set[str]:
+    try:
+        return set(subfolders(folder)) if folder.is_dir() else set()
+    except UserError:  # an unreadable folder, such as lost+found
+        return set()
+
+
 def wrong_folder(
     given: Path, name: str, layout: str, parts: Collection[str], groups: Collection[str] = ()
 ) -> UserError:
@@ -213,7 +220,7 @@ def wrong_folder(
             )
     for inner in subfolders(given):
         for folder in (given / inner, given / inner / "val"):
-            if folder.is_dir() and set(subfolders(folder)) & {*parts, *groups}:
+            if _subfolders_if_readable(folder) & {*parts, *groups}:
                 return UserError(
                     f"{given} does not contain {layout}, but {folder} does: give that one with "
                     f"{data_set.flag}"
