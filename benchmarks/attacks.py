@@ -29,9 +29,8 @@ from bvg.data.image_set import class_balanced
 from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
-from bvg.memory import keep_freed_memory
 from bvg.run.batches import as_batch
-from bvg.run.command_line import best_device
+from bvg.run.settings import best_device, keep_freed_memory
 from bvg.stimuli.attacks import LINF, Attack, AttackedModel
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_adv import Epsilon, adversarial, gradient_method, starts

@@ -32,8 +32,8 @@ from bvg.data.image_set import ImageSet, class_balanced
 from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
-from bvg.memory import keep_freed_memory
 from bvg.run.batches import as_batch
+from bvg.run.settings import keep_freed_memory
 from overhead import whole_run
 from straightforward import critical_band_conditions, crop_of, spectral_conditions
 

@@ -27,8 +27,8 @@ from bvg.data.image_set import class_balanced
 from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
-from bvg.memory import keep_freed_memory
 from bvg.run.batches import as_batch
+from bvg.run.settings import keep_freed_memory
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_c import CORRUPTIONS, SEVERITIES, imagenet_c
 

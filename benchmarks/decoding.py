@@ -29,8 +29,8 @@ from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
-from bvg.memory import keep_freed_memory
 from bvg.run.batches import as_batch
+from bvg.run.settings import keep_freed_memory
 
 
 def ours(images: ImageSet, batch_size: int, workers: int) -> int:

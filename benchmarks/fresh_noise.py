@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 import eval_criticalband
 from bvg.predictions.table import Predictions, read_predictions
-from bvg.scores.conditions import top1_by_condition
+from bvg.scores.accuracy import top1_by_condition
 from bvg.stimuli.batch import Batch, Stimuli
 from bvg.stimuli.criticalband import (
     SIZE,

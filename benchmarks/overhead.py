@@ -26,8 +26,7 @@ import eval_imagenet
 from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
-from bvg.memory import keep_freed_memory
-from bvg.run.command_line import best_device
+from bvg.run.settings import best_device, keep_freed_memory
 from bvg.zoo.loading import load_model
 
 

@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bvg.run.guard import guarded
+from bvg.run.command_line import guarded, parse_words, plain_parser
 from bvg.table.merging import chosen, merge, renamed, same_models
 from bvg.table.sources import from_folder, from_wandb
 from bvg.table.writing import write_table
@@ -27,11 +27,8 @@ _GENERATED = {"imagenet_c_generated": "imagenet_c"}
 
 def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="exit codes: 0 success; 2 invalid input or usage (one sentence says what to do).",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = plain_parser(
+        __doc__, "exit codes: 0 done; 2 a problem you can fix (one sentence says how)."
     )
     parser.add_argument(
         "--results",
@@ -89,7 +86,6 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--generated_c",
-        "--generated-c",
         action="store_true",
         help="count corruptions made by --generate as ImageNet-C",
     )
@@ -100,27 +96,26 @@ def main(argv: list[str] | None = None) -> int:
         metavar="SENTENCE",
         help="notes to add to provenance.json and the report (default: none)",
     )
-    arguments = parser.parse_args(argv)
-    return guarded(lambda: _run(arguments), "--out")
+    args = parse_words(parser, argv)
+    return guarded(lambda: _collect(args), "--out")
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    read = from_wandb(arguments.wandb) if arguments.wandb else from_folder(arguments.results)
-    results = chosen(read[0], arguments.models, arguments.benchmarks, arguments.without)
-    notes = [*read[1], *arguments.notes]
-    if arguments.generated_c:
+def _collect(args: argparse.Namespace) -> None:
+    results, skipped = from_wandb(args.wandb) if args.wandb else from_folder(args.results)
+    results = chosen(results, args.models, args.benchmarks, args.without)
+    notes = [*skipped, *args.notes]
+    if args.generated_c:
         results = renamed(results, _GENERATED)
         notes.append("generated corruptions count as ImageNet-C")
-    notes += [f"{name} may differ within a column" for name in arguments.allow]
-    table = merge(results, arguments.split, tuple(arguments.allow))
-    paths = write_table(table, arguments.out, notes)
+    notes += [f"{name} may differ within a column" for name in args.allow]
+    table = merge(results, args.split, tuple(args.allow))
+    paths = write_table(table, args.out, notes)
     for note in [*notes, *same_models(results)]:
         print(note)
     benchmarks = len({result.benchmark for result in results})
     print(f"{len(table.models)} models × {len(table.columns)} columns of {benchmarks} benchmarks")
     for path in paths:
         print(f"wrote {path}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -27,9 +27,8 @@ from bvg.data.downloads import (
     usage,
 )
 from bvg.errors import UserError
-from bvg.progress import size
-from bvg.run.guard import guarded, say
-from bvg.zoo.listing import aligned
+from bvg.progress import size, text_table
+from bvg.run.command_line import guarded, print_error
 
 _EXITS = """
 exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
@@ -76,7 +75,7 @@ def _run(names: list[str], to: Path, catalogue: dict[str, DataSet]) -> int:
         try:
             print(f"{data_set.name} is in {get(data_set, to)}", flush=True)
         except (UserError, OSError) as error:  # the others are downloaded all the same
-            say(error, "--to")
+            print_error(error, "--to")
             failed.append(data_set.name)
     # Those of a group share one command.
     uses = dict.fromkeys(usage(data_set, to) for data_set in chosen if data_set.name not in failed)
@@ -97,7 +96,7 @@ def _table(catalogue: dict[str, DataSet], to: Path) -> str:
         what = "" if data_set.what == described else data_set.what  # once for a group
         rows.append((data_set.name, known, state(data_set, to), what))
         described = data_set.what
-    return f"{aligned(rows)}\n(folder: {to}; sizes are of the downloads, - if not published)"
+    return f"{text_table(rows)}\n(folder: {to}; sizes are of the downloads, - if not published)"
 
 
 if __name__ == "__main__":

@@ -20,16 +20,15 @@ import sys
 from bvg.data.finding import find_data
 from bvg.data.imagenet import are_imagenet, imagenet_val
 from bvg.figures.criticalband import channel_picture, critical_band_figure
-from bvg.figures.drawing import png_and_pdf
-from bvg.figures.stimulus_panel import critical_band_layout, stimulus_panel
-from bvg.run.command_line import parse_args, script
+from bvg.figures.stimulus_panel import stimulus_panel
+from bvg.run.command_line import imagenet_flags, parse_args, script
 from bvg.run.decisions import top5_and_category
 from bvg.run.evaluate import evaluate, example, load_models
-from bvg.run.flags import imagenet_flags
 from bvg.run.runs import print_files, print_table
-from bvg.scores.conditions import category_correct, condition_accuracies, top1_by_condition
+from bvg.scores.accuracy import category_correct, condition_accuracies, top1_by_condition
+from bvg.scores.channel import LOWEST_CENTRE
 from bvg.scores.criticalband import channel_metrics
-from bvg.stimuli.criticalband import WITHOUT_NOISE, critical_band
+from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name, critical_band
 
 # Subramanian et al. 2023: octaves, band f being centred at 1.75 * 2**f cycles per image; the
 # standard deviations of the noise, on images whose greys span 0.2.
@@ -56,16 +55,18 @@ def score(predictions):
 def figures(runs, args, images):
     """Draw the channels of all models evaluated, and one image under all conditions."""
     folder = args.results / "imagenet_criticalband"
-    maps, panel = png_and_pdf(folder, "critical_band"), png_and_pdf(folder, "example_stimuli")
-    pictures = {}
+    channels = {}
     for run in runs:
         predictions = run.predictions
         chance = 1 / len(predictions.classes)
-        pictures[run.name] = channel_picture(*top1_by_condition(predictions), chance)
-    critical_band_figure(pictures, maps)
-    layout = critical_band_layout(BANDS, DEVIATIONS)
-    stimulus_panel(example(images, stimuli, args), layout, panel)
-    print_files(*maps, *panel)
+        channels[run.name] = channel_picture(*top1_by_condition(predictions), chance)
+    print_files(*critical_band_figure(channels, folder / "critical_band"))
+    rows = {f"SD {sd}": [condition_name(f, sd) for f in BANDS] for sd in DEVIATIONS}
+    centres = [f"{LOWEST_CENTRE * 2.0**f:g}" for f in BANDS]
+    unit = "centre frequency of the noise (cycles/image)"
+    pictures, original = example(images, stimuli, args), (WITHOUT_NOISE, "no noise")
+    panel = folder / "example_stimuli"
+    print_files(*stimulus_panel(pictures, original, rows, centres, unit, panel))
 
 
 @script

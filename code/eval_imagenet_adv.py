@@ -29,36 +29,34 @@ from bvg.data.finding import find_data
 from bvg.data.imagenet import imagenet_val
 from bvg.data.preprocessing import SQUARE_224
 from bvg.errors import UserError
-from bvg.figures.drawing import png_and_pdf
-from bvg.figures.imagenet_adv import adversarial_figure, adversarial_pictures
-from bvg.run.attacking import attackable, load_source
-from bvg.run.command_line import parse_args, script, with_options
+from bvg.figures.imagenet_adv import adversarial_pictures, robustness_figure
+from bvg.run.command_line import imagenet_flags, parse_args, positive, script, with_options
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, limited, load_models
-from bvg.run.flags import imagenet_flags
-from bvg.run.imagenet_adv_files import pictures_folder, saving
-from bvg.run.parsing import positive
+from bvg.run.imagenet_adv import attackable, load_source, saving
 from bvg.run.runs import print_files, print_table
 from bvg.run.settings import settings_from
-from bvg.scores.imagenet_adv import adversarial_metrics, doubts, survival
+from bvg.scores.imagenet_adv import adversarial_metrics, survival, warnings_of
 from bvg.stimuli.attacks import L2, LINF, Attack
 from bvg.stimuli.autoattack import autoattack_method, autoattack_version
 from bvg.stimuli.imagenet_adv import adversarial, epsilon_of, gradient_method, in_order
 
-# How each attack walks (None: AutoAttack), and its ε unless others are given.
+# The parameters of each attack (None: those of the package pyautoattack) and its default ε.
 ATTACKS: dict[str, tuple[Attack | None, list[str]]] = {
-    # Gavrikov & Keuper 2024: the step is 4 ε, so every pixel is at ±ε after each.
+    # Gavrikov & Keuper 2024. A step is 4 ε, so after each one all pixels are at ±ε.
     "pgd": (Attack(steps=40, step=2 / 255), ["0.5/255"]),
     "pgd-decay": (Attack(steps=40, relative_step=2.0, decay=True), ["0.5/255"]),
-    # The threat model of the L2-robust ResNet-50s (Salman et al. 2020); 2.5 ε / steps as there.
+    # The threat model and step size (2.5 ε / steps) of Salman et al. 2020.
     "pgd-l2": (Attack(steps=40, norm=L2, relative_step=2.5 / 40), ["0.5", "3"]),
     "fgsm": (Attack(steps=1, random_start=False), ["0.5/255"]),
     # ood-benchmarks (Orhan 2019).
     "targeted": (Attack(steps=10, step=2 / 255, targeted=True), ["0.06"]),
     "autoattack": (None, ["4/255"]),
 }
-ONE_WAY = ("fgsm", "autoattack")  # without a choice of steps
-POOL = 4  # batches pooled with --stop first, to replace images that are done
+WITHOUT_STEPS = ("fgsm", "autoattack")  # they accept no --steps, --step_size or --stop
+PICTURES = "adversarial"  # the folder of --save_adversarial in a result's folder
+POOL = 4  # with --stop first, this many batches are attacked together, so that images that are done
+# make room for others
 
 
 def flags(group):
@@ -140,27 +138,27 @@ def _epsilon(text):
 
 
 def methods_of(name, args, batch_size):
-    """Return the attacks described by a name and the flags, with the record of each."""
-    attack, _ = ATTACKS[name]
-    if name in ONE_WAY and (args.steps or args.step_size or args.stop == "first"):
+    """Return the attacks that a name and the flags describe, each with its parameters."""
+    default, _ = ATTACKS[name]
+    if name in WITHOUT_STEPS and (args.steps or args.step_size or args.stop == "first"):
         raise UserError(
             f"--attack {name} does not accept --steps, --step_size or --stop: drop them, or run it "
             "separately"
         )
-    if attack is None:
+    if default is None:
         return {autoattack_method(batch_size): {"package": autoattack_version()}}
     methods = {}
-    for steps in dict.fromkeys(args.steps or [attack.steps]):
-        own = replace(attack, steps=steps, first=args.stop == "first")
+    for steps in dict.fromkeys(args.steps or [default.steps]):
+        attack = replace(default, steps=steps, first=args.stop == "first")
         if name == "pgd-l2":
-            own = replace(own, relative_step=2.5 / steps)
+            attack = replace(attack, relative_step=2.5 / steps)
         label = f"PGD-{steps}{name.removeprefix('pgd') if name != 'targeted' else '-targeted'}"
         if args.step_size:
-            own = replace(own, step=args.step_size.value)
-            if own.step != attack.step:
+            attack = replace(attack, step=args.step_size.value)
+            if attack.step != default.step:
                 label += f"-step={args.step_size.name}"
-        label = "FGSM" if name == "fgsm" else label + "-first" * own.first
-        methods[gradient_method(label, own, batch_size)] = asdict(own)
+        label = "FGSM" if name == "fgsm" else label + "-first" * attack.first
+        methods[gradient_method(label, attack, batch_size)] = asdict(attack)
     return methods
 
 
@@ -169,12 +167,12 @@ def main(argv=None):
     args = parse_args(__doc__, argv, imagenet_flags, flags)
     if args.as_ood and args.preprocess == "native":
         raise UserError("--as_ood and --preprocess native are mutually exclusive: drop one of them")
-    settings = settings_from(args)
+    batch_size = settings_from(args).batch_size
     attacks = {}
     for name in dict.fromkeys(args.attack):  # check all of them before any work
-        walk, usual = ATTACKS[name]
-        epsilons = in_order(args.eps or map(epsilon_of, usual), walk.norm if walk else LINF)
-        attacks[name] = methods_of(name, args, settings.batch_size), epsilons
+        attack, default = ATTACKS[name]
+        epsilons = in_order(args.eps or map(epsilon_of, default), attack.norm if attack else LINF)
+        attacks[name] = methods_of(name, args, batch_size), epsilons
     folder = find_data("imagenet", args.imagenet)
     source = load_source(args) if args.source else None
     models, classes = load_models(args)
@@ -192,72 +190,67 @@ def main(argv=None):
     images = limited(imagenet_val(folder, classes, args.partial), args)
     images = replace(images, view=SQUARE_224) if args.as_ood else images
     for name, (methods, epsilons) in attacks.items():
-        own = with_options(args)
-        if args.save_stimuli and len(attacks) > 1:
-            own.save_stimuli = args.save_stimuli / benchmark_of(name, source, args)
-        evaluate_attack(name, methods, epsilons, models, source, images, own)
+        benchmark = f"imagenet_adv_{name.replace('-', '_')}" + "_first" * (args.stop == "first")
+        benchmark += f"_from_{source.name}" if source else ""
+        saved = args.save_stimuli
+        if saved and len(attacks) > 1:
+            saved = saved / benchmark
+        options = with_options(args, save_stimuli=saved)
+        evaluate_attack(benchmark, methods, epsilons, models, source, images, options)
 
 
-def benchmark_of(name, source, args):
-    """Return the name of an attack's results, one for each --stop and --source."""
-    benchmark = f"imagenet_adv_{name.replace('-', '_')}" + "_first" * (args.stop == "first")
-    return benchmark + (f"_from_{source.name}" if source else "")
-
-
-def evaluate_attack(name, methods, epsilons, models, source, images, args):
+def evaluate_attack(benchmark, methods, epsilons, models, source, images, args):
     """Evaluate the models under one attack, at all its step counts and ε, and draw its figures."""
-    benchmark = benchmark_of(name, source, args)
     results = args.results / benchmark
     protocol = {
-        "attacks": {method.name: record for method, record in methods.items()},
+        "attacks": {method.name: parameters for method, parameters in methods.items()},
         "eps": [epsilon.name for epsilon in epsilons],
         "gradients": args.attack_precision or args.precision,
     } | ({"source": source.identity} if source else {})
-    crafted_on = source.name if source else ""
+    source_name = source.name if source else ""
 
-    def made_against(model, folder):
+    def crafted_against(model, folder):
         return adversarial(
             attackable(model, args),
             tuple(methods),
             epsilons,
-            source=crafted_on,
-            witness=saving(folder, images, args),
+            source=source_name,
+            callback=saving(folder / PICTURES, images, args),
         )
 
     if source:
-        shown = made_against(source, pictures_folder(results, None))
-        stimuli = {model.name: shown for model in models}
+        shared = crafted_against(source, results)
+        stimuli = {model.name: shared for model in models}
     else:
-        stimuli = {m.name: made_against(m, pictures_folder(results, m.name)) for m in models}
+        stimuli = {model.name: crafted_against(model, results / model.name) for model in models}
     if args.stop == "first":
         args = with_options(args, batch_size=settings_from(args).batch_size * POOL)
     runs = evaluate(benchmark, models, images, stimuli, top5, adversarial_metrics, args, protocol)
-    figures(runs, args, results)
-    conditions = [
-        f"top1_acc/{method.condition(epsilon, crafted_on)}"
+    conditions = {
+        method.name + f" from {source_name}" * bool(source): {
+            epsilon.value: method.condition(epsilon, source_name) for epsilon in epsilons
+        }
         for method in methods
-        for epsilon in epsilons
-    ]
-    print_table(runs, "top1_acc/clean", *conditions)
+    }
+    if runs:
+        figures(runs, conditions, args, results)
+    keys = [f"top1_acc/{name}" for own in conditions.values() for name in own.values()]
+    print_table(runs, "top1_acc/clean", *keys)
     for run in runs:
-        for doubt in doubts(run.metrics):
-            print(f"{run.name}: {doubt}")
+        for warning in warnings_of(run.metrics):
+            print(f"{run.name}: {warning}")
 
 
-def figures(runs, args, results):
+def figures(runs, conditions, args, results):
     """Draw robust accuracy by ε and by steps, and the adversarial images that were saved."""
-    if not runs:
-        return
     steps = {run.name: survival(run.predictions) for run in runs}
     survived = {name: found for name, found in steps.items() if found}
-    curves = png_and_pdf(results, "robustness")
-    adversarial_figure({run.name: run.metrics for run in runs}, survived, curves)
-    print_files(*curves)
+    models = {run.name: run.metrics for run in runs}
+    print_files(*robustness_figure(models, conditions, survived, results / "robustness"))
     for folder in (results, *(run.folder for run in runs)):
-        pictures = pictures_folder(folder, None)
+        pictures = folder / PICTURES
         if args.save_adversarial and pictures.is_dir():
-            panel = png_and_pdf(folder, "adversarial_images")
-            adversarial_pictures(pictures, panel)
+            panel = adversarial_pictures(pictures, folder / "adversarial_images")
             print_files(pictures, *panel)
 
 

@@ -21,15 +21,20 @@ from functools import partial
 
 from bvg.data.finding import find_data
 from bvg.data.imagenet import imagenet_val
-from bvg.data.imagenet_c import CorruptionSet, corruption_folders
+from bvg.data.imagenet_c import CorruptionSet, corruption_condition, corruption_folders
 from bvg.errors import UserError
-from bvg.figures.drawing import png_and_pdf
 from bvg.figures.imagenet_c import corruption_figures
-from bvg.figures.stimulus_panel import corruption_layout, stimulus_panel
-from bvg.run.command_line import parse_args, script
+from bvg.figures.stimulus_panel import stimulus_panel
+from bvg.run.command_line import (
+    FROST_HELP,
+    condition_flags,
+    data_flag,
+    parse_args,
+    partial_flag,
+    script,
+)
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, example, load_models
-from bvg.run.flags import FROST_HELP, condition_flags, partial_flag
 from bvg.run.runs import print_files, print_table
 from bvg.scores.imagenet_c import corruption_metrics
 from bvg.stimuli.batch import unchanged
@@ -48,11 +53,8 @@ SEVERITIES = (1, 2, 3, 4, 5)
 OWN: tuple[str, ...] = ()  # further corruptions; they do not count in top1_acc/imagenet-c
 
 IMAGENET_C = CorruptionSet(
-    name="ImageNet-C",
+    name="imagenet-c",
     key="imagenet-c",
-    flag="--imagenet_c",
-    where="https://zenodo.org/records/2235448 (blur, digital, extra, noise and weather.tar), or "
-    "made from ImageNet's images with --generate",
     corruptions=(*STANDARD, *GROUPS["extra"]),
     subsets={"15": STANDARD, **GROUPS},
     groups=tuple(GROUPS),
@@ -60,11 +62,7 @@ IMAGENET_C = CorruptionSet(
 
 
 def flags(group):
-    group.add_argument(
-        "--imagenet_c",
-        metavar="DIR",
-        help="folder of the published files (default: $BVG_IMAGENET_C)",
-    )
+    data_flag(group, "imagenet-c")
     partial_flag(group)
     condition_flags(group, (*IMAGENET_C.corruptions, *OWN), SEVERITIES)
     add = group.add_argument
@@ -140,10 +138,13 @@ def main(argv=None):
         metrics = {run.name: run.metrics for run in runs}
         print_files(*corruption_figures(metrics, IMAGENET_C.corruptions, results))
     if runs and args.generate:
-        panel = png_and_pdf(results, "example_stimuli")
-        layout = corruption_layout(tuple(corruptions), tuple(severities))
-        stimulus_panel(example(images, stimuli, args), layout, panel)
-        print_files(*panel)
+        rows = {
+            corruption.replace("_", "\n"): [corruption_condition(corruption, s) for s in severities]
+            for corruption in corruptions
+        }
+        pictures, original = example(images, stimuli, args), ("clean", "clean")
+        panel = results / "example_stimuli"
+        print_files(*stimulus_panel(pictures, original, rows, severities, "severity", panel))
     print_table(
         runs,
         "top1_acc/clean",

@@ -19,17 +19,16 @@ from bvg.data.finding import find_data
 from bvg.data.imagenet_c import CorruptionSet, corruption_folders
 from bvg.errors import UserError
 from bvg.figures.imagenet_c import corruption_figures
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import condition_flags, data_flag, parse_args, partial_flag, script
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, load_models
-from bvg.run.flags import condition_flags, partial_flag
 from bvg.run.runs import print_files, print_table
 from bvg.scores.imagenet_c import corruption_metrics
 from bvg.stimuli.batch import unchanged
 
 SEVERITIES = (1, 2, 3, 4, 5)
-# The authors' program (imagenet_c_bar.csv in their repository) names a severity's folder after its
-# parameter; their archive has 1 to 5. Either is read.
+# The authors' program (imagenet_c_bar.csv in their repository) names severities' folders after
+# their parameter, their archive 1 to 5; both are accepted.
 LEVELS: dict[str, tuple[str, ...]] = {
     "blue_noise_sample": ("0.80", "1.60", "2.40", "4.00", "5.60"),
     "brownish_noise": ("1.00", "2.00", "3.00", "4.00", "5.00"),
@@ -43,22 +42,15 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "sparkles": ("1.00", "2.00", "3.00", "5.00", "6.00"),
 }
 IMAGENET_CBAR = CorruptionSet(
-    name="ImageNet-C-bar",
+    name="imagenet-c-bar",
     key="imagenet-cbar",
-    flag="--imagenet_cbar",
-    where="https://dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz, or with: "
-    "python code/download.py imagenet-c-bar",
     corruptions=tuple(LEVELS),
     levels=LEVELS,
 )
 
 
 def flags(group):
-    group.add_argument(
-        "--imagenet_cbar",
-        metavar="DIR",
-        help="folder of ImageNet-C-bar (default: $BVG_IMAGENET_CBAR, else the downloaded one)",
-    )
+    data_flag(group, "imagenet-c-bar")
     partial_flag(group)
     condition_flags(group, IMAGENET_CBAR.corruptions, SEVERITIES)
 

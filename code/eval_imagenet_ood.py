@@ -21,13 +21,18 @@ from functools import partial
 
 from bvg.data.finding import look_for
 from bvg.data.image_set import RESTRICTED
-from bvg.data.imagenet_ood import variant_folder, variant_images
-from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_ood import VARIANTS, variant_folder, variant_images
 from bvg.errors import UserError
-from bvg.run.command_line import parse_args, script, with_options
+from bvg.run.command_line import (
+    data_flag,
+    parse_args,
+    partial_flag,
+    preprocess_flag,
+    script,
+    with_options,
+)
 from bvg.run.decisions import top5, top5_among
 from bvg.run.evaluate import evaluate, load_models
-from bvg.run.flags import partial_flag, preprocess_flag
 from bvg.run.runs import print_table
 from bvg.scores.accuracy import subset_accuracy, top1_and_top5
 from bvg.stimuli.batch import unchanged
@@ -35,8 +40,7 @@ from bvg.stimuli.batch import unchanged
 
 def flags(group):
     for variant in VARIANTS:
-        told = f"folder of {variant.name} (default: ${variant.variable}, else the downloaded one)"
-        group.add_argument(variant.flag, metavar="DIR", help=told)
+        data_flag(group, variant.key)
     partial_flag(group)
     preprocess_flag(group)
 
@@ -53,8 +57,8 @@ def folders_of(args):
     if not found:
         raise UserError(
             "give the folder of at least one data set with "
-            f"{', '.join(variant.flag for variant in VARIANTS)} (or an environment variable, "
-            f"{VARIANTS[0].variable} etc.), or download them: python code/download.py "
+            f"{', '.join(v.entry.flag for v in VARIANTS)} (or an environment variable, "
+            f"{VARIANTS[0].entry.variable} etc.), or download them: python code/download.py "
             f"{' '.join(variant.key for variant in VARIANTS)}"
         )
     return found

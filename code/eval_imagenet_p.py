@@ -20,12 +20,10 @@ from pathlib import Path
 
 from bvg.data.finding import find_data
 from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
-from bvg.figures.drawing import png_and_pdf
 from bvg.figures.imagenet_p import stability_figure
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import data_flag, parse_args, partial_flag, script
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, load_models
-from bvg.run.flags import partial_flag
 from bvg.run.runs import print_files, print_table
 from bvg.scores.imagenet_p import (
     RELATIVE_FILE,
@@ -39,7 +37,7 @@ from bvg.stimuli.batch import unchanged
 
 def flags(group):
     add = group.add_argument
-    add("--imagenet_p", metavar="DIR", help="folder of ImageNet-P (default: $BVG_IMAGENET_P)")
+    data_flag(group, "imagenet-p")
     add(
         "--perturbations",
         nargs="+",
@@ -75,9 +73,8 @@ def main(argv=None):
         scored_with={"reference": reference_fingerprint(reference)},
     )
     if runs:
-        figure = png_and_pdf(args.results / "imagenet_p", "stability")
-        stability_figure({run.name: run.metrics for run in runs}, figure)
-        print_files(*figure)
+        metrics = {run.name: run.metrics for run in runs}
+        print_files(*stability_figure(metrics, args.results / "imagenet_p" / "stability"))
     for run in runs:
         if reference:
             print_files(write_relative(run.metrics, run.folder, args.reference))

@@ -21,10 +21,9 @@ from bvg.data.finding import find_data
 from bvg.data.imagenet import imagenet_val
 from bvg.data.imagenet_real import read_real, real_file, with_real_labels
 from bvg.files import sha256_of
-from bvg.run.command_line import parse_args, script
+from bvg.run.command_line import imagenet_flags, parse_args, script
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, load_models
-from bvg.run.flags import imagenet_flags
 from bvg.run.runs import print_table
 from bvg.scores.imagenet_real import real_accuracy
 from bvg.stimuli.batch import unchanged

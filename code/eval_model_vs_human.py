@@ -18,27 +18,43 @@ call writes human_comparison.csv, error_consistency.csv (between models) and fig
 """
 
 import sys
+from dataclasses import asdict
 from functools import partial
 
+import pandas as pd
+
 from bvg.data.categories import CATEGORIES
-from bvg.data.model_vs_human import DATA_SETS, locate_stimuli, model_vs_human
-from bvg.figures.model_vs_human_files import model_vs_human_files
-from bvg.run.command_line import parse_args, script
+from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, locate_stimuli, model_vs_human
+from bvg.figures.drawing import HUMANS
+from bvg.figures.model_vs_human import accuracy_figure, consistency_figure, matrix_figure
+from bvg.figures.shape_bias import shape_bias_figure
+from bvg.files import write_text
+from bvg.run.command_line import data_flag, parse_args, script
 from bvg.run.decisions import sixteen_way
 from bvg.run.evaluate import evaluate, load_models
 from bvg.run.runs import print_files, print_table
+from bvg.scores.decision_table import decision_table, write_decisions
 from bvg.scores.humans import fingerprint, humans_for, locate_humans, read_human_cues
-from bvg.scores.model_vs_human import model_vs_human_metrics
+from bvg.scores.model_vs_human import (
+    CONSISTENCY_MEAN,
+    between_models,
+    human_metrics,
+    mean_of,
+    model_vs_human_metrics,
+    on_images_of,
+    rights,
+    split,
+    with_humans,
+)
 from bvg.stimuli.batch import unchanged
+
+# The abbreviations in published image names of data sets whose files have none.
+EXPERIMENTS = {"edge": "edg", "silhouette": "sif", CUE_CONFLICT: "cue"}
 
 
 def flags(group):
     add = group.add_argument
-    add(
-        "--stimuli",
-        metavar="DIR",
-        help="folder of the data sets (default: $BVG_MODEL_VS_HUMAN, else the downloaded one)",
-    )
+    data_flag(group, "model-vs-human")
     add(
         "--datasets",
         nargs="+",
@@ -59,6 +75,54 @@ def flags(group):
         help="folder of human decisions, <data set>/*.csv (default: $BVG_HUMANS, else the "
         "downloaded one, else none)",
     )
+
+
+def write_files(runs, humans, human_cues, folder):
+    """Write the decision tables, and figures of all models."""
+    right, cues = {}, {}
+    for run in runs:
+        predictions = run.predictions
+        right[run.name] = rights(predictions, run.name)
+        for data_set, part in split(predictions).items():
+            table = decision_table(part, run.name, EXPERIMENTS.get(data_set, data_set))
+            print_files(write_decisions(table, run.folder, data_set))
+            if data_set == CUE_CONFLICT:
+                cues[run.name] = table
+    shown = on_images_of(right, humans or {})
+    metrics = {run.name: run.metrics for run in runs}
+    print_files(*accuracy_figure(metrics, shown, folder / "accuracy"))
+    if cues:
+        observers = cues if human_cues is None else {**cues, HUMANS: human_cues}
+        print_files(*shape_bias_figure(observers, folder / "shape_bias"))
+    compare(right, shown, folder)
+
+
+def compare(right, humans, folder):
+    """Write the error consistency of the models with each other and with the humans."""
+    comparison, consistency = folder / "human_comparison.csv", folder / "error_consistency.csv"
+    figure = folder / "error_consistency_humans"
+    for path in (comparison, *(figure.with_suffix(kind) for kind in (".png", ".pdf"))):
+        path.unlink(missing_ok=True)  # of an earlier call, perhaps with other humans
+    matrix, count = between_models(right)
+    mean = f"mean of {count} data set{'s' * (count > 1)}"
+    if humans:
+        models, own = with_humans(right, humans), human_metrics(humans)
+        observers = {**models, HUMANS: own}
+        rows = [
+            {"observer": name, "metric": key, **asdict(metric)}
+            for name, metrics in observers.items()
+            for key, metric in metrics.items()
+        ]
+        write_text(comparison, pd.DataFrame(rows).to_csv(index=False))
+        print_files(comparison, *consistency_figure(models, own, figure))
+        if len(humans) != count:
+            mean += f", with humans of {len(humans)}"
+        for name, metrics in observers.items():
+            value = mean_of(metrics, CONSISTENCY_MEAN)[1].value
+            matrix.loc[HUMANS, name] = matrix.loc[name, HUMANS] = value
+    if len(matrix) > 1:
+        write_text(consistency, matrix.to_csv(index_label="observer"))
+        print_files(consistency, *matrix_figure(matrix, mean, folder / "error_consistency"))
 
 
 @script
@@ -86,9 +150,7 @@ def main(argv=None):
         scored_with={"humans": fingerprint(humans)},
     )
     if runs:
-        measured = {run.name: (run.predictions, run.metrics) for run in runs}
-        results = args.results / "imagenet_model_vs_human"
-        print_files(*model_vs_human_files(measured, results, humans, cues))
+        write_files(runs, humans, cues, args.results / "imagenet_model_vs_human")
     fewer = [f"{count}_datasets" for count in range(1, len(DATA_SETS))]
     print_table(
         runs,

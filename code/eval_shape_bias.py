@@ -18,9 +18,9 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.finding import look_for
 from bvg.data.imagenet import classes_in
 from bvg.data.shape_bias import IMAGES, cue_conflict, download_cue_conflict
-from bvg.figures.drawing import png_and_pdf
-from bvg.figures.shape_bias import HUMANS, shape_bias_figure
-from bvg.run.command_line import parse_args, script
+from bvg.figures.drawing import HUMANS
+from bvg.figures.shape_bias import shape_bias_figure
+from bvg.run.command_line import data_flag, parse_args, script
 from bvg.run.decisions import categories_of, sixteen_way
 from bvg.run.evaluate import evaluate, load_models
 from bvg.run.runs import print_files, print_table
@@ -32,11 +32,7 @@ from bvg.stimuli.batch import unchanged
 
 def flags(group):
     add = group.add_argument
-    add(
-        "--stimuli",
-        metavar="DIR",
-        help="folder of the stimuli (default: $BVG_STIMULI, else downloaded)",
-    )
+    data_flag(group, "model-vs-human/cue-conflict")
     add("--partial", action="store_true", help="allow missing categories (recorded in the result)")
     add(
         "--humans",
@@ -65,9 +61,8 @@ def main(argv=None):
         for run in runs:
             print_files(write_decisions(tables[run.name], run.folder, "cue-conflict"))
         observers = tables if humans is None else {**tables, HUMANS: humans}
-        figures = png_and_pdf(args.results / "imagenet_shape_bias", "shape_bias")
-        shape_bias_figure(observers, figures)
-        print_files(*figures)
+        folder = args.results / "imagenet_shape_bias"
+        print_files(*shape_bias_figure(observers, folder / "shape_bias"))
     print_table(
         runs,
         "shape-bias",

@@ -16,15 +16,14 @@ import sys
 
 from bvg.data.finding import find_data
 from bvg.data.imagenet import imagenet_val
-from bvg.figures.drawing import png_and_pdf
-from bvg.figures.spectral import spectral_figure
-from bvg.figures.stimulus_panel import spectral_layout, stimulus_panel
-from bvg.run.command_line import parse_args, script
+from bvg.figures.curves import Panel, curves
+from bvg.figures.drawing import labelled
+from bvg.figures.stimulus_panel import stimulus_panel
+from bvg.run.command_line import imagenet_flags, parse_args, script
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, example, load_models
-from bvg.run.flags import imagenet_flags
 from bvg.run.runs import print_files, print_table
-from bvg.scores.conditions import condition_accuracies, top1_by_condition
+from bvg.scores.accuracy import condition_accuracies, top1_by_condition
 from bvg.scores.spectral import spectral_metrics
 from bvg.stimuli.spectral import bandpass
 
@@ -44,6 +43,31 @@ def score(predictions):
     return accuracies | spectral_metrics(conditions, correct, MEAN_CUTOFFS)
 
 
+def figures(runs, args, images):
+    """Draw accuracy by cutoff, a line per model, and one image under all conditions."""
+    folder = args.results / "imagenet_spectral"
+    unit = "cutoff: share of the frequency range that is kept"
+    panels = [
+        Panel(
+            f"{band}-pass: the {band}est frequencies are kept",
+            {cutoff: f"top1_acc/{band}pass/{cutoff}" for cutoff in CUTOFFS},
+            unit,
+            ticks={cutoff: str(cutoff) for cutoff in CUTOFFS},
+            shaded=[(MEAN_CUTOFFS[0], MEAN_CUTOFFS[-1])],
+            across="top1_acc/clean",
+        )
+        for band in ("low", "high")
+    ]
+    bias = "metric/bandpass/spectral-bias"
+    models = {labelled(run.name, run.metrics.get(bias), 3): run.metrics for run in runs}
+    caption = "in brackets: spectral bias, from the shaded cutoffs; dashed: unfiltered images"
+    print_files(*curves(models, panels, folder / "spectral", caption=caption))
+    rows = {f"{band}-pass": [f"{band}pass/{c}" for c in CUTOFFS] for band in ("low", "high")}
+    pictures, original = example(images, stimuli, args), ("clean", "unfiltered")
+    panel = folder / "example_stimuli"
+    print_files(*stimulus_panel(pictures, original, rows, CUTOFFS, unit, panel))
+
+
 @script
 def main(argv=None):
     args = parse_args(__doc__, argv, imagenet_flags)
@@ -61,11 +85,7 @@ def main(argv=None):
         protocol={"cutoffs": list(CUTOFFS)},
     )
     if runs:
-        curves = png_and_pdf(args.results / "imagenet_spectral", "spectral")
-        panel = png_and_pdf(args.results / "imagenet_spectral", "example_stimuli")
-        spectral_figure({run.name: run.metrics for run in runs}, curves)
-        stimulus_panel(example(images, stimuli, args), spectral_layout(CUTOFFS), panel)
-        print_files(*curves, *panel)
+        figures(runs, args, images)
     print_table(
         runs,
         "top1_acc/clean",

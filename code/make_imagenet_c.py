@@ -17,32 +17,45 @@ command resumes).
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL
 import torch
+from PIL import Image
 
 from bvg.data.finding import find_data
-from bvg.data.image_set import ImageSet, class_balanced, subfolders
+from bvg.data.folders import subfolders
+from bvg.data.image_set import ImageSet, class_balanced
 from bvg.data.imagenet import imagenet_val
-from bvg.data.imagenet_c_files import Missing, check_space, missing_files, save_jpeg
+from bvg.data.imagenet_c import corruption_condition
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
 from bvg.errors import UserError, storage_error
-from bvg.files import locked, make_folder, written_atomically
-from bvg.memory import keep_freed_memory
+from bvg.files import lock_folder, make_folder, written_atomically
 from bvg.predictions.identity import differences
+from bvg.progress import Meter, size
 from bvg.run.batches import as_batch
-from bvg.run.command_line import best_device, guarded
-from bvg.run.flags import FROST_HELP, condition_flags, imagenet_folder_flags
-from bvg.run.parsing import positive
-from bvg.run.progress import Progress
+from bvg.run.command_line import (
+    FROST_HELP,
+    condition_flags,
+    data_flag,
+    device_flag,
+    guarded,
+    non_negative,
+    parse_words,
+    partial_flag,
+    plain_parser,
+    positive,
+)
+from bvg.run.settings import best_device, keep_freed_memory
 from bvg.stimuli.batch import Stimuli
 from bvg.stimuli.imagenet_c import (
     CORRUPTIONS,
@@ -54,21 +67,34 @@ from bvg.stimuli.imagenet_c import (
 
 RECORD = "made_by.json"
 MOST_WAITING = 512  # images in memory that wait to be written
+FILE_BYTES = 15_800  # on average: the published 75 GB / (50,000 images * 95 conditions)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The files to write.
+
+    images: those that some condition lacks. files: their names below a condition's folder.
+    folders: by condition. missing: (conditions, images), which condition lacks which image.
+    """
+
+    images: ImageSet
+    files: list[str]
+    folders: dict[str, Path]
+    missing: np.ndarray
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Make the files; return the exit code."""
-    arguments = _parser().parse_args(argv)
-    return guarded(lambda: _make(arguments))
+    """Generate the files; return the exit code."""
+    args = parse_words(_parser(), argv)
+    return guarded(lambda: _make(args), "--out")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    imagenet_folder_flags(parser.add_argument_group("data"))
+    parser = plain_parser(__doc__)
+    data = parser.add_argument_group("data")
+    data_flag(data, "imagenet")
+    partial_flag(data)
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the files (required)")
     condition_flags(parser.add_argument_group("conditions"), tuple(CORRUPTIONS), SEVERITIES)
@@ -86,10 +112,9 @@ def _parser() -> argparse.ArgumentParser:
         default=PUBLISHED_QUALITY,
         help="quality of the JPEG files (default: 85, as published)",
     )
-    add("--device", help="cuda, cuda:1, mps or cpu (default: the fastest available)")
+    device_flag(parser)
     add(
         "--batch_size",
-        "--batch-size",
         type=positive,
         default=16,
         metavar="B",
@@ -97,8 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--num_workers",
-        "--num-workers",
-        type=int,
+        type=non_negative,
         default=0,
         metavar="W",
         help="worker processes that decode images (default: 0, threads decode)",
@@ -112,61 +136,50 @@ def _quality(text: str) -> int:
     return int(text)
 
 
-def _make(arguments: argparse.Namespace) -> int:
-    corruptions = tuple(name for name in CORRUPTIONS if name in arguments.corruptions)
-    severities = tuple(s for s in SEVERITIES if s in arguments.severities)
-    photographs, source = frost_source(arguments.frost, corruptions)
-    device = best_device(arguments.device)
+def _make(args: argparse.Namespace) -> None:
+    corruptions = tuple(name for name in CORRUPTIONS if name in args.corruptions)
+    severities = tuple(severity for severity in SEVERITIES if severity in args.severities)
+    photographs, frost = frost_source(args.frost, corruptions)
+    device = best_device(args.device)
     keep_freed_memory()
-    folder = find_data("imagenet", arguments.imagenet)
-    images = imagenet_val(folder, partial=arguments.partial)
-    if arguments.limit:
-        images = class_balanced(images, arguments.limit, arguments.seed)
-    out = make_folder(arguments.out, "--out")
-    with _alone(out):
-        _keep_record(out, images, arguments, source)
+    images = imagenet_val(find_data("imagenet", args.imagenet), partial=args.partial)
+    if args.limit:
+        images = class_balanced(images, args.limit, args.seed)
+    out = make_folder(args.out, "--out")
+    with ExitStack() as lock:
+        lock_folder(out, lock, "--out")
+        _check_record(out, images, args, frost)
         work = missing_files(out, images, corruptions, severities)
         count = int(work.missing.sum())
         if count:
             check_space(out, count)
             # Corruptions that are complete are not generated again.
-            needed = [rows.any() for rows in work.missing.reshape(len(corruptions), -1)]
-            lacking = tuple(c for c, some in zip(corruptions, needed, strict=True) if some)
-            stimuli = imagenet_c(lacking, severities, True, photographs, before_jpeg=True)
-            _write(work, stimuli, device, arguments)
+            incomplete = [rows.any() for rows in work.missing.reshape(len(corruptions), -1)]
+            needed = tuple(c for c, some in zip(corruptions, incomplete, strict=True) if some)
+            stimuli = imagenet_c(needed, severities, True, photographs, before_jpeg=True)
+            _write(work, stimuli, device, args)
     total = len(images) * len(work.folders)
     print(f"wrote {count:,} files to {out} ({total - count:,} existed already)")
-    return 0
 
 
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked(out / ".lock"))
-        except BlockingIOError as error:
-            raise UserError(
-                f"another process is writing to {out}: wait for it, or choose another --out"
-            ) from error
-        except OSError as error:
-            raise storage_error(error, out, "--out") from error
-        yield
-
-
-def _keep_record(
-    out: Path, images: ImageSet, arguments: argparse.Namespace, frost: str | None
-) -> None:
-    """Record what the files are made from; raises UserError if `out` holds different ones."""
+def _check_record(out: Path, images: ImageSet, args: argparse.Namespace, frost: str | None) -> None:
+    """Record how the files are made; raises UserError if `out` holds files made differently."""
     now: dict[str, Any] = {
         "images": {"count": len(images), "fingerprint": images.fingerprint},
-        "seed": arguments.seed,
-        "quality": arguments.quality,
+        "seed": args.seed,
+        "quality": args.quality,
         "frost": frost,
         "pillow": PIL.__version__,
     }
     path = out / RECORD
     if path.exists():
-        before = _read(path)
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(
+                f"{path} cannot be read, so the origin of the files next to it is unknown: choose "
+                "another folder with --out"
+            ) from error
         now["frost"] = frost or before["frost"]  # no frost is made this time
         before["frost"] = before["frost"] or frost  # none had been made so far
         changed = differences(before, now)
@@ -184,28 +197,60 @@ def _keep_record(
         file.write((json.dumps(now, indent=2) + "\n").encode())
 
 
-def _read(record: Path) -> dict[str, Any]:
-    try:
-        return json.loads(record.read_text(encoding="utf-8"))
-    except ValueError as error:
+def missing_files(
+    out: Path, images: ImageSet, corruptions: tuple[str, ...], severities: tuple[int, ...]
+) -> Missing:
+    """Return which files are missing or empty (as a power failure can leave them)."""
+    files = [Path(name).with_suffix(".JPEG").as_posix() for name in images.names]
+    if len(set(files)) < len(files):  # two images that differ in their suffix only
+        files = [f"{name}.JPEG" for name in images.names]
+    folders = {
+        corruption_condition(corruption, severity): out / corruption / str(severity)
+        for corruption in corruptions
+        for severity in severities
+    }
+    missing = np.ones((len(folders), len(files)), dtype=bool)
+    with Meter("looking for files", "folders", len(folders)) as meter:
+        for row, folder in enumerate(folders.values()):
+            existing = _files(folder)
+            missing[row] = [file not in existing for file in files]
+            meter.add(1)
+    columns = np.flatnonzero(missing.any(axis=0))
+    return Missing(
+        images.select(columns), [files[i] for i in columns], folders, missing[:, columns]
+    )
+
+
+def _files(folder: Path) -> set[str]:
+    """Return the files <class>/<file> in the folder that are not empty."""
+    found: set[str] = set()
+    for inner in subfolders(folder) if folder.is_dir() else ():
+        with os.scandir(folder / inner) as entries:
+            found |= {f"{inner}/{entry.name}" for entry in entries if entry.stat().st_size}
+    return found
+
+
+def check_space(out: Path, count: int) -> None:
+    """Raise UserError when the disk of `out` has not enough free space for this many files."""
+    needed, free = count * FILE_BYTES, shutil.disk_usage(out).free
+    if needed > free:
         raise UserError(
-            f"{record} cannot be read, so the origin of the files next to it is unknown: choose "
-            "another folder with --out"
-        ) from error
+            f"{count:,} files need about {size(needed)}, but the disk of {out} has "
+            f"{size(free)} left: choose another folder with --out, or fewer files with "
+            f"--corruptions, --severities or --limit"
+        )
 
 
 @torch.inference_mode()
-def _write(
-    work: Missing, stimuli: Stimuli, device: torch.device, arguments: argparse.Namespace
-) -> None:
-    """Make and write the missing files, each image decoded once."""
+def _write(work: Missing, stimuli: Stimuli, device: torch.device, args: argparse.Namespace) -> None:
+    """Generate and write the missing files, each image decoded once."""
     rows = {condition: row for row, condition in enumerate(work.folders)}
     waiting: deque[Future] = deque()
     decoded = decoded_batches(
-        work.images, (STUDY,), 0, arguments.batch_size, arguments.num_workers, pin_memory=False
+        work.images, (STUDY,), 0, args.batch_size, args.num_workers, pin_memory=False
     )
     with (
-        Progress(len(work.images), "generating ImageNet-C") as progress,
+        Meter("generating ImageNet-C", "img", len(work.images)) as meter,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for part in decoded:
@@ -213,18 +258,35 @@ def _write(
                 raise UserError(
                     f"the image {work.images.path(index)} cannot be decoded ({reason}): replace it"
                 )
-            batch = as_batch(work.images, part.views[0], part.indices, device, arguments.seed)
+            batch = as_batch(work.images, part.views[0], part.indices, device, args.seed)
             for condition, x, *_ in stimuli(batch):
                 pixels = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
                 for index, picture in zip(part.indices.tolist(), pixels, strict=True):
                     if work.missing[rows[condition], index]:
                         path = work.folders[condition] / work.files[index]
-                        waiting.append(pool.submit(save_jpeg, path, picture, arguments.quality))
+                        waiting.append(pool.submit(save_jpeg, path, picture, args.quality))
                 while len(waiting) > MOST_WAITING:
                     waiting.popleft().result()
-            progress.update(int(part.indices[-1]) + 1)
+            meter.add(len(part.indices))
         while waiting:
             waiting.popleft().result()
+
+
+def save_jpeg(path: Path, picture: np.ndarray, quality: int) -> None:
+    """Write the JPEG file; a killed process leaves at most a hidden one of another name.
+
+    It is not flushed to the disk file by file, which would take longer than all the rest.
+    """
+    make_folder(path.parent, "--out")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            image = Image.fromarray(picture)
+            image.save(file, "JPEG", quality=quality, subsampling="4:2:0", optimize=True)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise storage_error(error, path, "--out") from error
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from bvg.files import make_folder, write_text
 from bvg.published.reading import NoFilesError, Value
 from bvg.published.sources import READERS
 from bvg.published.tables import TABLES, read_sources, table_text
-from bvg.run.guard import guarded
+from bvg.run.command_line import guarded
 
 _SHOWN = 5  # of a long list
 

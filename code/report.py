@@ -21,7 +21,7 @@ from bvg.analysis.study import analyse
 from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
 from bvg.page.page import page_of
-from bvg.run.guard import guarded
+from bvg.run.command_line import guarded
 from bvg.table.study_table import read_study_table
 
 

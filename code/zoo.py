@@ -21,7 +21,7 @@ from typing import Any
 
 from bvg.errors import UserError
 from bvg.files import write_text
-from bvg.run.guard import guarded
+from bvg.run.command_line import guarded, parse_words, plain_parser, weights_dir_flag
 from bvg.zoo.listing import ORDERS, entry_text, list_text
 from bvg.zoo.page import models_page
 from bvg.zoo.table import IMAGENET_ONLY, ZooModel, find, zoo
@@ -35,12 +35,7 @@ failed; 130 interrupted (the same command resumes).
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=_EXITS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = plain_parser(__doc__, _EXITS)
     commands = parser.add_subparsers(dest="command", required=True)
     listing = _command(commands, "list", "list the models, one per line")
     listing.add_argument(
@@ -52,7 +47,6 @@ def parser() -> argparse.ArgumentParser:
     )
     listing.add_argument(
         "--imagenet_only",
-        "--imagenet-only",
         action="store_true",
         help="exclude models trained on more than ImageNet-1k",
     )
@@ -72,13 +66,7 @@ def parser() -> argparse.ArgumentParser:
         help="JSON file with the outcome for each model, from which "
         "a later check resumes (default: results/zoo.json)",
     )
-    check.add_argument(
-        "--weights_dir",
-        "--weights-dir",
-        type=Path,
-        metavar="DIR",
-        help="directory for downloaded weights (default: $BVG_WEIGHTS, else $BVG_CACHE/weights)",
-    )
+    weights_dir_flag(check)
     docs = _command(commands, "docs", "write the documentation page of all models")
     docs.add_argument(
         "--to",
@@ -102,40 +90,40 @@ def _command(commands: Any, name: str, does: str) -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
-    arguments = parser().parse_args(argv)
-    return guarded(lambda: _run(arguments), "--report" if arguments.command == "check" else "--to")
+    args = parse_words(parser(), argv)
+    return guarded(lambda: _run(args), "--report" if args.command == "check" else "--to")
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    if arguments.command == "check":
-        return _check(arguments)
-    if arguments.command == "docs":
-        write_text(arguments.to, models_page(zoo().values()))
-        print(f"wrote {arguments.to}")
-    elif arguments.command == "show":
-        print(entry_text(_row(arguments.name)))
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "check":
+        return _check(args)
+    if args.command == "docs":
+        write_text(args.to, models_page(zoo().values()))
+        print(f"wrote {args.to}")
+    elif args.command == "show":
+        print(entry_text(_row(args.name)))
     else:
         rows = list(zoo().values())
-        if arguments.category:
-            rows = [row for row in rows if row.category == arguments.category]
-        if arguments.imagenet_only:
+        if args.category:
+            rows = [row for row in rows if row.category == args.category]
+        if args.imagenet_only:
             rows = [row for row in rows if set(row.trained_on) <= IMAGENET_ONLY]
-        print(list_text(rows, arguments.by))
+        print(list_text(rows, args.by))
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    if bool(arguments.names) == arguments.all:
+def _check(args: argparse.Namespace) -> int:
+    if bool(args.names) == args.all:
         raise UserError("no models to check: give NAME [NAME …], or --all")
-    rows = list(zoo().values()) if arguments.all else [_row(name) for name in arguments.names]
+    rows = list(zoo().values()) if args.all else [_row(name) for name in args.names]
     # Here, because the libraries take seconds to import and list and show do without them.
     from bvg.zoo.checking import FAILED, check, summary_text
     from bvg.zoo.loading import CheckpointOptions
 
-    options = CheckpointOptions(weights_dir=arguments.weights_dir)
-    results = check(rows, arguments.report, options, arguments.again)
+    options = CheckpointOptions(weights_dir=args.weights_dir)
+    results = check(rows, args.report, options, args.again)
     print(summary_text(results))
-    print(f"wrote {arguments.report}")
+    print(f"wrote {args.report}")
     return 2 if any(result.state == FAILED for result in results) else 0
 
 

@@ -53,6 +53,6 @@ def fake_benchmarks(folder: Path) -> dict[str, Benchmark]:
     script.write_text(SCRIPT)
     (folder / "data" / "here").mkdir(parents=True, exist_ok=True)
     return {
-        "fake": Benchmark(str(script), ("fake", "fake_*"), ("here",), 100, 2),
-        "absent": Benchmark(str(script), ("absent",), ("away",), 100),
+        "fake": Benchmark(str(script), "fake fake_*", "here", 100, 2),
+        "absent": Benchmark(str(script), "absent", "away", 100),
     }

@@ -17,7 +17,7 @@ from bvg.analysis.measures import STUDY_COLUMNS
 from bvg.data.categories import CATEGORY_INDICES
 from bvg.data.imagenet import imagenet_classes
 from bvg.data.imagenet_c import SEVERITIES, corruption_condition
-from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_ood import VARIANTS
 from bvg.data.model_vs_human import DATA_SETS
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import imagenet_accuracy, subset_accuracy, top1_and_top5

@@ -8,7 +8,7 @@ import pytest
 
 import eval_imagenet_ood
 from bvg.data.imagenet import imagenet_classes
-from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_ood import VARIANTS
 from bvg.predictions.table import read_predictions
 from bvg.scores.accuracy import subset_accuracy
 from variant_helpers import THOUSAND, jpeg, lay_out

@@ -1,6 +1,8 @@
 """Errors that users are meant to read."""
 
 import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from urllib.error import HTTPError, URLError
 
 
@@ -9,8 +11,8 @@ class UserError(Exception):
 
 
 _FREE_SPACE = "free some space and re-run the same command"
-# What the operating system reports when a file cannot be written, in the user's words; where the
-# remedy is another folder, storage_error adds it.
+# Why the operating system refused to write a file; storage_error adds the remedy if it is another
+# folder.
 _FULL = {
     errno.ENOSPC: f"no space is left on the disk; {_FREE_SPACE}",
     errno.EDQUOT: f"the disk quota is used up; {_FREE_SPACE}",
@@ -31,8 +33,7 @@ _WRONG_PLACE = {
 def storage_error(error: OSError, path: object, option: str = "--results") -> UserError:
     """Return the error for an operating system's refusal to write `path`.
 
-    option: what chooses another folder. What had been finished before stays on disk, so every
-    remedy may end in "again".
+    option: the flag that chooses another folder.
     """
     code = error.errno or 0
     if code in _FULL:
@@ -43,18 +44,32 @@ def storage_error(error: OSError, path: object, option: str = "--results") -> Us
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether the device or the machine ran out of memory."""
-    marks = ("out of memory", "can't allocate memory", "not enough memory")
-    kinds = (
-        "MemoryError",
-        "OutOfMemoryError",
-    )  # the latter is torch's, which takes seconds to import
-    return type(error).__name__ in kinds or any(mark in str(error) for mark in marks)
+    # By name, because importing torch for its OutOfMemoryError takes seconds.
+    if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
+        return True
+    messages = ("out of memory", "can't allocate memory", "not enough memory")
+    return any(message in str(error) for message in messages)
+
+
+@contextmanager
+def model_errors(problem: str, remedy: str) -> Iterator[None]:
+    """Turn any error of a model, which may be anyone's code, into a UserError.
+
+    Errors for lack of memory pass unchanged, since a smaller batch may fit.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        kind = type(error).__name__
+        raise UserError(f"{problem} ({kind}: {reason_of(error)}): {remedy}") from error
 
 
 def reason_of(error: BaseException) -> str:
     """Return an error's message in one line, without error numbers; its type if it is empty.
 
-    Other libraries' messages run over many lines, of which the first says what happened.
+    Other libraries' messages have many lines, of which the first says what happened.
     """
     if isinstance(error, URLError) and not isinstance(error, HTTPError):
         words = error.reason  # an OSError or a string, which urllib wraps
@@ -73,3 +88,9 @@ def root_cause(error: BaseException) -> BaseException:
     while below := error.__cause__ or error.__context__:
         error = below
     return error
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names as text, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from bvg.errors import storage_error
+from bvg.errors import UserError, storage_error
 
-# What chooses another folder for downloads.
+# Flags and variables that choose another folder for downloads, for error messages.
 ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir for weights, --to for data sets)"
 
 
@@ -65,15 +65,15 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def locked(path: Path, wait: bool = False) -> Iterator[None]:
-    """Hold the lock file `path`: inside the block, no other process holds it.
+    """Hold the lock file `path` inside the block, excluding other processes.
 
-    The operating system releases the lock when the process ends, however it ends. Who holds it is
+    The operating system releases the lock however the process ends. The holder's process id is
     written into `<path>.holder`, since Windows does not let others read a locked file.
     Raises BlockingIOError, whose strerror names the holder, when another process holds the lock
     and `wait` is False; OSError when the file cannot be opened or its file system has no locks.
     """
     holder = beside(path, "holder")
-    open(path, "ab").close()  # raises at once what filelock might keep trying
+    open(path, "ab").close()  # raises errors at once that filelock would retry
     # thread_local=False: a lock may be released by another thread than the one that took it.
     lock = FileLock(path, thread_local=False)
     try:
@@ -81,11 +81,11 @@ def locked(path: Path, wait: bool = False) -> Iterator[None]:
     except Timeout as error:
         try:
             who = holder.read_text(encoding="utf-8")
-        except OSError:  # not written yet, or no longer there
+        except OSError:  # not written yet, or already removed
             who = "unknown"
         raise BlockingIOError(errno.EAGAIN, who) from error
     try:
-        with suppress(OSError):  # a full disk, for example: the lock is held all the same
+        with suppress(OSError):  # such as a full disk: the lock is held nevertheless
             words = f"{os.getpid()} on {socket.gethostname()}, since {time.ctime()}"
             holder.write_text(words, encoding="utf-8")
         yield
@@ -93,6 +93,24 @@ def locked(path: Path, wait: bool = False) -> Iterator[None]:
         with suppress(OSError):
             holder.unlink()
         lock.release()
+
+
+def lock_folder(folder: Path, held: ExitStack, option: str = "--results") -> None:
+    """Keep other processes from writing to `folder` until `held` is closed.
+
+    option: the flag that chooses another folder. Raises UserError when another process writes there
+    (from a BlockingIOError), or when the file system has no locks.
+    """
+    lock = folder / ".lock"
+    try:
+        held.enter_context(locked(lock))
+    except BlockingIOError as error:
+        raise UserError(
+            f"{folder} is being written by another process ({error.strerror}): wait for it, or "
+            f"choose another folder with {option}"
+        ) from error
+    except OSError as error:
+        raise storage_error(error, lock, option) from error
 
 
 def beside(target: Path, ending: str) -> Path:

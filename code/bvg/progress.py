@@ -1,6 +1,7 @@
-"""Progress on long work: a bar on a terminal, plain lines in a log."""
+"""What scripts print: progress (a bar on a terminal, plain lines in a log), numbers, tables."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -37,11 +38,15 @@ class Meter(tqdm):
 
     def add(self, count: int) -> None:
         """Show that `count` more are done."""
-        super().update(count)
+        self.update(count)
+
+    def show(self, done: int) -> None:
+        """Show that `done` are done in all."""
+        self.update(done - int(self.n))
 
 
 class _Lines:
-    """A file on which tqdm's redrawn line becomes a line of its own on stderr."""
+    """A file on which each of tqdm's redrawn lines becomes a separate line on stderr."""
 
     def write(self, text: str) -> None:
         if text := text.strip():
@@ -51,13 +56,8 @@ class _Lines:
         sys.stderr.flush()
 
 
-def left(seconds: float) -> str:
-    """Return a remaining time as text: "28 s left", "5 min left"."""
-    return (f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s") + " left"
-
-
 def duration(seconds: float) -> str:
-    """Return a time as people read it: 40 s, 12 min, 3.5 h, 2.1 days."""
+    """Return a duration as text: 40 s, 12 min, 3.5 h, 2.1 days."""
     for unit, size, digits in (("days", 86_400, 1), ("h", 3_600, 1), ("min", 60, 0)):
         if seconds >= 1.5 * size:
             return f"{seconds / size:,.{digits}f} {unit}"
@@ -71,3 +71,16 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def text_table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Return the rows as lines with aligned columns; those numbered in `right` to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

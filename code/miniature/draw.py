@@ -30,8 +30,7 @@ if not __package__:
     # Run as a script, the folder on the path is this one instead of the one above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from bvg.run.guard import tolerate_output
-from bvg.run.parsing import positive
+from bvg.run.command_line import escape_unencodable_output, positive
 from miniature import world
 from miniature.sets import SETS
 
@@ -210,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0, or 2 with a sentence on stderr for errors the user can fix."""
-    tolerate_output()
+    escape_unencodable_output()
     args = _parser().parse_args(arguments)
     try:
         args.out.mkdir(parents=True, exist_ok=True)

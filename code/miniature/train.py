@@ -24,7 +24,7 @@ if not __package__:
     # Run as a script, the folder on the path is this one instead of the one above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from bvg.run.guard import tolerate_output
+from bvg.run.command_line import escape_unencodable_output
 from miniature import world
 from miniature.learning import fit
 from miniature.measure import cue_fractions, decisions, sample
@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="directory for weights and log (default: next to this script)",
     )
-    tolerate_output()
+    escape_unencodable_output()
     args = parser.parse_args(arguments)
     names = list(RECIPES) if args.all else args.names
     if not names:

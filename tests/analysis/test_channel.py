@@ -86,8 +86,8 @@ def test_why_a_fit_means_nothing(thresholds, reasons):
     assert set(fit_channel(thresholds).degenerate) == reasons
 
 
-def test_where_thresholds_are_spoiled_no_other_reason_matters():
-    fit = fit_channel([4] * 7, spoiled="nothing is right")
+def test_where_thresholds_are_invalid_no_other_reason_matters():
+    fit = fit_channel([4] * 7, invalid="nothing is right")
     assert fit.degenerate == ("nothing is right",)
     assert fit.bandwidth == fit_channel([4] * 7).bandwidth
 

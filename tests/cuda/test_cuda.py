@@ -19,8 +19,8 @@ from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
 from bvg.predictions.table import read_predictions
 from bvg.run.command_line import options
+from bvg.run.loop import Stopwatch
 from bvg.run.settings import settings_from
-from bvg.run.stopwatch import Stopwatch
 from bvg.stimuli.attacks import Attack, AttackedModel, attacked
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c

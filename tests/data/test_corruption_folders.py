@@ -17,10 +17,8 @@ from eval_imagenet_cbar import IMAGENET_CBAR
 
 NAMES = ("fog", "snow", "contrast")
 DATA = CorruptionSet(
-    name="ImageNet-C",
+    name="imagenet-c",
     key="imagenet-c",
-    flag="--imagenet_c",
-    where="https://example.org",
     corruptions=(*NAMES, "spatter"),
     groups=("weather", "digital"),
 )
@@ -109,7 +107,7 @@ def test_additional_images_in_a_condition_are_refused(root):
 def test_the_right_folder_is_named_one_level_too_high_or_too_low(root):
     assert f"but {root} does" in refusal(read, root.parent)
     for inside in ("fog", "fog/1", "fog/1/ant"):
-        assert f"give the whole data set, {root}" in refusal(read, root / inside)
+        assert f"give the folder that contains it, {root}" in refusal(read, root / inside)
 
 
 def test_one_group_alone_is_pointed_to_the_folder_above(tmp_path):
@@ -120,7 +118,8 @@ def test_one_group_alone_is_pointed_to_the_folder_above(tmp_path):
 
 def test_any_other_folder_is_refused(tmp_path):
     sentence = refusal(read, tmp_path)
-    assert "does not hold the folders of ImageNet-C" in sentence and DATA.where in sentence
+    assert "the folder of ImageNet-C with --imagenet_c" in sentence
+    assert "code/download.py imagenet-c" in sentence
     assert "--imagenet_c" in refusal(read, tmp_path / "nowhere")
 
 

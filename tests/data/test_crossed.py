@@ -5,8 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from bvg.data.crossed import Crossed, crossed
-from bvg.data.image_set import ImageSet, class_balanced
+from bvg.data.image_set import Crossed, ImageSet, class_balanced, crossed
 from conftest import draw
 
 

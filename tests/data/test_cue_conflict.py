@@ -46,7 +46,7 @@ def test_a_name_that_does_not_fit_is_refused(stimuli, name):
 
 
 def test_wrong_folders_are_explained(stimuli, tmp_path):
-    with pytest.raises(UserError, match="one category's folder: give the folder above it"):
+    with pytest.raises(UserError, match=f"give the folder that contains it, {stimuli}"):
         cue_conflict(stimuli / "ant", CLASSES)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"category folders \(ant, bee, cat, …\)"):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from bvg.data.decoding import UNDECODABLE, as_rgb, decode, image_endings
-from bvg.data.image_set import image_files, in_class_folders
+from bvg.data.folders import image_files, in_class_folders
+from bvg.data.preprocessing import UNDECODABLE, as_rgb, decode, image_endings
 from conftest import REPOSITORY, draw
 
 ROWS: dict[str, Callable[[Path], None]] = {}

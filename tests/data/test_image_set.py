@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bvg.data.image_set import ImageSet, class_balanced, existing_folder, image_files
+from bvg.data.folders import existing_folder, image_files
+from bvg.data.image_set import ImageSet, class_balanced
 from bvg.errors import UserError
 from conftest import draw
 

@@ -115,9 +115,7 @@ def test_one_level_too_low_or_too_high_names_the_right_folder(val_folder, given,
 
 def test_an_empty_or_foreign_folder_says_what_is_expected(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(
-        UserError, match=r"holds no images or class folders, but ImageNet val is class folders"
-    ):
+    with pytest.raises(UserError, match=r"contains no images or class folders .* --imagenet"):
         imagenet_val(tmp_path / "empty", CLASSES)
     with pytest.raises(UserError, match="does not exist"):
         imagenet_val(tmp_path / "nowhere", CLASSES)

@@ -139,11 +139,11 @@ def test_imagenets_own_counts_are_asked_for(tmp_path):
 
 def test_folders_one_level_off_are_named(world, tmp_path):
     for given in (world / "tilt", world / "tilt" / "ant"):
-        assert refusal(imagenet_p, given, CLASSES).endswith(f"all perturbations, {world}")
+        assert f"contains it, {world}, with --imagenet_p" in refusal(imagenet_p, given, CLASSES)
     assert f"but {world} does" in refusal(imagenet_p, tmp_path, CLASSES)
     (tmp_path / "empty").mkdir()
     said = refusal(imagenet_p, tmp_path / "empty", CLASSES)
-    assert "<perturbation>/<class>/<sequence>.mp4" in said and "github.com" in said
+    assert "<perturbation>/<class>/<sequence>.mp4" in said and "download.py imagenet-p" in said
     assert "--imagenet_p" in refusal(imagenet_p, tmp_path / "gone", CLASSES)
 
 

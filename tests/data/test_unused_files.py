@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import eval_imagenet
-from bvg.data.image_set import ImageSet, class_balanced, image_files, in_class_folders
+from bvg.data.folders import image_files, in_class_folders
+from bvg.data.image_set import ImageSet, class_balanced
 from bvg.data.image_set import unused_sentence as said
 from bvg.data.imagenet import imagenet_val
 from bvg.data.imagenet_c import corruption_folders
-from bvg.data.imagenet_ood import variant_folder, variant_images
-from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_ood import VARIANTS, variant_folder, variant_images
 from bvg.data.imagenet_p import imagenet_p, read_frames
 from bvg.data.shape_bias import cue_conflict
 from bvg.predictions.table import read_predictions

@@ -10,8 +10,7 @@ from PIL import Image
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.imagenet import imagenet_val
 from bvg.data.imagenet_c import corruption_folders
-from bvg.data.imagenet_ood import variant_images
-from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_ood import VARIANTS, variant_images
 from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
 from bvg.data.imagenet_real import read_real, with_real_labels
 from bvg.data.model_vs_human import DATA_SETS, model_vs_human

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bvg.predictions.identity import differences, same_answers
+from bvg.predictions.identity import differences, same_outputs
 
 BEFORE = {
     "model": {"weights_sha256": "aa", "spec": "net"},
@@ -69,24 +69,24 @@ def test_answers_are_compared_with_a_tolerance(change, coarse, same):
     for one, other in ((PROBE, _shifted(change, coarse=coarse)), (_shifted(change), PROBE)):
         if coarse:
             one = one | {"coarse": True}  # it is enough that one of them is
-        assert same_answers(one, other) == same
+        assert same_outputs(one, other) == same
         changed = differences(_probed(one), _probed(other))
         assert len(changed) == (not same)
         assert all("outputs for the probe images changed" in phrase for phrase in changed)
 
 
-def test_the_same_answers_at_another_scale_are_other_answers():
+def test_the_same_outputs_at_another_scale_are_other_answers():
     hotter = PROBE | {"spread": 2.2, "logits": [1.1 * number for number in PROBE["logits"]]}
-    assert not same_answers(PROBE, hotter)
-    assert not same_answers(PROBE, PROBE | {"logits": [1.0]})
+    assert not same_outputs(PROBE, hotter)
+    assert not same_outputs(PROBE, PROBE | {"logits": [1.0]})
 
 
 def test_what_cannot_be_compared_is_left_to_the_rest_of_the_identity():
     other = _shifted(1.0)
-    assert same_answers(PROBE, other | {"size": 288})
+    assert same_outputs(PROBE, other | {"size": 288})
     unstable = {key: PROBE[key] for key in ("size", "coarse", "parameters")}
-    assert same_answers(unstable, other)
-    assert same_answers(other, unstable)
+    assert same_outputs(unstable, other)
+    assert same_outputs(other, unstable)
     unstable_model = {"model": {"unstable": "chance", "probe": unstable}}
     assert len(differences({"model": {"probe": PROBE}}, unstable_model)) == 1
 

@@ -18,7 +18,7 @@ from bvg.stimuli.batch import Batch
 from bvg.stimuli.corruptions.filters import quantised
 from bvg.stimuli.corruptions.frost_textures import published_frost
 from bvg.stimuli.corruptions.weather import frost
-from bvg.stimuli.imagenet_c import CORRUPTIONS, PUBLISHED_OTHERWISE
+from bvg.stimuli.imagenet_c import CORRUPTIONS, DEVIATIONS
 from stimulus_helpers import batch_of
 
 SEVERITIES = (1, 3, 5)
@@ -75,7 +75,7 @@ def ours(package: ModuleType, name: str, batch: Batch, severity: int) -> np.ndar
     if name == "frost":
         x = frost(batch, severity, published_frost())
     else:
-        x = (CORRUPTIONS | PUBLISHED_OTHERWISE)[name](batch, severity)
+        x = (CORRUPTIONS | DEVIATIONS)[name](batch, severity)
     return (quantised(x) * 255).round().permute(0, 2, 3, 1).int().numpy()
 
 

@@ -35,7 +35,7 @@ def test_the_published_accuracies_give_the_mean_corruption_error_of_resnet50(fix
     assert errors["mCE"] == pytest.approx(76.7, abs=0.5)
 
 
-def test_files_and_generated_images_get_the_same_answers(fixtures, tmp_path):
+def test_files_and_generated_images_get_the_same_outputs(fixtures, tmp_path):
     few = ["--corruptions", *SOME, "--severities", "2", "--limit", "12", "--partial"]
     data = ["--imagenet", str(fixtures / "imagenet")]
     assert make_imagenet_c.main([*data, "--out", str(tmp_path / "c"), *few]) == 0

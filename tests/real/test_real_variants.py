@@ -15,7 +15,7 @@ import pytest
 import eval_imagenet_ood
 import eval_imagenet_real
 from bvg.data.imagenet import imagenet_classes
-from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_ood import VARIANTS
 from bvg.data.imagenet_real import packaged_real, read_real
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.run.decisions import UNRESTRICTED
@@ -66,7 +66,7 @@ def variants(fixtures, photos, tmp_path_factory) -> Path:
                 link(photo, root / variant.key / WNIDS[label], "0.jpg")
     (root / "imagenet-a" / "README.txt").write_text("ImageNet-A")
     words = ["--model", *specs(fixtures), "--partial", "--results", str(root / "results")]
-    words += [word for v in VARIANTS for word in (v.flag, str(root / v.key))]
+    words += [word for v in VARIANTS for word in (v.entry.flag, str(root / v.key))]
     assert eval_imagenet_ood.main(words) == 0
     return root
 

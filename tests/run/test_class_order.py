@@ -107,7 +107,7 @@ def results(folder, name):
     return predictions, summary
 
 
-def test_the_same_answers_in_every_order_of_the_logits(call, val, cue_conflict):
+def test_the_same_outputs_in_every_order_of_the_logits(call, val, cue_conflict):
     models = ("plain", *SAME)
     assert call(eval_imagenet, models, *val)[0] == 0
     assert call(eval_shape_bias, models, *cue_conflict)[0] == 0

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bvg.errors import UserError
-from bvg.run import command_line
-from bvg.run.command_line import best_device, guarded, parse_args
+from bvg.run.command_line import guarded, parse_args
+from bvg.run.settings import best_device
 from conftest import REPOSITORY
 
 
@@ -24,10 +24,10 @@ def _raising(error: BaseException):
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (UserError("mend this"), 2, "error: mend this\n"),
+        (UserError("fix this"), 2, "error: fix this\n"),
         (OSError(errno.ENOSPC, "x", "/r/f"), 2, "cannot write /r/f: no space is left on the disk"),
         (FileNotFoundError(errno.ENOENT, "x", "/d/a.png"), 2, "/d/a.png no longer exists"),
-        (torch.OutOfMemoryError("CUDA out of memory."), 2, "Use a smaller --batch_size"),
+        (torch.OutOfMemoryError("CUDA out of memory."), 2, "--batch_size"),
         (KeyboardInterrupt(), 130, "the same command resumes"),
     ],
 )
@@ -45,7 +45,7 @@ def test_a_mistake_of_ours_is_not_hidden():
 
 def test_a_traceback_is_there_for_who_asks(monkeypatch, capsys):
     monkeypatch.setenv("BVG_DEBUG", "1")
-    assert guarded(_raising(UserError("mend this"))) == 2
+    assert guarded(_raising(UserError("fix this"))) == 2
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -77,8 +77,8 @@ def test_flags_take_dashes_and_values_keep_theirs():
 
 def test_the_best_device_is_what_there_is(monkeypatch):
     assert best_device("cpu") == torch.device("cpu")
-    monkeypatch.setattr(command_line.torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(command_line.torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert best_device(None) == torch.device("cpu")
     with pytest.raises(UserError, match="'abacus' is unavailable"):
         best_device("abacus")

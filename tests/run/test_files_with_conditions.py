@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bvg.data.crossed import crossed
-from bvg.data.image_set import ImageSet, in_class_folders
+from bvg.data.folders import in_class_folders
+from bvg.data.image_set import ImageSet, crossed
 from bvg.data.loading import decode
 from bvg.predictions.table import read_predictions
 from bvg.run import loop
 from bvg.run.batches import save_stimuli
-from bvg.scores.accuracy import correct_in_top
-from bvg.scores.conditions import by_condition
+from bvg.scores.accuracy import by_condition, correct_in_top
 from bvg.stimuli.batch import unchanged
 from conftest import CLASSES, draw
 from noise_benchmark import NOISE

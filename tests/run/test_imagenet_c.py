@@ -12,7 +12,7 @@ import eval_imagenet_c
 from bvg.data.imagenet_c import corruption_condition
 from bvg.predictions.table import read_predictions
 from bvg.stimuli.corruptions.frost_textures import load_frost
-from bvg.stimuli.imagenet_c import CORRUPTIONS, condition_name
+from bvg.stimuli.imagenet_c import CORRUPTIONS
 from conftest import CLASSES, draw
 from eval_imagenet_c import GROUPS, IMAGENET_C, STANDARD
 
@@ -62,7 +62,7 @@ def test_names_are_those_of_the_stimuli():
     assert IMAGENET_C.corruptions == tuple(CORRUPTIONS) and len(CORRUPTIONS) == 19
     assert [name for group in GROUPS.values() for name in group] == list(CORRUPTIONS)
     assert IMAGENET_C.subsets["15"] == tuple(STANDARD)
-    assert condition_name("fog", 3) == corruption_condition("fog", 3) == "fog_3"
+    assert corruption_condition("fog", 3) == "fog_3"
 
 
 def test_published_files_are_measured_as_they_are(evaluate, files):

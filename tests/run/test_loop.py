@@ -134,7 +134,7 @@ def test_a_model_that_raises_midway_keeps_what_was_done(evaluate, model_file, ca
     with pytest.raises(AssertionError):
         evaluate("a", "--batch_size", "8", models=("odd",))
     err = capsys.readouterr().err
-    assert "model odd failed on images of shape (8, 3, 24, 24) with AssertionError: I am" in err
+    assert "model odd failed on images of shape (8, 3, 24, 24) (AssertionError: I am" in err
     evaluate("a", "--batch_size", "8", models=("odd",))  # 7 calls are enough for the rest
     assert "odd: resuming at image 16 of 40" in capsys.readouterr().out
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ import torch
 from PIL import Image
 
 import make_imagenet_c
-from bvg.data import imagenet_c_files as corruption_writing
 from bvg.data.imagenet import imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
+from bvg.files import lock_folder
 from bvg.run.batches import as_batch
 from bvg.stimuli.corruptions.frost_textures import load_frost
 from bvg.stimuli.imagenet_c import imagenet_c
@@ -122,7 +123,7 @@ def test_a_limit_is_the_same_images_everywhere(make):
 
 def test_too_little_space_is_said_before_any_work(make, monkeypatch, capsys):
     usage = type("Usage", (), {"free": 100_000})
-    monkeypatch.setattr(corruption_writing.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(make_imagenet_c.shutil, "disk_usage", lambda path: usage)
     out = make("c", code=2)
     sentence = capsys.readouterr().err
     assert "72 files need about 1 MB" in sentence and "100 kB left" in sentence
@@ -136,9 +137,10 @@ def test_a_broken_image_is_named(make, capsys):
 
 
 def test_only_one_process_writes(make, tmp_path, capsys):
-    with make_imagenet_c._alone(make("c")):
+    with ExitStack() as held:
+        lock_folder(make("c"), held)
         make("c", code=75)
-    assert "another process is writing" in capsys.readouterr().err
+    assert "another process" in capsys.readouterr().err
 
 
 def test_killed_and_run_again_is_the_same(make, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bvg.data.imagenet_ood_sets import VARIANTS
+from bvg.data.imagenet_ood import VARIANTS
 from bvg.run.decisions import UNRESTRICTED, top5, top5_among
 from oracles.straight_line import top_five
 from oracles.variants import top_five_among

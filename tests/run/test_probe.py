@@ -12,7 +12,7 @@ from torch import nn
 
 import eval_imagenet
 from bvg.data.preprocessing import STUDY, Preprocessing
-from bvg.predictions.identity import same_answers
+from bvg.predictions.identity import same_outputs
 from bvg.run.probe import PICTURES, Probe, pictures, probe
 from bvg.run.settings import Settings
 from bvg.zoo.loading import load_model
@@ -152,7 +152,7 @@ def test_what_is_logits_is_not_refused(kind, precision, capsys):
     answer = probed(Changed(LOGITS[kind]), precision)
     assert answer.unstable == ""
     assert len(answer.logits) == PICTURES
-    assert same_answers(answer.record(), probed(Changed(LOGITS[kind])).record())
+    assert same_outputs(answer.record(), probed(Changed(LOGITS[kind])).record())
     json.dumps(answer.record(), allow_nan=False)
     assert capsys.readouterr().err == ""
 
@@ -304,13 +304,13 @@ def test_architectures_with_initial_weights(name):
     in_fp32 = probed(model, view=view)
     assert in_fp32.unstable == ""
     for precision, batch_size in (("bf16", 16), ("fp32", 1)):
-        assert same_answers(
+        assert same_outputs(
             probed(model, precision, batch_size, view=view).record(), in_fp32.record()
         )
     torch.set_num_threads(2)
     layouts = probed(model.to(memory_format=torch.channels_last), view=view)
     torch.set_num_threads(1)
-    assert same_answers(layouts.record(), in_fp32.record())
+    assert same_outputs(layouts.record(), in_fp32.record())
 
 
 @pytest.mark.parametrize("name", ["miniature_plain", "miniature_adversarial", "miniature_stylised"])
@@ -319,7 +319,7 @@ def test_trained_models(name):
     records = [probed(model, how, view=STUDY).record() for how in ("fp32", "bf16", "fp16")]
     assert records[0] == records[1] == records[2]  # in fp32, whatever --precision is
     other = probed(load_model("miniature_plain_seed1"), view=STUDY).record()
-    assert not same_answers(records[0], other)
+    assert not same_outputs(records[0], other)
 
 
 def test_models_that_misuse_their_input_or_output():
@@ -362,7 +362,7 @@ def test_weights_of_another_type(dtype):
 def test_16_bit_weights_that_cast_their_own_input():
     model = Called(lambda net, x: net(x.half()), network().half())
     assert probed(model).coarse
-    assert same_answers(probed(model).record(), probed(network()).record())
+    assert same_outputs(probed(model).record(), probed(network()).record())
 
 
 def test_a_damaged_checkpoint_is_named():

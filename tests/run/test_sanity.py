@@ -232,5 +232,3 @@ def test_without_imagenet_the_flag_is_refused(tmp_path):
     arguments = parser(None).parse_args(["--model", "x", "--check_top1", "5"])
     sentence = refusal(check_top1, [None], arguments, None)
     assert "--imagenet" in sentence and "BVG_IMAGENET" in sentence
-    check_top1([], arguments, None)  # nothing to check
-    check_top1([None], parser(None).parse_args(["--model", "x"]), None)  # not asked for

@@ -11,7 +11,7 @@ import eval_imagenet
 import eval_shape_bias
 from bvg.predictions.table import read_predictions
 from bvg.run.command_line import parser
-from bvg.run.summary import metrics_table
+from bvg.run.runs import metrics_table
 from bvg.scores.metric import Metric
 from conftest import REPOSITORY, draw
 

@@ -4,11 +4,10 @@ import pytest
 from bvg.predictions.table import Predictions
 from bvg.scores.imagenet_adv import (
     adversarial_metrics,
-    attack_series,
     condition_order,
-    doubts,
     epsilon_value,
     survival,
+    warnings_of,
 )
 from bvg.scores.metric import Metric, proportion
 
@@ -84,27 +83,28 @@ def _accuracies(**values: float) -> dict[str, Metric]:
 
 def test_accuracy_that_rises_with_epsilon_is_doubted():
     falling = _accuracies(**{"clean": 70, "P/eps=0.5_255": 50, "P/eps=10_255": 1, "P/eps=2_255": 9})
-    assert doubts(falling) == []
+    assert warnings_of(falling) == []
     rising = falling | _accuracies(**{"P/eps=10_255": 12})
-    (sentence,) = doubts(rising)
+    (sentence,) = warnings_of(rising)
     assert sentence.startswith(
         "top1_acc/P/eps=10_255 (12.00 %) is above top1_acc/P/eps=2_255 (9.00 %)"
     )
     others = _accuracies(**{"P/eps=2_255": 9, "Q/eps=4_255": 30, "P/eps=4_255/from=m": 60})
-    assert doubts(others) == []
+    assert warnings_of(others) == []
 
 
 def test_accuracy_that_rises_with_steps_is_doubted():
     values = {"PGD-5/eps=1_255": 20, "PGD-40/eps=1_255": 21, "PGD-5/eps=2_255": 9}
-    (sentence,) = doubts(_accuracies(**values))
+    (sentence,) = warnings_of(_accuracies(**values))
     assert "PGD-40/eps=1_255 (21.00 %) is above top1_acc/PGD-5/eps=1_255" in sentence
     assert (
-        doubts(_accuracies(**{**values, "PGD-40-l2/eps=1_255": 30, "PGD-40/eps=1_255": 20})) == []
+        warnings_of(_accuracies(**{**values, "PGD-40-l2/eps=1_255": 30, "PGD-40/eps=1_255": 20}))
+        == []
     )
 
 
 def test_images_that_came_back_and_masked_gradients_are_told():
-    sentences = doubts(adversarial_metrics(_predictions()))
+    sentences = warnings_of(adversarial_metrics(_predictions()))
     assert sentences[0].startswith(
         "1 image(s) were misclassified at an earlier step and right again"
     )
@@ -120,24 +120,6 @@ def test_survival_by_steps():
     assert percent.tolist() == [75, 50, 50, 25, 25]
     for name in ("FGSM/eps=1_255", "AutoAttack/eps=1_255", f"{STRONG}/from=m"):
         assert survival(_predictions(conditions=("clean", "FGSM/eps=0.1", name))) is None
-
-
-def test_series_are_by_attack_in_the_order_of_epsilon():
-    metrics = _accuracies(
-        **{
-            "clean": 70,
-            "P/eps=10_255": 1,
-            "P/eps=2_255": 9,
-            "P-any/eps=2_255": 3,
-            "PGD-4-l2/eps=3": 4,
-            "P/eps=2_255/from=m": 6,
-        }
-    )
-    metrics["top1_acc/P/eps=20_255"] = Metric(None)
-    found = {one.attack: one for one in attack_series(metrics)}
-    assert list(found) == ["P", "PGD-4-l2", "P from m"]
-    assert [epsilon for epsilon, _ in found["P"].points] == [2 / 255, 10 / 255]
-    assert found["PGD-4-l2"].is_l2 and not found["P"].is_l2
 
 
 def test_names_of_epsilons_are_read_back():

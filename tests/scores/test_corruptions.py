@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from torchvision.models import AlexNet_Weights
 
 from bvg.data.imagenet import imagenet_classes
 from bvg.data.imagenet_c import SEVERITIES, corruption_condition
 from bvg.predictions.table import Predictions
-from bvg.scores.imagenet_c import ALEXNET, corruption_metrics
+from bvg.scores.imagenet_c import ALEXNET, ALEXNET_CLEAN, corruption_metrics
 from bvg.scores.metric import wilson
 from conftest import CLASSES
-from eval_imagenet_c import IMAGENET_C
+from eval_imagenet_c import IMAGENET_C, STANDARD
 from eval_imagenet_cbar import IMAGENET_CBAR
 from oracles import corruption_scores as oracle
 
@@ -58,14 +59,23 @@ def test_every_measure_is_its_definition():
         expected[f"top1_acc/imagenet-c{name}"] = oracle.accuracy(rows, wanted)
     for name in IMAGENET_C.corruptions:
         expected[f"top1_acc/{name}"] = oracle.accuracy(rows, oracle.severities(name))
-    expected |= {f"mCE/{name}": oracle.corruption_error(rows, name) for name in ALEXNET}
-    expected["mCE"] = oracle.mean_corruption_error(rows)
-    expected["relative-mCE"] = oracle.relative_error(rows)
+    for name, error in ALEXNET.items():
+        expected[f"mCE/{name}"] = oracle.corruption_error(rows, name, error)
+    expected["mCE"] = oracle.mean_corruption_error(rows, ALEXNET)
+    expected["relative-mCE"] = oracle.relative_error(rows, ALEXNET, ALEXNET_CLEAN)
     for key, value in expected.items():
         assert metrics[key].value == pytest.approx(value, rel=1e-12), key
         assert metrics[key].low < value < metrics[key].high and metrics[key].n == IMAGES
     left = set(metrics) - set(expected)
     assert left == {"top1_acc/imagenet-c/weather", "top1_acc/imagenet-c/digital"}
+
+
+def test_alexnets_errors_are_the_published_ones():
+    assert list(ALEXNET) == list(STANDARD)
+    for name, fraction in oracle.ALEXNET_FRACTIONS.items():
+        assert ALEXNET[name] == pytest.approx(100 * fraction, abs=0.0501)
+    accuracy = AlexNet_Weights.IMAGENET1K_V1.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+    assert pytest.approx(100 - accuracy, abs=0.05) == ALEXNET_CLEAN
 
 
 def test_alexnet_itself_has_an_error_of_one_hundred():

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bvg.data.imagenet_c import corruption_condition
 from bvg.stimuli import imagenet_c as module
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.corruptions import blur, filters, noise
@@ -11,7 +12,6 @@ from bvg.stimuli.corruptions.filters import quantised
 from bvg.stimuli.imagenet_c import (
     CORRUPTIONS,
     SEVERITIES,
-    condition_name,
     imagenet_c,
 )
 from conftest import refusal
@@ -37,7 +37,7 @@ def test_names_groups_and_conditions_are_the_benchmarks():
     assert [name for names in GROUPS.values() for name in names] == NAMES
     assert list(GROUPS) == ["noise", "blur", "weather", "digital", "extra"]
     assert list(STANDARD) == NAMES[:15]
-    assert condition_name("gaussian_noise", 1) == "gaussian_noise_1"
+    assert corruption_condition("gaussian_noise", 1) == "gaussian_noise_1"
     assert all(function.__name__ == name for name, function in CORRUPTIONS.items())
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 import run_study
+from bvg.data import finding
 from cell_helpers import DATA, fake_benchmarks
 from real_study_helpers import run, world
 
@@ -10,7 +11,7 @@ def fake(tmp_path, monkeypatch):
     """Return a study's folder; the only benchmarks are the fake ones."""
     monkeypatch.setattr(run_study, "BENCHMARKS", fake_benchmarks(tmp_path))
     monkeypatch.setattr(run_study, "data_sets", lambda: DATA)
-    monkeypatch.setattr(run_study, "INSTEAD", {})
+    monkeypatch.setattr(finding, "data_sets", lambda: DATA)
     monkeypatch.setattr(run_study, "RETRY_SECONDS", 0.1)
     return tmp_path
 

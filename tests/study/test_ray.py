@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 
 import run_study
-from bvg.run.engines import OnRay
+from bvg.run.engines import on_ray
 from conftest import refusal
 from real_study_helpers import go_on, held, hold, kill, run, seen, tables
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Return a cluster with a node of one processor."""
+    """Return a cluster with a node of one processor, which RAY_ADDRESS names."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    os.environ["RAY_ADDRESS"] = nodes.address
     yield nodes
+    del os.environ["RAY_ADDRESS"]
     ray.shutdown()
     nodes.shutdown()
 
@@ -35,37 +37,32 @@ def lose(cluster):
     yield lambda: cluster.remove_node(second, allow_graceful=False)
 
 
-def _words(folder: Path, address: str, *words: str) -> list[str]:
+def _run(folder: Path, *models: str) -> int:
     where = ["--data", str(folder / "data"), "--results", str(folder / "r"), "--no_report"]
-    engine = ["--engine", "ray", "--ray_address", address, "--benchmark", "fake"]
-    return [*where, *engine, *words]
+    return run_study.main([*where, "--engine", "ray", "--benchmark", "fake", "--model", *models])
 
 
 def test_cells_run_as_tasks(fake, cluster, capsys):
-    assert run_study.main(_words(fake, cluster.address, "--model", "a", "b", "bad", "deadly")) == 1
+    assert _run(fake, "a", "b", "bad", "deadly") == 1
     out = capsys.readouterr().out
     assert "2 cells completed, 2 failed" in out and "the model is bad: replace it" in out
     assert "fake of deadly: killed by SIGKILL" in out
 
 
 def test_what_another_process_is_writing_is_tried_again(fake, cluster, capsys):
-    assert run_study.main(_words(fake, cluster.address, "--model", "busy", "last")) == 0
+    assert _run(fake, "busy", "last") == 0
     assert "2 cells completed, 0 failed" in capsys.readouterr().out
 
 
-def test_what_no_node_has_is_said_instead_of_waited_for(cluster):
-    assert "--gpus_per_cell" in refusal(OnRay, cluster.address, 1.0, 1.0)
-    assert "2 CPU(s)" in refusal(OnRay, cluster.address, 0.0, 2.0)
-
-
-def test_leaving_the_cluster_ends_the_commands(fake, cluster):
-    engine = OnRay(cluster.address, None, 1)
-    command = [sys.executable, str(fake / "fake.py"), "--results", str(fake / "r")]
-    engine.start([*command, "--model", "slow"], fake / "log")
+def test_closing_the_engine_ends_the_commands(fake, cluster):
+    command = [sys.executable, str(fake / "fake.py"), "--results", str(fake / "r"), "--model"]
+    commands = [([*command, name], fake / name) for name in ("a", "slow")]
+    ended = on_ray(None, 0.5)(commands)
+    assert next(ended)[:2] == (0, 0)
     pid = fake / "r" / "fake" / "slow" / "pid"
     while not pid.exists() or not pid.read_text():
         time.sleep(0.1)
-    engine.close()
+    ended.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 
@@ -83,8 +80,7 @@ def test_a_lost_node_loses_no_cell(fake, cluster, lose, capsys):
 
     thread = threading.Thread(target=wait_and_lose)
     thread.start()
-    words = _words(fake, cluster.address, "--model", "slow1", "slow2", "slow3")
-    assert run_study.main(words) == 0
+    assert _run(fake, "slow1", "slow2", "slow3") == 0
     thread.join()
     assert "3 cells completed, 0 failed" in capsys.readouterr().out
     for name in ("slow1", "slow2", "slow3"):
@@ -115,8 +111,7 @@ def test_a_study_of_real_scripts_that_loses_a_node(
         hold(tmp_path, model)
     thread = threading.Thread(target=wait_and_lose)
     thread.start()
-    words = ["--engine", "ray", "--ray_address", cluster.address, "--no_report"]
-    assert run(tmp_path, miniature, *words) == 0
+    assert run(tmp_path, miniature, "--engine", "ray", "--no_report") == 0
     thread.join()
     assert "3 cells completed, 0 failed" in capsys.readouterr().out
     assert tables(tmp_path) == tables(undisturbed)
@@ -128,4 +123,4 @@ def test_a_study_of_real_scripts_that_loses_a_node(
 
 def test_without_ray_the_command_that_installs_it_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert "pip install 'ray>=2.40'" in refusal(OnRay, None, None, 1)
+    assert "pip install 'ray>=2.40'" in refusal(on_ray, None, 1)

@@ -12,7 +12,7 @@ import pytest
 
 import run_study
 from bvg.progress import duration
-from bvg.run.engines import places_of
+from bvg.run.engines import devices_for
 from conftest import REPOSITORY
 from run_study import BENCHMARKS, Cell, has_data
 
@@ -111,8 +111,6 @@ def test_cells_are_the_commands_one_would_type(fake, capsys):
     assert first == [*start, "a", "x=b", *flags]
     assert second == [*start, "c", *flags]
     assert absent == [*start, "a", "x=b", "--results", str(fake / "r")]
-    assert run_study.main([*words, "--print_commands"]) == 0
-    assert "absent: " in capsys.readouterr().err  # its data may be where the command will run
     assert not (fake / "r").exists()
 
 
@@ -120,6 +118,7 @@ def test_cells_are_the_commands_one_would_type(fake, capsys):
     ("words", "named"),
     [
         (("--model", "a", "--benchmark", "fak"), "'fak'"),
+        (("--model", "a", "--benchmark", ""), "''"),
         (("--model", "m.py:a", "n.py:a"), "RUNNAME=MODEL"),
         (("--model", "a", "--benchmark", "fake", "absent"), "--data"),
     ],
@@ -130,8 +129,10 @@ def test_what_makes_no_study_is_refused_before_anything_runs(fake, capsys, words
     assert not (fake / "r").exists()
 
 
-@pytest.mark.parametrize("words", [("--workers", "0"), ("--together", "x")])
-def test_numbers_must_be_positive(fake, words):
+@pytest.mark.parametrize(
+    "words", [("--workers", "0"), ("--together", "x"), ("--benchmark", "fake '")]
+)
+def test_what_is_no_value_of_a_flag_is_refused(fake, words):
     with pytest.raises(SystemExit):
         _run(fake, "--model", "a", *words)
 
@@ -144,8 +145,6 @@ def test_what_is_done_is_not_done_again(fake, capsys):
     assert [_starts(fake, name) for name in "abc"] == [1, 1, 1]
     assert _run(fake, "--model", "a", "--", "--limit", "9") == 0
     assert _starts(fake, "a") == 2  # other flags: the script itself decides
-    assert _run(fake, "--model", "a", "--again") == 0
-    assert _starts(fake, "a") == 3
 
 
 def _without_summary(folder: Path) -> None:
@@ -160,18 +159,11 @@ def _under_way(folder: Path) -> None:
     (folder / "fake/a/partial").mkdir()
 
 
-def _cut_off(folder: Path) -> None:
-    record = folder / ".study/done.jsonl"
-    record.write_bytes(record.read_bytes()[:-20])
+def _unrecorded(folder: Path) -> None:
+    (folder / ".study/fake_of_a.json").unlink()
 
 
-def _of_another_version(folder: Path) -> None:
-    (folder / ".study/done.jsonl").write_text('[1]\n{"models": ["a"]}\n')
-
-
-@pytest.mark.parametrize(
-    "disturb", [_without_summary, _another_result, _under_way, _cut_off, _of_another_version]
-)
+@pytest.mark.parametrize("disturb", [_without_summary, _another_result, _under_way, _unrecorded])
 def test_what_is_not_certainly_done_is_left_to_the_script(fake, disturb):
     assert _run(fake, "--model", "a") == 0
     disturb(fake / "r")
@@ -194,12 +186,11 @@ def test_a_command_with_several_results_is_done_while_all_of_them_are_there(fake
     assert _starts(fake, "a") == 2
 
 
-def test_results_of_other_flags_are_not_those_of_a_command(fake):
+def test_a_later_result_of_other_flags_changes_nothing(fake):
+    assert _run(fake, "--model", "a") == 0
     other = fake / "r/fake_two/a/summary.json"  # another attack's, say
     other.parent.mkdir(parents=True)
     other.touch()
-    assert _run(fake, "--model", "a") == 0
-    other.write_text("measured again")
     assert _run(fake, "--model", "a") == 0
     assert _starts(fake, "a") == 1
 
@@ -232,7 +223,7 @@ def test_a_failing_cell_is_reported_and_the_others_run(fake, capsys):
     (command,) = [line for line in out.splitlines() if line.startswith("    ") and " bad " in line]
     assert subprocess.run(shlex.split(command), capture_output=True).returncode == 1
     log = (fake / "r/.study/fake_of_bad.log").read_text()
-    assert log.startswith(f"\n$ {command.strip()}\nsome output\n")
+    assert log.startswith(f"$ {command.strip()}\nsome output\n")
     assert _run(fake, "--model", *models) == 1
     assert [_starts(fake, name) for name in ("fine", "deadly", "bad")] == [1, 2, 3]
 
@@ -240,7 +231,7 @@ def test_a_failing_cell_is_reported_and_the_others_run(fake, capsys):
 def test_models_that_share_a_cell_are_run_one_by_one_when_it_fails(fake, capsys):
     assert _run(fake, "--model", "a", "bad", "c", "--together", "3") == 1
     out = capsys.readouterr().out
-    assert "fake of a and 2 more: failed: the model is bad: replace it; " in out
+    assert "fake of a and 2 more: failed: the model is bad: replace it\n" in out
     assert "2 cells completed, 1 failed" in out
     assert _run(fake, "--model", "a", "c", "--together", "2") == 0
     assert "2 cells, 2 already done" in capsys.readouterr().out
@@ -264,7 +255,7 @@ def test_cells_share_the_gpus(fake, monkeypatch):
 def test_gpus_are_those_that_the_scheduler_gave(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 3")
-    found = [place["CUDA_VISIBLE_DEVICES"] for place in places_of(3)]
+    found = [device["CUDA_VISIBLE_DEVICES"] for device in devices_for(3)]
     assert found == ["5", "3", "5"]
 
 
@@ -272,11 +263,11 @@ def test_processors_are_shared_out_where_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert places_of(None) == [{}]
-    assert places_of(4) == [{"OMP_NUM_THREADS": "2"}] * 4
-    assert places_of(20) == [{"OMP_NUM_THREADS": "1"}] * 20
+    assert devices_for(None) == [{}]
+    assert devices_for(4) == [{"OMP_NUM_THREADS": "2"}] * 4
+    assert devices_for(20) == [{"OMP_NUM_THREADS": "1"}] * 20
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert places_of(4) == [{}] * 4
+    assert devices_for(4) == [{}] * 4
 
 
 def test_a_folder_that_cannot_be_written_is_said_at_once(fake, capsys):
@@ -303,19 +294,17 @@ def drawing(fake, monkeypatch):
     """Return what runs a study with figures, and says for how many models each were drawn."""
     monkeypatch.setattr(run_study, "report", lambda *unused: True)
     drawn = []
-    undrawn = run_study.undrawn
+    run = run_study.run
 
-    def watched(*arguments):
-        groups = undrawn(*arguments)
-        drawn.append([len(group.models) for group in groups])
-        return groups
+    def watched(cells, engine):  # the last call of a study is for the figures
+        drawn.append([len(cell.models) for cell in cells])
+        return run(cells, engine)
 
-    monkeypatch.setattr(run_study, "undrawn", watched)
+    monkeypatch.setattr(run_study, "run", watched)
 
-    def study(models: str, together: int, *words: str) -> list[int]:
+    def study(models: str, together: int) -> list[int]:
         where = ["--data", str(fake / "data"), "--results", str(fake / "r"), "--benchmark", "fake"]
-        more = ["--model", *models.split(), "--together", str(together), *words]
-        run_study.main([*where, *more])
+        run_study.main([*where, "--model", *models.split(), "--together", str(together)])
         return drawn[-1]
 
     return study
@@ -326,7 +315,6 @@ def test_what_was_measured_one_by_one_is_drawn_together_once(drawing, fake):
     assert _starts(fake, "a") == 2
     assert drawing("a b c", 1) == []
     assert drawing("a b c d", 1) == [4]  # d is new
-    assert drawing("a b c d", 1, "--again") == [4]
     assert drawing("a b c d", 1) == []
 
 
@@ -349,7 +337,7 @@ def test_figures_that_cannot_be_drawn_cost_nothing_else(drawing, fake, capsys):
     assert drawing("a b", 1) == [2]
     out = capsys.readouterr().out
     assert "2 cells completed, 0 failed" in out and "too many at once" in out
-    assert drawing("a b", 1) == [2]
+    assert drawing("a b", 1) == []
 
 
 def _planned(capsys, name: str) -> list[str]:
@@ -376,10 +364,13 @@ def test_the_time_is_that_of_what_has_run(fake, capsys, monkeypatch):
     words = ["--model", *"abc", "--benchmark", "fake", "absent", "--dry_run"]
     assert _run(fake, *words) == 0
     assert _planned(capsys, "fake")[-1] == "unknown"
-    ended = run_study.Local.ended
-    monkeypatch.setattr(
-        run_study.Local, "ended", lambda self, p: (code := ended(self, p)) and (code[0], 50.0)
-    )
+    run_here = run_study.run_here
+
+    def slowly(devices, commands):
+        for number, code, _ in run_here(devices, commands):
+            yield number, code, 50.0
+
+    monkeypatch.setattr(run_study, "run_here", slowly)
     assert _run(fake, "--model", "a") == 0  # 200 inputs: 4 a second
     capsys.readouterr()
     assert _run(fake, *words) == 0
@@ -388,7 +379,8 @@ def test_the_time_is_that_of_what_has_run(fake, capsys, monkeypatch):
     assert _planned(capsys, "absent") == ["absent", "3", "0", "300", "75", "s"]
     (fake / "r/fake/b").mkdir()  # something was done before: its time says nothing
     assert _run(fake, "--model", "b") == 0
-    assert run_study.done_before(fake / "r")[-1].seconds is None
+    a, b = (run_study.read(fake / f"r/.study/fake_of_{name}.json") for name in "ab")
+    assert a["seconds"] == 50.0 and "seconds" not in b
 
 
 @pytest.mark.parametrize(
@@ -403,8 +395,10 @@ DRIVER = """
 import sys
 from pathlib import Path
 import run_study
+from bvg.data import finding
 from cell_helpers import DATA, fake_benchmarks
-run_study.BENCHMARKS, run_study.data_sets = fake_benchmarks(Path(sys.argv[1])), lambda: DATA
+run_study.BENCHMARKS = fake_benchmarks(Path(sys.argv[1]))
+run_study.data_sets = finding.data_sets = lambda: DATA
 sys.exit(run_study.main(sys.argv[2:]))
 """
 
@@ -424,5 +418,5 @@ def test_a_study_that_is_interrupted_ends_its_cells(tmp_path):
     assert driver.wait() == 130
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
-    (done,) = run_study.done_before(tmp_path / "r")
-    assert done.models == ["a"]
+    done = (tmp_path / "r" / ".study").glob("*.json")
+    assert [path.name for path in done] == ["fake_of_a.json"]

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bvg.zoo.checkpoints import load_strictly, read_checkpoint
+from bvg.zoo.checkpoints import read_checkpoint
+from bvg.zoo.weights import load_strictly
 from conftest import refusal
 from zoo_helpers import assert_same
 

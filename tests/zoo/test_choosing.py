@@ -9,8 +9,8 @@ from timm.models import load_state_dict as timms_loader
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from bvg.zoo.choosing import chosen
 from bvg.zoo.loading import CheckpointOptions, load_model
+from bvg.zoo.weights import chosen
 from conftest import refusal
 from zoo_helpers import assert_same, normalised, pixels, prefixed
 

@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models import AlexNet_Weights
 
 from bvg.data.imagenet import imagenet_classes
-from bvg.zoo.classes import Reordered, names_of_logits, positions_in_imagenet
+from bvg.zoo.normalized import Reordered, names_of_logits, positions_in_imagenet
 from conftest import refusal
 
 WNIDS = imagenet_classes()

@@ -12,8 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bvg.zoo.checkpoints import read_checkpoint
-from bvg.zoo.file_kinds import kind_of
+from bvg.zoo.checkpoints import kind_of, read_checkpoint
 from bvg.zoo.loading import CheckpointOptions, load_model
 from conftest import refusal
 from zoo_helpers import assert_same, normalised, pixels, saved

@@ -5,8 +5,8 @@ import argparse
 import pytest
 import torch
 
-from bvg.zoo.checkpoints import guessed, rearranged
 from bvg.zoo.table import WeightFile
+from bvg.zoo.weights import guessed, rearranged
 from conftest import refusal
 from zoo_helpers import assert_same
 

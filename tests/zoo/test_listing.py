@@ -4,7 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from bvg.zoo.listing import ORDERS, aligned, entry_text, list_text, where_from
+from bvg.progress import text_table
+from bvg.zoo.listing import ORDERS, entry_text, list_text, where_from
 from bvg.zoo.table import ZooModel, zoo
 
 
@@ -54,9 +55,9 @@ def test_an_entry_says_how_the_file_is_read():
     text = entry_text(zoo()["robust_resnet50_linf_eps4.0"])
     assert "in 'model', only the keys module.model.*, the prefix module.model. removed" in text
     text = entry_text(zoo()["resnet50_opticsaugment"])
-    assert "in 'model_state_dict', wherever a training script would have put them (a guess)" in text
+    assert "in 'model_state_dict', found by search (the layout is a guess)" in text
     assert "not published: pinned at the first download" in text
 
 
 def test_columns_may_be_to_the_right():
-    assert aligned([("a", "b"), ("long", "100")], right=(1,)) == "a       b\nlong  100"
+    assert text_table([("a", "b"), ("long", "100")], right=(1,)) == "a       b\nlong  100"

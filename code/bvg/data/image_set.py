@@ -2,31 +2,22 @@
 
 import hashlib
 import os
-import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from bvg.data.decoding import image_endings
+from bvg.data.folders import UNUSED, image_files, kinds_in_words
 from bvg.data.preprocessing import STUDY, Preprocessing
 from bvg.errors import UserError
 
 Reader = Callable[[Path], list[Image.Image]]
-RESTRICTED = "restricted_to"  # the note that lists the classes among which a model is to answer
-UNUSED = "unused"  # the note that counts the files that lie among the images but are not read
-MOST_SIZES = 100_000  # files whose size a fingerprint asks for: on a network drive 100 s
-
-_LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # file browsers leave it in any folder
-# What is counted of the files that are not read, beside their endings.
-_DEEPER, _BESIDE = "image in a deeper folder", "image beside the class folders"
-_FOLDER = "folder with no images directly in it"
-_DANGLING = "link to nothing beside the class folders"
+RESTRICTED = "restricted_to"  # the note that lists the classes among which models choose
+MOST_SIZES = 100_000  # files whose size is part of a fingerprint: on a network drive 100 s
 
 
 @dataclass(frozen=True)
@@ -38,15 +29,15 @@ class ImageSet:
     names: one identity per image, which does not depend on where or how the set is stored.
     labels: (N,) int64, indices into `classes`.
     classes: the names that labels, and the models' answers, refer to.
-    columns: what else the benchmark knows of each image, (N,) integers by name.
-    notes: what the result must say about the set (for example that it is partial).
-    conditions: the condition that each file shows; empty where the stimuli make the conditions.
-        Two files may be one image (have one name) under two conditions.
+    columns: further labels of each image, (N,) integers by name.
+    notes: facts about the set for the record (for example that it is partial).
+    conditions: the condition that each file shows; empty if the stimuli make the conditions. An
+        image has the same name in the files of all conditions.
     reader: returns the frames of a file that holds several; None for one image per file.
-    frames: how many frames a file holds, as a rule.
-    view: how a file becomes the crop that models see.
+    frames: the usual number of frames per file.
+    view: the preprocessing of the files.
 
-    Names that are not UTF-8 get their odd bytes as escapes, since predictions are stored as UTF-8.
+    Bytes of names that are not UTF-8 are escaped, since predictions are stored as UTF-8.
     """
 
     root: Path
@@ -62,7 +53,7 @@ class ImageSet:
     view: Preprocessing = STUDY
 
     def __post_init__(self) -> None:
-        """Make the names UTF-8; raises UserError where two would become one."""
+        """Escape bytes of names that are not UTF-8; raises UserError if two names become one."""
         if not isinstance(self.names, (tuple, list)) or "".join(self.names).isascii():
             return
         names = tuple(_as_bytes(name).decode("utf-8", "backslashreplace") for name in self.names)
@@ -82,9 +73,9 @@ class ImageSet:
         return self.root / self.files[index]
 
     def described(self, index: int) -> str:
-        """Return an image's name, with the condition where its file shows one."""
-        own = f"{self.conditions[index]}/" if self.conditions else ""
-        return own + self.names[index]
+        """Return an image's name, preceded by the condition if its file shows one."""
+        condition = f"{self.conditions[index]}/" if self.conditions else ""
+        return condition + self.names[index]
 
     def select(self, indices: np.ndarray) -> "ImageSet":
         """Return the images at `indices`, in that order."""
@@ -101,8 +92,8 @@ class ImageSet:
     def fingerprint(self) -> str:
         """Return a hash of every image's name, size in bytes, label and columns, in order.
 
-        The bytes themselves are not read: hashing 7 GB would take longer than some runs. Of a set
-        of more than MOST_SIZES files, the sizes of evenly spaced ones are asked for.
+        The files are not read, because hashing 7 GB would take longer than some runs. Sets of more
+        than MOST_SIZES files contribute the sizes of evenly spaced files only.
         """
         digest = hashlib.sha256(_as_bytes("\0".join(self.classes)))
         columns = [self.labels, *self.columns.values()]
@@ -116,36 +107,35 @@ class ImageSet:
 
 
 def _as_bytes(name: str) -> bytes:
-    """Return a name in UTF-8; in a file's, what is not UTF-8 becomes the bytes that it was."""
+    """Return a name in UTF-8; a file name that is not UTF-8 keeps its original bytes."""
     return name.encode("utf-8", "surrogateescape")
 
 
 def _size(path: Path) -> int | str:
-    """Return a file's size in bytes, or how many files a folder (of frames) holds."""
+    """Return a file's size in bytes, or the number of images in a folder of frames."""
     try:
         return len(image_files(path)) if path.is_dir() else os.stat(path).st_size
-    except (
-        OSError,
-        UserError,
-    ):  # such as a dangling link, which is reported when the image is to be decoded
+    except (OSError, UserError):  # such as a broken link; decoding it will report the error
         return "unreadable"
 
 
 def class_balanced(images: ImageSet, limit: int, seed: int) -> ImageSet:
-    """Return `limit` images per condition, the classes as equally often as they allow.
+    """Return `limit` images per condition, with classes as equally represented as possible.
 
-    They stay in the original order. The choice is a pure function of (seed, image names), so it is
-    the same on every machine, a larger limit contains a smaller one, and conditions that hold the
-    same images keep the same ones.
+    They keep their order. The choice is a pure function of (seed, image names): it is the same on
+    every machine, a larger limit contains a smaller one, and conditions that show the same images
+    keep the same ones.
     """
     of_condition: dict[str, list[int]] = {}
     for index in range(len(images)):
-        of_condition.setdefault(images.conditions[index] if images.conditions else "", []).append(
-            index
-        )
+        condition = images.conditions[index] if images.conditions else ""
+        of_condition.setdefault(condition, []).append(index)
     if limit >= max(map(len, of_condition.values()), default=0):
         return images
-    order = {name: _order(seed, name) for name in {*images.names, *images.classes}}
+    order = {
+        name: hashlib.blake2b(_as_bytes(f"{seed}\0{name}"), digest_size=16).digest()
+        for name in {*images.names, *images.classes}
+    }
     chosen: list[int] = []
     for candidates in of_condition.values():
         chosen += _balanced(images, candidates, limit, order)
@@ -164,135 +154,81 @@ def _balanced(
     return sorted(keys, key=lambda index: keys[index])[:limit]
 
 
-def _order(seed: int, name: str) -> bytes:
-    return hashlib.blake2b(_as_bytes(f"{seed}\0{name}"), digest_size=16).digest()
-
-
-def visible(folder: Path) -> list[os.DirEntry[str]]:
-    """Return the entries of `folder` except hidden ones; raises UserError if it is unreadable."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
+def found_in(images: ImageSet) -> tuple[int, int]:
+    """Return the numbers of images and of classes; raises UserError when there is no image."""
+    if not len(images):
+        unused = unused_sentence(images)
         raise UserError(
-            f"the folder {folder} cannot be read ({error.strerror}): check its permissions, or "
-            f"choose another one"
-        ) from error
+            f"{images.root} has class folders, but no readable image in them"
+            f"{f' ({unused})' if unused else ''}: give another folder, or convert the images"
+        )
+    return len(images), len(np.unique(images.labels))
 
 
-def image_files(folder: Path) -> list[str]:
-    """Return the names of the image files directly in `folder`, sorted, except hidden ones."""
-    return sorted(entry.name for entry in visible(folder) if _is_image(entry.name))
+def check_counts(images: ImageSet, expected: tuple[int, int], partial: bool) -> None:
+    """Raise UserError unless there are as many (images, classes) as expected.
 
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in image_endings()
-
-
-def subfolders(folder: Path) -> list[str]:
-    """Return the names of the folders directly in `folder`, sorted, except hidden ones."""
-    return sorted(entry.name for entry in visible(folder) if entry.is_dir())
-
-
-def existing_folder(path: str | Path, what: str, flag: str) -> Path:
-    """Return `path` as a Path; raises UserError when it is not a folder."""
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        problem = "is not a folder" if folder.exists() else "does not exist"
-        raise UserError(f"{what} {folder} {problem}: give the right one with {flag}")
-    return folder
-
-
-def images_of_class(folder: Path, known: Collection[str] = ()) -> tuple[list[str], Counter[str]]:
-    """Return the image files of one class's folder, sorted, and counts of what else lies in it.
-
-    Where the folder itself has no image, those are taken that lie in its folder `images` (as in
-    Tiny ImageNet) or in a folder of its own name (unpacked twice). Other files are counted by their
-    kind: the ending, or that they lie deeper. Hidden ones are not counted, nor what file browsers
-    leave behind, nor the names in `known`. Raises UserError when the folder cannot be read.
+    If `partial`, other counts are allowed and added to the notes.
     """
-    found = visible(folder)
-    inside = {entry.name for entry in found if entry.is_dir()}
-    loose = [entry.name for entry in found if entry.name not in inside]
-    files = sorted(filter(_is_image, loose))
-    deeper = {name: image_files(folder / name) for name in sorted(inside.difference(known))}
-    place = next((name for name in ("images", folder.name) if deeper.get(name)), None)
-    if not files and place:
-        files = [f"{place}/{file}" for file in deeper.pop(place)]
-    rest = [name for name in loose if not _is_image(name)]
-    unused = kinds_of(name for name in rest if name not in known)
-    unused[_DEEPER] = sum(map(len, deeper.values()))
-    unused[_FOLDER] = sum(not names for names in deeper.values())
-    return files, +unused
-
-
-def kinds_of(names: Iterable[str]) -> Counter[str]:
-    """Return how many files there are of each kind that are not read; litter is not counted."""
-    return Counter(_kind(name) for name in names if name.lower() not in _LITTER)
-
-
-def _kind(name: str) -> str:
-    """Return what a file that is not read is counted as: its ending, if it is one."""
-    ending = Path(name).suffix.lower()
-    return ending if re.fullmatch(r"\.[a-z0-9]*[a-z][a-z0-9]*", ending) else "other file"
-
-
-def unused_note(unused: Counter[str]) -> dict[str, object]:
-    """Return the note for a result that says how many files were not used, by kind."""
-    return {UNUSED: dict(sorted(unused.items()))} if unused else {}
+    found = found_in(images)
+    if found == expected:
+        return
+    if not partial:
+        raise UserError(
+            f"{images.root} holds {found[0]:,} images of {found[1]:,} classes, not "
+            f"{expected[0]:,} of {expected[1]:,}: give all images, or allow a subset with "
+            "--partial (recorded in the result)"
+        )
+    images.notes["partial"] = {
+        "images": found[0],
+        "classes": found[1],
+        "expected_images": expected[0],
+        "expected_classes": expected[1],
+    }
 
 
 def unused_sentence(images: ImageSet) -> str:
-    """Return a sentence on the files among the images that are not used, or nothing."""
+    """Return a sentence about unused files among the images, or an empty string."""
     unused = images.notes.get(UNUSED)
-    if not isinstance(unused, dict):
-        return ""
-    return f"unused files in {images.root}: {kinds_in_words(unused)}"
+    return f"unused files in {images.root}: {kinds_in_words(unused)}" if unused else ""
 
 
-def kinds_in_words(counts: dict[str, int]) -> str:
-    """Return counts of files by kind as text."""
-    return ", ".join(f"{count:,} x {kind}" for kind, count in counts.items())
+class Crossed(Sequence[str]):
+    """The strings outer[i] + inner[j], i-major, built on access.
 
-
-class InClassFolders(NamedTuple):
-    """Images in class folders.
-
-    files: relative to the folder of the class folders. labels: (N,) int64, positions in the
-    classes. names: `<class>/<file>`, wherever in the class's folder a file lies. unused: how many
-    files of each kind lie there but are not among them.
+    The 4.75 million paths of ImageNet-C would take half a gigabyte in every worker process.
     """
 
-    files: list[str]
-    labels: np.ndarray
-    names: list[str]
-    unused: Counter[str]
+    def __init__(self, outer: Sequence[str], inner: Sequence[str]) -> None:
+        self.outer = outer
+        self.inner = inner
+
+    def __len__(self) -> int:
+        """Return how many strings there are."""
+        return len(self.outer) * len(self.inner)
+
+    def __getitem__(self, index):
+        """Return one string, or a tuple of them for a slice."""
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        outer, inner = divmod(int(index) % len(self), len(self.inner))
+        return self.outer[outer] + self.inner[inner]
 
 
-def in_class_folders(
-    folder: Path, classes: Iterable[str], folder_of: dict[str, str] | None = None
-) -> InClassFolders:
-    """Return the images under `folder` in the order of `classes`, then of file names.
+def crossed(base: ImageSet, folders: dict[str, str]) -> ImageSet:
+    """Return every image of `base` under every condition, condition after condition.
 
-    Classes without a folder simply have no image. folder_of: the folder of each class, where it is
-    not called like the class.
+    folders: the folder of each condition, relative to `base.root`, which contains `base.files`.
+    An image has the same name under all conditions.
     """
-    files: list[str] = []
-    names: list[str] = []
-    labels: list[int] = []
-    found = [(entry, entry.is_dir()) for entry in visible(folder)]
-    loose = [entry for entry, is_folder in found if not is_folder]
-    unused = Counter({_BESIDE: sum(_is_image(entry.name) for entry in loose)})
-    unused[_DANGLING] = sum(not (_is_image(e.name) or Path(e).exists()) for e in loose)
-    if folder_of is None:
-        folder_of = {entry.name: entry.name for entry, is_folder in found if is_folder}
-    for label, name in enumerate(classes):
-        if name not in folder_of:
-            continue
-        inner = folder_of[name]
-        of_class, rest = images_of_class(folder / inner)
-        files += [f"{inner}/{file}" for file in of_class]
-        names += [f"{name}/{file.rpartition('/')[2]}" for file in of_class]
-        labels += [label] * len(of_class)
-        unused += rest
-    return InClassFolders(files, np.array(labels, dtype=np.int64), names, +unused)
+    count = len(folders)
+    return replace(
+        base,
+        files=Crossed([f"{folder}/" for folder in folders.values()], base.files),
+        names=Crossed([""] * count, base.names),
+        labels=np.tile(base.labels, count),
+        columns={name: np.tile(column, count) for name, column in base.columns.items()},
+        conditions=Crossed(list(folders), [""] * len(base)),
+    )

@@ -1,34 +1,35 @@
-"""ImageNet's validation set, in each of its common layouts."""
+"""ImageNet's validation set, in each of its common layouts.
 
+The labels of images in one flat folder follow from their names. A name may contain the wnid itself,
+have a row in Kaggle's table, or be the archive's name, ILSVRC2012_val_<8 digits>, whose number is a
+line of the published lists. The position of a file in the folder, or of a row in the table, is
+never used, since files may be missing.
+"""
+
+import csv
 import re
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from bvg.data.flat_val import (
-    DEVKIT_FOLDERS,
-    GROUND_TRUTH,
-    VAL_IMAGES,
-    wnids_in_name,
-    wnids_of_flat_val,
-)
-from bvg.data.image_set import (
-    ImageSet,
+from bvg.data.folders import (
+    check_answerable,
+    check_known,
     existing_folder,
     images_of_class,
     in_class_folders,
     subfolders,
     unused_note,
+    wrong_folder,
 )
-from bvg.data.layouts import check_answerable, check_counts, check_known, contents, one_class
-from bvg.errors import UserError
+from bvg.data.image_set import ImageSet, check_counts
+from bvg.errors import UserError, reason_of
 
-VAL_CLASSES = 1_000
-WHERE = "https://image-net.org/download (ILSVRC2012, validation images; a login is needed)"
+VAL_IMAGES, VAL_CLASSES = 50_000, 1_000
 _MOST_LEVELS = 4  # <group>/<corruption>/<severity>/<wnid>
-_WNID = re.compile(r"n\d{8}")
-# Where the images are below ImageNet's folder: its own, Kaggle's and Hugging Face's archives.
+# The images' folder inside ImageNet's, in the original, Kaggle's and Hugging Face's archives.
 _BELOW = (
     "val",
     "ILSVRC/Data/CLS-LOC/val",
@@ -37,6 +38,22 @@ _BELOW = (
     "val_images",
     "data/val_images",
 )
+_DEVKIT = "ILSVRC2012_devkit_t12"
+_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+_META = "meta.mat"
+_SYNSETS = "imagenet_2012_validation_synset_labels.txt"
+_KAGGLE = "LOC_val_solution.csv"
+_TORCHVISION = "meta.bin"
+_GROUND_TRUTH = {_TRUTH, _META, _SYNSETS, _KAGGLE, _TORCHVISION}
+_DEVKIT_FOLDERS = {_DEVKIT, "data"}
+_LEVELS_ABOVE = 4  # Kaggle's table is above ILSVRC/Data/CLS-LOC/val
+
+_WNID = re.compile(r"n\d{8}")
+_WNID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # a whole word; _ separates words
+_VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(?:_n\d{8})?")  # Hugging Face's ends in the wnid
+_TEST_NAME = re.compile(r"ILSVRC2012_test_\d{8}.*")
+
+Lookup = Callable[[str], str | None]  # the name of an image → its wnid, if it is known
 
 
 @cache
@@ -48,10 +65,10 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def classes_in(folder: Path) -> tuple[str, ...]:
-    """Return the classes that a data set's folders speak of, where no model says what it knows.
+    """Return the classes of a data set, for calls without a model.
 
-    ImageNet's where their wnids are found: in the folder, in its `val`, or below folders of groups,
-    conditions and severities; else the names of the folders.
+    ImageNet's if the folder contains folders named by wnid, directly, in `val`, or below folders of
+    groups, conditions and severities; else the names of its folders.
     """
     top = level = val_folder(folder)
     for _ in range(_MOST_LEVELS):
@@ -61,65 +78,71 @@ def classes_in(folder: Path) -> tuple[str, ...]:
         if set(inside) <= set(imagenet_classes()):
             return imagenet_classes()
         level = level / inside[0]
-    folders = tuple(name for name in subfolders(top) if name not in DEVKIT_FOLDERS)
+    folders = tuple(name for name in subfolders(top) if name not in _DEVKIT_FOLDERS)
     return folders or imagenet_classes()
 
 
 def val_folder(given: Path) -> Path:
-    """Return the folder of the validation images: below ImageNet's folder, or that itself."""
+    """Return the folder of the validation images: one inside ImageNet's folder, or that itself."""
     return next((given / below for below in _BELOW if (given / below).is_dir()), given)
 
 
 def are_imagenet(classes: tuple[str, ...]) -> bool:
-    """Return whether `classes` are ImageNet-1k's (timm is imported only where they may be)."""
+    """Return whether `classes` are ImageNet-1k's (timm is only imported if there are 1000)."""
     return len(classes) == VAL_CLASSES and classes == imagenet_classes()
+
+
+def expected_counts(classes: tuple[str, ...], found: int) -> tuple[int, int]:
+    """Return how many images and classes a complete validation set has.
+
+    Of other classes than ImageNet's, any number of images, `found`, is complete.
+    """
+    return (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (found, len(classes))
 
 
 def imagenet_val(
     root: str | Path, classes: tuple[str, ...] | None = None, partial: bool = False
 ) -> ImageSet:
-    """Return ImageNet val, or a data set of the same layout for other `classes`.
+    """Return ImageNet's validation set, or a data set of the same layout for other `classes`.
 
-    `root` is ImageNet's folder (also as Kaggle's archive has it) or its `val`; inside are
-    `<class>/<image>` folders, or files whose names say whose label they have, if need be with the
-    ground truth beside them (see data/flat_val.py). Files that are not used are counted in the
-    notes. classes: what the models answer with; None: those that the folder names.
-    A set whose counts are not those of ImageNet val is refused unless `partial`.
-    Raises UserError for any other layout, naming what was found and the right folder.
+    root: ImageNet's folder (also in the layout of Kaggle's archive) or its `val`, with class
+    folders <class>/<image>, or with images whose labels follow from their names and the ground
+    truth next to them (see wnids_of_flat_val). Unused files are counted in the notes.
+    classes: those of the models; None: those of the folder.
+    Raises UserError for any other layout, with the right folder if it is nearby, and, unless
+    `partial`, for other counts than ImageNet's.
     """
     given = existing_folder(root, "the ImageNet folder", "--imagenet")
     classes = classes or classes_in(given)
     folder = val_folder(given)
-    present = set(subfolders(folder)) & set(classes)
-    if present:
-        unknown = sorted(set(subfolders(folder)) - set(classes))
+    present = subfolders(folder)
+    if set(present) & set(classes):
         files, labels, names, unused = in_class_folders(folder, classes)
         _refuse_contradictions(folder, files)
+        check_known(folder, sorted(set(present) - set(classes)))
     else:
-        files, unused = images_of_class(folder, {*GROUND_TRUTH, *DEVKIT_FOLDERS})
-        if wnids := [name for name in subfolders(folder) if name in imagenet_classes()]:
-            check_answerable(folder, wnids, classes)  # which the model's classes are not
-        if not files or (len(folder.name) == 9 and _WNID.fullmatch(folder.name)):
-            raise UserError(_wrong_layout(given, folder, classes))
-        unknown = []
+        files, unused = images_of_class(folder, {*_GROUND_TRUTH, *_DEVKIT_FOLDERS})
+        if wnids := [name for name in present if name in imagenet_classes()]:
+            check_answerable(folder, wnids, classes)
+        if not files or _WNID.fullmatch(folder.name):
+            layout = f"class folders (such as {classes[0]}/) with images in them"
+            raise wrong_folder(folder, "imagenet", layout, {*classes, *imagenet_classes()})
         wnids = wnids_of_flat_val(folder, files)
         check_answerable(folder, wnids, classes)
         position = {name: label for label, name in enumerate(classes)}
         labels = np.array([position[wnid] for wnid in wnids], dtype=np.int64)
         names = [f"{wnid}/{file}" for wnid, file in zip(wnids, files, strict=True)]
-    check_known(folder, unknown)
     images = ImageSet(
         folder, tuple(files), tuple(names), labels, classes, notes=unused_note(unused)
     )
-    whole = (VAL_IMAGES, VAL_CLASSES) if are_imagenet(classes) else (len(files), len(classes))
-    check_counts(images, whole, partial)
+    check_counts(images, expected_counts(classes, len(files)), partial)
     return images
 
 
 def _refuse_contradictions(folder: Path, files: list[str]) -> None:
-    """Raise UserError where a file's name states another wnid than its folder's."""
+    """Raise UserError for a file whose name states another wnid than its folder's."""
     for file in files:
-        of_folder, stated = file.partition("/")[0], wnids_in_name(file)
+        of_folder, stated = file.partition("/")[0], set(_WNID_IN_NAME.findall(Path(file).stem))
         if _WNID.fullmatch(of_folder) and stated and of_folder not in stated:
             raise UserError(
                 f"{folder / file} is of the class {min(stated)} by its name and of {of_folder} by "
@@ -127,16 +150,170 @@ def _refuse_contradictions(folder: Path, files: list[str]) -> None:
             )
 
 
-def _wrong_layout(given: Path, folder: Path, classes: tuple[str, ...]) -> str:
-    """Return the sentence for a folder that is not a validation set, with the right one if seen."""
-    layout = f"class folders (such as {classes[0]}/) with images in them"
-    if folder.name in classes or _WNID.fullmatch(folder.name):
-        return one_class(given)
-    for inner in subfolders(folder):
-        for candidate in (folder / inner, folder / inner / "val"):
-            if candidate.is_dir() and set(subfolders(candidate)) & set(classes):
-                return f"{given} holds no {layout}, but {candidate} does: give that with --imagenet"
-    return (
-        f"{folder} holds {contents(folder)}, but ImageNet val is {layout}; give its folder with "
-        f"--imagenet; get it from {WHERE}"
-    )
+def wnids_of_flat_val(folder: Path, files: list[str]) -> list[str]:
+    """Return the wnid of each of `files`, which lie in `folder`.
+
+    From the wnid in a file's name, as in ILSVRC2012_val_00000001_n01440764.JPEG, and from the
+    nearest ground truth in `folder` and the four folders above it: Kaggle's `LOC_val_solution.csv`,
+    by the file's name; the devkit (`ILSVRC2012_devkit_t12/`, or its two files), torchvision's
+    `meta.bin` or `imagenet_2012_validation_synset_labels.txt`, by the number in the file's name.
+    Raises UserError for a file whose class is unknown or contradictory.
+    """
+    _refuse_duplicates(folder, files)
+    stems = [Path(file).stem for file in files]
+    place, lookups, rejected = _nearest(folder, stems)
+    wnids: list[str] = []
+    unknown: list[str] = []
+    for file, stem in zip(files, stems, strict=True):
+        if _TEST_NAME.fullmatch(stem):
+            raise UserError(
+                f"{folder / file} is one of ImageNet's test images, whose labels are not "
+                "published: give the validation images with --imagenet"
+            )
+        number = val_number(stem)
+        name = stem if number is None else f"ILSVRC2012_val_{number:08d}"
+        found = dict.fromkeys(_WNID_IN_NAME.findall(stem), "the file's name")
+        for source, lookup in lookups.items():
+            if wnid := lookup(name):
+                found.setdefault(wnid, str(place / source))
+        if len(found) > 1:
+            labels = ", ".join(f"{wnid} by {source}" for wnid, source in found.items())
+            raise UserError(
+                f"{folder / file} has several labels ({labels}): rename the file, or remove the "
+                f"ground truth if it belongs to other images"
+            )
+        wnids += found
+        unknown += [] if found else [file]
+    if unknown:
+        reasons = [*(f"{place / source} does not list it" for source in lookups), *rejected]
+        why = "; ".join(reasons) or "there is no ground truth in or above the folder"
+        raise UserError(
+            f"the class of {len(unknown):,} of the {len(files):,} images in {folder} is unknown, "
+            f"the first is {unknown[0]}: its name contains no wnid (such as n01440764), and {why}. "
+            f"Keep the archive's names (ILSVRC2012_val_00000001.JPEG) and put the whole of "
+            f"{_DEVKIT}/, {_TORCHVISION}, {_KAGGLE} or {_SYNSETS} next to the images, or sort them "
+            f"into class folders"
+        )
+    return wnids
+
+
+def val_number(stem: str) -> int | None:
+    """Return the number of a validation image in the archive, from its name; None for others."""
+    match = _VAL_NAME.fullmatch(stem)
+    return int(match[1]) if match else None
+
+
+def _refuse_duplicates(folder: Path, files: list[str]) -> None:
+    """Raise UserError if two files are the same validation image."""
+    file_of: dict[int, str] = {}
+    for file in files:
+        number = val_number(Path(file).stem)
+        if number is None:
+            continue
+        if other := file_of.get(number):
+            raise UserError(
+                f"{folder} contains an image twice, as {other} and {file}: remove one of them"
+            )
+        file_of[number] = file
+
+
+def _nearest(folder: Path, stems: list[str]) -> tuple[Path, dict[str, Lookup], list[str]]:
+    """Return the nearest folder with ground truth, its lookups by name, and why others failed."""
+    numbers = {val_number(stem) for stem in stems} - {None}
+    rejected: list[str] = []
+    folder = folder.absolute()
+    for place in (folder, *folder.parents[:_LEVELS_ABOVE]):
+        lookups: dict[str, Lookup] = {}
+        if (place / _KAGGLE).is_file():
+            lookups[_KAGGLE] = _kaggle(place / _KAGGLE).get
+        for path, read in _lists(place):
+            wnids = _checked(path, read)
+            # Line k is image k if these are all of ImageNet's labels, or those of all images here.
+            if len(wnids) == VAL_IMAGES or (wnids and numbers == {*range(1, len(wnids) + 1)}):
+                lookups[path.name] = _by_number(wnids)
+            else:
+                rejected.append(
+                    f"{path} has {len(wnids):,} lines, not ImageNet's {VAL_IMAGES:,}, so lines "
+                    f"cannot be matched to images"
+                )
+        if lookups:
+            return place, lookups, rejected
+    return folder, {}, rejected
+
+
+def _by_number(wnids: list[str]) -> Lookup:
+    def lookup(stem: str) -> str | None:
+        number = val_number(stem) or 0
+        return wnids[number - 1] if 1 <= number <= len(wnids) else None
+
+    return lookup
+
+
+def _lists(place: Path) -> Iterable[tuple[Path, Callable[[Path], list[str]]]]:
+    """Yield the files in `place` that list the wnids of images 1, 2, …, and how to read each."""
+    if (place / _SYNSETS).is_file():
+        yield place / _SYNSETS, lambda path: path.read_text(encoding="utf-8-sig").splitlines()
+    if (place / _TORCHVISION).is_file():
+        yield place / _TORCHVISION, _torchvision
+    for data in (place / _DEVKIT / "data", place / "data", place):
+        if (data / _TRUTH).is_file() and (data / _META).is_file():
+            yield data / _TRUTH, _devkit
+            break
+
+
+def _checked(path: Path, read: Callable[[Path], list[str]]) -> list[str]:
+    """Return the wnids in a file; raises UserError if it is unreadable or lists anything else.
+
+    Other labels, such as class names or numbers, are ambiguous.
+    """
+    try:
+        lines = read(path)
+    except Exception as error:  # SciPy's and torch's readers raise many kinds of errors
+        raise UserError(
+            f"{path} cannot be read ({reason_of(error)}): download it again, or remove it"
+        ) from error
+    wnids = [line.strip() for line in lines]
+    while wnids and not wnids[-1]:
+        wnids.pop()
+    for number, wnid in enumerate(wnids, start=1):
+        if not _WNID.fullmatch(wnid):
+            raise UserError(
+                f"{path} is not a list of wnids: line {number:,} is {wnid[:40]!r}, not like "
+                f"n01440764; download it again, or remove it"
+            )
+    return wnids
+
+
+def _torchvision(path: Path) -> list[str]:
+    import torch
+
+    return list(torch.load(path, weights_only=True)[1])
+
+
+def _devkit(path: Path) -> list[str]:
+    """Return the wnids from the devkit, whose class numbers are not in wnid order."""
+    from scipy.io import loadmat
+
+    synsets = loadmat(path.parent / _META, squeeze_me=True)["synsets"]
+    wnid = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in synsets}
+    return [wnid[int(line)] for line in path.read_text(encoding="utf-8").split()]
+
+
+def _kaggle(path: Path) -> dict[str, str]:
+    """Return the wnid of each ImageId; all boxes of an image have the same class."""
+    wnids: dict[str, str] = {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                image = row["ImageId"].strip().removesuffix(".JPEG")
+                found = {*_WNID.findall(row["PredictionString"])}
+                found |= {wnids[image]} if image in wnids else set()
+                if len(found) != 1:
+                    raise ValueError(f"{image} has {', '.join(sorted(found)) or 'no wnid'}")
+                wnids[image] = found.pop()
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, csv.Error) as error:
+        raise UserError(
+            f"{path} is not Kaggle's table, ImageId,PredictionString with one wnid for each image "
+            f"({type(error).__name__}: {reason_of(error)}); download it again, or remove it"
+        ) from error
+    return wnids

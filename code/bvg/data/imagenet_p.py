@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bvg.data.crossed import crossed
-from bvg.data.decoding import decode
-from bvg.data.image_set import (
-    ImageSet,
+from bvg.data.folders import (
     existing_folder,
     images_of_class,
     kinds_in_words,
@@ -23,13 +20,15 @@ from bvg.data.image_set import (
     subfolders,
     unused_note,
     visible,
+    wrong_folder,
 )
-from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, are_imagenet, classes_in
-from bvg.data.preprocessing import READY_224
+from bvg.data.image_set import ImageSet, crossed
+from bvg.data.imagenet import classes_in, expected_counts
+from bvg.data.preprocessing import READY_224, decode
 from bvg.data.video import video_frames, video_library
 from bvg.errors import UserError, reason_of
 
-# The ten that the benchmark's means are over. Its download holds more: harder noise
+# The benchmark's means are over these ten. Its download contains more: stronger noise
 # (gaussian_noise_2, …_3) and perturbations for validation (speckle_noise, shear, …).
 PERTURBATIONS = (
     "gaussian_noise",
@@ -43,17 +42,17 @@ PERTURBATIONS = (
     "tilt",
     "scale",
 )
-WHERE = "https://github.com/hendrycks/robustness"
-FRAMES = 31  # of a published sequence, as a rule
-_GROUPS = ("noise", "blur", "weather", "digital", "validation", "extra")  # of the downloads
+FRAMES = 31  # of most published sequences
+_GROUPS = ("noise", "blur", "weather", "digital", "validation", "extra")  # the downloads' folders
 _LAYOUT = "<perturbation>/<class>/<sequence>.mp4, or a folder of frames in place of each mp4"
 
 
 @dataclass(frozen=True)
 class _Perturbed:
-    """The sequences of one perturbation: the folder, relative to the set's, and what is in it.
+    """The sequences of one perturbation.
 
-    unused: how many files of each kind lie among the sequences but belong to none.
+    folder: relative to the set's. files: of the sequences, relative to `folder`. labels: (N,)
+    int64. unused: counts of files that belong to no sequence, by kind.
     """
 
     folder: str
@@ -61,23 +60,19 @@ class _Perturbed:
     labels: np.ndarray
     unused: Counter[str]
 
-    def counts(self) -> tuple[int, int]:
-        """Return the number of sequences, and of the classes that they show."""
-        return len(self.files), len(np.unique(self.labels))
-
 
 def read_frames(path: Path) -> list[Image.Image]:
     """Return the frames of a sequence, an mp4 file or a folder of images, in order, as RGB.
 
-    Raises OSError, ValueError or SyntaxError when one of them cannot be decoded, and ValueError
-    where the folder holds other files as well, which may be frames in an unknown format.
+    Raises OSError, ValueError or SyntaxError when one of them cannot be decoded, and ValueError if
+    the folder contains other files, which may be frames in an unknown format.
     """
     if not path.is_dir():
         return video_frames(path)
     found, others = images_of_class(path)
     if not found:
         raise ValueError("the folder holds no frames")
-    if others:  # they may be frames, without which the others would not be consecutive
+    if others:  # if they are frames, the others are not consecutive
         raise ValueError(f"the folder holds more than frames: {kinds_in_words(others)}")
     names = sorted(found, key=_by_number)
     frames = []
@@ -97,9 +92,9 @@ def imagenet_p(
 ) -> ImageSet:
     """Return the sequences under `perturbations` (default: all ten), one entry each.
 
-    An entry's condition is its perturbation, its name `<class>/<sequence>`: the same one under all
-    perturbations. Other folders are left alone. A set whose counts are not those of ImageNet-P, or
-    that lacks one of the ten, is refused unless `partial`. Raises UserError for any other layout.
+    An entry's condition is its perturbation; its name is `<class>/<sequence>` under all
+    perturbations. Other folders are ignored. Raises UserError for any other layout, and, unless
+    `partial`, for other counts than those of ImageNet-P or if one of the ten is missing.
     """
     folder = existing_folder(root, "the ImageNet-P folder", "--imagenet_p")
     classes = classes or classes_in(folder)
@@ -117,16 +112,17 @@ def perturbations_in(
 ) -> tuple[dict[str, str], list[str]]:
     """Return the folders of the existing perturbations, and the names of the missing ones.
 
-    perturbations: those asked for; None: the ten. Raises UserError where too little is there.
+    perturbations: the chosen ones; None: the ten. Raises UserError if a chosen one is missing, or,
+    unless `partial`, one of the ten.
     """
-    # In one order, whatever the order of asking: it is a part of what the result is.
-    asked = {*(perturbations or PERTURBATIONS)}
-    wanted = [name for name in PERTURBATIONS if name in asked]
-    wanted += sorted(asked - {*PERTURBATIONS})
-    found = {name: place for name in wanted if (place := _place(folder, name))}
-    missing = [name for name in wanted if name not in found]
+    # In a fixed order, because the order is part of the result's identity.
+    chosen = {*(perturbations or PERTURBATIONS)}
+    names = [name for name in PERTURBATIONS if name in chosen]
+    names += sorted(chosen - {*PERTURBATIONS})
+    found = {name: place for name in names if (place := _place(folder, name))}
+    missing = [name for name in names if name not in found]
     if not found:
-        raise UserError(_wrong_layout(folder, missing))
+        raise wrong_folder(folder, "imagenet-p", f"folders {_LAYOUT}", names, _GROUPS)
     if missing and (perturbations or not partial):
         raise UserError(
             f"{folder} lacks the perturbations {', '.join(missing)}: give the complete data set, "
@@ -141,7 +137,7 @@ def _by_number(name: str) -> list[str | int]:
 
 
 def _place(root: Path, perturbation: str) -> str | None:
-    """Return the perturbation's folder relative to `root`: in it, or in a group's folder."""
+    """Return the perturbation's folder relative to `root`, or None; it may be in a group's."""
     places = (perturbation, *(f"{group}/{perturbation}" for group in _GROUPS))
     return next((place for place in places if (root / place).is_dir()), None)
 
@@ -173,16 +169,17 @@ def _listed(root: Path, place: str, classes: tuple[str, ...]) -> _Perturbed:
 
 def _sequences(folder: Path) -> tuple[list[str], Counter[str]]:
     """Return a class's mp4 files and folders, sorted by sequence, and counts of other files."""
-    inside = {entry.name: entry.is_dir() for entry in visible(folder)}
-    names = [name for name, is_folder in inside.items() if is_folder or _is_video(name)]
-    unused = kinds_of(name for name in inside if name not in names)
-    by_sequence = {_sequence(name): name for name in names}
-    if len(by_sequence) < len(names):
-        twice = next(name for name in names if by_sequence[_sequence(name)] != name)
-        raise UserError(
-            f"{folder} holds the sequence {_sequence(twice)} twice, as {twice} and as "
-            f"{by_sequence[_sequence(twice)]}: remove one of them"
-        )
+    entries = {entry.name: entry.is_dir() for entry in visible(folder)}
+    by_sequence: dict[str, str] = {}
+    for name, is_folder in entries.items():
+        if is_folder or _is_video(name):
+            other = by_sequence.setdefault(_sequence(name), name)
+            if other != name:
+                raise UserError(
+                    f"{folder} holds the sequence {_sequence(name)} twice, as {other} and as "
+                    f"{name}: remove one of them"
+                )
+    unused = kinds_of(entries.keys() - by_sequence.values())
     return [by_sequence[name] for name in sorted(by_sequence)], unused
 
 
@@ -198,10 +195,10 @@ def _combined(
     root: Path, listed: dict[str, _Perturbed], classes: tuple[str, ...], notes: dict[str, object]
 ) -> ImageSet:
     first = next(iter(listed.values()))
-    shown: dict[str, Any] = {"reader": read_frames, "frames": FRAMES, "view": READY_224}
+    reading: dict[str, Any] = {"reader": read_frames, "frames": FRAMES, "view": READY_224}
     names = tuple(_sequence(file) for file in first.files)
     if all(one.files == first.files for one in listed.values()):
-        base = ImageSet(root, first.files, names, first.labels, classes, notes=notes, **shown)
+        base = ImageSet(root, first.files, names, first.labels, classes, notes=notes, **reading)
         return crossed(base, {name: one.folder for name, one in listed.items()})
     return ImageSet(
         root,
@@ -211,7 +208,7 @@ def _combined(
         classes,
         notes=notes,
         conditions=tuple(name for name, one in listed.items() for _ in one.files),
-        **shown,
+        **reading,
     )
 
 
@@ -222,41 +219,20 @@ def _checked(
     classes: tuple[str, ...],
     partial: bool,
 ) -> dict[str, object]:
-    """Return what the result must say of the counts; raises UserError unless they are allowed."""
-    odd = {}
+    """Return the notes on the counts; raises UserError for wrong ones unless `partial`."""
+    incomplete = {}
     for name, one in listed.items():
-        known = are_imagenet(classes)
-        expected = (VAL_IMAGES, VAL_CLASSES) if known else (len(one.files), len(classes))
-        if one.counts() == expected:
+        sequences, found = counts = len(one.files), len(np.unique(one.labels))
+        expected = expected_counts(classes, len(one.files))
+        if counts == expected:
             continue
-        sequences, shown = one.counts()
         if not partial:
             raise UserError(
-                f"{root / one.folder} holds {sequences:,} sequences of {shown:,} classes, not "
+                f"{root / one.folder} holds {sequences:,} sequences of {found:,} classes, not "
                 f"{expected[0]:,} of {expected[1]:,}: give all sequences, or allow a subset with "
                 "--partial (recorded in the result)"
             )
-        odd[name] = {"sequences": sequences, "classes": shown}
-    if not odd and not missing:
+        incomplete[name] = {"sequences": sequences, "classes": found}
+    if not incomplete and not missing:
         return {}
-    return {"partial": {"perturbations": odd, "missing": missing}}
-
-
-def _wrong_layout(root: Path, wanted: list[str]) -> str:
-    """Return the sentence for a folder without perturbations, with the right one if it is seen."""
-    here = root.resolve()
-    for perturbed in (here, here.parent):
-        if perturbed.name in PERTURBATIONS:
-            above = perturbed.parent
-            upper = above.parent if above.name in _GROUPS else above
-            return (
-                f"{root} is only part of ImageNet-P: give the folder of all perturbations, {upper}"
-            )
-    for inner in subfolders(root):
-        if any(_place(root / inner, name) for name in wanted):
-            right = root / inner
-            return f"{root} holds no perturbations, but {right} does: give that with --imagenet_p"
-    return (
-        f"{root} holds none of the perturbations {', '.join(wanted)}; the layout is {_LAYOUT}; "
-        f"get ImageNet-P from {WHERE}"
-    )
+    return {"partial": {"perturbations": incomplete, "missing": missing}}

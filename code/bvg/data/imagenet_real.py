@@ -6,26 +6,22 @@ ILSVRC2012_val_<k + 1>.JPEG; 3,163 of the 50,000 lists are empty.
 """
 
 import json
-import re
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from bvg.data.fetch import cache_folder
+from bvg.data.downloads import data_sets
 from bvg.data.finding import find_data, look_for
+from bvg.data.folders import check_answerable
 from bvg.data.image_set import ImageSet
-from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes
-from bvg.data.layouts import check_answerable
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes, val_number
 from bvg.errors import UserError, reason_of
-
-WHERE = "https://github.com/google-research/reassessed-imagenet"
-_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(_n\d{8})?")  # the suffix is Hugging Face's
 
 
 def packaged_real() -> Path | None:
-    """Return the copy of real.json that the installed timm has, if it has one."""
+    """Return the copy of real.json in the installed timm, or None."""
     spec = find_spec("timm")
     for place in (spec.submodule_search_locations or []) if spec else []:
         path = Path(place) / "data" / "_info" / "imagenet_real_labels.json"
@@ -37,14 +33,11 @@ def packaged_real() -> Path | None:
 def real_file(given: str | None) -> Path:
     """Return the file of labels: the flag's, the variable's, the downloaded one, or timm's copy.
 
-    Raises UserError when it is given but not there, or nowhere.
+    Raises UserError if the given one does not exist, or if there is none.
     """
     found = look_for("imagenet-real", given)
     if found and found.is_dir():
         found = found / "real.json"
-    loose = cache_folder() / "data" / "real.json"
-    if not found and loose.is_file():
-        return loose
     return found or packaged_real() or find_data("imagenet-real")
 
 
@@ -74,28 +67,29 @@ def _json(path: Path) -> object:
             f"cannot read the ReaL labels {path}: {reason_of(error)}; give the right file with "
             "--real"
         ) from error
-    except ValueError as error:  # not JSON, or not text at all
-        raise _not_real(path, "it is not JSON, but perhaps a web page") from error
+    except ValueError as error:  # not JSON, or not text
+        raise _not_real(path, "it is not JSON; perhaps it is a web page") from error
 
 
 def _not_real(path: Path, reason: str) -> UserError:
     return UserError(
         f"{path} is not the file of ReaL labels ({reason}): download real.json again from "
-        f"{WHERE}, and give it with --real"
+        f"{data_sets()['imagenet-real'].about}, and give it with --real"
     )
 
 
 def with_real_labels(images: ImageSet, table: np.ndarray) -> ImageSet:
     """Return the images that have ReaL labels, with these in the columns real_1 to real_<most>.
 
-    table: as `read_real` returns it. -1 stands after an image's last label. The labels are
-    positions in `images.classes`, like the others. Images without a label are left out, and
-    counted in the notes. A table of other than ImageNet's 50,000 rows is another data set's: its
-    labels are positions in the classes of a model of that. Raises UserError when an image's number
-    cannot be told from its name, or the model lacks some of the classes.
+    table: from `read_real`. Labels are positions in `images.classes`; -1 follows an image's last
+    label. Images without a label are excluded, and counted in the notes. A table that does not have
+    ImageNet's 50,000 rows belongs to another data set; its labels are positions in the classes of
+    models of that data set. Raises UserError if an image's number is not in its name, or if the
+    model lacks some of the classes.
     """
-    own = _positions(images, table)
-    labels = own[table[[_number(images, index, len(table)) - 1 for index in range(len(images))]]]
+    positions = _positions(images, table)
+    rows = [_number(images, index, len(table)) - 1 for index in range(len(images))]
+    labels = positions[table[rows]]
     scored = np.flatnonzero(labels[:, 0] >= 0)
     if not len(scored):
         raise UserError(
@@ -108,7 +102,7 @@ def with_real_labels(images: ImageSet, table: np.ndarray) -> ImageSet:
 
 
 def _positions(images: ImageSet, table: np.ndarray) -> np.ndarray:
-    """Return the position in `images.classes` of each label of the table; the last is -1."""
+    """Return the position in `images.classes` of each label, followed by -1 for no label."""
     classes = images.classes
     if len(table) == VAL_IMAGES:
         check_answerable(images.root, imagenet_classes(), classes)
@@ -126,10 +120,10 @@ def _positions(images: ImageSet, table: np.ndarray) -> np.ndarray:
 
 def _number(images: ImageSet, index: int, most: int) -> int:
     """Return an image's number in the validation set, from 1 to `most`."""
-    match = _NAME.fullmatch(Path(images.names[index]).stem)
-    if not match or not 1 <= int(match[1]) <= most:
+    number = val_number(Path(images.names[index]).stem)
+    if number is None or not 1 <= number <= most:
         raise UserError(
             f"{images.path(index)} is not named like ILSVRC2012_val_00000001.JPEG, so its ReaL "
             f"labels, which are of {most:,} images, cannot be found: keep the archive's names"
         )
-    return int(match[1])
+    return number

@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from bvg.data.decoding import UNDECODABLE, decode
 from bvg.data.image_set import ImageSet
-from bvg.data.preprocessing import Preprocessing
+from bvg.data.preprocessing import UNDECODABLE, Preprocessing, decode
 from bvg.errors import UserError, reason_of
 
 # Pillow's remarks on odd EXIF data and palettes, which are common in ImageNet and harmless.

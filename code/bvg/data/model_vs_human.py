@@ -14,23 +14,29 @@ import numpy as np
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.finding import find_data
-from bvg.data.image_set import ImageSet, existing_folder, image_files, in_class_folders, subfolders
+from bvg.data.folders import (
+    existing_folder,
+    image_files,
+    in_class_folders,
+    subfolders,
+    wrong_folder,
+)
+from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import classes_in
-from bvg.data.layouts import first_few
 from bvg.data.preprocessing import READY_224
 from bvg.data.shape_bias import check_categories, cue_conflict
-from bvg.errors import UserError
+from bvg.errors import UserError, first_few
 
 CUE_CONFLICT = "cue-conflict"
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What was published: the number of images, and the conditions from the mildest on.
+    """A published data set: the number of images, and the conditions from the mildest on.
 
-    excluded: the conditions that do not count as out of distribution (no manipulation), or on
-    which humans are right less than one time in five (Geirhos et al. 2021).
-    folders: whether the category is the folder's name; else it is a part of the file's.
+    excluded: conditions that are not out of distribution (no manipulation), or on which human
+    accuracy is below 20 % (Geirhos et al. 2021).
+    folders: whether the category is the name of the folder, not part of the file's name.
     """
 
     images: int
@@ -85,76 +91,62 @@ _REMEDY = (
 )
 
 
-def condition_of(data_set: str, written: str) -> str:
-    """Return the condition, as DATA_SETS spells it, that a file or table calls `written`.
+def condition_of(data_set: str, spelling: str) -> str:
+    """Return the condition, as DATA_SETS spells it, for another spelling in a file or table.
 
-    Published files say `true`, `0.90` and `3` for True, 0.9 and 3.0. A data set of one condition
-    has only that one. What is none of the data set's conditions is returned as it is.
+    Published files have `true`, `0.90` and `3` for True, 0.9 and 3.0. Unknown conditions are
+    returned unchanged.
     """
     conditions = DATA_SETS[data_set].conditions
     if len(conditions) == 1:
         return conditions[0]
-    same = (name for name in conditions if _key(name) == _key(written))
-    return next(same, written)
+    same = (name for name in conditions if _normalized(name) == _normalized(spelling))
+    return next(same, spelling)
 
 
-def _key(condition: str) -> str | float:
+def _normalized(condition: str) -> str | float:
     try:
-        return float(condition.replace(",", "."))  # "0,9" in tables that Excel wrote in Europe
+        return float(condition.replace(",", "."))  # spreadsheets may write decimal commas
     except ValueError:
         return condition.strip().casefold()
 
 
 def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = False) -> Path:
-    """Return the folder with the data sets: `given`, $BVG_MODEL_VS_HUMAN or the downloaded one.
+    """Return the folder of the data sets: `given`, $BVG_MODEL_VS_HUMAN or the downloaded one.
 
-    Raises UserError when it is none, or lacks one (if `partial`, all) of the data sets in `names`.
+    Raises UserError if it contains none of the data sets, or lacks one of `names` (if `partial`,
+    all of them).
     """
     folder = find_data("model-vs-human", given)
     existing_folder(folder, "the folder of the model-vs-human data sets", "--stimuli")
-    here = [name for name in DATA_SETS if (folder / name).is_dir()]
-    if not here:
-        raise UserError(_wrong_folder(folder))
-    missing = [name for name in names if name not in here]
+    existing = [name for name in DATA_SETS if (folder / name).is_dir()]
+    if not existing:
+        expected = ", ".join([*DATA_SETS][:3])
+        layout = f"folders of the 17 data sets ({expected}, …)"
+        raise wrong_folder(folder, "model-vs-human", layout, DATA_SETS)
+    missing = [name for name in names if name not in existing]
     if len(missing) == len(names) or (missing and not partial):
         unknown = [name for name in subfolders(folder) if name not in DATA_SETS]
-        also = (
-            f" (it also contains {first_few(unknown)}, which is not one of them)" if unknown else ""
-        )
+        also = f" (but has {first_few(unknown)}, which is none of them)" if unknown else ""
         raise UserError(
             f"{folder} lacks the data set(s) {', '.join(missing)}{also}: {_REMEDY}, or evaluate "
-            f"the existing ones with --partial (or --datasets {' '.join(here)})"
+            f"the existing ones with --partial (or --datasets {' '.join(existing)})"
         )
     return folder
-
-
-def _wrong_folder(folder: Path) -> str:
-    place = folder.resolve()
-    for inside in (place, *place.parents[:3]):
-        if inside.name in DATA_SETS and inside.name != inside.parent.name:
-            return (
-                f"{folder} belongs to one data set, {inside.name}: give the folder above that, "
-                f"{inside.parent}"
-            )
-    for inner in subfolders(folder):
-        if set(subfolders(folder / inner)) & set(DATA_SETS):
-            return f"{folder} contains no data set, but {folder / inner} does: give that one"
-    expected = ", ".join([*DATA_SETS][:3])
-    return f"{folder} holds none of the 17 data sets ({expected}, …): {_REMEDY}"
 
 
 def model_vs_human(
     root: Path, classes: tuple[str, ...] | None, names: Iterable[str], partial: bool = False
 ) -> ImageSet:
-    """Return the images of those data sets in `names` that are there, data set after data set.
+    """Return the images of the existing data sets among `names`, data set after data set.
 
-    root: the folder that holds them. classes: those of the models; if there are 16 they are the
-    categories, else the entry-level ones are. Conditions are named
-    `<data set>/<condition>`, images `<data set>/<path inside>`; labels are categories, as indices
-    into `classes`, and so is the column `texture` (-1 but for cue-conflict stimuli). Another number
-    of images than published is noted in the result, not refused.
-    Raises UserError when folders or names are not of the published layout, and, unless `partial`,
-    when a data set lacks conditions or categories, or has fewer images under some conditions.
+    root: the folder that contains them. classes: those of the models; 16 classes are taken as the
+    categories, otherwise the categories are the entry-level ones. Conditions are named `<data
+    set>/<condition>`, images `<data set>/<path inside>`. Labels are categories, as indices into
+    `classes`, and so is the column `texture` (-1 except for cue-conflict stimuli). Numbers of
+    images that differ from the published ones are noted in the result.
+    Raises UserError if folders or names differ from the published layout, and, unless `partial`,
+    if a data set lacks conditions or categories, or has fewer images under some conditions.
     """
     classes = classes or classes_in(root)
     classes = classes if len(classes) == len(CATEGORIES) else CATEGORIES
@@ -187,7 +179,7 @@ def model_vs_human(
 def _data_set(root: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
     """Return one data set with files relative to `root`, names relative to the data set."""
     folder = root / name
-    if (folder / name).is_dir():  # unpacked into a folder of its own
+    if (folder / name).is_dir():  # unpacked into another folder of the same name
         folder = folder / name
     if not DATA_SETS[name].folders:
         found = _in_sessions(folder, name, classes)
@@ -206,25 +198,24 @@ def _data_set(root: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
 def _check_whole(folder: Path, name: str, found: ImageSet) -> None:
     """Raise UserError when conditions or categories are missing, or conditions differ in size.
 
-    The published number of images is right however they are distributed.
+    The published number of images is accepted in any distribution over conditions.
     """
     check_categories(folder, found.labels, found.classes)
     counts = Counter(found.conditions)
     missing = [condition for condition in DATA_SETS[name].conditions if not counts[condition]]
-    least, most = (of(counts, key=lambda c: counts[c]) for of in (min, max))
+    least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     if missing:
-        wrong = f"{folder} has no images of the condition(s) {', '.join(missing)}"
+        problem = f"{folder} has no images of the condition(s) {', '.join(missing)}"
     elif counts[least] < counts[most] and len(found) != DATA_SETS[name].images:
-        wrong = (
+        problem = (
             f"{folder} has {counts[least]:,} image(s) of the condition {least} and "
             f"{counts[most]:,} of {most}"
         )
     else:
         return
     raise UserError(
-        f"{wrong}: unpack or download the data set again, or evaluate the existing images with "
-        f"--partial "
-        "(recorded in the result; means that need a missing condition are undefined)"
+        f"{problem}: unpack or download the data set again, or evaluate the existing images with "
+        "--partial (recorded in the result; means that need a missing condition are undefined)"
     )
 
 
@@ -254,13 +245,13 @@ def _in_sessions(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
         )
     conditions, labels = [], []
     for file in files:
-        condition, category = _fields(folder / file)
+        condition, category = [*Path(file).stem.split("_"), "", "", "", "", ""][3:5]
         condition = condition_of(name, condition)
         if category not in classes or condition not in DATA_SETS[name].conditions:
-            wrong = "category" if category not in classes else "condition"
-            known = classes if wrong == "category" else DATA_SETS[name].conditions
+            unknown = "category" if category not in classes else "condition"
+            known = classes if unknown == "category" else DATA_SETS[name].conditions
             raise UserError(
-                f"{folder / file} names no {wrong} of {name} where it should ({', '.join(known)}): "
+                f"{folder / file} names no {unknown} of {name} ({', '.join(known)}): "
                 "<a>_<b>_<c>_<condition>_<category>_….png is expected; rename or remove it"
             )
         conditions.append(condition)
@@ -269,9 +260,3 @@ def _in_sessions(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
     return ImageSet(
         folder, names, names, np.array(labels, dtype=np.int64), classes, conditions=conditions
     )
-
-
-def _fields(path: Path) -> tuple[str, str]:
-    """Return the 4th and 5th part of a file's name, empty where there are fewer."""
-    parts = [*path.stem.split("_"), "", "", "", "", ""]
-    return parts[3], parts[4]

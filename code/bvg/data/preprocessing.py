@@ -1,19 +1,106 @@
-"""From a decoded photograph to the square crop that a model sees."""
+"""From an image file to 8-bit RGB, and from that to the square crop that a model sees.
+
+Decoding follows torchvision's rule, `Image.open(path).convert("RGB")`, except for pixels of more
+than 8 bits, which Pillow clips instead of scaling. docs/fidelity.md has a table of all formats.
+"""
 
 from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
+from bvg.errors import reason_of
+
+MIN_SIDE = 8  # pixels; smaller files are placeholders, not photographs
+
+# What `decode` raises for files that cannot be decoded.
+UNDECODABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+# Formats that Pillow recognises but cannot decode by itself: documents, videos, scientific data.
+_NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
+# Formats in which mode I means 16 bits; in others the mode does not determine the range.
+_SIXTEEN_BITS = {"PNG", "PPM"}
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF tags and a value
+
+
+@cache
+def image_endings() -> frozenset[str]:
+    """Return the file endings (lower case, with the dot) of the formats that Pillow decodes."""
+    formats = Image.registered_extensions()
+    decoded = {ending for ending, name in formats.items() if name in Image.OPEN}
+    containers = {ending for ending, name in formats.items() if name in _NOT_DECODED}
+    return frozenset(decoded - containers | {".mpo"})  # several JPEGs, which Pillow opens as one
+
+
+def decode(path: Path) -> Image.Image:
+    """Return the first frame of an image file as 8-bit RGB.
+
+    Raises one of UNDECODABLE when it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            rgb = as_rgb(image)
+    except (*UNDECODABLE, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers raise any kind of error for damaged files
+        raise ValueError(f"it is damaged: {type(error).__name__}, {reason_of(error)}") from error
+    if min(rgb.size) < MIN_SIDE:
+        raise ValueError(f"it is only {rgb.width} x {rgb.height} pixels")
+    return rgb
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Return an opened image as 8-bit RGB, without its alpha channel.
+
+    16-bit greys are scaled to 8 bits and rounded. Raises ValueError if the range of the pixels is
+    unknown: floating-point numbers, and integers of more than 16 bits.
+    """
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _scaled(image, _white_value(image)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError(
+            "its pixels are floating-point numbers, whose range the file does not state: convert "
+            "it to an 8-bit format"
+        )
+    return image.convert("RGB")
+
+
+def _white_value(image: Image.Image) -> int:
+    """Return the value of white in a grey image of more than 8 bits."""
+    if image.format == "TIFF" and image.mode != "I":
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))  # type: ignore[attr-defined]
+        return 2 ** int(bits[0]) - 1
+    sixteen_bits = image.mode != "I" and image.format != "FITS"  # FITS is signed and has a scale
+    if sixteen_bits or image.format in _SIXTEEN_BITS:
+        return 2**16 - 1
+    raise ValueError(
+        f"its pixels are integers whose range the file does not state ({image.format}, mode "
+        f"{image.mode}): convert it to an 8-bit format"
+    )
+
+
+def _scaled(image: Image.Image, white: int) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    scaled = (values * 255 + white // 2) // white
+    if scaled.min() < 0 or scaled.max() > 255:
+        raise ValueError(f"its pixels are not in the range from 0 to {white}")
+    inverted = image.format == "TIFF" and (
+        image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO  # type: ignore[attr-defined]
+    )
+    return Image.fromarray((255 - scaled if inverted else scaled).astype(np.uint8))
+
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Shorter side to `resize` pixels, then the central `crop` x `crop` pixels.
+    """Resize the shorter side to `resize` pixels, then take the central `crop` x `crop` pixels.
 
-    keep_ready: leave an image that is already `crop` x `crop` pixels as it is (stimuli that were
-    made at 224 px must not be resized again).
-    square_first: take the central square of the photograph, and resize that to `resize` pixels.
+    keep_ready: use images of `crop` x `crop` pixels unchanged (stimuli that were made at 224 px
+    must not be resized again).
+    square_first: take the central square of the photograph first, and resize that to `resize`
+    pixels.
     """
 
     resize: int = 256
@@ -23,7 +110,7 @@ class Preprocessing:
     square_first: bool = False
 
     def is_ready(self, image: Image.Image) -> bool:
-        """Return whether the image is used as it is."""
+        """Return whether the image is used unchanged."""
         return self.keep_ready and image.size == (self.crop, self.crop)
 
     def __call__(self, image: Image.Image) -> np.ndarray:
@@ -36,9 +123,9 @@ class Preprocessing:
         return np.asarray(image)
 
     def describe(self) -> dict[str, object]:
-        """Return the parameters, for the record; `square_first` only where it is used.
+        """Return the parameters, for the record.
 
-        So results that were recorded before there was such a choice are still the same ones.
+        `square_first` only if it is set, so that results recorded before it existed still match.
         """
         parameters = asdict(self)
         if not self.square_first:
@@ -50,5 +137,5 @@ class Preprocessing:
 STUDY = Preprocessing()
 # For stimuli that were published at 224 px.
 READY_224 = Preprocessing(keep_ready=True)
-# What ood-benchmarks (Orhan) shows its attacked models.
+# The preprocessing of the attacks in ood-benchmarks (Orhan).
 SQUARE_224 = Preprocessing(resize=224, interpolation="bicubic", square_first=True)

@@ -11,10 +11,16 @@ import numpy as np
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.downloads import data_folder, get, read_catalogue
-from bvg.data.image_set import ImageSet, existing_folder, in_class_folders, subfolders, unused_note
-from bvg.data.layouts import first_few
+from bvg.data.folders import (
+    existing_folder,
+    in_class_folders,
+    subfolders,
+    unused_note,
+    wrong_folder,
+)
+from bvg.data.image_set import ImageSet
 from bvg.data.preprocessing import READY_224
-from bvg.errors import UserError
+from bvg.errors import UserError, first_few
 
 IMAGES = 1_280
 _NAME = re.compile(r"(?P<shape>.+?)\d+-(?P<texture>.+?)\d+")
@@ -28,21 +34,23 @@ def download_cue_conflict() -> Path:
 def cue_conflict(root: str | Path, classes: tuple[str, ...], partial: bool = False) -> ImageSet:
     """Return the stimuli `<shape>/<shape><n>-<texture><m>.png` under `root`.
 
-    Labels are shapes, the column `texture` holds textures, both as indices into `classes` (the
-    categories). Another number than 1,280 is noted in the result, not refused.
-    Raises UserError when folders or names are not of this layout, or, unless `partial`, when there
-    is no stimulus of some category's shape.
+    Labels are shapes, the column `texture` contains textures, both as indices into `classes` (the
+    categories). Another number than 1,280 is noted in the result.
+    Raises UserError for other folders or names, or, unless `partial`, if no stimulus has some
+    category's shape.
     """
     folder = existing_folder(root, "the folder of cue-conflict stimuli", "--stimuli")
     if (folder / "cue-conflict").is_dir():
         folder = folder / "cue-conflict"
     files, labels, names, unused = in_class_folders(folder, classes)
     if not files:
-        raise UserError(_wrong_layout(folder, classes))
+        layout = f"category folders ({', '.join(classes[:3])}, …) with files like "
+        layout += f"{classes[0]}1-{classes[1]}2.png"
+        raise wrong_folder(folder, "model-vs-human/cue-conflict", layout, classes)
     unknown = sorted(set(subfolders(folder)) - set(classes))
     if unknown:
         raise UserError(f"{folder / unknown[0]} is not one of the {len(classes)} categories")
-    if len(classes) == len(CATEGORIES) and not partial:  # no other model can answer
+    if len(classes) == len(CATEGORIES) and not partial:  # models of other classes are refused
         check_categories(folder, labels, classes)
     textures = [_texture(folder, file, classes) for file in files]
     notes = unused_note(unused)
@@ -81,18 +89,3 @@ def _texture(folder: Path, file: str, classes: tuple[str, ...]) -> int:
             f"the shape is its folder's: rename or remove it"
         )
     return classes.index(texture)
-
-
-def _wrong_layout(folder: Path, classes: tuple[str, ...]) -> str:
-    if folder.name in classes:
-        return f"{folder} is one category's folder: give the folder above it, {folder.parent}"
-    for inner in subfolders(folder):
-        if set(subfolders(folder / inner)) & set(classes):
-            return (
-                f"{folder} contains no category folders, but {folder / inner} does: give that one"
-            )
-    return (
-        f"{folder} holds no cue-conflict stimuli: category folders ({', '.join(classes[:3])}, …) "
-        "with files like "
-        f"{classes[0]}1-{classes[1]}2.png are expected"
-    )

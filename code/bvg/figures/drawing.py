@@ -1,13 +1,15 @@
-"""Helpers shared by the figures: colours, markers, line styles, and writing files atomically."""
+"""Helpers shared by the figures: how models and humans are drawn, and writing files atomically."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 
 from bvg.files import written_atomically
+from bvg.scores.metric import Metric
 
 matplotlib.use("Agg")  # files only: no display is needed
 from matplotlib import pyplot as plt
@@ -17,6 +19,9 @@ from matplotlib.textpath import text_to_path
 
 DPI = 200  # of PNG files
 COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.2  # inches; one and two columns of a paper
+MANY = 8  # models; above, everything is drawn finer and without intervals
+HUMANS = "humans"
+HUMAN_COLOUR = "#a51e37"  # red, as in Geirhos et al., NeurIPS 2021
 # Okabe & Ito's colours, which people with colour-vision deficiencies can tell apart.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#666666", "#000000")
 _MARKERS = "osD^vP<>Xhp*"
@@ -30,6 +35,8 @@ _LINES: tuple[LineStyle, ...] = (
     (0, (5, 1, 1, 1, 1, 1)),
     (0, (1, 3)),
 )
+
+Metrics = Mapping[str, Metric]
 
 
 def colour(number: int) -> str:
@@ -45,6 +52,31 @@ def marker(number: int) -> str:
 def line_style(number: int) -> LineStyle:
     """Return the line's style: solid, and another one each time that the colours repeat."""
     return _LINES[number // len(_COLOURS) % len(_LINES)]
+
+
+def model_style(number: int, many: bool) -> dict[str, Any]:
+    """Return how the line and markers of the model with this number, from 0, are drawn."""
+    return {
+        "color": colour(number),
+        "linestyle": line_style(number),
+        "linewidth": 0.7 if many else 1.1,
+        "marker": marker(number),
+        "markersize": 2.2 if many else 3.4,
+        "markeredgewidth": 0 if many else 0.3,
+        "markeredgecolor": "white",
+    }
+
+
+def numbers(metrics: Metrics, keys: Iterable[str]) -> np.ndarray:
+    """Return value, lower and upper end under each key, (3, keys); NaN where unknown."""
+    found = [metrics.get(key, Metric(None)) for key in keys]
+    return np.array([(m.value, m.low, m.high) for m in found], dtype=float).reshape(-1, 3).T
+
+
+def labelled(name: str, metric: Metric | None, digits: int) -> str:
+    """Return the model's name, with the metric's value in brackets if there is one."""
+    value = metric and metric.value
+    return name if value is None else f"{name} ({value:.{digits}f})"
 
 
 def wrapped(text: str, width: int) -> str:
@@ -65,27 +97,21 @@ def letter_width(texts: Iterable[str], points: float) -> float:
     )
 
 
-def png_and_pdf(folder: Path, name: str) -> list[Path]:
-    """Return the two files that a figure is written to."""
-    return [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Return the two files that the figure was written to, `path` with .png and with .pdf.
 
-
-def save(figure: Figure, paths: list[Path]) -> None:
-    """Write the figure to each of `paths` (.png or .pdf) and close it.
-
-    A file appears when it is complete; equal figures are equal byte for byte.
+    A file appears when it is complete; equal figures are equal byte for byte. The figure is closed.
     Raises UserError when the disk refuses.
     """
+    without_date: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}}
+    paths = []
     try:
         # Publishers refuse matplotlib's default, Type 3 fonts.
         with matplotlib.rc_context({"pdf.fonttype": 42}):
-            for path in paths:
-                with written_atomically(path) as file:
-                    kind = path.suffix.removeprefix(".")
-                    figure.savefig(file, format=kind, dpi=DPI, metadata=_without_date(path))
+            for kind, metadata in without_date.items():
+                paths.append(path.with_name(f"{path.name}.{kind}"))
+                with written_atomically(paths[-1]) as file:
+                    figure.savefig(file, format=kind, dpi=DPI, metadata=metadata)
     finally:
         plt.close(figure)
-
-
-def _without_date(path: Path) -> dict[str, None]:
-    return {"CreationDate": None} if path.suffix == ".pdf" else {}
+    return paths

@@ -1,34 +1,19 @@
-"""Accuracy on the 17 data sets of model-vs-human: lines over conditions, bars where there is one.
+"""Accuracy on the 17 data sets of model-vs-human, and error consistency between observers."""
 
-As in Geirhos et al., NeurIPS 2021, humans are red.
-"""
-
-from collections.abc import Mapping, Sequence
-from math import ceil, nan
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+import pandas as pd
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import DATA_SETS
-from bvg.figures.drawing import PAGE_WIDTH, colour, line_style, marker, save
-from bvg.figures.legend import legend_below, legend_height
+from bvg.figures.curves import Humans, Panel, categories, curves
+from bvg.figures.drawing import HUMANS, Metrics, labelled, numbers
+from bvg.figures.heat_map import heat_map
 from bvg.scores.metric import Metric
-from bvg.scores.model_vs_human import OOD_MEAN, Rights
+from bvg.scores.model_vs_human import CONSISTENCY, CONSISTENCY_MEAN, OOD_MEAN, Rights, mean_of
 
-HUMANS = "humans"
-HUMAN_COLOUR = "#a51e37"
-MANY = 8  # models; above, everything is drawn finer and without intervals
-_CHANCE = 100 / len(CATEGORIES)
-_FONT = 7.0  # points
-_COLUMNS = 4
-_ROW, _BARS = 1.5, 1.75  # inches
-_WIDEST_BAR = 0.22  # of the distance between data sets
 _AXES = {
     "colour": "",
     "contrast": "contrast (%)",
@@ -53,53 +38,37 @@ _WORDS = {
 }
 
 
-def accuracy_figure(
-    models: Mapping[str, Mapping[str, Metric]], humans: Rights, paths: list[Path]
-) -> None:
-    """Draw accuracy under each condition, and write the figure to each of `paths`.
+def accuracy_figure(models: Mapping[str, Metrics], humans: Rights, path: Path) -> list[Path]:
+    """Return the files of a figure of accuracy under each condition, a panel per data set.
 
     models: name -> metrics in percent (`top1_acc/<data set>[/<condition>]`). humans: data set ->
     which images each observer got right; may be empty. What has no value is not drawn.
     """
     measured = [n for n in DATA_SETS if any(f"top1_acc/{n}" in m for m in models.values())]
-    curves = [name for name in measured if len(DATA_SETS[name].conditions) > 1]
-    single = [name for name in measured if name not in curves]
-    labels = [_label(name, metrics) for name, metrics in models.items()]
-    shown = " and ".join(["thin lines"] * bool(curves) + ["dots"] * bool(single))
-    extra = [f"{HUMANS} ({shown}: each)"] * bool(humans) + ["chance (1/16)"]
-    rows = ceil(len(curves) / _COLUMNS)
-    height = rows * _ROW + bool(single) * _BARS + legend_height([*labels, *extra]) + 0.1
-    figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
-    grid = figure.add_gridspec(
-        rows + bool(single), _COLUMNS, height_ratios=[_ROW] * rows + [_BARS] * bool(single)
-    )
-    for number, name in enumerate(curves):
-        axes = figure.add_subplot(grid[number // _COLUMNS, number % _COLUMNS])
-        _curves(axes, name, models, humans)
-        _format_axes(axes, number % _COLUMNS == 0)
+    graded = [name for name in measured if len(DATA_SETS[name].conditions) > 1]
+    single = [name for name in measured if name not in graded]
+    panels = [_panel(name) for name in graded]
     if single:
-        axes = figure.add_subplot(grid[rows, :])
-        _bars(axes, single, models, humans)
-        _format_axes(axes, True)
-    legend_below(
-        figure, _handles(len(models), bool(humans)), [*labels, *extra], _title(models, curves)
+        panels.append(categories({name: f"top1_acc/{name}" for name in single}, apart=True))
+    means = [mean_of(metrics, OOD_MEAN) for metrics in models.values()]
+    labels = [labelled(name, mean, 1) for name, (_, mean) in zip(models, means, strict=True)]
+    marks = " and ".join(["thin lines"] * bool(graded) + ["dots"] * bool(single))
+    return curves(
+        dict(zip(labels, models.values(), strict=True)),
+        panels,
+        path,
+        y_label="accuracy (%)",
+        limits=(0, 100),
+        caption=_caption({count for count, _ in means if count}, bool(graded)),
+        humans=_humans(humans, f"{HUMANS} ({marks}: each)") if humans else None,
+        reference=(f"chance (1/{len(CATEGORIES)})", 100 / len(CATEGORIES)),
     )
-    save(figure, paths)
 
 
-def _mean(metrics: Mapping[str, Metric]) -> tuple[int, float] | None:
-    """Return of how many data sets there is a mean accuracy, and which."""
-    for count in range(len(DATA_SETS), 0, -1):
-        key = OOD_MEAN if count == len(DATA_SETS) else f"{OOD_MEAN}/{count}_datasets"
-        value = metrics[key].value if key in metrics else None
-        if value is not None:
-            return count, value
-    return None
-
-
-def _label(name: str, metrics: Mapping[str, Metric]) -> str:
-    mean = _mean(metrics)
-    return name if mean is None else f"{name} ({mean[1]:.1f})"
+def _panel(data_set: str) -> Panel:
+    conditions, excluded = DATA_SETS[data_set].conditions, DATA_SETS[data_set].excluded
+    keys = {tick_label(data_set, name): f"top1_acc/{data_set}/{name}" for name in conditions}
+    return categories(keys, data_set, _AXES[data_set], map(conditions.index, excluded))
 
 
 def tick_label(data_set: str, condition: str) -> str:
@@ -115,123 +84,67 @@ def tick_label(data_set: str, condition: str) -> str:
     return "0" if condition == "0.0" else condition.replace("0.", ".")
 
 
-def model_style(number: int, many: bool) -> dict[str, Any]:
-    """Return how the line and markers of the model with this number, from 0, are drawn."""
-    return {
-        "color": colour(number),
-        "linestyle": line_style(number),
-        "linewidth": 0.6 if many else 1.1,
-        "marker": marker(number),
-        "markersize": 2.0 if many else 3.2,
-        "markeredgewidth": 0 if many else 0.3,
-        "markeredgecolor": "white",
-    }
+def _humans(humans: Rights, label: str) -> Humans:
+    """Return the humans' accuracies in percent: over all responses, and of each observer."""
+    metrics, each = {}, {}
+    for data_set, right in humans.items():
+        parts = {f"{data_set}/{condition}": rows for condition, rows in right.groupby(level=0)}
+        for name, rows in {**parts, data_set: right}.items():
+            each[f"top1_acc/{name}"] = 100 * rows.mean().to_numpy()
+            metrics[f"top1_acc/{name}"] = Metric(100 * pd.Series(rows.to_numpy().ravel()).mean())
+    return Humans(label, metrics, each)
 
 
-def _curves(
-    axes: Axes, name: str, models: Mapping[str, Mapping[str, Metric]], humans: Rights
-) -> None:
-    conditions = DATA_SETS[name].conditions
-    places = np.arange(len(conditions))
-    for place in (k for k in places if conditions[k] in DATA_SETS[name].excluded):
-        axes.axvspan(place - 0.5, place + 0.5, color="0.94", linewidth=0, zorder=0)
-    axes.axhline(_CHANCE, color="0.5", linewidth=0.7, linestyle=":", zorder=1)
-    many = len(models) > MANY
-    for number, metrics in enumerate(models.values()):
-        points = [metrics.get(f"top1_acc/{name}/{c}", Metric(None)) for c in conditions]
-        value, low, high = (
-            np.array([nan if x is None else x for x in column])
-            for column in zip(*((p.value, p.low, p.high) for p in points), strict=True)
-        )
-        if not many:
-            axes.fill_between(places, low, high, color=colour(number), alpha=0.15, linewidth=0)
-        axes.plot(places, value, clip_on=False, zorder=3, **model_style(number, many))
-    if name in humans:
-        right = humans[name]
-        each = 100 * right.groupby(level=0).mean().reindex(list(conditions))
-        sums, counts = right.groupby(level=0).sum(), right.groupby(level=0).count()
-        mean = (100 * sums.sum(axis=1) / counts.sum(axis=1)).reindex(list(conditions))
-        axes.plot(places, each, color=HUMAN_COLOUR, linewidth=0.4, alpha=0.45, zorder=3.5)
-        axes.plot(places, mean, clip_on=False, zorder=4, **_HUMAN_STYLE)
-    axes.set_xticks(places, [tick_label(name, c) for c in conditions])
-    axes.set_xlim(-0.5, len(conditions) - 0.5)
-    axes.set_xlabel(_AXES[name], fontsize=_FONT, labelpad=1.5)
-    axes.set_title(name, fontsize=_FONT + 1, pad=4)
+def _caption(counts: set[int], shaded: bool) -> str:
+    """Return what the numbers behind the models' names, and the shading, mean.
 
-
-_HUMAN_STYLE: dict[str, Any] = {
-    "color": HUMAN_COLOUR,
-    "linewidth": 1.3,
-    "marker": "o",
-    "markersize": 3.2,
-    "markeredgewidth": 0.3,
-    "markeredgecolor": "white",
-}
-
-
-def _bars(
-    axes: Axes,
-    names: Sequence[str],
-    models: Mapping[str, Mapping[str, Metric]],
-    humans: Rights,
-) -> None:
-    """Draw a group of bars per data set; humans as a line across it, with a dot for each."""
-    width = min(0.8 / len(models), _WIDEST_BAR)
-    for number, metrics in enumerate(models.values()):
-        for slot, name in enumerate(names):
-            metric = metrics.get(f"top1_acc/{name}", Metric(None))
-            if metric.value is None:
-                continue
-            place = slot + width * (number - (len(models) - 1) / 2)
-            axes.bar(place, metric.value, width * 0.9, color=colour(number), zorder=2)
-            if len(models) <= MANY and metric.low is not None and metric.high is not None:
-                axes.vlines(place, metric.low, metric.high, color="0.25", linewidth=0.8, zorder=3)
-    for slot, name in enumerate(names):
-        if name in humans:
-            right = humans[name]
-            mean = 100 * right.sum().sum() / right.count().sum()
-            axes.hlines(mean, slot - 0.45, slot + 0.45, color=HUMAN_COLOUR, linewidth=1.3, zorder=4)
-            places = slot + np.linspace(-0.3, 0.3, right.shape[1])
-            axes.scatter(
-                places,
-                100 * right.mean(),
-                s=5,
-                color=HUMAN_COLOUR,
-                linewidths=0.2,
-                edgecolors="white",
-                zorder=5,
-            )
-    axes.axhline(_CHANCE, color="0.5", linewidth=0.7, linestyle=":", zorder=2.5)
-    axes.set_xticks(range(len(names)), list(names))
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.tick_params(axis="x", length=0)
-
-
-def _format_axes(axes: Axes, leftmost: bool) -> None:
-    axes.set_ylim(0, 100)
-    axes.set_yticks([0, 25, 50, 75, 100])
-    axes.tick_params(labelsize=_FONT - 0.5, pad=2)
-    axes.grid(axis="y", color="0.88", linewidth=0.5)
-    axes.set_axisbelow(True)
-    if leftmost:
-        axes.set_ylabel("accuracy (%)", fontsize=_FONT)
-    else:
-        axes.set_yticklabels([])
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-
-
-def _handles(models: int, humans: bool) -> list[Artist]:
-    handles = [Line2D([], [], **model_style(number, models > MANY)) for number in range(models)]
-    handles += [Line2D([], [], **_HUMAN_STYLE)] * humans
-    return [*handles, Line2D([], [], color="0.5", linewidth=0.7, linestyle=":")]
-
-
-def _title(models: Mapping[str, Mapping[str, Metric]], curves: Sequence[str]) -> str:
-    """Return what the numbers behind the models' names, and the shading, mean."""
-    counts = {mean[0] for mean in map(_mean, models.values()) if mean}
+    counts: of how many data sets the numbers are means.
+    """
     count = counts.pop() if len(counts) == 1 else 0
-    title = f"in brackets: mean of {count} data set{'s' * (count > 1)}" if count else ""
-    if not curves:
-        return title
-    return f"{title}, without the shaded conditions" if title else "shaded: not counted"
+    caption = f"in brackets: mean of {count} data set{'s' * (count > 1)}" if count else ""
+    if not shaded:
+        return caption
+    return f"{caption}, without the shaded conditions" if caption else "shaded: not counted"
+
+
+def consistency_figure(models: Mapping[str, Metrics], humans: Metrics, path: Path) -> list[Path]:
+    """Return the files of a figure of each model's error consistency with humans, by data set.
+
+    models: name -> `error-consistency/<data set>`; humans: the same among themselves. What has no
+    value is not drawn.
+    """
+    everyone = [*models.values(), humans]
+    keys = [f"{CONSISTENCY}/{name}" for name in DATA_SETS]
+    keys = [key for key in keys if any(np.isfinite(numbers(m, [key])[0, 0]) for m in everyone)]
+    *shown, own = [{**m, CONSISTENCY_MEAN: mean_of(m, CONSISTENCY_MEAN)[1]} for m in everyone]
+    labelled_keys = {key.partition("/")[2]: key for key in keys}
+    labelled_keys[f"mean of {len(keys)}"] = CONSISTENCY_MEAN
+    return curves(
+        dict(zip(models, shown, strict=True)),
+        [categories(labelled_keys, shaded=[len(keys)], apart=True)],
+        path,
+        y_label="error consistency with humans (κ)",
+        limits=(None, None),
+        humans=Humans("humans with each other", own),
+        reference=("by chance", 0),
+    )
+
+
+def matrix_figure(matrix: pd.DataFrame, mean: str, path: Path) -> list[Path]:
+    """Return the files of a heat map of the error consistency of every pair of observers.
+
+    matrix: square, by observer; `humans` is drawn first and in red, with the humans' consistency
+    among themselves on its diagonal. Models are not compared with themselves. mean: of what the
+    values are means.
+    """
+    names = sorted(matrix.index, key=lambda name: name != HUMANS)
+    humans = names[0] == HUMANS
+    values = matrix.loc[names, names].to_numpy(float, copy=True)
+    models = range(int(humans), len(names))
+    values[models, models] = np.nan
+    # Names along the columns as well would take more room than the cells.
+    short = [str(number) for number in range(1, len(names) + 1)]
+    labels = [f"{name}  {number}" for name, number in zip(names, short, strict=True)]
+    unit = f"error consistency (κ), {mean}"
+    table = pd.DataFrame(values, labels, short)
+    return heat_map(table, unit, path, digits=2, square=True, humans=humans)

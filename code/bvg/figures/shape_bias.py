@@ -4,20 +4,18 @@ Layout after Geirhos et al., ICLR 2019, figure 4: the fraction of texture decisi
 right, of shape decisions to the left; a vertical line is an observer's shape bias over all images.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from bvg.figures.drawing import PAGE_WIDTH, colour, marker, save
+from bvg.figures.drawing import HUMAN_COLOUR, HUMANS, PAGE_WIDTH, colour, labelled, marker, save
 from bvg.figures.legend import legend_below, legend_height
 from bvg.scores.shape_bias import count_table
 
-HUMANS = "humans"
 LEGEND = 8.5  # points
-_HUMAN_COLOUR = "#a51e37"
 
 
 def by_category(table: pd.DataFrame) -> pd.Series:
@@ -29,8 +27,8 @@ def by_category(table: pd.DataFrame) -> pd.Series:
     return pd.Series(values, dtype=float)
 
 
-def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> None:
-    """Draw decision tables, by observer's name, and write the figure to each of `paths`.
+def shape_bias_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list[Path]:
+    """Return the files of a figure of decision tables, by observer's name.
 
     The name `humans` gets the papers' red circles; categories are ordered by humans' shape bias
     where they are there, else by the observers' mean.
@@ -39,7 +37,7 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
     means = pd.DataFrame(biases).mean(axis=1)
     order = biases.get(HUMANS, means).reindex(means.index).fillna(means).sort_values()
     rows = {category: row for row, category in enumerate(order.index)}
-    labels = [_label(name, table) for name, table in observers.items()]
+    labels = [labelled(name, count_table(table).bias(), 2) for name, table in observers.items()]
     height = 5.6 + legend_height(labels, LEGEND)
     figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
     handles = []
@@ -74,17 +72,12 @@ def shape_bias_figure(observers: dict[str, pd.DataFrame], paths: list[Path]) -> 
         handles.append(points)
     _format_axes(axes, list(order.index))
     legend_below(figure, handles, labels, "in brackets: shape bias", LEGEND)
-    save(figure, paths)
-
-
-def _label(name: str, table: pd.DataFrame) -> str:
-    overall = count_table(table).bias().value
-    return name if overall is None else f"{name} ({overall:.2f})"
+    return save(figure, path)
 
 
 def _style(name: str, number: int) -> tuple[str, str]:
     if name == HUMANS:
-        return _HUMAN_COLOUR, "o"
+        return HUMAN_COLOUR, "o"
     return colour(number), marker(number + 1)  # marker 0 is the humans'
 
 
@@ -99,12 +92,7 @@ def _format_axes(axes: Axes, categories: list[str]) -> None:
     axes.hlines(
         [row + 0.5 for row in range(len(categories) - 1)], 0, 1, colors="0.85", linewidth=0.8
     )
-    top = axes.secondary_xaxis("top", functions=(_opposite, _opposite))  # type: ignore[arg-type]
+    top = axes.secondary_xaxis("top", functions=(lambda texture: 1 - texture,) * 2)
     top.set_xticks([tick / 10 for tick in range(11)])
     top.set_xlabel("fraction of 'shape' decisions")
-    for side in ("left", "right"):
-        axes.spines[side].set_visible(False)
-
-
-def _opposite(fraction: np.ndarray) -> np.ndarray:
-    return 1 - np.asarray(fraction)
+    axes.spines[["left", "right"]].set_visible(False)

@@ -5,187 +5,86 @@ Everything is placed by the pixel: in a PNG file, each pixel of a picture is one
 structure, which is what these stimuli are about. On paper, the figure fills both columns.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bvg.data.imagenet_c import corruption_condition
 from bvg.figures.drawing import DPI, PAGE_WIDTH, save
-from bvg.scores.channel import LOWEST_CENTRE
-from bvg.stimuli.batch import CLEAN
-from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name
-from bvg.stimuli.spectral import HIGHPASS, LOWPASS
 
 _SIDE = 224  # pixels; pictures much smaller than this are enlarged
 _GAP = 10  # pixels between pictures
-_MOST_ROWS = 10  # of corruptions in one block
+_MOST_ROWS = 10  # more are drawn as two blocks, side by side
+_UPRIGHT: dict[str, Any] = {"rotation": 90, "va": "center", "multialignment": "center"}
 _FONT_ON_PAPER = 6.5  # points, where the figure is as wide as a page
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The position of each condition, and the labels of rows and columns.
+def stimulus_panel(
+    pictures: Mapping[str, np.ndarray],
+    original: tuple[str, str],
+    rows: Mapping[str, Sequence[str]],
+    columns: Iterable[object],
+    unit: str,
+    path: Path,
+) -> list[Path]:
+    """Return the files of a figure of one photo: `path` with .png and with .pdf.
 
-    original: the condition shown once, at the left, halfway up. grid: rows of conditions from the
-    top; None leaves a cell empty. columns: what the column labels are values of. inner_labels: row,
-    column and text of labels at the right of empty cells, for what stands to the right of them.
+    pictures: condition -> (H, W, 3) in [0, 1], all of one size. original: the condition that is
+    shown once, at the left, halfway up, and its label. rows: label -> a condition for each of
+    `columns`, which are numbers or labels. unit: what the columns are values of. Raises KeyError
+    for a condition that is not among the pictures.
     """
-
-    original: str
-    original_label: str
-    grid: tuple[tuple[str | None, ...], ...]
-    row_labels: tuple[str, ...]
-    column_labels: tuple[str, ...]
-    columns: str
-    inner_labels: tuple[tuple[int, int, str], ...] = ()
-
-
-def spectral_layout(cutoffs: Sequence[float]) -> Layout:
-    """Return two rows, low-pass above high-pass, by cutoff."""
-    return Layout(
-        original=CLEAN,
-        original_label="unfiltered",
-        grid=tuple(tuple(f"{band}/{c}" for c in cutoffs) for band in (LOWPASS, HIGHPASS)),
-        row_labels=("low-pass", "high-pass"),
-        column_labels=tuple(str(cutoff) for cutoff in cutoffs),
-        columns="cutoff: share of the frequency range that is kept",
-    )
-
-
-def critical_band_layout(bands: Sequence[int], deviations: Sequence[float]) -> Layout:
-    """Return a row per SD of the noise, from the weakest, and a column per band."""
-    return Layout(
-        original=WITHOUT_NOISE,
-        original_label="no noise",
-        grid=tuple(tuple(condition_name(f, sd) for f in bands) for sd in deviations),
-        row_labels=tuple(f"SD {sd}" for sd in deviations),
-        column_labels=tuple(f"{LOWEST_CENTRE * 2.0**f:g}" for f in bands),
-        columns="centre frequency of the noise (cycles/image)",
-    )
-
-
-def corruption_layout(corruptions: tuple[str, ...], severities: tuple[int, ...]) -> Layout:
-    """Return a row per corruption and a column per severity; of many corruptions, two blocks."""
-    rows = len(corruptions) if len(corruptions) <= _MOST_ROWS else -(-len(corruptions) // 2)
-    blocks = [corruptions[:rows], corruptions[rows:]] if rows < len(corruptions) else [corruptions]
-    grid: list[list[str | None]] = [[] for _ in range(rows)]
-    for number, block in enumerate(blocks):
-        for row, cells in enumerate(grid):
-            name = block[row] if row < len(block) else None
-            cells += [None] * bool(number)
-            cells += [name and corruption_condition(name, s) for s in severities]
-    labels = [[name.replace("_", "\n") for name in block] for block in blocks]
-    values = tuple(map(str, severities))
-    return Layout(
-        original=CLEAN,
-        original_label="clean",
-        grid=tuple(map(tuple, grid)),
-        row_labels=tuple(labels[0]),
-        column_labels=values if len(blocks) == 1 else (*values, "", *values),
-        columns="severity",
-        inner_labels=tuple(
-            (row, len(severities), name) for block in labels[1:] for row, name in enumerate(block)
-        ),
-    )
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The figure in pixels, x to the right and y downwards from its upper left corner.
-
-    times: by how much a picture is enlarged. step: from one picture to the next. line: height of
-    the letters' line. left, top: the grid's upper left corner.
-    """
-
-    times: int
-    step: tuple[int, int]
-    line: float
-    left: int
-    top: int
-    size: tuple[int, int]
-
-    def corner(self, row: float, column: int) -> tuple[int, int]:
-        """Return the upper left corner of a picture in the grid."""
-        return self.left + column * self.step[0], self.top + round(row * self.step[1])
-
-
-def stimulus_panel(pictures: dict[str, np.ndarray], layout: Layout, paths: list[Path]) -> None:
-    """Draw one photo under the layout's conditions, and write the figure to each of `paths`.
-
-    pictures: condition -> (H, W, 3) in [0, 1], all of one size. Raises KeyError for a condition of
-    the layout that is not among them.
-    """
-    plan = _planned(layout, *pictures[layout.original].shape[:2])
-    figure = plt.figure(figsize=(plan.size[0] / DPI, plan.size[1] / DPI))
-    middle = (_GAP, plan.corner((len(layout.grid) - 1) / 2, 0)[1])
-    _place(figure, plan, pictures[layout.original], middle)
-    for row, conditions in enumerate(layout.grid):
-        for column, condition in enumerate(conditions):
-            if condition is not None:
-                _place(figure, plan, pictures[condition], plan.corner(row, column))
-    _label(figure, plan, layout, middle)
-    save(figure, paths)
-
-
-def _planned(layout: Layout, height: int, width: int) -> _Plan:
-    """Return the plan for pictures of this size."""
-    rows, columns = len(layout.grid), len(layout.column_labels)
-    times = max(1, round(_SIDE / max(height, width)))
-    step = (width * times + _GAP, height * times + _GAP)
+    labels, names = [str(column) for column in columns], [*rows]
+    most = ceil(len(names) / (2 if len(names) > _MOST_ROWS else 1))
+    blocks = [names[start : start + most] for start in range(0, len(names), most)]
+    first = _tile(pictures[original[0]])
+    down, across = first.shape[:2]
     # As the figure is scaled down to the page, so are the letters: here, they are that much larger.
-    line = _FONT_ON_PAPER / 72 * (columns + 1) * step[0] / PAGE_WIDTH
-    lines = 1 + max(label.count("\n") for label in layout.row_labels)
-    left = _GAP + step[0] + round((0.5 + 1.2 * lines) * line)
-    top = _GAP + round(2.8 * line)
-    size = (left + columns * step[0], top + rows * step[1])
-    return _Plan(times, step, line, left, top, size)
+    line = round(_FONT_ON_PAPER / 72 * (1 + len(blocks) * len(labels)) * across / PAGE_WIDTH)
+    left = (1 + max(name.count("\n") for name in names)) * 5 * line // 4 + line // 2
+    top = _GAP + 3 * line
+    wide = left + len(labels) * across
+    size = (_GAP + across + len(blocks) * wide, top + most * down)
+    figure = plt.figure(figsize=(size[0] / DPI, size[1] / DPI))
+    axes = _place(figure, first, _GAP, top + (most - 1) * down // 2, line)
+    axes.set_xticks([(across - _GAP) / 2], [original[1]])
+    for number, block in enumerate(blocks):
+        tiles = [np.hstack([_tile(pictures[c]) for c in rows[name]]) for name in block]
+        axes = _place(figure, np.vstack(tiles), _GAP + across + number * wide + left, top, line)
+        axes.set_xticks([k * across + (across - _GAP) / 2 for k in range(len(labels))], labels)
+        axes.set_yticks(
+            [k * down + (down - _GAP) / 2 for k in range(len(block))], block, **_UPRIGHT
+        )
+        axes.set_xlabel(unit)
+    return save(figure, path)
 
 
-def _place(figure: Figure, plan: _Plan, picture: np.ndarray, corner: tuple[int, int]) -> None:
-    """Draw the picture, pixel by pixel, with its upper left corner there."""
+def _tile(picture: np.ndarray) -> np.ndarray:
+    """Return the picture in whole pixels, (H, W, 3) uint8, white at the right and at the bottom."""
     pixels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-    pixels = pixels.repeat(plan.times, axis=0).repeat(plan.times, axis=1)
-    (height, width), (x, y) = pixels.shape[:2], corner
-    total = plan.size
-    bottom = total[1] - y - height
-    axes = figure.add_axes(
-        (x / total[0], bottom / total[1], width / total[0], height / total[1]), frameon=False
-    )
-    axes.set_axis_off()
-    axes.imshow(pixels, interpolation="none", aspect="auto")
+    times = max(1, round(_SIDE / max(pixels.shape[:2])))
+    pixels = pixels.repeat(times, axis=0).repeat(times, axis=1)
+    return np.pad(pixels, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255)
 
 
-def _label(figure: Figure, plan: _Plan, layout: Layout, middle: tuple[int, int]) -> None:
-    """Write the labels of the original (whose corner is `middle`), the rows and the columns."""
-    width, height = (step - _GAP for step in plan.step)
-    above = plan.top - 0.35 * plan.line
-    _write(figure, plan, middle[0] + width / 2, middle[1] - 0.35 * plan.line, layout.original_label)
-    for column, label in enumerate(layout.column_labels):
-        _write(figure, plan, plan.corner(0, column)[0] + width / 2, above, label)
-    centre = plan.left + (len(layout.column_labels) * plan.step[0] - _GAP) / 2
-    _write(figure, plan, centre, above - 1.2 * plan.line, layout.columns)
-    for row, label in enumerate(layout.row_labels):
-        y = plan.corner(row, 0)[1] + height / 2
-        _write(figure, plan, plan.left - 0.5 * plan.line, y, label, rotation=90)
-    for row, column, label in layout.inner_labels:
-        x, y = plan.corner(row, column + 1)
-        _write(figure, plan, x - 0.5 * plan.line, y + height / 2, label, rotation=90)
+def _place(figure: Figure, image: np.ndarray, x: int, y: int, line: int) -> Axes:
+    """Return axes that show the image pixel by pixel, its upper left corner at (x, y) from above.
 
-
-def _write(figure: Figure, plan: _Plan, x: float, y: float, text: str, rotation: float = 0) -> None:
-    """Write `text` with its lower middle at the pixel, also where it is turned to read upwards."""
-    ends = ("right", "center") if rotation else ("center", "baseline")
-    figure.text(
-        x / plan.size[0],
-        1 - y / plan.size[1],
-        text,
-        fontsize=plan.line * 72 / DPI,
-        rotation=rotation,
-        horizontalalignment=ends[0],
-        verticalalignment=ends[1],
-        multialignment="center",
-    )
+    line: height of a line of their labels, in pixels; columns are labelled above.
+    """
+    (width, height), (rows, columns) = figure.get_size_inches() * DPI, image.shape[:2]
+    axes = figure.add_axes((x / width, 1 - (y + rows) / height, columns / width, rows / height))
+    axes.imshow(image, interpolation="none", aspect="auto", extent=(0, columns, rows, 0))
+    axes.spines[:].set_visible(False)
+    font = line * 72 / DPI
+    axes.tick_params(length=0, pad=font / 3, labelsize=font)
+    axes.tick_params(labeltop=True, labelbottom=False, labelleft=True)
+    axes.set_yticks([])
+    axes.xaxis.set_label_position("top")
+    axes.xaxis.label.set_fontsize(font)
+    return axes

@@ -1,15 +1,15 @@
-"""What two runs must share to be one result, and the message when they do not."""
+"""Identities of results: what two runs must agree in to be one result, and how they differ."""
 
 from typing import Any
 
 PROBE = "probe"  # the entry of a model's identity that Probe.record returns
-# Root mean square difference, over the logits' spread, up to which two answers to the probe are the
-# same model's (docs/fidelity.md). Other devices and libraries cause 1e-5 in fp32 and up to .2 in
-# 16 bits; another model about 1.
+# Root mean square difference, relative to the logits' spread, up to which two outputs for the probe
+# are taken as the same model's (docs/fidelity.md). Other devices and libraries cause 1e-5 in fp32,
+# up to .2 in 16 bits; another model about 1.
 _SAME, _SAME_COARSE = 0.01, 0.3
 
-# How the flattened keys are called in a message.
-_CALLED = {
+# The flattened keys in words, for messages.
+_NAMES = {
     "images.fingerprint": "the images (their names, sizes or labels)",
     "images.count": "the number of images",
     "model.weights_sha256": "the model's weights",
@@ -24,14 +24,14 @@ _MOST_SHOWN = 20  # entries of a list
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return a phrase for each entry in which two identities (nested dicts) differ.
 
-    Answers to the probe are compared with a tolerance, and only where the weights' hash is equal.
+    Outputs for the probe are compared with a tolerance, and only if the weights' hashes are equal.
     """
     old, new = _flat(before), _flat(now)
     phrases = []
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key):
             continue
-        name = _CALLED.get(key, key.removeprefix("protocol.").removeprefix("scored_with."))
+        name = _NAMES.get(key, key.removeprefix("protocol.").removeprefix("scored_with."))
         if key.rpartition(".")[2] == PROBE:
             weights = f"{key.removesuffix(PROBE)}weights_sha256"
             if old.get(weights) == new.get(weights):
@@ -44,10 +44,10 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return counted + [p for p in phrases if p not in counted]
 
 
-def same_answers(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two records of the probe can come from one model.
+def same_outputs(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two records of the probe can be of one model.
 
-    Pictures of another size, and answers that are not recorded, cannot be compared: True.
+    True if they cannot be compared: pictures of another size, or no recorded outputs.
     """
     if one["size"] != other["size"] or "logits" not in one or "logits" not in other:
         return True
@@ -60,7 +60,7 @@ def same_answers(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def is_unprobed(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Return whether a result was recorded before models were probed, and this one is."""
+    """Return whether `before` was recorded by a version that did not probe models yet."""
     return PROBE in now.get("model", {}) and PROBE not in before.get("model", {})
 
 
@@ -69,12 +69,12 @@ def _probe_differences(old: dict[str, Any] | None, new: dict[str, Any] | None, k
     if old and new:
         return (
             []
-            if same_answers(old, new)
+            if same_outputs(old, new)
             else [f"the model's{source} outputs for the probe images changed"]
         )
     known = old or new or {}
     if known["parameters"]:
-        return []  # recorded before there was a probe: the hash of the weights has to do
+        return []  # recorded without a probe: the hash of the weights decides
     return [
         f"whether the model{source} is the same is unknown (it has no parameters registered with "
         "PyTorch, and the result was recorded before models were probed)"

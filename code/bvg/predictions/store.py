@@ -1,4 +1,4 @@
-"""One model's result on one benchmark: a folder that survives being killed at any moment.
+"""One model's result on one benchmark: a folder that stays valid if a run is killed at any moment.
 
     results/<benchmark>/<model>/
         predictions.parquet   appears when all images are done
@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bvg.errors import UserError, storage_error
-from bvg.files import locked, make_folder, write_text, written_atomically
+from bvg.errors import UserError
+from bvg.files import lock_folder, make_folder, write_text, written_atomically
 from bvg.predictions.identity import differences
 from bvg.predictions.table import ROW_GROUP, arrow_table
 
@@ -34,7 +34,7 @@ _CHUNK = re.compile(r"chunk-(\d{8})-(\d{8})\.parquet")
 
 @dataclass(frozen=True)
 class Chunk:
-    """Images start … stop−1 of the set, evaluated; `info` is what else is recorded of that work."""
+    """A file with the answers to the images start … stop−1 of the set."""
 
     path: Path
     start: int
@@ -56,17 +56,17 @@ class ResultFolder:
         self.summary = folder / "summary.json"
         self.layout = layout
         self.done = 0
-        self.recorded: dict[str, Any] | None = None  # the identity that was on disk when it opened
+        self.recorded: dict[str, Any] | None = None  # the identity on disk when it was opened
         self._held = ExitStack()
 
     def open(self, identity: dict[str, Any], overwrite: bool) -> None:
-        """Take the lock, and find out how many images are `done`.
+        """Take the lock, and set `done` to the number of finished images.
 
         Raises UserError when another process writes here, or when the folder holds a result of
         another protocol, other weights or other images (unless `overwrite`).
         """
         make_folder(self.folder)
-        self._take_lock()
+        lock_folder(self.folder, self._held)
         if overwrite and self.partial.exists():
             shutil.rmtree(self.partial)
         before = self.recorded = self._identity_on_disk(overwrite)
@@ -125,30 +125,18 @@ class ResultFolder:
                 writer.write_table(group, row_group_size=ROW_GROUP)
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Write summary.json, the mark of a complete result, and remove the partial files."""
+        """Write summary.json, which marks a complete result, and remove the partial files."""
         write_text(self.summary, json.dumps(summary, indent=1, allow_nan=False) + "\n")
-        for left in self.folder.glob(".*.tmp"):  # by a run that was killed here
-            left.unlink()
+        for leftover in self.folder.glob(".*.tmp"):  # of a killed run
+            leftover.unlink()
         shutil.rmtree(self.partial, ignore_errors=True)
 
-    def _take_lock(self) -> None:
-        lock = self.folder / ".lock"
-        try:
-            self._held.enter_context(locked(lock))
-        except BlockingIOError as error:
-            raise UserError(
-                f"{self.folder} is being written by another process ({error.strerror}): wait "
-                "for it, or choose another folder with --results"
-            ) from error
-        except OSError as error:
-            raise storage_error(error, lock) from error
-
     def _identity_on_disk(self, overwrite: bool) -> dict[str, Any] | None:
-        """Return what the folder's partial or complete result measured, or None."""
+        """Return the identity of the folder's partial or complete result, or None."""
         run = self.partial / "run.json"
         if run.exists():
             return json.loads(run.read_text(encoding="utf-8"))
-        shutil.rmtree(self.partial, ignore_errors=True)  # died before it had begun
+        shutil.rmtree(self.partial, ignore_errors=True)  # of a run killed before it wrote run.json
         if self.summary.exists() and not overwrite:
             return json.loads(self.summary.read_text(encoding="utf-8"))["identity"]
         return None

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# The columns of every benchmark; a benchmark's own (whole numbers, or else float32) come after.
+# The columns of every benchmark; a benchmark's further columns (int16 or float32) follow.
 BASE_FIELDS = (
     ("image", pa.string()),
     ("condition", pa.string()),
@@ -18,20 +18,20 @@ BASE_FIELDS = (
     ("answers", pa.list_(pa.int16())),
     ("confidence", pa.float32()),
 )
-ROW_GROUP = 1 << 16  # rows; constant, so that the file's bytes do not depend on the chunks
+ROW_GROUP = 1 << 16  # rows; fixed, so that the file's bytes do not depend on the chunks
 
 
 @dataclass(frozen=True)
 class Predictions:
     """A predictions table in memory, N rows ordered by image, then condition.
 
-    classes: what labels and answers index.
+    classes: the names of labels and answers.
     images, conditions: (N,) names.
     labels: (N,) int16.
-    answers: (N, K) int16, best first. Where an image has several frames, (N, F * K): the answers
-        to each frame one after the other, with -1 behind those of the last; `frames` is a column.
+    answers: (N, K) int16, best first. For files of several frames, (N, F * K): the answers to each
+        frame one after the other, padded with -1; the number of frames is the column `frames`.
     confidence: (N,) float32, the model's probability of its best answer.
-    columns: what the benchmark adds, (N,) int16 or float32 by name.
+    columns: the benchmark's further columns, (N,) int16 or float32 by name.
     """
 
     classes: tuple[str, ...]
@@ -51,12 +51,24 @@ class Predictions:
         """Return the number of rows."""
         return len(self.labels)
 
+    def select(self, rows: np.ndarray) -> "Predictions":
+        """Return the predictions in these rows: indices, or (N,) bool."""
+        return Predictions(
+            self.classes,
+            self.images[rows],
+            self.conditions[rows],
+            self.labels[rows],
+            self.answers[rows],
+            self.confidence[rows],
+            {name: column[rows] for name, column in self.columns.items()},
+        )
+
 
 def read_predictions(path: Path) -> Predictions:
     """Return the predictions in a Parquet file written by this project."""
     table = pq.read_table(path, read_dictionary=["image", "condition"]).combine_chunks()
     metadata = json.loads(table.schema.metadata[b"bvg"])
-    own = [name for name in table.column_names if name not in dict(BASE_FIELDS)]
+    extra = [name for name in table.column_names if name not in dict(BASE_FIELDS)]
     return Predictions(
         classes=tuple(metadata["classes"]),
         images=_names(table["image"]),
@@ -64,12 +76,12 @@ def read_predictions(path: Path) -> Predictions:
         labels=table["label"].to_numpy(),
         answers=_rectangle(table["answers"].combine_chunks()),
         confidence=table["confidence"].to_numpy(),
-        columns={name: table[name].to_numpy() for name in own},
+        columns={name: table[name].to_numpy() for name in extra},
     )
 
 
 def _rectangle(lists: pa.ListArray) -> np.ndarray:
-    """Return lists of whole numbers as an array, with -1 behind those that are shorter."""
+    """Return lists of integers as an array, padded with -1."""
     lengths = lists.value_lengths().to_numpy()
     values = lists.flatten().to_numpy()
     widest = lengths.max(initial=0)
@@ -81,7 +93,7 @@ def _rectangle(lists: pa.ListArray) -> np.ndarray:
 
 
 def _names(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column of names in which equal names are one string in memory."""
+    """Return a column of names in which equal names share one string in memory."""
     whole = column.unify_dictionaries().combine_chunks()
     return whole.dictionary.to_numpy(zero_copy_only=False)[whole.indices.to_numpy()]
 
@@ -89,12 +101,12 @@ def _names(column: pa.ChunkedArray) -> np.ndarray:
 def schema(
     benchmark: str,
     classes: tuple[str, ...],
-    own_columns: Sequence[str],
-    own_floats: Sequence[str] = (),
+    extra_columns: Sequence[str],
+    extra_floats: Sequence[str] = (),
 ) -> pa.Schema:
-    """Return the Arrow schema; its metadata holds nothing that differs between equal runs."""
-    fields = [*BASE_FIELDS, *((name, pa.int16()) for name in own_columns)]
-    fields += [(name, pa.float32()) for name in own_floats]
+    """Return the Arrow schema; its metadata is the same for equal runs."""
+    fields = [*BASE_FIELDS, *((name, pa.int16()) for name in extra_columns)]
+    fields += [(name, pa.float32()) for name in extra_floats]
     metadata = json.dumps({"benchmark": benchmark, "classes": list(classes)})
     return pa.schema(fields, metadata={b"bvg": metadata.encode()})
 

@@ -1,4 +1,4 @@
-"""Decoded images as the batches that stimuli are made from."""
+"""Batches: decoded images → the input of stimuli, and answers → rows of the predictions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +12,12 @@ from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
-from bvg.run.progress import Progress
-from bvg.run.rows import condition_of
-from bvg.stimuli.batch import Batch, Columns, Stimuli
+from bvg.progress import Meter
+from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli
 
+Rows = dict[str, np.ndarray]  # columns of the predictions, by name
+# For each condition, in order: its name and the decision's columns, tensors of (B, …).
+Answers = list[tuple[str, dict[str, torch.Tensor]]]
 Example = dict[str, np.ndarray]  # by condition, one image as (H, W, 3) float32 in [0, 1]
 
 
@@ -24,7 +26,7 @@ def as_batch(
 ) -> Batch:
     """Return (B, H, W, 3) uint8 pixels as a batch on the device.
 
-    indices: (B,) the image set's position of each; frames of one file have the same.
+    indices: (B,) positions in the image set; frames of one file have the same.
     """
     # The bytes of (B, H, W, 3) are those of (B, 3, H, W) in channels_last: nothing is moved.
     on_device = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
@@ -33,11 +35,74 @@ def as_batch(
     return Batch(on_device.float() / 255, names, labels, seed)
 
 
+def condition_of(images: ImageSet, index: int, stimulus: str) -> str:
+    """Return the full condition: the file's, the stimulus's, or `<file's>/<stimulus's>`."""
+    if not images.conditions:
+        return stimulus
+    of_file = images.conditions[index]
+    return of_file if stimulus == CLEAN else f"{of_file}/{stimulus}"
+
+
+def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: Answers) -> Rows:
+    """Return a batch's answers as rows, ordered by image, then condition.
+
+    indices, frames: (B,) position in the set, and number of frames, of each file. Where files hold
+    several frames, an image's `answers` are its frames' one after the other, and its `confidence`
+    is their mean.
+    """
+    count = len(answers)
+    names = [images.names[i] for i in indices]
+    conditions = [condition_of(images, i, stimulus) for i in indices for stimulus, _ in answers]
+    rows: Rows = {
+        "image": np.repeat(np.array(names, dtype=object), count),
+        "condition": np.array(conditions, dtype=object),
+        "label": np.repeat(images.labels[indices].astype(np.int16), count),
+    }
+    for name, values in images.columns.items():
+        rows[name] = np.repeat(values[indices].astype(np.int16), count)
+    for name in answers[0][1]:
+        stacked = torch.stack([columns[name] for _, columns in answers], dim=1).cpu().numpy()
+        if images.reader:
+            stacked = _by_file(name, stacked, frames)
+        rows[name] = stacked.reshape(len(indices) * count, *stacked.shape[2:])
+    if images.reader:
+        rows["frames"] = np.repeat(frames.astype(np.int16), count)
+    return rows
+
+
+def _by_file(name: str, values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Return (files, conditions, F * K) answers, or (files, conditions) means, from all frames'."""
+    parts = np.split(values, np.cumsum(frames)[:-1])
+    if name == "confidence":
+        return np.stack([part.mean(axis=0) for part in parts])
+    if name != "answers":
+        raise ValueError(f"the column {name} is not defined for files of several frames")
+    flat = [part.swapaxes(0, 1).reshape(part.shape[1], -1) for part in parts]
+    widest = max(row.shape[-1] for row in flat)
+    return np.stack([_padded(row, widest) for row in flat])
+
+
+def _padded(answers: np.ndarray, width: int) -> np.ndarray:
+    """Return (N, K) answers followed by -1, (N, width)."""
+    return np.pad(answers, ((0, 0), (0, width - answers.shape[1])), constant_values=-1)
+
+
+def concatenated(parts: list[Rows], names: list[str]) -> Rows:
+    """Return several sets of rows as one; if there are none, empty columns of these names."""
+    if not parts:
+        return {
+            name: np.empty((0, 1) if name == "answers" else 0, dtype=np.int16) for name in names
+        }
+    widest = max(rows["answers"].shape[1] for rows in parts)
+    parts = [{**rows, "answers": _padded(rows["answers"], widest)} for rows in parts]
+    return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}
+
+
 @torch.no_grad()
 def check_stimuli(stimuli: Stimuli, view: Preprocessing, device: torch.device) -> Columns:
-    """Return the columns that stimuli come with, as the first one made from a grey image has them.
+    """Return the columns that stimuli add to the predictions, found with one grey image.
 
-    So stimuli that cannot be made from images of this size say so at once.
+    Stimuli that cannot be made from images of this size fail here, before any long work.
     """
     grey = torch.full((1, 3, view.crop, view.crop), 0.5, device=device)
     label = torch.zeros(1, dtype=torch.int64, device=device)
@@ -49,7 +114,7 @@ def example_of(
     images: ImageSet, view: Preprocessing, stimuli: Stimuli, device: torch.device, seed: int
 ) -> Example:
     """Return the first image that can be decoded, under every condition."""
-    for _, frames in _one_by_one(images, view, stimuli, device, seed):
+    for _, frames in _one_by_one(images, view, stimuli, device, seed, skip_bad_images=True):
         return frames[0]
     return {}
 
@@ -66,22 +131,20 @@ def save_stimuli(
     """Write `folder`/<condition>/<image>.png for every image and condition; return how many.
 
     PNG holds 8 bits per channel, so the files are rounded to 1/255; models see float32.
-    Raises UserError for an image that cannot be decoded, unless such images are to be skipped.
+    Raises UserError for an image that cannot be decoded, unless such images are skipped.
     """
-    suffixed = {name: Path(name).with_suffix("").as_posix() for name in images.names}
-    if len(set(suffixed.values())) < len(suffixed):  # two images that differ in their suffix only
-        suffixed = {name: name for name in suffixed}
+    stems = {name: Path(name).with_suffix("").as_posix() for name in images.names}
+    if len(set(stems.values())) < len(stems):  # two images that differ in their suffix only
+        stems = {name: name for name in stems}
     written = 0
-    with Progress(len(images), "saving stimuli") as progress:
-        for done, (name, frames) in enumerate(
-            _one_by_one(images, view, stimuli, device, seed, not skip_bad_images), start=1
-        ):
+    with Meter("saving stimuli", "img", len(images)) as meter:
+        for name, frames in _one_by_one(images, view, stimuli, device, seed, skip_bad_images):
             for number, example in enumerate(frames):
                 frame = f"/{number:03d}" if images.reader else ""
                 for condition, picture in example.items():
-                    _save(folder / condition / f"{suffixed[name]}{frame}.png", picture)
+                    _save(folder / condition / f"{stems[name]}{frame}.png", picture)
                     written += 1
-            progress.update(done)
+            meter.add(1)
     return written
 
 
@@ -98,26 +161,24 @@ def _one_by_one(
     stimuli: Stimuli,
     device: torch.device,
     seed: int,
-    refuse: bool = False,
+    skip_bad_images: bool,
 ) -> Iterator[tuple[str, list[Example]]]:
     """Yield each image's name and its stimuli, an Example per frame."""
     for decoded in decoded_batches(images, (view,), 0, 1, 0, pin_memory=False):
-        for index, reason in decoded.failures if refuse else ():
-            raise UserError(
-                f"the image {images.path(index)} cannot be decoded ({reason}): replace it, or "
-                "skip such images with --skip_bad_images"
-            )
+        for index, reason in decoded.failures:
+            if not skip_bad_images:
+                raise UserError(
+                    f"the image {images.path(index)} cannot be decoded ({reason}): replace it, or "
+                    "skip such images with --skip_bad_images"
+                )
         if not len(decoded.indices):
             continue
         index = int(decoded.indices[0])
         positions = decoded.indices.repeat_interleave(decoded.frames)
         batch = as_batch(images, decoded.views[0], positions, device, seed)
         frames: list[Example] = [{} for _ in positions]
-        for made, x, *_ in stimuli(batch):
+        for condition, x, *_ in stimuli(batch):
             for example, stimulus in zip(frames, x, strict=True):
-                example[condition_of(images, index, made)] = _picture(stimulus)
+                picture = stimulus.permute(1, 2, 0).float().cpu().numpy().copy()
+                example[condition_of(images, index, condition)] = picture
         yield batch.names[0], frames
-
-
-def _picture(x: torch.Tensor) -> np.ndarray:
-    return x.permute(1, 2, 0).float().cpu().numpy().copy()

@@ -1,9 +1,9 @@
 """A check of clean accuracy before long work, to catch models that are set up wrongly.
 
 A checkpoint with the wrong order of classes or architecture loads without an error and scores near
-nothing; one with the wrong normalisation loses some points, which is harder to see. A few hundred
-images reveal both: the accuracy is compared with what is known of the model, and with what the
-model scores if the same images are normalised in another way.
+chance; one with the wrong normalization loses some percentage points, which is easily overlooked. A
+few hundred images reveal both: the accuracy is compared with the known accuracy of the model, and
+with its accuracy on the same images with other normalizations.
 """
 
 import argparse
@@ -27,19 +27,19 @@ from bvg.run.models import LoadedModel
 from bvg.run.settings import Settings, autocast
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, find
 
-# How far apart two honest measurements of one model may be, in points of percent: other versions of
-# the libraries decode and resize a little differently.
+# Percentage points that correct measurements of one model may differ by: other versions of the
+# libraries decode and resize slightly differently.
 ALLOWED = 0.5
-SURE = 0.001  # a deviation is reported where chance alone would cause it this rarely
-BETTER = 3.0  # points of percent that another input must gain before it is worth a warning
+SURE = 0.001  # p-value below which a deviation is reported
+BETTER = 3.0  # percentage points that another input must gain for a warning
 
 
 @dataclass(frozen=True)
 class Mistake:
     """A common mistake in a model's input, and how to undo it.
 
-    undo: the images in [0, 1] → what the model would have to see, (B, 3, H, W) both.
-    what: what is wrong with the model. flags: the remedy for a checkpoint (file://), if flags can.
+    what: what is wrong with the model. undo: images in [0, 1] → the input that corrects it, both
+    (B, 3, H, W). flags: the remedy for a checkpoint (file://), if there is one.
     """
 
     what: str
@@ -106,37 +106,31 @@ MISTAKES = (
 )
 
 
-def check_top1(
-    models: list[LoadedModel], arguments: argparse.Namespace, settings: Settings
-) -> None:
+def check_top1(models: list[LoadedModel], args: argparse.Namespace, settings: Settings) -> None:
     """Print each model's accuracy on --check_top1 clean images, and warnings if it looks wrong.
 
-    It should be what the zoo's table says for this view, or better than chance where the table has
-    no number, and no better with the input normalised in another way. Raises UserError when there
-    is no ImageNet folder.
+    It should be that of the zoo's table for this preprocessing, or above chance if the table has no
+    number, and no better with another normalization. Raises UserError without an ImageNet folder.
     """
-    if not arguments.check_top1 or not models:
-        return
-    folder = find_data("imagenet", getattr(arguments, "imagenet", None))
-    partial = getattr(arguments, "partial", False)
-    images = imagenet_val(folder, models[0].classes, partial)
-    images = class_balanced(images, arguments.check_top1, settings.seed)
+    folder = find_data("imagenet", getattr(args, "imagenet", None))
+    images = imagenet_val(folder, models[0].classes, getattr(args, "partial", False))
+    images = class_balanced(images, args.check_top1, settings.seed)
     for model in models:
-        view = replace(model.view, keep_ready=False)  # photographs are never ready stimuli
+        view = replace(model.view, keep_ready=False)  # these are photographs, not ready stimuli
         right = right_answers(model.model, view, images, settings)
         native = getattr(model.model, "native", None)
         expected = expected_top1(model.origin.get("zoo", ""), view, native)
         correct, count = int(right[0].sum()), right.shape[1]
-        words, is_fine = verdict(correct, count, expected, len(model.classes))
-        print(f"{model.name}: {words}", file=sys.stdout if is_fine else sys.stderr, flush=True)
-        if suspected := likely_mistake(right, model.origin.get("spec", "")):
-            print(f"{model.name}: warning: {suspected}", file=sys.stderr, flush=True)
+        message, is_fine = verdict(correct, count, expected, len(model.classes))
+        print(f"{model.name}: {message}", file=sys.stdout if is_fine else sys.stderr, flush=True)
+        if mistake := likely_mistake(right, model.origin.get("spec", "")):
+            print(f"{model.name}: warning: {mistake}", file=sys.stderr, flush=True)
 
 
 def expected_top1(name: str, view: Preprocessing, native: Preprocessing | None) -> float | None:
-    """Return the accuracy in percent that the zoo's table gives the model in this view, or None.
+    """Return the zoo's accuracy of the model with this preprocessing, in percent, or None.
 
-    native: the model's own view, for which its publisher's number is.
+    native: the model's own preprocessing, to which its publisher's number refers.
     """
     row = find(name)
     if row is None:
@@ -147,10 +141,10 @@ def expected_top1(name: str, view: Preprocessing, native: Preprocessing | None) 
 
 
 def verdict(correct: int, count: int, expected: float | None, classes: int) -> tuple[str, bool]:
-    """Return what to say of `correct` right answers to `count` images, and whether all is well.
+    """Return a message on `correct` right answers to `count` images, and whether they are fine.
 
-    expected: the model's known accuracy in percent; None asks for more than chance.
-    The test is the exact binomial one, against the nearest accuracy within ALLOWED of the expected.
+    expected: the model's known accuracy in percent; None tests against chance level.
+    Exact binomial test, against the nearest accuracy within ALLOWED of the expected one.
     """
     found = f"{100 * correct / count:.1f} % of {count:,} clean images are right"
     remedy = "check --mean and --std, --arch, --preprocess and the order of the classes"
@@ -175,9 +169,9 @@ def verdict(correct: int, count: int, expected: float | None, classes: int) -> t
 def likely_mistake(right: np.ndarray, spec: str) -> str:
     """Return what is probably wrong with the model's input and the remedy, or an empty string.
 
-    right: (1 + len(MISTAKES), images) bool, from right_answers. spec: how the model was named.
-    A mistake is named if undoing it gains BETTER points, and more than chance explains (exact
-    McNemar test, Bonferroni-corrected); of several, the one that gains most.
+    right: (1 + len(MISTAKES), images) bool, from right_answers. spec: as in --model.
+    A mistake is reported if undoing it gains BETTER points, significantly (exact McNemar test with
+    Bonferroni's correction); of several, the one that gains most.
     """
     as_given, undone = right[0], right[1:]
     best = int(undone.sum(axis=1).argmax())
@@ -197,14 +191,14 @@ def likely_mistake(right: np.ndarray, spec: str) -> str:
     )
 
 
-@torch.no_grad()  # not inference_mode: what a model caches may be used in attacks
+@torch.no_grad()  # not inference_mode, since attacks may use tensors that a model caches
 def right_answers(
     model: nn.Module, view: Preprocessing, images: ImageSet, settings: Settings
 ) -> np.ndarray:
     """Return which images the model gets right, (1 + len(MISTAKES), images) bool.
 
-    The first row is of the images as they are, the others with each mistake undone. Images that
-    cannot be decoded are left out; raises UserError if that is all of them.
+    The first row is for unchanged images, the others with each mistake undone. Images that cannot
+    be decoded are excluded; raises UserError if that is all of them.
     """
     inputs = [lambda x: x, *(mistake.undo for mistake in MISTAKES)]
     columns = []
@@ -222,7 +216,7 @@ def right_answers(
             except Exception:
                 if not number:
                     raise
-                answers = torch.full_like(shown.labels, -1)  # it refuses pixels of this range
+                answers = torch.full_like(shown.labels, -1)  # it rejects pixels of this range
             rows.append((answers == shown.labels).cpu())
         columns.append(torch.stack(rows).numpy())
     if not columns:

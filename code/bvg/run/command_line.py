@@ -1,22 +1,31 @@
-"""The command line shared by all scripts, and the guard that turns errors into sentences."""
+"""The command line of every script: flags, exit codes, and errors as one sentence.
+
+Nothing here imports PyTorch, which takes seconds: `--help` and light scripts stay quick.
+"""
 
 import argparse
+import io
+import os
+import signal
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from bvg.errors import UserError, is_out_of_memory
-from bvg.run import guard
-from bvg.run.parsing import count, positive, underscored
+from bvg.errors import UserError, is_out_of_memory, reason_of, storage_error
 from bvg.run.wandb_mirror import MODES
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
-_CACHES = """
+BUSY = 75  # exit code where another process holds a lock (EX_TEMPFAIL: try again later)
+FROST_HELP = (
+    "folder of frost photographs, or 'procedural' for a synthetic texture (default: the published "
+    "photographs if the package imagecorruptions or imagecorruptions-imaug is installed, else "
+    "procedural); the choice is recorded"
+)
+_EPILOG = """
 caches: downloads go to $BVG_CACHE (default: ~/.cache/bvg), weights to $BVG_WEIGHTS (default:
 $BVG_CACHE/weights), timm's weights to $HF_HOME, torchvision's to $TORCH_HOME, matplotlib's fonts to
 $MPLCONFIGDIR. All other output goes to --results.
@@ -25,14 +34,33 @@ the same result; 130 interrupted (the same command resumes).
 """
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the flags that every evaluation script has."""
-    parser = argparse.ArgumentParser(
+def escape_unencodable_output() -> None:
+    """Let standard output escape characters that its encoding lacks (ASCII, Latin-1, cp1252).
+
+    Otherwise an ε, or a file name that is not UTF-8, would end a run with a UnicodeEncodeError.
+    Lines are written at once, also to a log.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook has others
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
+
+
+escape_unencodable_output()  # on import, since --help is printed before any work is guarded
+
+
+def plain_parser(description: str | None, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser without flags that prints the description and the epilog as they are."""
+    return argparse.ArgumentParser(
         description=description,
-        epilog=_CACHES,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the flags that every evaluation script has."""
+    parser = plain_parser(description, _EPILOG)
     parser.add_argument(
         "--model",
         nargs="+",
@@ -42,7 +70,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         "file://checkpoint.pth, or path/to/file.py:factory; RUNNAME=MODEL sets the name of the "
         "results",
     )
-    group = parser.add_argument_group("protocol (recorded; changing it needs --overwrite)")
+    _add_protocol(parser.add_argument_group("protocol (recorded; changing it needs --overwrite)"))
+    _add_execution(parser.add_argument_group("execution"))
+    _add_weights(parser.add_argument_group("weights"))
+    return parser
+
+
+def _add_protocol(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--limit",
         type=positive,
@@ -66,16 +100,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         "(such as dropout or batch normalization in training mode), which are refused by "
         "default",
     )
-    _add_running(parser)
-    _add_checkpoints(parser)
-    return parser
 
 
-def _add_running(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("execution")
-    group.add_argument(
-        "--device", default=None, help="cuda, cuda:1, mps or cpu (default: the fastest available)"
-    )
+def _add_execution(group: argparse._ArgumentGroup) -> None:
+    device_flag(group)
     group.add_argument(
         "--batch_size",
         type=positive,
@@ -84,7 +112,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--num_workers",
-        type=count,
+        type=non_negative,
         metavar="W",
         help="worker processes that decode images (default: one per core, at most 8; 0 on the CPU, "
         "where threads decode between batches)",
@@ -119,14 +147,8 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("weights")
-    group.add_argument(
-        "--weights_dir",
-        type=Path,
-        metavar="DIR",
-        help="directory for downloaded weights (default: $BVG_WEIGHTS, else $BVG_CACHE/weights)",
-    )
+def _add_weights(group: argparse._ArgumentGroup) -> None:
+    weights_dir_flag(group)
     group.add_argument(
         "--check_top1",
         type=positive,
@@ -164,37 +186,64 @@ def parse_args(
     argv: list[str] | None,
     *flags: Callable[[argparse._ArgumentGroup], None],
 ) -> argparse.Namespace:
-    """Return the arguments of a script: its own flags, and those that every script has.
+    """Return the arguments of a script: those that every script has, and the script's own.
 
     description: the script's docstring. argv: None for the process's own. flags: functions that add
-    flags to a group. `-` and `_` inside the name of a flag are the same.
+    flags to a group.
     """
-    own = parser(description)
-    group = own.add_argument_group("data and protocol")
+    whole = parser(description)
+    group = whole.add_argument_group("data and protocol")
     for add_flags in flags:
         add_flags(group)
-    words = sys.argv[1:] if argv is None else argv
-    arguments = own.parse_args([underscored(word) for word in words])
-    if not arguments.model and not arguments.save_stimuli:
-        own.error("no models to evaluate: give --model NAME [NAME …]")
-    if arguments.save_stimuli and not arguments.limit:
-        own.error(
+    args = parse_words(whole, argv)
+    if not args.model and not args.save_stimuli:
+        whole.error("no models to evaluate: give --model NAME [NAME …]")
+    if args.save_stimuli and not args.limit:
+        whole.error(
             "--save_stimuli writes a file per image and condition: give the number of "
             "images with --limit N"
         )
-    return arguments
+    return args
 
 
-def options(**given: Any) -> argparse.Namespace:
-    """Return the default arguments of a script, changed by keyword.
+def parse_words(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments in `argv` (None: the process's own); flags take `-` for `_`."""
+    words = sys.argv[1:] if argv is None else argv
+    return parser.parse_args([underscored(word) for word in words])
 
-    For notebooks: options(model=["tv_resnet50"], limit=100, results="mine"), or with modules at
-    hand options(model={"mine": network}).
+
+def underscored(word: str) -> str:
+    """Return a flag with `_` for each `-` inside its name; other words unchanged."""
+    if not word.startswith("--"):
+        return word
+    flag, equals, value = word[2:].partition("=")
+    return "--" + flag.replace("-", "_") + equals + value
+
+
+def positive(text: str) -> int:
+    """Return an integer of at least 1, for argparse."""
+    number = non_negative(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def non_negative(text: str) -> int:
+    """Return an integer of at least 0, for argparse."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def options(**changes: Any) -> argparse.Namespace:
+    """Return the default arguments of a script with some of them changed, for notebooks.
+
+    Examples: options(model=["tv_resnet50"], limit=100, results="mine"); with modules instead of
+    names, options(model={"mine": network}).
     """
-    found = parser(None).parse_args([])
-    vars(found).update(given)
-    found.results = Path(found.results)
-    return found
+    args = with_options(parser(None).parse_args([]), **changes)
+    args.results = Path(args.results)
+    return args
 
 
 def with_options(args: argparse.Namespace, **changes: Any) -> argparse.Namespace:
@@ -202,50 +251,137 @@ def with_options(args: argparse.Namespace, **changes: Any) -> argparse.Namespace
     return argparse.Namespace(**{**vars(args), **changes})
 
 
-def script(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
-    """Return a script's main function as one that returns an exit code.
+def data_flag(group: argparse._ArgumentGroup, name: str) -> None:
+    """Add the flag for the folder of a data set of the catalogue (bvg/data/downloads.toml)."""
+    from bvg.data.downloads import data_sets  # here, because it imports the network clients
 
-    Errors that the user can fix become one sentence and exit code 2 instead of a traceback.
-    """
+    data_set = data_sets()[name]
+    fetched = "" if data_set.explain else ", else the downloaded one"
+    group.add_argument(
+        data_set.flag,
+        metavar="DIR",
+        help=f"folder of {data_set.title} (default: ${data_set.variable}{fetched})",
+    )
+
+
+def imagenet_flags(group: argparse._ArgumentGroup) -> None:
+    """Add the flags for ImageNet's folder and the preprocessing of its images."""
+    data_flag(group, "imagenet")
+    partial_flag(group)
+    preprocess_flag(group)
+
+
+def preprocess_flag(group: argparse._ArgumentGroup) -> None:
+    """Add the flag for the preprocessing of images."""
+    group.add_argument(
+        "--preprocess",
+        choices=("study", "native"),
+        default="study",
+        help="'study': Resize(256) + CenterCrop(224) for every model; 'native': each model's own "
+        "preprocessing (default: study)",
+    )
+
+
+def partial_flag(group: argparse._ArgumentGroup) -> None:
+    """Add the flag that accepts an incomplete data set."""
+    group.add_argument(
+        "--partial", action="store_true", help="allow an incomplete data set (recorded)"
+    )
+
+
+def condition_flags(
+    group: argparse._ArgumentGroup, corruptions: Sequence[str], severities: Sequence[int]
+) -> None:
+    """Add the flags that choose corruptions and severities."""
+    group.add_argument(
+        "--corruptions",
+        nargs="+",
+        choices=corruptions,
+        default=corruptions,
+        metavar="NAME",
+        help=f"corruptions to evaluate, of {' '.join(corruptions)} (default: all)",
+    )
+    group.add_argument(
+        "--severities",
+        nargs="+",
+        type=int,
+        choices=severities,
+        default=severities,
+        metavar="S",
+        help=f"severities to evaluate, of {' '.join(map(str, severities))} (default: all)",
+    )
+
+
+def device_flag(group: argparse._ActionsContainer) -> None:
+    """Add the flag for the device."""
+    group.add_argument("--device", help="cuda, cuda:1, mps or cpu (default: the fastest available)")
+
+
+def weights_dir_flag(group: argparse._ActionsContainer) -> None:
+    """Add the flag for the directory of downloaded weights."""
+    group.add_argument(
+        "--weights_dir",
+        type=Path,
+        metavar="DIR",
+        help="directory for downloaded weights (default: $BVG_WEIGHTS, else $BVG_CACHE/weights)",
+    )
+
+
+def script(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
+    """Return a script's main function as one that returns an exit code; see `guarded`."""
 
     @wraps(main)
     def returning(argv: list[str] | None = None) -> int:
-        def work() -> int:
-            main(argv)
-            return 0
-
-        return guarded(work)
+        return guarded(lambda: main(argv))
 
     return returning
 
 
-def best_device(wanted: str | None) -> torch.device:
-    """Return the requested device, or the fastest one; raises UserError if it is unavailable."""
-    if wanted is None:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+def guarded(work: Callable[[], int | None], option: str = "--results") -> int:
+    """Return work()'s exit code (0 for None), or one for an error after one sentence about it.
+
+    2: a problem that the user can fix. 75 (BUSY): another process holds a lock (a UserError raised
+    from a BlockingIOError). 130: interrupted, by Ctrl-C or SIGTERM.
+    option: the flag that chooses another output folder. BVG_DEBUG=1 also shows the traceback.
+    """
+    signal.signal(signal.SIGTERM, _interrupt_once)  # what schedulers send before they kill
     try:
-        device = torch.device(wanted)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(
-            f"the device {wanted!r} is unavailable ({str(error).splitlines()[0]}): use --device "
-            "cpu, or drop --device"
-        ) from error
-    return device
+        return work() or 0
+    except BrokenPipeError:  # the reader of the output has closed it, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # as if by SIGPIPE, a name that Windows does not have
+    except (UserError, OSError) as error:
+        print_error(error, option)
+        return BUSY if isinstance(error.__cause__, BlockingIOError) else 2
+    except UnicodeError as error:
+        remedy = "save the file as UTF-8 (BVG_DEBUG=1 shows where it is read)"
+        print_error(UserError(f"a text is not UTF-8 ({reason_of(error)}): {remedy}"))
+        return 2
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print_error(UserError(f"{reason_of(error)}: use a smaller --batch_size"))
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command resumes", file=sys.stderr)
+        return 130
 
 
-def guarded(work: Callable[[], int]) -> int:
-    """Return work()'s exit code: 2, after one sentence, for errors that the user can fix."""
+def print_error(error: UserError | OSError, option: str = "--results") -> None:
+    """Print the error as one sentence."""
+    if os.environ.get("BVG_DEBUG"):
+        traceback.print_exception(error)
+    if isinstance(error, FileNotFoundError):
+        error = UserError(f"{error.filename} no longer exists: restore it, or start again")
+    elif isinstance(error, OSError):
+        error = storage_error(error, error.filename or "a file", option)
+    print(f"error: {error}", file=sys.stderr, flush=True)
 
-    def within_memory() -> int:
-        try:
-            return work()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            first = str(error).splitlines()[0]
-            raise UserError(f"{first} Use a smaller --batch_size") from error
 
-    return guard.guarded(within_memory)
+def _interrupt_once(signum: int, frame: object) -> None:
+    """Raise KeyboardInterrupt, and ignore further SIGTERMs: they would stop the final writing.
+
+    Schedulers repeat the signal.
+    """
+    signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt

@@ -1,8 +1,8 @@
 """Logits → ranked answers.
 
 A decision maps (B, classes) logits to columns: `answers` (B, K) int16, best first; `confidence`
-(B,) float32, the probability of the best answer; and what a benchmark adds, (B,) int16.
-Ties go to the class that comes first, on every device: sorts are stable.
+(B,) float32, the probability of the best answer; and further columns of a benchmark, (B,) int16.
+Ties go to the class with the lower index, on every device: sorts are stable.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,8 +11,7 @@ import torch
 
 from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
 from bvg.data.imagenet import are_imagenet
-from bvg.data.layouts import first_few
-from bvg.errors import UserError
+from bvg.errors import UserError, first_few
 
 Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image
@@ -20,27 +19,27 @@ UNRESTRICTED = tuple(f"unrestricted_{rank}" for rank in range(1, RANKS + 1))
 
 
 def top5(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the five best of all the model's classes (fewer where it has fewer)."""
+    """Return the five best classes (fewer if the model has fewer)."""
     return _ranked(logits.float(), _wide(logits).softmax(dim=1))
 
 
 def top5_among(classes: Sequence[int]) -> Decision:
-    """Return the decision among those of the model's classes whose indices are given.
+    """Return the decision among the classes with these indices.
 
-    So ImageNet-A and -R, which have 200 of the 1000 classes, are meant to be scored (Hendrycks et
-    al. 2021). Adds `unrestricted_1` to `unrestricted_5`: the best five of all the model's classes,
-    -1 where it has fewer.
+    This is how ImageNet-A and -R, which have 200 of the 1000 classes, are scored (Hendrycks et al.
+    2021). Adds `unrestricted_1` to `unrestricted_5`: the best five of all the model's classes, -1
+    if it has fewer.
     """
     chosen = torch.tensor(sorted(classes))
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        whole = _ranked(logits.float(), logits)["answers"]
-        missing = whole.new_full((len(whole), RANKS - whole.shape[1]), -1)
+        of_all = _ranked(logits.float(), logits)["answers"]
+        missing = of_all.new_full((len(of_all), RANKS - of_all.shape[1]), -1)
         indices = chosen.to(logits.device)
         among = logits[:, indices]
         ranked = _ranked(among.float(), _wide(among).softmax(dim=1))
         ranked["answers"] = indices[ranked["answers"].long()].to(torch.int16)
-        unrestricted = torch.cat([whole, missing], dim=1)
+        unrestricted = torch.cat([of_all, missing], dim=1)
         return ranked | dict(zip(UNRESTRICTED, unrestricted.unbind(dim=1), strict=True))
 
     return decide
@@ -49,11 +48,10 @@ def top5_among(classes: Sequence[int]) -> Decision:
 def sixteen_way(classes: tuple[str, ...]) -> Decision:
     """Return the decision among 16 entry-level categories (Geirhos et al. 2018).
 
-    classes: those of the model's logits. For an ImageNet model: the mean probability over the
-    classes of each category, ranked. Adds `answer_max`, the second rule in use (ood-benchmarks):
-    the category of the best of those classes that belong to one. For a model whose classes are the
-    categories themselves, both rules are the identity. Raises UserError for a model of any other
-    classes.
+    classes: of the model's logits. For ImageNet's, categories are ranked by the mean probability of
+    their classes. Adds `answer_max`, an alternative rule (ood-benchmarks): the category of the best
+    among the classes that belong to a category. For a model whose classes are the categories, both
+    rules are the identity. Raises UserError for a model of any other classes.
     """
     if categories_of(classes) == classes:
         return _both_rules
@@ -72,9 +70,9 @@ def sixteen_way(classes: tuple[str, ...]) -> Decision:
 
 
 def top5_and_category(classes: tuple[str, ...]) -> Decision:
-    """Return the decision among all classes that also notes the best of the 16 categories.
+    """Return the decision among all classes, together with the best of the 16 categories.
 
-    Adds `category`, by mean probability as in `sixteen_way`; -1 for a model of other classes than
+    Adds `category`, by mean probability as in `sixteen_way`; -1 for models of other classes than
     ImageNet's.
     """
     known = are_imagenet(classes)
@@ -92,9 +90,9 @@ def top5_and_category(classes: tuple[str, ...]) -> Decision:
 
 
 def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the categories that `sixteen_way` chooses from.
+    """Return the names of the categories in `sixteen_way`.
 
-    Raises UserError unless the classes are ImageNet's, or as many as the categories.
+    Raises UserError unless the classes are ImageNet's, or there are as many as categories.
     """
     if are_imagenet(model_classes):
         return CATEGORIES
@@ -124,6 +122,6 @@ def _category_means(probabilities: torch.Tensor) -> torch.Tensor:
 
 
 def _both_rules(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the five best categories of a model that answers with categories, by both rules."""
+    """Return the five best categories of a model whose classes are categories, by both rules."""
     answers = top5(logits)
     return {**answers, "answer_max": answers["answers"][:, 0]}

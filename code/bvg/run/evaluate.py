@@ -1,10 +1,11 @@
-"""One benchmark, some models: decode once, make each stimulus once, show it to every model.
+"""Evaluate models on a benchmark: images are decoded once, stimuli made once for all models.
 
-from bvg.run.evaluate import evaluate, load_models, options
+from bvg import evaluate, imagenet_val, load_models, options, top5
 
 args = options(model=["tv_resnet50"], limit=100)
 models, classes = load_models(args)
-runs = evaluate("mine", models, imagenet_val("/data/imagenet", classes), stimuli, top5, score, args)
+images = imagenet_val("/data/imagenet", classes)
+runs = evaluate("mine", models, images, stimuli, top5, score, args)
 """
 
 import argparse
@@ -17,29 +18,25 @@ import pyarrow as pa
 import torch
 
 from bvg.data.image_set import ImageSet, class_balanced, unused_sentence
-from bvg.data.preprocessing import READY_224, STUDY, Preprocessing
+from bvg.data.preprocessing import READY_224, STUDY
 from bvg.files import make_folder
 from bvg.predictions.table import Predictions, schema
+from bvg.progress import Meter
 from bvg.run import wandb_mirror
 from bvg.run.batches import Example, check_stimuli, example_of, save_stimuli
-from bvg.run.check_top1 import check_top1
 from bvg.run.command_line import options
 from bvg.run.decisions import Decision
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
-from bvg.run.progress import Progress
-from bvg.run.provenance import environment
-from bvg.run.runs import Run, announce, complete, open_run, score_again
-from bvg.run.settings import Settings, settings_from
+from bvg.run.runs import Run, environment_of, finish, open_run, print_state, score_again
+from bvg.run.settings import settings_from
 from bvg.scores.metric import Metric
 from bvg.stimuli.batch import Columns, Stimuli, unchanged
 
 Score = Callable[[Predictions], dict[str, Metric]]
 
 
-def load_models(
-    args: argparse.Namespace,
-) -> tuple[list[LoadedModel], tuple[str, ...]]:
+def load_models(args: argparse.Namespace) -> tuple[list[LoadedModel], tuple[str, ...]]:
     """Return the models of --model, ready on the device, and the classes of their logits.
 
     Without a model (--save_stimuli needs none), there are no classes.
@@ -47,10 +44,13 @@ def load_models(
     """
     settings = settings_from(args)
     if args.model:
-        make_folder(args.results)  # that it can be written to is seen before any long work
-    shown = STUDY if hasattr(args, "preprocess") else READY_224
-    models = load_all(args, settings, None if _native(args) else shown)
-    check_top1(models, args, settings)
+        make_folder(args.results)  # fails before any long work if it cannot be written
+    view = STUDY if hasattr(args, "preprocess") else READY_224
+    models = load_all(args, settings, None if _native(args) else view)
+    if args.check_top1 and models:
+        from bvg.run.check_top1 import check_top1  # here, because importing scipy.stats is slow
+
+        check_top1(models, args, settings)
     return models, models[0].classes if models else ()
 
 
@@ -68,14 +68,15 @@ def evaluate(
     """Return each model's result on the images; finished results on disk are not evaluated again.
 
     name: the folder below --results, and the W&B project.
-    stimuli: batch → (condition, model inputs), one after the other; or, where they are made against
-        each model, such a function by the model's name.
+    stimuli: yields (condition, model inputs) for a batch; where stimuli are made against each
+        model, a dict of such functions by model name.
     decide: (B, classes) logits → columns of the predictions (run/decisions); None without models.
     score: predictions → metrics by key.
-    args: the flags that all scripts share (see `options`). protocol: the constants that decide what
-        the numbers mean; a result with other ones is refused. scored_with: what the scores depend
-        on besides the predictions (human decisions, a reference model), as text by name, None for
-        none; a finished result is scored again, from the predictions on disk, when it changes.
+    args: the flags that all scripts share (see `options`).
+    protocol: the constants that decide what the numbers mean; a result with others is refused.
+    scored_with: what else the scores depend on (human decisions, a reference model), as text by
+        name, None for none; when it changes, a finished result is re-scored from the predictions
+        on disk.
     Raises UserError for errors that the user can fix.
     """
     args = args or options()
@@ -83,37 +84,55 @@ def evaluate(
     if unused := unused_sentence(images):
         print(f"{name}: {unused}")
     images = limited(images, args)
-    shared, own = (unchanged, stimuli) if isinstance(stimuli, Mapping) else (stimuli, {})
-    views = [_view(model, images, args) for model in models] or [images.view]
-    first = next(iter(own.values()), shared)
+    first = next(iter(stimuli.values()), unchanged) if isinstance(stimuli, Mapping) else stimuli
+    views = [model.view if _native(args) else images.view for model in models] or [images.view]
     columns: Columns = {}
     for view in dict.fromkeys(views):
         columns = check_stimuli(first, view, settings.device)
     if args.save_stimuli:
-        recipe = (images, views[0], first, settings.device, settings.seed)
-        count = save_stimuli(args.save_stimuli, *recipe, settings.skip_bad_images)
+        count = save_stimuli(
+            args.save_stimuli,
+            images,
+            views[0],
+            first,
+            settings.device,
+            settings.seed,
+            settings.skip_bad_images,
+        )
         print(f"wrote {count:,} stimuli of {len(images):,} images to {args.save_stimuli}")
     if not models or decide is None:
         return []
     layout = _layout(name, images, decide(torch.zeros(1, len(models[0].classes))) | columns)
-    chosen = {key: getattr(args, key) for key in ("precision", "limit", "seed")}
-    identity = {**(protocol or {}), **chosen}
-    with ExitStack() as held:
+    common = {key: getattr(args, key) for key in ("precision", "limit", "seed")}
+    protocol = {**(protocol or {}), **common}
+    scored_with = dict(scored_with or {})
+    with ExitStack() as locks:
         runs = [
             open_run(
-                name, model, view, images, layout, identity, args.results, args.overwrite, held
+                name, model, view, images, layout, protocol, args.results, args.overwrite, locks
             )
             for model, view in zip(models, views, strict=True)
         ]
-        missing = [run for run in runs if not announce(run, len(images))]
-        depends = dict(scored_with or {})
-        done = [run for run in runs if run.store.is_complete()]
-        rescored = [run for run in done if score_again(run, score, depends)]
-        facts = _answer(name, missing, images, stimuli, decide, settings)
-        record = environment(settings.device)
+        for run in runs:
+            print_state(run, len(images))
+        complete = [run for run in runs if run.store.is_complete()]
+        missing = [run for run in runs if not run.store.is_complete()]
+        rescored = [run for run in complete if score_again(run, score, scored_with)]
+        # About as many frames at a time as there would be images.
+        settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
+        done = min((run.store.done for run in missing), default=0)
+        with Meter(name, "img", len(images), done) as meter:
+            counters = run_pass(images, missing, stimuli, decide, settings, meter.show)
+        if counters["images_decoded"]:
+            print(
+                f"decoded {counters['images_decoded']:,} images once for {len(missing)} model(s): "
+                f"{counters['stimuli_made']:,} stimuli, {counters['model_inputs']:,} model inputs"
+            )
+        used = {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
+        environment = environment_of(settings.device)
         for run in missing:
-            complete(run, images, score, record, facts, depends)
-        # After all of them are safe on disk: W&B may wait for a network.
+            finish(run, images, score, scored_with, used, environment)
+        # After all results are safe on disk, since W&B may wait for a network.
         wandb_mirror.mirror([run.store.summary for run in [*missing, *rescored]], args.wandb)
     return runs
 
@@ -126,35 +145,14 @@ def _layout(name: str, images: ImageSet, columns: Columns) -> pa.Schema:
     return schema(name, images.classes, whole + ["frames"] * bool(images.reader), floats)
 
 
-def _answer(
-    name: str,
-    missing: list[Run],
-    images: ImageSet,
-    stimuli: Stimuli | Mapping[str, Stimuli],
-    decide: Decision,
-    settings: Settings,
-) -> dict[str, int]:
-    """Let the models answer what is missing; return how it was done, for the record."""
-    # About as many frames at a time as it would be images.
-    settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
-    with Progress(len(images), name) as progress:
-        counters = run_pass(images, missing, stimuli, decide, settings, progress.update)
-    if counters["images_decoded"]:
-        print(
-            f"decoded {counters['images_decoded']:,} images once for {len(missing)} model(s): "
-            f"{counters['stimuli_made']:,} stimuli, {counters['model_inputs']:,} model inputs"
-        )
-    return {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
-
-
 def example(images: ImageSet, stimuli: Stimuli, args: argparse.Namespace) -> Example:
     """Return the first image that can be decoded, under every condition, for a figure.
 
     By condition, (H, W, 3) float32 in [0, 1].
     """
     settings = settings_from(args)
-    chosen = limited(images, args)
-    return example_of(chosen, images.view, stimuli, settings.device, settings.seed)
+    images = limited(images, args)
+    return example_of(images, images.view, stimuli, settings.device, settings.seed)
 
 
 def limited(images: ImageSet, args: argparse.Namespace) -> ImageSet:
@@ -164,7 +162,3 @@ def limited(images: ImageSet, args: argparse.Namespace) -> ImageSet:
 
 def _native(args: argparse.Namespace) -> bool:
     return getattr(args, "preprocess", "study") == "native"
-
-
-def _view(model: LoadedModel, images: ImageSet, args: argparse.Namespace) -> Preprocessing:
-    return model.view if _native(args) else images.view

@@ -9,7 +9,9 @@ condition) since the last chunk; never by the data set.
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,20 +20,52 @@ from torch import nn
 
 from bvg.data.image_set import ImageSet
 from bvg.data.loading import Decoded, decoded_batches
-from bvg.errors import UserError, is_out_of_memory, reason_of
-from bvg.memory import give_back_freed_memory
-from bvg.run.batches import as_batch
+from bvg.errors import UserError, is_out_of_memory, model_errors
+from bvg.run.batches import Answers, Rows, as_batch, as_rows, concatenated
 from bvg.run.decisions import Decision
 from bvg.run.probe import malformed
-from bvg.run.rows import Answers, Columns, as_columns, joined
 from bvg.run.runs import Run
-from bvg.run.settings import AUTOCAST, Settings, autocast
-from bvg.run.stopwatch import Stopwatch
+from bvg.run.settings import AUTOCAST, Settings, autocast, release_freed_memory
 from bvg.stimuli.batch import Stimuli, Stimulus
 from bvg.zoo.normalized import NormalizedModel
 
-CHUNK_IMAGES = 256  # a chunk is written after so many images,
-CHUNK_SECONDS = 10.0  # or after so long
+CHUNK_IMAGES = 256  # a chunk is written after this many images,
+CHUNK_SECONDS = 10.0  # or after this time
+
+
+class Stopwatch:
+    """Seconds by section. On CUDA, sections are timed by events and read when they are settled."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._on_cuda = device.type == "cuda"
+        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def section(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes on the device to `name`."""
+        if self._on_cuda:
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            yield
+            end.record()
+            self._events.append((name, begin, end))
+        else:
+            started = time.perf_counter()
+            yield
+            self.seconds[name] += time.perf_counter() - started
+
+    def settle(self) -> None:
+        """Add up the events that the device has finished."""
+        while self._events and self._events[0][2].query():
+            name, begin, end = self._events.pop(0)
+            self.seconds[name] += begin.elapsed_time(end) / 1000
+
+    def take(self) -> dict[str, float]:
+        """Return the seconds since the last call, and reset them."""
+        taken = dict(self.seconds)
+        self.seconds.clear()
+        return taken
 
 
 def run_pass(
@@ -42,31 +76,30 @@ def run_pass(
     settings: Settings,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, int]:
-    """Evaluate what is missing in each run's store; return counters of the work done.
+    """Evaluate the images that each run's store lacks; return counters of the work done.
 
-    stimuli: those that all models see, or each model's own by its name.
+    stimuli: those that all models see, or by model name those made against each.
     `progress` is called with the number of images that all runs have completed.
     Raises UserError for an image that cannot be decoded (unless settings.skip_bad_images), a
-    model that fails or gives numbers that are not finite, and a disk that is full; what was
-    finished before is on disk then.
+    model that fails or returns numbers that are not finite, and a full disk; finished batches are
+    then on disk.
     """
     runs = [run for run in runs if run.store.done < len(images)]
     counters = {"images_decoded": 0, "stimuli_made": 0, "model_inputs": 0}
     if not runs:
         return counters
     work = _Pass(images, runs, stimuli, decide, settings, counters)
-    progress(work.done)  # before the work, so that its rate counts all of it
     try:
         for done in work.batches():
             progress(done)
     finally:
         work.write_chunks()
-        give_back_freed_memory()
+        release_freed_memory()
     return counters
 
 
 class _Pass:
-    """One pass over the images, from the first one that some run lacks."""
+    """One pass over the images, starting at the first one that any run lacks."""
 
     def __init__(self, images, runs, stimuli, decide, settings, counters) -> None:
         self.images: ImageSet = images
@@ -77,7 +110,7 @@ class _Pass:
         self.counters: dict[str, int] = counters
         self.views = tuple(dict.fromkeys(run.view for run in runs))
         self.watch = Stopwatch(settings.device)
-        self.most: int | None = None  # files at once, where the device has no memory for a batch
+        self.most: int | None = None  # files at once, once a batch did not fit into memory
         self.done = min(run.store.done for run in runs)
         self.info: dict[str, Any] = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
@@ -89,7 +122,7 @@ class _Pass:
         that the device never waits for the program.
         """
         settings = self.settings
-        start = self.done - self.done % settings.batch_size  # batches as in an unbroken run
+        start = self.done - self.done % settings.batch_size  # same batches as uninterrupted
         decoded = decoded_batches(
             self.images,
             self.views,
@@ -111,7 +144,7 @@ class _Pass:
             queued = (batch, answers)
 
     def _answers(self, decoded: Decoded) -> dict[int, Answers]:
-        """Return, for each run that lacks some of the batch, its answers by condition.
+        """Return the answers by condition of each run that lacks part of the batch.
 
         A batch that does not fit into the device's memory is halved until it does, and so are the
         following ones: answers do not depend on batches.
@@ -130,7 +163,7 @@ class _Pass:
         return _joined(done)
 
     def _within_memory(self, part: Decoded) -> dict[int, Answers] | None:
-        """Return the answers, or None, with `most` halved, where there is too little memory."""
+        """Return the answers; if there is too little memory, None, with `most` halved."""
         try:
             return self._answers_of(part)
         except (RuntimeError, MemoryError) as error:
@@ -149,7 +182,7 @@ class _Pass:
                 file=sys.stderr,
                 flush=True,
             )
-        # Behind the except clause, whose error holds on to the tensors that did not fit.
+        # After the except clause, whose error keeps the tensors that did not fit alive.
         if self.settings.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
@@ -173,11 +206,12 @@ class _Pass:
             device, seed = self.settings.device, self.settings.seed
             batch = as_batch(self.images, pixels, positions, device, seed)
             for stimuli, numbers in self._by_stimuli(lacking).items():
-                for condition, x, *own in self._timed(stimuli(batch)):
+                for condition, x, *columns in self._timed(stimuli(batch)):
                     made += len(x)
+                    extra = columns[0] if columns else {}
                     for number in numbers:
                         inputs += len(x)
-                        answer = self._decide(self.runs[number], x) | (own[0] if own else {})
+                        answer = self._decide(self.runs[number], x) | extra
                         answers.setdefault(number, []).append((condition, answer))
         self.counters["images_decoded"] += len(decoded.indices)
         self.counters["stimuli_made"] += made
@@ -185,12 +219,12 @@ class _Pass:
         return answers
 
     def _by_stimuli(self, numbers: list[int]) -> dict[Stimuli, list[int]]:
-        """Return which runs see which stimuli: those of the pass, or ones of their own."""
+        """Return which runs see which stimuli: the shared ones, or those made against each."""
+        if not isinstance(self.stimuli, Mapping):
+            return {self.stimuli: numbers}
         groups: dict[Stimuli, list[int]] = {}
         for number in numbers:
-            shown = self.stimuli
-            own = shown[self.runs[number].name] if isinstance(shown, Mapping) else shown
-            groups.setdefault(own, []).append(number)
+            groups.setdefault(self.stimuli[self.runs[number].name], []).append(number)
         return groups
 
     def _timed(self, stimuli: Iterator[Stimulus]):
@@ -203,23 +237,20 @@ class _Pass:
 
     def _decide(self, run: Run, x: torch.Tensor) -> dict[str, torch.Tensor]:
         with self.watch.section("model"):
-            try:
-                with autocast(self.settings):
-                    logits = run.model.model(_copy_if_needed(run.model.model, x))
-            except Exception as error:  # the model may be anyone's code
-                if is_out_of_memory(error):
-                    raise
-                raise UserError(
-                    f"model {run.name} failed on images of shape {tuple(x.shape)} with "
-                    f"{type(error).__name__}: {reason_of(error)}; fix the model or drop it from "
-                    "--model"
-                ) from error
+            with (
+                model_errors(
+                    f"model {run.name} failed on images of shape {tuple(x.shape)}",
+                    "fix the model or drop it from --model",
+                ),
+                autocast(self.settings),
+            ):
+                logits = run.model.model(_copy_if_needed(run.model.model, x))
             if problem := malformed(logits, len(x)):
                 raise UserError(f"model {run.name} {problem}")
             return self.decide(logits.detach())  # models may compute gradients inside
 
-    def _check(self, decoded: Decoded) -> None:
-        """Note what the batch could not deliver, or refuse to go on without it."""
+    def _record_failures(self, decoded: Decoded) -> None:
+        """Record images that were resized or cannot be decoded; the latter may be an error."""
         self.watch.seconds["decode"] += decoded.seconds
         self.info["resized"] += [self.images.described(i) for i in decoded.resized]
         for index, reason in decoded.failures:
@@ -233,20 +264,20 @@ class _Pass:
             self.info["skipped"].append(entry)
 
     def _collect(self, decoded: Decoded, answers: dict[int, Answers]) -> int:
-        """Fetch a batch's answers from the device, and write a chunk if it is time to."""
-        self._check(decoded)
+        """Fetch a batch's answers from the device, and write a chunk if one is due."""
+        self._record_failures(decoded)
         indices, frames = decoded.indices.numpy(), decoded.frames.numpy()
         fetched = []
         for number, by_condition in answers.items():
             run = self.runs[number]
-            columns = as_columns(self.images, indices, frames, by_condition)
-            finite = np.isfinite(columns["confidence"])
+            rows = as_rows(self.images, indices, frames, by_condition)
+            finite = np.isfinite(rows["confidence"])
             if not finite.all():
-                raise UserError(self._not_finite(run, columns, int(finite.argmin())))
-            fresh = np.repeat(indices >= run.store.done, len(by_condition))
-            fetched.append((run, {name: values[fresh] for name, values in columns.items()}))
-        for run, columns in fetched:  # all of them or none: a batch is done as a whole
-            run.rows.append(columns)
+                raise UserError(self._not_finite(run, rows, int(finite.argmin())))
+            new = np.repeat(indices >= run.store.done, len(by_condition))
+            fetched.append((run, {name: values[new] for name, values in rows.items()}))
+        for run, rows in fetched:  # all runs or none: a batch is completed as a whole
+            run.rows.append(rows)
         self.watch.settle()
         positions = [*indices, *(index for index, _ in decoded.failures)]
         self.done = int(max(positions)) + 1
@@ -254,18 +285,18 @@ class _Pass:
         if late or self.done - self.written_images >= CHUNK_IMAGES:
             self.write_chunks()
         if late:
-            give_back_freed_memory()
+            release_freed_memory()
         return self.done
 
-    def _not_finite(self, run: Run, columns: Columns, row: int) -> str:
-        """Return the sentence for a model whose answer to a row's stimulus is not a number."""
+    def _not_finite(self, run: Run, rows: Rows, row: int) -> str:
+        """Return the error message for a model whose logits of a row are not finite."""
         precision = self.settings.precision
         remedy = "fix the model or drop it from --model"
         if precision in AUTOCAST:
             remedy = "use --precision fp32"
         return (
             f"model {run.name} returns NaN or infinite logits in {precision} for the image "
-            f"{columns['image'][row]} (condition {columns['condition'][row]}): {remedy}"
+            f"{rows['image'][row]} (condition {rows['condition'][row]}): {remedy}"
         )
 
     def write_chunks(self) -> None:
@@ -273,15 +304,15 @@ class _Pass:
         info = {**self.info, "seconds": self.watch.take(), "models": len(self.runs)}
         for run in self.runs:
             if self.done > run.store.done:
-                columns = joined(run.rows, run.store.layout.names)
-                run.store.append(self.done, columns, info)
+                rows = concatenated(run.rows, run.store.layout.names)
+                run.store.append(self.done, rows, info)
                 run.rows.clear()
         self.info = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
 
 
 def _joined(parts: list[dict[int, Answers]]) -> dict[int, Answers]:
-    """Return the answers to the parts of a batch as those to the batch."""
+    """Return the answers to the parts of a batch as answers to the whole."""
     if len(parts) == 1:
         return parts[0]
     whole: dict[int, Answers] = {}
@@ -299,9 +330,9 @@ def _joined(parts: list[dict[int, Answers]]) -> dict[int, Answers]:
 
 
 def _copy_if_needed(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Return x, as a copy where the model may change its input: others will see x as well.
+    """Return x, or a copy if the model may change its input in place: other models see x, too.
 
-    NormalizedModel makes a new tensor of it before anything else.
+    NormalizedModel never does, since normalizing makes a new tensor.
     """
     if isinstance(model, NormalizedModel):
         return x

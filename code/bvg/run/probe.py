@@ -1,8 +1,8 @@
 """The probe: a few synthetic pictures on which every model is checked before evaluation.
 
-The answers show whether the model returns logits, one row per image, and whether they depend on
-chance or on the other images of the batch. They are also part of the model's identity, beside the
-hash of its weights, which sees nothing of weights that are not registered with PyTorch.
+The outputs show whether the model returns logits, one row per image, and whether they are random or
+depend on the other images of the batch. They are also part of the model's identity, in addition to
+the hash of its weights, which misses weights that are not registered with PyTorch.
 """
 
 import sys
@@ -22,12 +22,13 @@ from bvg.run.settings import AUTOCAST, Settings, autocast
 
 PICTURES = 4
 FEW = 10  # classes; with fewer, numbers in [0, 1] are no evidence of probabilities
-_KEY = 20_240_617  # of the pictures; another one would change every model's identity
-_PROJECTIONS = 4  # numbers kept of the answer to each picture
-_FLOOR = -100.0  # a logit this far below the best one has no influence on any score
-# Answers are the same if their logits differ by less than this part of the logits' spread (root
-# mean square; docs/fidelity.md has measurements). Coarse: models that compute in 16 bits.
-_FINE, _COARSE = (0.05, 1e-5), (0.15, 1e-2)  # with what is allowed for rounding of large logits
+_KEY = 20_240_617  # random seed of the pictures; another one would change every model's identity
+_PROJECTIONS = 4  # numbers recorded of the logits of each picture
+_FLOOR = -100.0  # a logit this far below the largest one has no influence on any score
+# Outputs are taken as equal if they differ by less than this fraction of the logits' spread (root
+# mean square; docs/fidelity.md has measurements), plus this fraction of the largest logit, for
+# rounding. Coarse: models that compute in 16 bits.
+_FINE, _COARSE = (0.05, 1e-5), (0.15, 1e-2)
 _SIXTEEN_BITS = {dtype: name for name, dtype in AUTOCAST.items()}
 
 
@@ -36,10 +37,10 @@ class Probe:
     """A model's outputs for the probe pictures.
 
     logits: (PICTURES, classes) float64, on the CPU.
-    size: pixels on a side of the pictures.
+    size: side of the pictures in pixels.
     coarse: whether the model computes in 16 bits.
-    unstable: what the answers depend on besides the image; empty: on nothing.
-    parameters: how many numbers are registered with PyTorch as the model's parameters.
+    unstable: what the outputs depend on besides the image; empty if on nothing.
+    parameters: the number of parameters registered with PyTorch.
     """
 
     logits: torch.Tensor
@@ -51,8 +52,8 @@ class Probe:
     def record(self) -> dict[str, Any]:
         """Return what identifies the model: random projections of its logits, and their spread.
 
-        Each projection sees every class. predictions.identity.same_answers compares two records.
-        Unstable answers are left out.
+        Every class contributes to each projection. predictions.identity.same_outputs compares two
+        records. Unstable outputs are not recorded.
         """
         record: dict[str, Any] = {
             "size": self.size,
@@ -73,24 +74,24 @@ class Probe:
 def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) -> Probe:
     """Return the model's outputs for the probe pictures, in its input size.
 
-    They are answered in fp32, whatever settings.precision is, unless the weights have 16 bits.
+    They are computed in fp32, whatever settings.precision is, unless the weights have 16 bits.
     Raises UserError for a model that fails, that does not return a row of finite logits for each
-    image, or (unless settings.allow_unstable) whose answers depend on anything but the image.
+    image, or (unless settings.allow_unstable) whose outputs depend on anything but the image.
     """
-    shown = pictures(view.crop).to(settings.device).to(memory_format=torch.channels_last)
-    asked = _Asked(name, model, settings)
-    alone, together, again = _three_answers(asked, shown, view)
-    if not _insists_on_logits(model) and (what := _not_logits(together)):
+    x = pictures(view.crop).to(settings.device).to(memory_format=torch.channels_last)
+    tested = _TestedModel(name, model, settings)
+    alone, together, again = _three_outputs(tested, x, view)
+    if not _declares_logits(model) and (what := _not_logits(together)):
         raise UserError(
             f"model {name} returns {what}, but scores need logits: return what comes before the "
             "softmax or sigmoid, log-probabilities, or similarities times their scale; if these "
             'are its logits, give the model an attribute `outputs = "logits"`'
         )
-    unstable = asked.unstable(alone, together, again)
+    unstable = tested.unstable(alone, together, again)
     if unstable and not settings.allow_unstable:
         raise UserError(
             f"the outputs of model {name} for the same images depend on {unstable}"
-            f"{asked.in_training()}: fix the model, or evaluate it as it is with --allow_unstable "
+            f"{tested.in_training()}: fix the model, or evaluate it as it is with --allow_unstable "
             "(recorded)"
         )
     if (together == together[:1]).all():
@@ -102,41 +103,40 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
             "has no parameters registered with PyTorch; only its outputs for test pictures "
             "distinguish it from another model",
         )
-    if asked.precision != settings.precision:
-        _check_precision(asked, shown[: settings.batch_size])
-    return Probe(together, view.crop, asked.coarse, unstable, parameters)
+    if tested.precision != settings.precision:
+        _check_precision(tested, x[: settings.batch_size])
+    return Probe(together, view.crop, tested.coarse, unstable, parameters)
 
 
-def _three_answers(
-    asked: "_Asked", shown: torch.Tensor, view: Preprocessing
+def _three_outputs(
+    tested: "_TestedModel", x: torch.Tensor, view: Preprocessing
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the logits of the pictures shown one by one, as a batch, and as the same batch again.
 
-    With --batch_size 1, or where a batch does not fit into memory, the pictures are shown one by
-    one again.
+    With --batch_size 1, or if a batch does not fit into memory, they are shown one by one instead.
     """
     try:
-        alone = asked.one_by_one(shown)
+        alone = tested.one_by_one(x)
     except _ModelError as error:
-        raise UserError(f"{error}{asked.in_training()}; {asked.remedy(shown[:1], view)}") from error
+        raise UserError(f"{error}{tested.in_training()}; {tested.remedy(x[:1], view)}") from error
     try:
-        together, again = asked.logits(shown), asked.logits(shown)
+        together, again = tested.logits(x), tested.logits(x)
     except _ModelError as error:
-        if asked.settings.batch_size > 1:
+        if tested.settings.batch_size > 1:
             raise UserError(f"{error}, but not on one: use --batch_size 1") from error
-        together, again = alone, asked.one_by_one(shown)
-    except torch.OutOfMemoryError:  # the run will show it one image at a time, too
-        together, again = alone, asked.one_by_one(shown)
+        together, again = alone, tested.one_by_one(x)
+    except torch.OutOfMemoryError:  # the run will halve its batches, too
+        together, again = alone, tested.one_by_one(x)
     if alone.shape != together.shape:
         raise UserError(
-            f"model {asked.name} returns {alone.shape[1]} logits for a single image and "
+            f"model {tested.name} returns {alone.shape[1]} logits for a single image and "
             f"{together.shape[1]} for each of {PICTURES}: fix the model"
         )
     return alone, together, again
 
 
 def malformed(output: object, images: int) -> str:
-    """Return what is wrong with a model's output for so many images, or an empty string.
+    """Return what is wrong with a model's output for this number of images, or an empty string.
 
     It must be a floating-point tensor of shape (images, classes).
     """
@@ -162,8 +162,8 @@ def malformed(output: object, images: int) -> str:
     return f"returns shape {shape} instead of {wanted}: {remedy}"
 
 
-def _insists_on_logits(model: nn.Module) -> bool:
-    """Return whether the model, or the network within, declares that its outputs are logits."""
+def _declares_logits(model: nn.Module) -> bool:
+    """Return whether the model, or its `network`, declares that its outputs are logits."""
     return any(
         isinstance(declared := getattr(module, "outputs", None), str) and declared == "logits"
         for module in (model, getattr(model, "network", None))
@@ -174,8 +174,8 @@ def _insists_on_logits(model: nn.Module) -> bool:
 def pictures(size: int) -> torch.Tensor:
     """Return the probe pictures, (PICTURES, 3, size, size) float32 RGB in [0, 1].
 
-    Colour noise with the spectrum of photographs (amplitude 1 / frequency), in steps of 1/255 so
-    that they are the same bits on every machine.
+    Colour noise with the spectrum of photographs (amplitude 1 / frequency), in steps of 1/255, so
+    that the bits are the same on every machine.
     """
     rows, columns = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)
     frequency = np.hypot(rows, columns)
@@ -190,13 +190,13 @@ def pictures(size: int) -> torch.Tensor:
 
 
 def _uniform(*shape: int) -> np.ndarray:
-    """Return keyed numbers in [0, 1), the same ones in every version of NumPy."""
+    """Return fixed pseudorandom numbers in [0, 1), the same in every version of NumPy."""
     raw = np.random.Philox(key=_KEY).random_raw(int(np.prod(shape)))
     return (raw >> np.uint64(11)).astype(np.float64).reshape(shape) / 2**53
 
 
 def _relative(logits: torch.Tensor) -> torch.Tensor:
-    """Return the logits below the best one of their row, none lower than _FLOOR."""
+    """Return the logits minus the largest one of their row, at least _FLOOR."""
     return (logits - logits.max(dim=1, keepdim=True).values).clamp_min(_FLOOR)
 
 
@@ -210,34 +210,33 @@ def _change(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def _not_logits(logits: torch.Tensor) -> str:
-    """Return what the numbers are, where they are evidently not logits."""
+    """Return what the numbers are if they are evidently not logits, else an empty string."""
     low, high, sums = float(logits.min()), float(logits.max()), logits.sum(dim=1)
     for whole, what in ((1, "probabilities"), (100, "percentages")):
         sums_up = (sums / whole - 1).abs().max() < 0.01
         if low >= -1e-6 * whole and high <= 1.001 * whole and sums_up and logits.shape[1] > 1:
             return f"{what} (each row sums to {whole})"
-    # The logits of an untrained model of few classes may all lie there by chance.
+    # With few classes, the logits of an untrained model may all be in [0, 1] by chance.
     if low >= 0 and high <= 1 and low < high and logits.shape[1] >= FEW:
         return "only numbers between 0 and 1, like probabilities or unscaled similarities"
     return ""
 
 
-def _check_precision(asked: "_Asked", shown: torch.Tensor) -> None:
-    """Raise UserError where a model that works in fp32 does not in --precision."""
-    lower = replace(asked, precision=asked.settings.precision)
+def _check_precision(tested: "_TestedModel", x: torch.Tensor) -> None:
+    """Raise UserError if a model that works in fp32 does not work in --precision."""
     try:
-        lower.logits(shown)
+        replace(tested, precision=tested.settings.precision).logits(x)
     except _ModelError as error:
         raise UserError(f"{error}, but not in fp32: use --precision fp32") from error
 
 
 class _ModelError(UserError):
-    """The model raised an error of its own; the sentence lacks a remedy."""
+    """The model raised an error; the message lacks a remedy."""
 
 
 @dataclass
-class _Asked:
-    """A model that is asked for its logits in some precision."""
+class _TestedModel:
+    """A model whose logits are computed in some precision."""
 
     name: str
     model: nn.Module
@@ -248,12 +247,12 @@ class _Asked:
     def __post_init__(self) -> None:
         sixteen = bool(self._weight_types() & _SIXTEEN_BITS.keys())
         self.coarse |= sixteen
-        if not self.precision:  # models of 16-bit weights may know no other than --precision
+        if not self.precision:  # models with 16-bit weights may only work in --precision
             in_fp32 = self.settings.precision in AUTOCAST and not sixteen
             self.precision = "fp32" if in_fp32 else self.settings.precision
 
     def one_by_one(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the logits of images that are shown one at a time."""
+        """Return the logits of the images, computed one at a time."""
         rows = [self.logits(image) for image in x.split(1)]
         if len({row.shape for row in rows}) > 1:
             raise UserError(f"model {self.name} returns more logits for one image than for another")
@@ -262,7 +261,7 @@ class _Asked:
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of the images, (B, classes) float64 on the CPU.
 
-        Raises UserError for outputs that are none, and _ModelError for the model's own errors.
+        Raises UserError for outputs that are not logits, and _ModelError for the model's errors.
         """
         try:
             output = self._output(x, self.precision)
@@ -277,14 +276,14 @@ class _Asked:
         if problem := malformed(output, len(x)):
             raise UserError(f"model {self.name} {problem}")
         self.coarse |= output.dtype in _SIXTEEN_BITS
-        logits = output.detach().cpu().clone().double()  # cloned: it may be overwritten next time
-        if not logits.max(dim=1).values.isfinite().all():  # -inf is fine, for classes left out
+        logits = output.detach().cpu().clone().double()  # cloned, as the model may reuse its memory
+        if not logits.max(dim=1).values.isfinite().all():  # -inf is fine, for excluded classes
             raise UserError(self._not_finite())
         return logits
 
     def _output(self, x: torch.Tensor, precision: str) -> Any:
         with autocast(replace(self.settings, precision=precision)):
-            return self.model(x.clone())  # cloned: the model may change its input
+            return self.model(x.clone())  # cloned, as the model may change its input
 
     def _weight_types(self) -> set[torch.dtype]:
         return {weight.dtype for weight in self.model.parameters() if weight.is_floating_point()}
@@ -300,7 +299,7 @@ class _Asked:
         return "chance" if by_chance > allowed / 10 else "the other images of the batch"
 
     def in_training(self) -> str:
-        """Return a phrase that names the layers that behave as in training."""
+        """Return a phrase that names layers in training mode, or an empty string."""
         found = [
             (name, module)
             for name, module in self.model.named_modules()
@@ -318,7 +317,7 @@ class _Asked:
         )
 
     def remedy(self, x: torch.Tensor, view: Preprocessing) -> str:
-        """Return what to do about a model that fails on the image x."""
+        """Return the remedy for a model that fails on the image x."""
         if others := self._weight_types() - {torch.float32}:
             dtype = min(others, key=str)
             fix = f"its weights are {str(dtype).removeprefix('torch.')}: convert it with .float()"
@@ -328,7 +327,7 @@ class _Asked:
         native = getattr(self.model, "native", None)
         if view != STUDY and view == native:
             return f"{advice} correct its attribute `native`"
-        if view != STUDY:  # published stimuli, in scripts that have no --preprocess
+        if view != STUDY:  # published stimuli, in scripts without --preprocess
             return f"{advice} let it resize its input"
         if not native:
             advice += " give it an attribute `native` (bvg.data.preprocessing.Preprocessing) and"
@@ -339,22 +338,22 @@ class _Asked:
             return False
         try:
             output = self._output(x, precision)
-        except Exception:  # the first error is the one to report
+        except Exception:  # the caller reports its own error
             return False
         return not malformed(output, len(x)) and bool(output.isfinite().all())
 
     def _not_finite(self) -> str:
-        said = f"model {self.name} returns NaN or infinite logits in {self.precision}"
+        problem = f"model {self.name} returns NaN or infinite logits in {self.precision}"
         for name, weight in self.model.named_parameters():
             if not weight.isfinite().all():
-                return f"{said}: its parameter {name} has such values; check the checkpoint"
+                return f"{problem}: its parameter {name} has such values; check the checkpoint"
         if self.precision not in AUTOCAST:
-            return f"{said} for a synthetic test picture: fix the model"
+            return f"{problem} for a synthetic test picture: fix the model"
         first = (
             "convert it with .float() and " if self._weight_types() & _SIXTEEN_BITS.keys() else ""
         )
-        return f"{said}: {first}use --precision fp32"
+        return f"{problem}: {first}use --precision fp32"
 
 
-def _warn(name: str, words: str) -> None:
-    print(f"{name}: warning: {words}", file=sys.stderr, flush=True)
+def _warn(name: str, message: str) -> None:
+    print(f"{name}: warning: {message}", file=sys.stderr, flush=True)

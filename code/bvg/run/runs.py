@@ -1,14 +1,18 @@
 """A model's result on one benchmark, from the empty folder to the finished summary."""
 
 import json
+import platform
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.preprocessing import Preprocessing
@@ -16,17 +20,31 @@ from bvg.errors import UserError
 from bvg.predictions.identity import differences, is_unprobed
 from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
+from bvg.progress import text_table
+from bvg.run.batches import Rows
 from bvg.run.models import LoadedModel
-from bvg.run.rows import Columns
-from bvg.run.summary import metrics_table, summarise
 from bvg.scores.metric import Metric
+
+FORMAT = 1  # of summary.json
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "pandas",
+    "scipy",
+    "pillow",
+    "pyarrow",
+    "wandb",
+)
 
 
 @dataclass
 class Run:
     """A model's result on one benchmark.
 
-    view: the preprocessing of the model's input. identity: what a result must share to be this one.
+    view: the preprocessing of the model's input.
+    identity: what a result on disk must agree with to be resumed or reused.
     rows: answers that are not yet on disk.
     """
 
@@ -34,7 +52,7 @@ class Run:
     view: Preprocessing
     store: ResultFolder
     identity: dict[str, Any]
-    rows: list[Columns] = field(default_factory=list)
+    rows: list[Rows] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -58,7 +76,7 @@ class Run:
 
     @property
     def predictions(self) -> Predictions:
-        """Return the predictions, read from disk: those of many models need not fit into memory."""
+        """Return the predictions, read from disk, since those of many models may not fit memory."""
         return read_predictions(self.store.predictions)
 
 
@@ -71,21 +89,21 @@ def open_run(
     protocol: dict[str, Any],
     results: Path,
     overwrite: bool,
-    held: ExitStack,
+    locks: ExitStack,
 ) -> Run:
-    """Return the model's result, its folder locked until `held` is closed.
+    """Return the model's result; its folder stays locked until `locks` is closed.
 
     Raises UserError when the folder holds a result of another protocol, other weights or images.
     """
     store = ResultFolder(results / benchmark / model.name, layout)
-    held.callback(store.close)
-    shown: dict[str, Any] = {"count": len(images), "fingerprint": images.fingerprint}
+    locks.callback(store.close)
+    image_set: dict[str, Any] = {"count": len(images), "fingerprint": images.fingerprint}
     if RESTRICTED in images.notes:
-        shown[RESTRICTED] = images.notes[RESTRICTED]
+        image_set[RESTRICTED] = images.notes[RESTRICTED]
     identity = {
         "benchmark": benchmark,
         "model": model.identity,
-        "images": shown,
+        "images": image_set,
         "protocol": {**protocol, "preprocessing": view.describe()},
     }
     store.open(identity, overwrite)
@@ -98,25 +116,25 @@ def open_run(
     return Run(model, view, store, identity)
 
 
-def announce(run: Run, total: int) -> bool:
-    """Print the state of the result, and return whether it is complete."""
+def print_state(run: Run, total: int) -> None:
+    """Print whether the result is complete or will be resumed; nothing for a new one."""
     if run.store.is_complete():
         print(f"{run.name}: already complete in {run.folder} (--overwrite re-runs it)")
     elif run.store.done:
         print(f"{run.name}: resuming at image {run.store.done:,} of {total:,}")
-    return run.store.is_complete()
 
 
-def complete(
+def finish(
     run: Run,
     images: ImageSet,
-    score: Any,
-    record: dict[str, Any],
-    facts: dict[str, Any],
+    score: Callable[[Predictions], dict[str, Metric]],
     scored_with: dict[str, str | None],
+    settings: dict[str, Any],
+    environment: dict[str, Any],
 ) -> None:
-    """Concatenate the chunks, score them and write the summary.
+    """Concatenate the chunks, score them and write summary.json.
 
+    scored_with: see evaluate. settings, environment: how and where the result was computed.
     Raises UserError if every image was skipped.
     """
     skipped = run.store.skipped()
@@ -128,15 +146,51 @@ def complete(
             )
         print(f"{run.name}: {len(skipped):,} image(s) skipped (the first is {first})")
     run.store.consolidate()
-    summary = summarise(run.store, run.identity, images, score(run.predictions))
-    summary |= {"model": run.model.origin, "settings": facts, "environment": record}
+    infos = [chunk.info for chunk in run.store.chunks()]
+    summary = {
+        "format": FORMAT,
+        "identity": run.identity,
+        "metrics": _as_json(score(run.predictions)),
+        "images": {
+            "folder": str(images.root.resolve()),
+            "evaluated": len(images) - len(skipped),
+            "skipped": skipped,
+            "resized_although_ready": len({name for info in infos for name in info["resized"]}),
+            **images.notes,
+        },
+        "seconds": _total_seconds(infos),
+        "model": run.model.origin,
+        "settings": settings,
+        "environment": environment,
+    }
     if scored_with:
         summary["scored_with"] = scored_with
     run.store.finish(summary)
 
 
-def score_again(run: Run, score: Any, scored_with: dict[str, str | None]) -> bool:
-    """Re-score a complete result if what its scores depend on has changed; return whether so.
+def _as_json(metrics: dict[str, Metric]) -> dict[str, Any]:
+    return {name: metric.as_dict() for name, metric in metrics.items()}
+
+
+def _total_seconds(infos: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the seconds of all calls that led to the result, by section.
+
+    decode is the sum over the workers; wait is how long the loop waited for them. All but `model`
+    is time of the pass, which the models of one call share.
+    """
+    total: dict[str, float] = {}
+    for info in infos:
+        for section, seconds in info["seconds"].items():
+            total[section] = total.get(section, 0.0) + seconds
+    return {section: round(seconds, 3) for section, seconds in sorted(total.items())}
+
+
+def score_again(
+    run: Run,
+    score: Callable[[Predictions], dict[str, Metric]],
+    scored_with: dict[str, str | None],
+) -> bool:
+    """Re-score a complete result if what its scores depend on has changed; return whether it had.
 
     The scores are computed from the predictions on disk, and summary.json is rewritten.
     """
@@ -144,8 +198,7 @@ def score_again(run: Run, score: Any, scored_with: dict[str, str | None]) -> boo
     before = summary.get("scored_with", {})
     if before == scored_with:
         return False
-    metrics = score(run.predictions)
-    summary["metrics"] = {name: metric.as_dict() for name, metric in metrics.items()}
+    summary["metrics"] = _as_json(score(run.predictions))
     summary["scored_with"] = scored_with
     run.store.finish(summary)
     changes = "; ".join(differences(before, scored_with)) or "nothing was recorded"
@@ -153,19 +206,91 @@ def score_again(run: Run, score: Any, scored_with: dict[str, str | None]) -> boo
     return True
 
 
+def environment_of(device: torch.device) -> dict[str, Any]:
+    """Return versions, machine and the code's git commit, for the record."""
+    name = f"{device.type} ({platform.processor() or platform.machine()})"
+    return {
+        "python": sys.version.split()[0],
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else name,
+        "git_commit": _git_commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """Return the commit of this repository, with "+changes" where files differ from it."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None  # not a clone, or no git: an archive of the code works as well
+    return commit + ("+changes" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(
+        ["git", *arguments],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        check=True,
+        timeout=10,
+        encoding="utf-8",
+        errors="replace",
+    )
+    return result.stdout.strip()
+
+
 def print_table(runs: Sequence[Run], *keys: str) -> None:
     """Print the metrics of these keys, a line per model and metric; nothing without a result.
 
-    The first key is always printed, with the reason if it has no value; of the others, those that
-    have one for some model.
+    The first key is always printed, with the reason if it has no value; the others only if some
+    model has a value.
     """
     metrics = {run.name: run.metrics for run in runs}
-
-    def has_value(key: str) -> bool:
-        return any(key in found and found[key].value is not None for found in metrics.values())
-
+    shown = [
+        key
+        for number, key in enumerate(keys)
+        if number == 0
+        or any(key in found and found[key].value is not None for found in metrics.values())
+    ]
     if runs:
-        print(metrics_table(metrics, (keys[0], *filter(has_value, keys[1:]))))
+        print(metrics_table(metrics, shown))
+
+
+def metrics_table(metrics: dict[str, dict[str, Metric]], shown: Sequence[str]) -> str:
+    """Return the metrics named in `shown` as text, a line per model and metric.
+
+    Below the table, a line for each undefined value gives the reason.
+    """
+    rows = [("model", "metric", "value", "95 % interval", "images")]
+    notes = []
+    for model, values in metrics.items():
+        for name in shown:
+            if name in values:
+                rows.append((model, name, *_cells(values[name])))
+                if values[name].value is None:
+                    notes.append(f"{model}, {name}: {values[name].note}")
+    return "\n".join([text_table(rows, right=(2, 3, 4)), *notes])
+
+
+def _cells(metric: Metric) -> tuple[str, str, str]:
+    if metric.value is None:
+        return "undefined", "", f"{metric.n:,}"
+    digits = 4 if abs(metric.value) <= 1 and (metric.high or 0) <= 1 else 2
+    interval = (
+        f"{metric.low:.{digits}f} – {metric.high:.{digits}f}"
+        if metric.low is not None and metric.high is not None
+        else ""
+    )
+    return f"{metric.value:.{digits}f}", interval, f"{metric.n:,}"
 
 
 def print_files(*paths: Path) -> None:

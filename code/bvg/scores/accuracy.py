@@ -1,9 +1,12 @@
-"""Top-k accuracy from predictions."""
+"""Accuracy from predictions, overall and under each condition."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
+from bvg.data.categories import CATEGORY_INDICES
+from bvg.data.imagenet import VAL_CLASSES
 from bvg.predictions.table import Predictions
 from bvg.scores.metric import Metric, proportion
 
@@ -30,14 +33,63 @@ def imagenet_accuracy(predictions: Predictions) -> dict[str, Metric]:
 
 
 def subset_accuracy(predictions: Predictions, key: str) -> dict[str, Metric]:
-    """Return the accuracies among a data set's own classes, and among all of the model's.
+    """Return the accuracies among the classes of a data set, and among all classes of the model.
 
-    The former are the predictions' answers, named <key>; the latter the columns unrestricted_1,
-    unrestricted_2, …, named <key>/1000-way (or another number of classes, if the model has it).
+    The former, <key>, are from the predictions' answers; the latter, <key>/1000-way (or another
+    number of classes), from the columns unrestricted_1, unrestricted_2, ….
     """
     names = [name for name in predictions.columns if name.startswith("unrestricted_")]
-    whole = np.stack([predictions.columns[name] for name in names], axis=1)
+    unrestricted = np.stack([predictions.columns[name] for name in names], axis=1)
     among_all = top1_and_top5(
-        replace(predictions, answers=whole), f"{key}/{len(predictions.classes)}-way"
+        replace(predictions, answers=unrestricted), f"{key}/{len(predictions.classes)}-way"
     )
     return top1_and_top5(predictions, key) | among_all
+
+
+def by_condition(predictions: Predictions, values: np.ndarray) -> np.ndarray:
+    """Return (N,) row values as (images, conditions), conditions as in `condition_names`.
+
+    Images are in the order of the rows. Raises ValueError if an image lacks a condition.
+    """
+    image_of, images = pd.factorize(predictions.images)
+    condition_of, conditions = pd.factorize(predictions.conditions)
+    place = image_of * len(conditions) + condition_of
+    if len(values) != len(images) * len(conditions) or len(np.unique(place)) != len(place):
+        raise ValueError("not every image was measured under every condition")
+    table = np.empty(len(place), values.dtype)
+    table[place] = values
+    return table.reshape(len(images), len(conditions))
+
+
+def top1_by_condition(predictions: Predictions) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the conditions, and whether top-1 is correct, (images, conditions) bool."""
+    correct = by_condition(predictions, correct_in_top(predictions, 1))
+    return predictions.condition_names, correct
+
+
+def condition_accuracies(
+    conditions: tuple[str, ...], correct: np.ndarray, prefix: str = "top1_acc/"
+) -> dict[str, Metric]:
+    """Return the accuracy in percent under each condition, named `prefix` + condition.
+
+    correct: (images, conditions) bool.
+    """
+    hits = correct.sum(axis=0)
+    return {
+        prefix + condition: proportion(int(hit), len(correct), scale=100)
+        for condition, hit in zip(conditions, hits, strict=True)
+    }
+
+
+def category_correct(predictions: Predictions) -> np.ndarray:
+    """Return whether the column `category` is right, (images of the 16 categories, conditions).
+
+    Only images whose ImageNet class belongs to one of the 16 entry-level categories count (207 of
+    1000 classes; Geirhos et al. 2018), since no answer would be right for the others.
+    """
+    category_of = np.full(VAL_CLASSES, -1)
+    for category, indices in enumerate(CATEGORY_INDICES.values()):
+        category_of[list(indices)] = category
+    wanted = category_of[predictions.labels]
+    right = by_condition(predictions, predictions.columns["category"] == wanted)
+    return right[by_condition(predictions, wanted >= 0)[:, 0]]

@@ -1,8 +1,8 @@
-"""Bootstrap over images: how far a derived number may be off because other images were not drawn.
+"""Bootstrap over images: the sampling uncertainty of derived numbers.
 
 Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13. The same
-images are drawn for all conditions, so that what conditions share (the images that are hard under
-each of them) is not mistaken for independent error.
+images are drawn for all conditions, so that correlated errors (images that are hard under all
+conditions) are not treated as independent.
 """
 
 from math import isfinite
@@ -13,21 +13,21 @@ from bvg.scores.metric import Metric, wilson
 
 CONSTANT = "all, or nearly all, resamples give the same value"
 
-_BLOCK_BYTES = 4 * 2**20  # of weights that exist at a time: fits into a cache
+_BLOCK_BYTES = 4 * 2**20  # memory of the weights in a block; fits into a cache
 _MOST_UNDEFINED = 0.05
 
 
 def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int = 0) -> np.ndarray:
     """Return the accuracies (replicates, C) in [0, 1] of N images resampled with replacement.
 
-    correct: (N, C) bool, which images are right under which condition. A replicate draws the same
-    images for all conditions. Equal arguments give equal bits on every machine: the sums are of
-    whole numbers. Raises ValueError when there is no image.
+    correct: (N, C) bool, whether each image is right under each condition. A replicate draws the
+    same images for all conditions. Equal arguments give equal bits on every machine, since only
+    integers are summed. Raises ValueError if there is no image.
     """
     n, conditions = correct.shape
     if n < 1:
         raise ValueError("no images to draw from")
-    # Whole numbers up to n: float32 holds them exactly as long as they are under 2**24.
+    # Integers up to n, which are exact in float32 below 2**24.
     dtype = np.float32 if n < 2**24 else np.float64
     right = correct.astype(dtype)
     generator = np.random.default_rng(seed)
@@ -43,11 +43,11 @@ def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int 
 
 
 def percentile_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """Return the central 95 % of the finite values, or None where they do not make an interval.
+    """Return the central 95 % of the finite values, or None if they do not give an interval.
 
-    A 95 % interval leaves 5 % of the replicates outside. When more than that are undefined, its
-    ends depend on where the undefined ones would have been. When both ends are equal, resampling
-    had nothing to vary (all images right, say), and a width of 0 would claim certainty.
+    If more than 5 % of the replicates are undefined, the ends of a 95 % interval depend on their
+    values. If both ends are equal, the resamples did not vary (for example, if all images are
+    right), and a width of 0 would be misleading.
     """
     finite = _enough(values)
     if finite is None:
@@ -74,10 +74,10 @@ def bootstrapped(
 ) -> Metric:
     """Return a value of n images with the 95 % interval of its replicates.
 
-    undefined: why the value or a replicate may be NaN; becomes the note where that matters.
-    constant: the same for replicates that are all alike, from which no interval follows.
-    share: for an accuracy, its maximum (1 or 100) and a number of images; where it is 0 or the
-        maximum in all resamples, the interval is Wilson's for that many images.
+    undefined: the note if the value or too many replicates are NaN.
+    constant: the note if all replicates are equal, so that they give no interval.
+    share: for an accuracy, its maximum (1 or 100) and a number of images; if it is 0 or the maximum
+        in all resamples, the interval is Wilson's for that number of images.
     """
     if not isfinite(value):
         return Metric(None, n=n, note=undefined)

@@ -1,8 +1,8 @@
-"""A channel: the Gaussian over octave bands that describes how sensitive a model is to noise there.
+"""A channel: a Gaussian over octave bands that describes a model's sensitivity to noise in them.
 
 Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape bias, and
 adversarial robustness", NeurIPS 2023, in the form of Gavrikov & Keuper, CVPR 2024. Thresholds are
-steps of noise (bvg.scores.criticalband), large where little noise already disturbs.
+steps of noise (bvg.scores.criticalband), high where a little noise suffices.
 """
 
 import warnings
@@ -16,9 +16,9 @@ from scipy.optimize import OptimizeWarning, curve_fit
 LOWEST_CENTRE = 1.75  # cycles per image of 224 pixels, of band 0
 OCTAVES_PER_SIGMA = 2 * sqrt(log(4))  # a Gaussian's full width at half its peak
 START = (1.0, 0.0, 1.0)  # of the fit: amplitude, mu, sigma
-# Bands are an octave apart. Of a channel with a width of w octaves, the third-nearest band is at
-# least an octave from the centre and sees at most 4 * 2**-(2 / w)**2 steps. For w < 1 that is less
-# than 1/4, next to nothing: three parameters then rest on two thresholds.
+# Bands are an octave apart. In a channel with a width of w octaves, the third-nearest band is at
+# least an octave from the centre and has at most 4 * 2**-(2 / w)**2 steps. For w < 1 that is less
+# than 1/4, which is negligible: the three parameters then depend on two thresholds.
 NARROWEST = 1.0
 
 
@@ -27,10 +27,10 @@ class Channel:
     """A Gaussian fitted to the thresholds: T(f) = amplitude * exp(-(f - mu)**2 / (2 sigma**2)).
 
     thresholds: of the octave bands, in steps of noise, 0 … `steps`, which stands for no noise.
-    amplitude (0 … steps), mu and sigma (octaves) are NaN where the fit did not converge.
-    r_squared: share of the thresholds' variance that the fit explains; None for equal thresholds
-    and where the fit did not converge.
-    degenerate: why the parameters mean nothing, in plain words; empty for a sound fit.
+    amplitude (0 … steps), mu and sigma (octaves) are NaN if the fit did not converge.
+    r_squared: fraction of the thresholds' variance explained by the fit; None for equal thresholds
+    or if the fit did not converge.
+    degenerate: why the parameters are meaningless; empty for a valid fit.
     """
 
     thresholds: tuple[float, ...]
@@ -56,23 +56,23 @@ class Channel:
     def peak_sensitivity(self) -> float:
         """Return the peak noise sensitivity: 1/16 (SD 0.16 is tolerated) … 1 (not even 0.02).
 
-        Strengths of noise are octaves apart.
+        The strengths of noise are octaves apart.
         """
         return 2.0 ** (self.amplitude - self.steps)
 
 
 def fit_channel(
     thresholds: Iterable[float],
-    spoiled: str = "",
+    invalid: str = "",
     bands: Sequence[int] = range(7),
     steps: int = 4,
 ) -> Channel:
-    """Return the channel that fits the thresholds of `bands` best in the sense of least squares.
+    """Return the least-squares fit of a channel to the thresholds of `bands`.
 
-    bands: octaves, in rising order. steps: how many strengths of noise there were.
-    spoiled: why these thresholds mean nothing, if so; the channel is degenerate for that reason.
-    Never fails for odd numbers: the channel then says why it is degenerate. Thresholds with two
-    separate peaks can end in a local optimum, as in the study: r_squared is low there.
+    bands: octaves, in rising order. steps: the number of strengths of noise.
+    invalid: why the thresholds are meaningless, if they are; the channel is then degenerate.
+    Never raises for unusual numbers: the channel is degenerate then. With two separate peaks, the
+    fit may be a local optimum, as in the study; r_squared is low then.
     """
     values = np.array([float(value) for value in thresholds])
     parameters, covariance = np.full(3, nan), np.full((3, 3), nan)
@@ -96,8 +96,8 @@ def fit_channel(
         mu=mu,
         sigma=sigma,
         r_squared=_r_squared(values, _gaussian(np.array(bands), amplitude, mu, sigma)),
-        # What the fit itself lacks follows from spoiled thresholds: it is no reason of its own.
-        degenerate=(spoiled,) if spoiled else _why_degenerate(values, bands, mu, sigma, covariance),
+        # Other reasons would only follow from invalid thresholds.
+        degenerate=(invalid,) if invalid else _why_degenerate(values, bands, mu, sigma, covariance),
         steps=steps,
     )
 

@@ -1,15 +1,15 @@
-"""The channel of a model: the band of spatial frequencies in which noise disturbs it.
+"""The channel of a model: the band of spatial frequencies in which noise impairs recognition.
 
 Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape bias, and
-adversarial robustness", NeurIPS 2023, in the form of Gavrikov & Keuper, CVPR 2024. Per octave band,
-the threshold is a step j of noise: 0 for SD 0.16 … 3 for 0.02, 4 for no noise at all; the first at
-which the model still recognises enough. So a large threshold is a high sensitivity, and the channel
-is the Gaussian over the bands that fits their thresholds.
+adversarial robustness", NeurIPS 2023, in the form of Gavrikov & Keuper, CVPR 2024. The threshold of
+an octave band is the first step j of noise, from the strongest on, at which the accuracy exceeds a
+level: 0 for SD 0.16 … 3 for 0.02, 4 for no noise. So a high threshold means a high sensitivity. The
+channel is the Gaussian that fits the thresholds over the bands.
 
-Four readings, by the suffix of their keys: "enough" is half of the images, or ("_norm") half of
-those that are right without noise; and thresholds are whole steps as in the study, or
-("_interpolated", beyond it) where the accuracy crosses that level, on average half a step lower.
-Compare models within a reading, never across readings.
+There are four variants, by the suffix of their keys: the level is half of the images, or ("_norm")
+half of those that are right without noise; and thresholds are whole steps as in the study, or
+("_interpolated") interpolated where the accuracy crosses the level, on average half a step lower.
+Models can be compared within a variant only.
 """
 
 import re
@@ -23,17 +23,17 @@ from bvg.scores.channel import Channel, fit_channel
 from bvg.scores.metric import Metric
 from bvg.stimuli.criticalband import WITHOUT_NOISE
 
-ENOUGH = 0.5  # share of the images that must be right; 50 % of 1000-way top-1 in the study
+LEVEL = 0.5  # accuracy at the threshold; 50 % of 1000-way top-1 in the study
 REPLICATES = 1000
 _CONDITION = re.compile(r"criticalband/f=(?P<band>-?\d+)/sd=(?P<deviation>[\d.e-]+)")
-# With fewer, whether half of them are right under noise is a matter of three or four images.
+# With fewer, three or four images decide whether half of them are right under noise.
 FEWEST_RIGHT = 20
 
 
 def noise_grid(conditions: Iterable[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Return the bands and the deviations of the noise in these conditions, both in rising order.
 
-    Deviations are as they are written; that of the images without noise is not among them.
+    Deviations are strings as in the conditions, without that of the images without noise.
     """
     found = [match for name in conditions if (match := _CONDITION.fullmatch(name))]
     noisy = [match for match in found if float(match["deviation"]) > 0]
@@ -54,7 +54,7 @@ def accuracy_matrix(accuracy: Mapping[str, float]) -> np.ndarray:
 
 
 def nothing_passes(matrix: np.ndarray, level: float | np.ndarray) -> np.ndarray:
-    """Return whether even without noise the accuracy is not above `level`: thresholds say nothing.
+    """Return whether the accuracy without noise does not exceed `level`, so there is no threshold.
 
     matrix: (…, 1 + deviations, bands); level in the same units, a number or (…).
     """
@@ -65,8 +65,8 @@ def integer_thresholds(matrix: np.ndarray, level: float | np.ndarray) -> np.ndar
     """Return per band the first step, from the strongest noise on, at which accuracy > level.
 
     matrix: (…, 1 + deviations, bands) as accuracy_matrix gives it; level in the same units, a
-    number or (…). Returns (…, bands) whole numbers in 0 … n for n deviations. n is both "only
-    without noise" and "not even then": nothing_passes tells them apart.
+    number or (…). Returns (…, bands) integers in 0 … n for n deviations. n means "only without
+    noise" or "not even without noise", which nothing_passes distinguishes.
     """
     passes = matrix[..., ::-1, :] > np.asarray(level)[..., None, None]
     return np.where(passes.any(axis=-2), passes.argmax(axis=-2), matrix.shape[-2] - 1)
@@ -76,8 +76,8 @@ def interpolated_thresholds(matrix: np.ndarray, level: float | np.ndarray) -> np
     """Return per band the step at which accuracy crosses `level`, linear between steps.
 
     Arguments and shapes as for integer_thresholds; (…, bands) numbers in [0, n]. Steps are octaves
-    of noise SD, and no noise stands at step n (the study's 4, where SD 0.01 would be). 0 where even
-    the strongest noise leaves the accuracy above the level; n where nothing passes.
+    of noise SD; no noise is at step n (the study's 4, where SD 0.01 would be). 0 if the accuracy
+    exceeds the level even under the strongest noise; n if it never does.
     """
     step = integer_thresholds(matrix, level)
     level = np.asarray(level)[..., None]
@@ -93,28 +93,28 @@ def interpolated_thresholds(matrix: np.ndarray, level: float | np.ndarray) -> np
 def channels(
     conditions: tuple[str, ...], correct: np.ndarray, chance: float = 0.0
 ) -> dict[str, Channel]:
-    """Return the channel under each reading, by suffix: "", "_interpolated", "_norm", ….
+    """Return the channel of each variant, by suffix: "", "_interpolated", "_norm", ….
 
-    conditions: the names of the columns of `correct` (N, C), bool: which images are right under
-    which condition. chance: accuracy of a model that guesses, in [0, 1]. Raises KeyError when a
-    condition is missing.
+    conditions: the names of the columns of `correct` (N, C) bool, whether each image is right under
+    each condition. chance: accuracy of guessing, in [0, 1]. Raises KeyError if a condition is
+    missing.
     """
     accuracy = dict(zip(conditions, correct.mean(axis=0), strict=True))
     matrix = accuracy_matrix(accuracy)
     right = int(correct[:, conditions.index(WITHOUT_NOISE)].sum())
-    spoiled = {
-        suffix: _spoiled(bool(nothing_passes(matrix, level)), right, float(level), chance)
+    invalid = {
+        suffix: _invalid(bool(nothing_passes(matrix, level)), right, float(level), chance)
         for suffix, level in _levels(matrix).items()
     }
     bands, deviations = noise_grid(conditions)
     return {
-        suffix: fit_channel(thresholds, spoiled[suffix], bands, len(deviations))
+        suffix: fit_channel(thresholds, invalid[suffix], bands, len(deviations))
         for suffix, thresholds in _thresholds(matrix).items()
     }
 
 
-def _spoiled(nothing_passes: bool, right: int, level: float, chance: float) -> str:
-    """Return why no threshold can mean anything, or nothing."""
+def _invalid(nothing_passes: bool, right: int, level: float, chance: float) -> str:
+    """Return why the thresholds are meaningless, or an empty string."""
     if nothing_passes:
         return "the accuracy without noise does not exceed the level"
     if right < FEWEST_RIGHT:
@@ -131,11 +131,11 @@ def channel_metrics(
     replicates: int = REPLICATES,
     chance: float = 0.0,
 ) -> dict[str, Metric]:
-    """Return bandwidth, centre frequency and peak sensitivity under each reading, with intervals.
+    """Return bandwidth, centre frequency and peak sensitivity of each variant, with intervals.
 
     Keys: <prefix>/bw, /cf, /pns (octaves, cycles per image, 1/16 … 1), /r2 and /degenerate (1 or 0)
-    with the readings' suffixes. 95 % percentile bootstrap over images. A degenerate fit has no
-    value: its note says why, and what the formula gives. Arguments as for `channels`.
+    with the variants' suffixes. 95 % percentile bootstrap over images. Degenerate fits have no
+    value; the note has the reason, and the result of the formula. Arguments as for `channels`.
     """
     accuracies = resampled_accuracies(correct, replicates)
     numbers = accuracy_matrix({name: number for number, name in enumerate(conditions)})
@@ -149,9 +149,9 @@ def channel_metrics(
 
 
 def _levels(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the accuracy that is enough under each reading, (…) for a matrix of accuracies."""
-    normalised = ENOUGH * matrix[..., 0, 0]
-    raw = np.full_like(normalised, ENOUGH)
+    """Return the level of each variant, (…) for a matrix (…, 1 + deviations, bands)."""
+    normalised = LEVEL * matrix[..., 0, 0]
+    raw = np.full_like(normalised, LEVEL)
     return {
         "": raw,
         "_norm": normalised,
@@ -161,7 +161,7 @@ def _levels(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _thresholds(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the thresholds (…, bands) under each reading of a matrix of shares."""
+    """Return the thresholds (…, bands) of each variant."""
     return {
         suffix: (
             interpolated_thresholds(matrix, level)
@@ -188,7 +188,7 @@ def _parameters(
             note = f"degenerate fit: {reasons} (the formula gives {value:.6g})"
             metrics[name] = Metric(None, n=n, note=note)
         return metrics
-    # Whole steps make the same few vectors again and again: each is fitted once.
+    # With whole steps, there are few distinct vectors; each is fitted once.
     vectors, which = np.unique(resampled, axis=0, return_inverse=True)
     fits = [fit_channel(vector, "", bands, channel.steps) for vector in vectors]
     for name, value in values.items():

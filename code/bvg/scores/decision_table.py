@@ -31,16 +31,16 @@ COLUMNS = [
 # The parts of an image's name, before the original file's.
 _PATTERN = ("trial", "experiment", "subject", "condition", "category", "number")
 _TEXT = ("subj", "object_response", "category", "condition", "imagename")
-_ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}$")  # of an image file
+_SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,4}$")  # of an image file
 
 
 def read_decisions(path: Path) -> pd.DataFrame:
     """Return a table in the published format: one row per trial, with the columns COLUMNS.
 
-    A missed response ("na") stays as it is and counts as wrong. Column names are lower-cased (some
-    published files say `Session`). What spreadsheets make of such a table is read as well: a
-    byte-order mark, semicolons or tabs, blanks around values, further columns, UTF-16, Latin-1.
-    Raises UserError for a file that is no such table, has no trial, or ends within one.
+    A missed response ("na") is kept and counts as wrong. Column names are lower-cased (some
+    published files have `Session`). Files saved by spreadsheets are accepted: with a byte-order
+    mark, semicolons or tabs, spaces around values, further columns, in UTF-16 or Latin-1.
+    Raises UserError for any other file, or one without trials or with an incomplete one.
     """
     text = _text(path)
     header = next(filter(str.strip, text.splitlines()), "")
@@ -50,7 +50,7 @@ def read_decisions(path: Path) -> pd.DataFrame:
         table = pd.read_csv(
             io.StringIO(text), sep=max(",;\t", key=header.count), dtype=str, keep_default_na=False
         )
-    except ValueError as error:  # ParserError is one: rows of any length
+    except ValueError as error:  # including pandas' ParserError, for rows of different lengths
         raise UserError(
             f"{path} is not a decision table ({reason_of(error)}): remove it, or download it again"
         ) from error
@@ -65,7 +65,7 @@ def read_decisions(path: Path) -> pd.DataFrame:
     if twice:
         raise UserError(f"{path} has the column {twice[0]} twice: remove one")
     table = table[COLUMNS].fillna("").apply(lambda column: column.str.strip())
-    table = table[(table != "").any(axis=1)]  # spreadsheets write empty rows
+    table = table[(table != "").any(axis=1)]  # spreadsheets may add empty rows
     if table.empty:
         raise UserError(f"{path} has no trials, only column names: remove it, or download it again")
     if (table[["subj", "category", "condition", "imagename"]] == "").any(axis=None):
@@ -85,11 +85,11 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")  # of which every file can be; categories are ASCII
+        return data.decode("latin-1")  # which accepts any bytes; categories are ASCII
 
 
 def _numbers(column: pd.Series) -> pd.Series:
-    """Return a column as numbers if all its values are some."""
+    """Return a column as numbers if all its values are numbers."""
     try:
         return pd.to_numeric(column)
     except ValueError:
@@ -99,7 +99,7 @@ def _numbers(column: pd.Series) -> pd.Series:
 def table_files(folder: Path) -> list[Path]:
     """Return the files *.csv and *.csv.gz in `folder`, sorted; raises UserError without any.
 
-    Hidden ones are left out: macOS writes ._<name>.csv beside files on foreign disks.
+    Hidden files are ignored: macOS writes ._<name>.csv next to files on other file systems.
     """
     paths = sorted(
         path
@@ -123,7 +123,7 @@ def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def write_decisions(table: pd.DataFrame, folder: Path, experiment: str) -> Path:
-    """Return the CSV in `folder` that holds one subject's table, named as model-vs-human does."""
+    """Write one subject's table to `folder`, named as in model-vs-human, and return the path."""
     subject = str(table["subj"].iloc[0]).replace("_", "-")  # `_` separates the parts of the name
     path = folder / f"{experiment}_{subject}_session-1.csv"
     write_text(path, table.to_csv(index=False))
@@ -131,11 +131,11 @@ def write_decisions(table: pd.DataFrame, folder: Path, experiment: str) -> Path:
 
 
 def decision_table(predictions: Predictions, subject: str, experiment: str) -> pd.DataFrame:
-    """Return a model's decisions among categories as such a table, one row per image.
+    """Return a model's decisions among categories in the published format, one row per image.
 
     Image names follow the published pattern <trial>_<experiment>_<subject>_<condition>_<category>_
-    <nn>_<original file>. Files that are so named keep their name, and the condition in it; others
-    get one, with the condition "0". The session is the number in a folder session-<n>, else 1.
+    <nn>_<original file>. Files with such names keep them and their condition; others are named
+    accordingly, with condition "0". The session is the number in a folder session-<n>, else 1.
     """
     classes = predictions.classes
     rows = []
@@ -155,28 +155,28 @@ def decision_table(predictions: Predictions, subject: str, experiment: str) -> p
 
 
 def original_image(image_name: str) -> str:
-    """Return what identifies an image across observers: the original file's name, without ending.
+    """Return an image's identity across observers: the name of the original file without suffix.
 
-    That is the last part of the name between underscores, with the part before it where that
-    begins with n0 (a wnid, which belongs to the names of ImageNet's files); in lower case.
+    That is the last part of the name between underscores, preceded by the part before it if that
+    begins with n0 (a wnid, which is part of the names of ImageNet's files); in lower case.
     """
-    parts = without_ending(re.split(r"[/\\]", image_name)[-1]).split("_")
+    parts = without_suffix(re.split(r"[/\\]", image_name)[-1]).split("_")
     return "_".join(parts[-2:]) if len(parts) > 1 and parts[-2].startswith("n0") else parts[-1]
 
 
-def without_ending(name: str) -> str:
+def without_suffix(name: str) -> str:
     """Return an image file's name in lower case, without .png and the like."""
-    return _ENDING.sub("", name.strip().casefold())
+    return _SUFFIX.sub("", name.strip().casefold())
 
 
 def correctness(table: pd.DataFrame, condition_of: Callable[[str], str]) -> pd.DataFrame:
     """Return which images each subject of decision tables got right: 1, 0, or NaN for unseen ones.
 
-    One row per condition and original image, one column per subject. condition_of: maps a
-    condition as it is written to its name. A missed response is wrong. Of an image that a subject
-    saw twice under one condition, the first response counts.
+    One row per condition and original image, one column per subject. condition_of: returns the
+    name of a condition for its spelling in the table. A missed response is wrong. If a subject saw
+    an image twice under one condition, the first response counts.
     """
-    names = {written: condition_of(written) for written in table["condition"].unique()}
+    names = {spelling: condition_of(spelling) for spelling in table["condition"].unique()}
     tidy = pd.DataFrame(
         {
             "condition": table["condition"].map(names),

@@ -1,4 +1,4 @@
-"""Error consistency: whether two observers err on the same images, beyond what chance makes equal.
+"""Error consistency: agreement of two observers' errors on the same images, beyond chance.
 
 Source: Geirhos, Meding & Wichmann, "Beyond accuracy: quantifying trial-by-trial behaviour of CNNs
 and humans by measuring error consistency", NeurIPS 2020. Cohen's kappa of two correct/incorrect
@@ -24,10 +24,10 @@ Pairs = Sequence[tuple[str, str]]
 def kappas(first: np.ndarray, second: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Return Cohen's kappa of P pairs of observers, (R, P); NaN where it is undefined.
 
-    first, second: (N, P), 1 where the observer of a pair is right on an image, 0 where it is wrong,
-    NaN where it has not seen the image; images that only one has seen do not count.
-    weights: (R, N), how often each image is drawn in each of R resamples; each once by default.
-    All sums are of whole numbers, so that equal arguments give equal bits.
+    first, second: (N, P), 1 if the observer of a pair is right on an image, 0 if wrong, NaN if it
+    has not seen the image; images that only one has seen do not count.
+    weights: (R, N), how often each image is drawn in each of R resamples (default: once).
+    Only integers are summed, so that equal arguments give equal bits.
     """
     if weights is None:
         weights = np.ones((1, len(first)))
@@ -45,7 +45,7 @@ def kappas(first: np.ndarray, second: np.ndarray, weights: np.ndarray | None = N
 def error_consistency(first: Sequence[bool], second: Sequence[bool]) -> float:
     """Return kappa of two observers' right (true) and wrong answers to the same images.
 
-    NaN where it is undefined: without an image, or when all answers of both are right, or wrong.
+    NaN if it is undefined: without an image, or if all answers of both are right, or all wrong.
     """
     columns = (np.asarray(right, dtype=float)[:, None] for right in (first, second))
     return float(kappas(*columns)[0, 0])
@@ -65,8 +65,8 @@ class Consistency:
 
     conditions: the average over pairs under each condition.
     value: their mean; replicates: (R,) the mean in each resample of the images.
-    images: that at least two observers of a pair share. undefined: kappas that were left out.
-    compared: all kappas.
+    images: the number of images that both observers of some pair have seen.
+    undefined: the number of undefined kappas, which are excluded. compared: that of all kappas.
     """
 
     conditions: dict[str, Metric]
@@ -77,7 +77,7 @@ class Consistency:
     compared: int
 
     def metric(self) -> Metric:
-        """Return the mean with its bootstrap interval over images; says what was left out."""
+        """Return the mean with its bootstrap interval over images; the note counts exclusions."""
         return _metric(self.value, self.replicates, self.images, self.undefined, self.compared)
 
 
@@ -87,16 +87,15 @@ def consistencies(
     """Return the mean error consistency of each group of pairs of observers.
 
     right: one column per observer (1, 0, or NaN for an unseen image), indexed by condition and
-    image. groups: name -> pairs of observers. conditions: those that count. A resample draws the
-    same images for all observers and groups, condition by condition; undefined kappas are left out
-    of means. seed: of the bootstrap; another one for another data set, so that they do not vary
-    together.
+    image. groups: name -> pairs of observers. conditions: those that count. Resamples draw the same
+    images for all observers and groups, condition by condition; undefined kappas are excluded from
+    means. seed: of the bootstrap; different for each data set, so that resamples are independent.
     """
     generator = np.random.default_rng(seed)
     pairs = sorted({pair for group in groups.values() for pair in group})
     place = {pair: number for number, pair in enumerate(pairs)}
-    here = set(right.index.get_level_values(0))
-    counted = [condition for condition in conditions if condition in here]
+    existing = set(right.index.get_level_values(0))
+    counted = [condition for condition in conditions if condition in existing]
     values, resampled, images = [], [], []
     for condition in counted:
         table = right.loc[condition]
@@ -140,7 +139,7 @@ def _averaged(
 
 
 def mean_of_defined(values: np.ndarray) -> np.ndarray:
-    """Return the mean of the numbers on the last axis that are not NaN; NaN without any."""
+    """Return the mean over the last axis, ignoring NaN; NaN if all numbers are."""
     defined = ~np.isnan(values)
     count = defined.sum(axis=-1)
     total = np.where(defined, values, 0.0).sum(axis=-1)
@@ -159,14 +158,14 @@ def consistency_matrix(rights: Mapping[str, pd.DataFrame], counted: Mapping[str,
     """Return every pair's kappa, averaged over conditions and then data sets, as a square table.
 
     rights: data set -> as in `consistencies`, all with the same columns. counted: data set -> the
-    conditions that count. Undefined kappas are left out of the means; NaN without any.
+    conditions that count. Undefined kappas are excluded from means; NaN if all are undefined.
     """
     observers = list(next(iter(rights.values())).columns)
     pairs = [(a, b) for i, a in enumerate(observers) for b in observers[: i + 1]]
     of_data_set = []
     for name, right in rights.items():
-        here = set(right.index.get_level_values(0))
-        tables = [right.loc[condition] for condition in counted[name] if condition in here]
+        existing = set(right.index.get_level_values(0))
+        tables = [right.loc[condition] for condition in counted[name] if condition in existing]
         values = [
             kappas(*(table[[pair[k] for pair in pairs]].to_numpy(float) for k in (0, 1)))[0]
             for table in tables

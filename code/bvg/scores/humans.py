@@ -15,15 +15,14 @@ import pandas as pd
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.finding import look_for
-from bvg.data.image_set import existing_folder, subfolders
-from bvg.data.layouts import first_few
+from bvg.data.folders import existing_folder, subfolders, wrong_folder
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, condition_of
-from bvg.errors import UserError
+from bvg.errors import UserError, first_few
 from bvg.scores.decision_table import correctness, joined, read_decisions, table_files
 from bvg.scores.shape_bias import texture_of
 
-_SUBJECT = "subject-"  # published folders hold models' tables as well
-_NONE = "na"  # as published: no response was given
+_SUBJECT = "subject-"  # published folders also contain models' tables
+_NONE = "na"  # as published, for no response
 _MISSED = dict.fromkeys(("", "nan", "n/a", "<na>", "none", "null"), _NONE)
 _SYNONYMS = {"aeroplane": "airplane", "automobile": "car"}
 
@@ -31,39 +30,25 @@ _SYNONYMS = {"aeroplane": "airplane", "automobile": "car"}
 def locate_humans(given: str | None) -> Path | None:
     """Return the folder of human decisions: `given`, $BVG_HUMANS, the downloaded one, or None.
 
-    Raises UserError when it holds no data set.
+    Raises UserError if it contains none of the data sets.
     """
     folder = look_for("human-decisions", given)
     if folder is None:
         return None
-    if not folder.is_dir() or not set(subfolders(folder)) & set(DATA_SETS):
-        raise UserError(_wrong_folder(folder))
+    existing_folder(folder, "the folder of human decisions", "--humans")
+    if not set(subfolders(folder)) & set(DATA_SETS):
+        layout = "folders named like the data sets (contrast, edge, …) with decision tables (*.csv)"
+        raise wrong_folder(folder, "human-decisions", layout, DATA_SETS)
     return folder
 
 
-def _wrong_folder(folder: Path) -> str:
-    if folder.resolve().name in DATA_SETS:
-        return f"{folder} is one data set's folder: give the folder above it with --humans"
-    for inner in subfolders(folder):
-        if set(subfolders(folder / inner)) & set(DATA_SETS):
-            return (
-                f"{folder} contains no data set, but {folder / inner} does: give that one with "
-                "--humans"
-            )
-    return (
-        f"{folder} holds no human decisions: folders named like the data sets (contrast, edge, …) "
-        "with decision tables (*.csv), as model-vs-human's raw-data, are expected with --humans"
-    )
-
-
 def human_decisions(folder: Path, data_set: str | None = None) -> pd.DataFrame:
-    """Return the rows of humans (subject-…) in the decision tables of `folder`; may be none.
+    """Return the rows of humans (subject-…) in the decision tables of `folder`, if any.
 
-    data_set: which of DATA_SETS they are of (default: the one that the folder is named like).
-
-    Spelling that leaves no doubt is made the published one: letter case, blanks, "aeroplane"; an
-    empty response is "na" (none was given). Raises UserError when there is no table, a file is
-    none, or holds a response, category, condition or image that is not one of the data set's.
+    data_set: one of DATA_SETS (default: the folder's name). Unambiguous variants of the published
+    spelling are accepted (letter case, spaces, "aeroplane"), and an empty response means "na" (no
+    response). Raises UserError if there is no table, or for a file that is no table or that
+    contains an unknown response, category, condition or image.
     """
     data_set = data_set or folder.name
     tables = []
@@ -76,21 +61,21 @@ def human_decisions(folder: Path, data_set: str | None = None) -> pd.DataFrame:
     return joined(tables) if tables else table
 
 
-def _subject(written: str) -> str:
-    """Return subject-01 for Subject_1 and the like; other names as they are."""
-    number = re.fullmatch(r"subject[-_ ]?(\d+)", written.casefold())
-    return f"{_SUBJECT}{int(number[1]):02d}" if number else written
+def _subject(name: str) -> str:
+    """Return subject-01 for variants such as Subject_1; other names unchanged."""
+    number = re.fullmatch(r"subject[-_ ]?(\d+)", name.casefold())
+    return f"{_SUBJECT}{int(number[1]):02d}" if number else name
 
 
 def _checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
-    """Return one file's rows with published spelling; raises UserError for what is unknown."""
+    """Return one file's rows with the published spelling; raises UserError for unknown values."""
     tidy = table.assign(
         object_response=[_word(word, _MISSED) for word in table["object_response"]],
         category=[_word(word) for word in table["category"]],
-        condition=[condition_of(data_set, written) for written in table["condition"]],
+        condition=[condition_of(data_set, condition) for condition in table["condition"]],
     )
     found = set(tidy["category"])
-    # Or the observers of another world, whose categories are all different.
+    # If none of the categories is known, they are those of another data set.
     known = set(CATEGORIES) if found & set(CATEGORIES) else found
     allowed = {
         "category": known,
@@ -107,8 +92,8 @@ def _checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     return tidy.assign(condition=table["condition"])
 
 
-def _word(written: str, same: Mapping[str, str] = MappingProxyType({})) -> str:
-    word = written.casefold()
+def _word(spelling: str, same: Mapping[str, str] = MappingProxyType({})) -> str:
+    word = spelling.casefold()
     return same.get(word, _SYNONYMS.get(word, word))
 
 
@@ -138,9 +123,9 @@ def _nobody(folder: Path) -> str:
 
 
 def humans_for(given: str | None, names: Sequence[str]) -> dict[str, pd.DataFrame] | None:
-    """Return `read_humans` of the folder `given`, or the downloaded one, for some data sets.
+    """Return `read_humans` of the folder `given`, or the downloaded one, for these data sets.
 
-    None where there are none. Raises UserError when no human's decisions at all are in `given`.
+    None if there are no decisions. Raises UserError if `given` contains none for any data set.
     """
     folder = locate_humans(given)
     if folder is None:
@@ -152,7 +137,7 @@ def humans_for(given: str | None, names: Sequence[str]) -> dict[str, pd.DataFram
 
 
 def fingerprint(humans: Mapping[str, pd.DataFrame] | None) -> str | None:
-    """Return what tells human decisions (as of `read_humans`) from others; None without any."""
+    """Return a fingerprint of human decisions (from `read_humans`), or None without any."""
     if not humans:
         return None
     digest = hashlib.sha256()
@@ -166,9 +151,8 @@ def fingerprint(humans: Mapping[str, pd.DataFrame] | None) -> str | None:
 def read_humans(folder: Path) -> dict[str, pd.DataFrame]:
     """Return, by data set, which images each human got right: 1, 0, or NaN for unseen ones.
 
-    Rows by condition (as DATA_SETS names it) and original image, a column per observer. Data sets
-    without a folder, or without humans, are left out. Raises UserError when a file is no decision
-    table.
+    Rows by condition (as in DATA_SETS) and original image, a column per observer. Data sets without
+    a folder, or without humans, are omitted. Raises UserError for a file that is no decision table.
     """
     right = {}
     for name in DATA_SETS:

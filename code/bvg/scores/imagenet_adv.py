@@ -1,25 +1,24 @@
 """Robust accuracy, and diagnostics of whether to trust it.
 
-Carlini et al., "On Evaluating Adversarial Robustness", 2019: an attack of larger ε, or of more
-steps, should not be survived more often, and a model whose gradient is zero or not finite hides
-from attacks that follow it.
+Carlini et al., "On Evaluating Adversarial Robustness", 2019: robust accuracy should not rise with a
+larger ε or more steps, and a model whose gradient is zero or not finite defeats attacks that follow
+the gradient without being robust.
 """
 
 import re
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
 import numpy as np
 
 from bvg.predictions.table import Predictions
-from bvg.scores.conditions import by_condition, condition_accuracies, top1_by_condition
+from bvg.scores.accuracy import by_condition, condition_accuracies, top1_by_condition
 from bvg.scores.metric import Metric, proportion
 from bvg.stimuli.attacks import NEVER
 from bvg.stimuli.imagenet_adv import NOT_ATTACKED
 
 ANY = "-any"
-# PGD-40/eps=0.5_255, perhaps with -l2, -decay, -targeted, -step=…, -first before the slash.
+# PGD-40/eps=0.5_255; attacks of which the last iterate counts, so without -first and -targeted.
 _LAST_ITERATE = re.compile(r"PGD-(\d+)(-l2|-decay)?(-step=[^/-]+)?/eps=([^/]+)")
 _ATTACK = re.compile(r"(?P<attack>[^/]+)/eps=(?P<epsilon>[^/]+)(?P<source>/from=.+)?")
 _STEPS = re.compile(r"^PGD-(\d+)")
@@ -28,12 +27,15 @@ _STEPS = re.compile(r"^PGD-(\d+)")
 def adversarial_metrics(predictions: Predictions) -> dict[str, Metric]:
     """Return the robust accuracy under each condition, in percent of all images, and diagnostics.
 
-    top1_acc/<condition>: the answer to the image shown is right (an image that is wrong without an
-    attack is shown as it is, and wrong). Where the last iterate counts, also top1_acc/<attack>-any:
-    no iterate, the start included, is wrong. metric/<condition>/median-steps: of the images that
-    the attack broke, after how many steps for the first time; …/masked-gradients: of the attacked
-    images, the percentage with a step at which the gradient was zero or not finite;
-    …/median-perturbation: of the attacked images, the norm of what was added.
+    top1_acc/<condition>: the adversarial image is classified correctly. An image whose clean
+    version is misclassified is not attacked and counts as misclassified.
+    top1_acc/<attack>-any/eps=<ε>, where the last iterate counts: every iterate, including the
+    start, is classified correctly.
+    metric/<condition>/median-steps: steps until the first misclassification, of the images on which
+    the attack succeeded.
+    …/masked-gradients: percentage of the attacked images with a step at which the gradient was zero
+    or not finite.
+    …/median-perturbation: norm of the perturbation, of the attacked images.
     """
     conditions, correct = top1_by_condition(predictions)
     columns = {
@@ -64,38 +66,11 @@ def adversarial_metrics(predictions: Predictions) -> dict[str, Metric]:
     return metrics
 
 
-@dataclass(frozen=True)
-class Series:
-    """A model's robust accuracies under one attack: (ε, accuracy) in the order of ε."""
-
-    attack: str
-    points: tuple[tuple[float, Metric], ...]
-
-    @property
-    def is_l2(self) -> bool:
-        """Return whether ε is an L2 norm."""
-        return "-l2" in self.attack
-
-
-def attack_series(metrics: dict[str, Metric]) -> list[Series]:
-    """Return a model's robust accuracies by attack; those of -any and without value left out."""
-    found: dict[str, list[tuple[float, Metric]]] = {}
-    for key, metric in metrics.items():
-        parts = _ATTACK.fullmatch(key.removeprefix("top1_acc/"))
-        if key.startswith("top1_acc/") and parts and metric.value is not None:
-            name = parts["attack"] + (parts["source"] or "").replace("/from=", " from ")
-            if ANY not in name:
-                found.setdefault(name, []).append((epsilon_value(parts["epsilon"]), metric))
-    return [
-        Series(name, tuple(sorted(points, key=lambda point: point[0])))
-        for name, points in found.items()
-    ]
-
-
 def survival(predictions: Predictions) -> tuple[str, np.ndarray] | None:
-    """Return the last PGD condition, and the percentage of images still right after 0, 1, … steps.
+    """Return the last PGD condition, and the percentage of images that survived 0, 1, … steps.
 
-    Still right: without an attack, and at every iterate so far. None if steps were not counted.
+    Survived: classified correctly without an attack and at every iterate so far. None if steps were
+    not counted.
     """
     counted = [name for name in predictions.condition_names if _STEPS.match(name)]
     if not counted or "/from=" in counted[-1]:
@@ -112,12 +87,12 @@ def _median(values: list[float], absent: str) -> Metric:
     return Metric(float(median(values)), n=len(values))
 
 
-def doubts(metrics: dict[str, Metric]) -> list[str]:
+def warnings_of(metrics: dict[str, Metric]) -> list[str]:
     """Return warnings about a model's metrics that suggest a weak attack."""
-    return [*_rises(metrics), *_wasted(metrics), *_masked(metrics)]
+    return [*_rising(metrics), *_weak_last_iterates(metrics), *_masked(metrics)]
 
 
-def _rises(metrics: dict[str, Metric]) -> list[str]:
+def _rising(metrics: dict[str, Metric]) -> list[str]:
     """Return a sentence for each accuracy that is higher under a larger ε or after more steps."""
     series: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for key in metrics:
@@ -139,8 +114,8 @@ def _rises(metrics: dict[str, Metric]) -> list[str]:
     ]
 
 
-def _wasted(metrics: dict[str, Metric]) -> list[str]:
-    """Return a sentence where the last iterate is weaker than an earlier one."""
+def _weak_last_iterates(metrics: dict[str, Metric]) -> list[str]:
+    """Return a sentence for each attack whose last iterate is weaker than an earlier one."""
     sentences = []
     for key, least in metrics.items():
         last = metrics.get(key.replace(ANY, ""))
@@ -149,8 +124,7 @@ def _wasted(metrics: dict[str, Metric]) -> list[str]:
             sentences.append(
                 f"{images:,} image(s) were misclassified at an earlier step and right again after "
                 f"the last one, which {key.replace(ANY, '')} ({_percent(last)}) counts as robust; "
-                f"{key} "
-                f"({_percent(least)}) does not"
+                f"{key} ({_percent(least)}) does not"
             )
     return sentences
 
@@ -171,12 +145,12 @@ def _percent(metric: Metric) -> str:
 
 
 def epsilon_value(name: str) -> float:
-    """Return the ε that a condition's name says: 0.5_255 is 0.5 / 255."""
+    """Return the ε in a condition's name: 0.5_255 is 0.5 / 255."""
     numerator, _, denominator = name.partition("_")
     return float(numerator) / float(denominator or 1)
 
 
 def condition_order(condition: str) -> tuple[str, float]:
-    """Return what attacked conditions are sorted by: the attack, then ε."""
+    """Return the key by which conditions are sorted: the attack, then ε."""
     parts = _ATTACK.fullmatch(condition)
     return (parts["attack"], epsilon_value(parts["epsilon"])) if parts else (condition, 0.0)

@@ -1,12 +1,11 @@
 """Accuracy under corruptions: by corruption, by group, over all of them, and relative to AlexNet.
 
 Source: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", ICLR 2019. Every condition shows the same images, so a mean over conditions is an
-accuracy in which each image counts alike, and its interval comes from drawing images.
+Perturbations", ICLR 2019. Every condition has the same images, so that all images have equal weight
+in a mean over conditions, and its interval is a bootstrap over images.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,8 +19,8 @@ from bvg.data.imagenet_c import (
 )
 from bvg.errors import UserError
 from bvg.predictions.table import Predictions
+from bvg.scores.accuracy import condition_accuracies, top1_by_condition
 from bvg.scores.bootstrap import bootstrapped, resampled_accuracies
-from bvg.scores.conditions import condition_accuracies, top1_by_condition
 from bvg.scores.metric import Metric
 from bvg.stimuli.batch import CLEAN
 
@@ -45,7 +44,8 @@ ALEXNET = {
 }
 ALEXNET_CLEAN = 43.5  # the same table
 
-# A measure: the conditions it needs, and their accuracies in percent (…, conditions) → (…).
+# A measure: the conditions it needs, and a function of their accuracies in percent,
+# (…, conditions) → (…).
 Measure = tuple[tuple[str, ...], Callable[[np.ndarray], np.ndarray]]
 
 
@@ -58,7 +58,7 @@ def corruption_means(data: CorruptionSet) -> dict[str, Measure]:
 
 
 def _own_means(data: CorruptionSet, conditions: tuple[str, ...]) -> dict[str, Measure]:
-    """Return the means over the measured severities of corruptions that are not the data set's."""
+    """Return the means of added corruptions (not the data set's) over their measured severities."""
     severities: dict[str, list[str]] = {}
     for condition in conditions:
         parts = condition_parts(condition)
@@ -71,7 +71,7 @@ def corruption_errors() -> dict[str, Measure]:
     """Return the corruption errors and their means, in percent of AlexNet's, by key.
 
     mCE/<corruption>: error over the severities / AlexNet's; mCE: their mean over the standard 15.
-    relative-mCE: the same of the errors that are added to those on clean images.
+    relative-mCE: the same for the increase of the error over that on clean images.
     """
     measures: dict[str, Measure] = {
         f"mCE/{name}": (_conditions((name,)), _errors(error)) for name, error in ALEXNET.items()
@@ -85,7 +85,7 @@ def corruption_errors() -> dict[str, Measure]:
 def measured(
     measures: dict[str, Measure], conditions: tuple[str, ...], accuracies: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the values (…) of those measures whose conditions are there, by key.
+    """Return the values (…) of the measures whose conditions were all evaluated, by key.
 
     accuracies: (…, C) in percent, columns as in `conditions`.
     """
@@ -100,11 +100,11 @@ def measured(
 def corruption_metrics(predictions: Predictions, data: CorruptionSet) -> dict[str, Metric]:
     """Return the accuracy under each condition and every measure, in percent, with intervals.
 
-    Where some severities or corruptions were not measured, the means that need them have no value,
-    and top1_acc/<key>/measured is the mean over what was. Corruptions that are not the data set's
-    have a mean of their own over the severities measured, and count in no other. Of ImageNet-C
-    (whose subset "15" has AlexNet's errors), also the corruption errors. Images that could not be
-    used under some condition are left out of all. Raises UserError when none is left.
+    If some severities or corruptions were not evaluated, the means that need them are undefined,
+    and top1_acc/<key>/measured is the mean over those that were. Added corruptions, which are not
+    the data set's, only have a separate mean over their severities. For ImageNet-C (whose subset
+    "15" has AlexNet's errors), also the corruption errors. Images that are missing under some
+    condition are excluded; raises UserError if none remains.
     """
     conditions, correct = top1_by_condition(_shared(predictions))
     metrics = condition_accuracies(conditions, correct)
@@ -129,18 +129,15 @@ def corruption_metrics(predictions: Predictions, data: CorruptionSet) -> dict[st
             metrics[key] = bootstrapped(
                 float(values[key]), replicates[key], len(correct), "", share=share
             )
-        elif len(missing) < len(needed):  # of what was measured in part
-            metrics[key] = Metric(None, n=len(correct), note=_note(missing))
+        elif len(missing) < len(needed):  # evaluated in part
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            note = f"it needs {missing[0]}{more}, which this run did not measure"
+            metrics[key] = Metric(None, n=len(correct), note=note)
     return metrics
 
 
-def _note(missing: list[str]) -> str:
-    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    return f"it needs {missing[0]}{more}, which this run did not measure"
-
-
 def _shared(predictions: Predictions) -> Predictions:
-    """Return the rows of the images that were measured under every condition."""
+    """Return the rows of the images that were evaluated under every condition."""
     image_of, images = pd.factorize(predictions.images)
     counts = np.bincount(image_of, minlength=len(images))
     keep = (counts == len(predictions.condition_names))[image_of]
@@ -148,12 +145,7 @@ def _shared(predictions: Predictions) -> Predictions:
         return predictions
     if not keep.any():
         raise UserError("no image could be used under every condition: check the data set")
-    rows = {
-        name: getattr(predictions, name)[keep]
-        for name in ("images", "conditions", "labels", "answers", "confidence")
-    }
-    columns = {name: values[keep] for name, values in predictions.columns.items()}
-    return replace(predictions, **rows, columns=columns)
+    return predictions.select(keep)
 
 
 def _conditions(corruptions: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""How stable a model's answers are over the frames of a sequence: flips and top-5 distances.
+"""Stability of a model's answers over the frames of a sequence: flips and top-5 distances.
 
-Source: Hendrycks & Dietterich, ICLR 2019, sections 3.3 and 4.2, and their test.py. The figures are
+Source: Hendrycks & Dietterich, ICLR 2019, sections 3.3 and 4.2, and their test.py. The metrics are
 the paper's FP, uT5D, FR, T5D, mFR and mT5D.
 """
 
@@ -20,13 +20,13 @@ from bvg.files import write_text
 from bvg.predictions.table import Predictions
 from bvg.scores.metric import Z95, Metric
 
-TOP = 5  # ranks that the distance looks at
+TOP = 5  # ranks in the distance
 FLIPS, DISTANCE = "flip_prob", "top5_distance"
 MEASURES = (FLIPS, DISTANCE)
 RELATIVE = {FLIPS: "FR", DISTANCE: "T5D"}
 RELATIVE_FILE = "relative.csv"
 OVERALL = "imagenet-p"
-_MOST = {FLIPS: 1.0, DISTANCE: 18.0}  # 5 + 4 + 3 + 3 + 3: ranks 1 2 3 leave, 4 5 become 1 2
+_MOST = {FLIPS: 1.0, DISTANCE: 18.0}  # 5 + 4 + 3 + 3 + 3: ranks 1 2 3 drop out, 4 5 become 1 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Stability:
 
     names: (N,) of the sequences.
     values: by measure, (N,) float64: the mean over the sequence's pairs of frames.
-    single: how many sequences of one frame were left out.
+    single: the number of excluded sequences, which have one frame.
     """
 
     names: np.ndarray
@@ -46,7 +46,7 @@ class Stability:
 def compares_with_first(perturbation: str) -> bool:
     """Return whether frames are compared with the first one instead of the one before.
 
-    True for noise, which is drawn independently per frame: the first frame is the clean image.
+    True for noise, which is drawn independently for each frame; the first frame is the clean image.
     """
     return "noise" in perturbation
 
@@ -62,15 +62,15 @@ def top5_distances(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
     """Return the distance between ranked answers (…, K), (…,) int64 in 0 to 18.
 
     The sum over i = 1 … 5 of |i - min(s(i), 6)|, s(i) being the rank in the later frame of the
-    class ranked i in the earlier one (so it is not symmetric). A class beyond the fifth rank counts
-    as sixth, so that the five best answers are all that must be known; models of K < 5 classes
-    rank them all, and the sum ends at K.
+    class ranked i in the earlier one (so it is not symmetric). Classes beyond the fifth rank count
+    as sixth, so that only the five best answers are needed; for models of K < 5 classes, the sum
+    ends at K.
     """
     ranks = earlier.shape[-1]
     total = np.full(earlier.shape[:-1], sum(TOP + 1 - i for i in range(1, ranks + 1)))
     for i in range(1, ranks + 1):
         for s in range(1, ranks + 1):
-            change = abs(i - s) - (TOP + 1 - i)  # against what a class that left would add
+            change = abs(i - s) - (TOP + 1 - i)  # relative to a class that dropped out
             total += change * (earlier[..., i - 1] == later[..., s - 1])
     return total
 
@@ -78,8 +78,8 @@ def top5_distances(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
 def stability(predictions: Predictions) -> dict[str, Stability]:
     """Return, by perturbation, the stability of each sequence.
 
-    Of rows of F frames with K answers each, (N, F * K); the column `frames` says how many are
-    there. The published evaluation needs all sequences of a perturbation to be of one length.
+    Predictions have F frames with K answers each, (N, F * K); the column `frames` has their number.
+    (In the published evaluation, all sequences of a perturbation must have the same length.)
     """
     ranks = min(TOP, len(predictions.classes))
     result = {}
@@ -89,13 +89,13 @@ def stability(predictions: Predictions) -> dict[str, Stability]:
         answers = predictions.answers[rows].reshape(len(count), -1, ranks)
         several = count > 1
         names, count, answers = predictions.images[rows][several], count[several], answers[several]
-        there = np.arange(1, answers.shape[1]) < count[:, None]
+        exists = np.arange(1, answers.shape[1]) < count[:, None]
         earlier, later = pairs_of(answers, compares_with_first(name))
         flips = earlier[..., 0] != later[..., 0]
         distances = top5_distances(earlier, later)
         values = {
-            FLIPS: (flips & there).sum(axis=1) / (count - 1),
-            DISTANCE: (distances * there).sum(axis=1) / (count - 1),
+            FLIPS: (flips & exists).sum(axis=1) / (count - 1),
+            DISTANCE: (distances * exists).sum(axis=1) / (count - 1),
         }
         result[name] = Stability(names, values, int((~several).sum()))
     return result
@@ -106,8 +106,8 @@ def stability_metrics(
 ) -> dict[str, Metric]:
     """Return flip_prob/… (in [0, 1]) and top5_distance/… by perturbation and as imagenet-p.
 
-    imagenet-p is the mean over the ten perturbations, undefined unless all were measured. The paper
-    prints flip probabilities as percentages. With a reference, also `relative_metrics`.
+    imagenet-p is the mean over the ten perturbations, undefined unless all were evaluated. The
+    paper reports flip probabilities in percent. With a reference, also `relative_metrics`.
     """
     found = stability(predictions)
     relative = relative_metrics(predictions, reference, name) if reference else {}
@@ -125,8 +125,7 @@ def relative_metrics(
     """Return FR/… and T5D/… by perturbation, and their means mFR and mT5D, in percent.
 
     reference: the values of the reference model (AlexNet in the paper) by metric name, such as
-    `flip_prob/snow`; it is taken as exact: intervals are of the measured model alone.
-    name: of the reference, for notes.
+    `flip_prob/snow`, taken as exact in the intervals. name: of the reference, for notes.
     """
     found = stability(predictions)
     metrics = {}
@@ -185,14 +184,14 @@ def read_reference(path: Path) -> dict[str, float]:
 
 
 def reference_fingerprint(reference: dict[str, float] | None) -> str | None:
-    """Return what tells the values of a reference from others; None without any."""
+    """Return a fingerprint of the values of a reference, or None without one."""
     if not reference:
         return None
     return f"sha256 {sha256(json.dumps(reference, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 def write_relative(metrics: dict[str, Metric], folder: Path, reference: str) -> Path:
-    """Return `folder`/relative.csv, with the metrics that relate to the reference."""
+    """Write the metrics that relate to the reference to `folder`/relative.csv; return its path."""
     path = folder / RELATIVE_FILE
     short = tuple(RELATIVE.values())
     rows = [
@@ -219,8 +218,8 @@ def _weighted(found: dict[str, Stability], measure: str, weights: dict[str, floa
     """Return the weighted sum of perturbations' means, with a 95 % interval over sequences.
 
     The sum of means is linear in the sequences, so its standard error needs no resampling: each
-    sequence (the same image under several perturbations is one) adds its weighted deviations from
-    the means. The interval is the normal one, within what is possible.
+    sequence (of one image, under all perturbations) contributes its weighted deviations from the
+    means. The interval is the normal one, clipped to the possible range.
     """
     chosen = [(found[name], weight) for name, weight in weights.items()]
     single = sum(one.single for one, _ in chosen)
@@ -237,7 +236,7 @@ def _weighted(found: dict[str, Stability], measure: str, weights: dict[str, floa
     by_sequence = reduce(lambda a, b: a.add(b, fill_value=0), shares)
     n = len(by_sequence)
     half = Z95 * sqrt((by_sequence**2).sum() * n / (n - 1)) if n > 1 else 0.0
-    if half <= 1e-9 * abs(value):  # a width of 0 would claim certainty
+    if half <= 1e-9 * abs(value):  # a width of 0 would be misleading
         why = "all sequences agree" if n > 1 else "one sequence"
         return Metric(float(value), n=n, note="; ".join([*notes, f"no interval: {why}"]))
     low, high = max(0.0, float(value - half)), float(value + half)

@@ -10,7 +10,7 @@ Z95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
 class Metric:
     """A value, its 95 % interval, and the number of images it is computed from.
 
-    value is None where the quantity is undefined; `note` then says why.
+    value is None if the quantity is undefined; `note` then has the reason.
     """
 
     value: float | None
@@ -27,8 +27,8 @@ class Metric:
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """Return the Wilson 95 % interval of a proportion, as two numbers in [0, 1].
 
-    Source: Wilson 1927. It stays inside [0, 1] and is honest near 0 and 1, where the usual
-    ±1.96 standard errors is not. Raises ValueError when n is 0.
+    Source: Wilson 1927. Unlike ±1.96 standard errors, it stays in [0, 1] and has the right coverage
+    near 0 and 1. Raises ValueError if n is 0.
     """
     if n < 1:
         raise ValueError("a proportion of no images has no interval")

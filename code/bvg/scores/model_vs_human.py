@@ -5,7 +5,6 @@ NeurIPS 2021; which conditions count is theirs (data/model_vs_human.py).
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +15,7 @@ from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import correct_in_top
 from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.decision_table import original_image
-from bvg.scores.error_consistency import Consistency, Pairs, consistencies
+from bvg.scores.error_consistency import Consistency, Pairs, consistencies, consistency_matrix
 from bvg.scores.metric import Metric, proportion
 from bvg.scores.shape_bias import shape_bias_metrics
 
@@ -34,8 +33,8 @@ def model_vs_human_metrics(
 ) -> dict[str, Metric]:
     """Return accuracies (percent), shape bias, and, given humans, error consistency with them.
 
-    Where conditions of a data set are missing, top1_acc/<data set> has no value (what there is has
-    the name top1_acc/<data set>/measured), and the data set is left out of the mean.
+    If conditions of a data set are missing, top1_acc/<data set> is undefined (the mean over the
+    others is top1_acc/<data set>/measured), and the data set is excluded from the mean.
     """
     parts = split(predictions)
     metrics: dict[str, Metric] = {}
@@ -67,14 +66,15 @@ def _conditions(part: Predictions) -> set[str]:
     return {name.partition("/")[2] for name in part.condition_names}
 
 
-def _missing(data_set: str, there: Collection[str], excluded: bool = False) -> list[str]:
-    """Return the conditions that are not there of those that count, or, if `excluded`, of all."""
-    of = DATA_SETS[data_set]
-    return [name for name in (of.conditions if excluded else of.counted) if name not in there]
+def _missing(data_set: str, present: Collection[str], of_all: bool = False) -> list[str]:
+    """Return the missing conditions, of those that count or of all."""
+    published = DATA_SETS[data_set]
+    names = published.conditions if of_all else published.counted
+    return [name for name in names if name not in present]
 
 
 def _whole(key: str, metric: Metric, missing: list[str], why: str) -> dict[str, Metric]:
-    """Return a metric of all conditions under `key`; where some are missing, under another name."""
+    """Return a metric over all conditions as `key`; if some are missing, as `key`/measured."""
     if not missing:
         return {key: metric}
     absent = Metric(None, n=metric.n, note=f"{why}: {', '.join(missing)}")
@@ -84,27 +84,15 @@ def _whole(key: str, metric: Metric, missing: list[str], why: str) -> dict[str, 
 def split(predictions: Predictions) -> dict[str, Predictions]:
     """Return the rows of each data set, in the published order."""
     of = np.array([name.partition("/")[0] for name in predictions.conditions], dtype=object)
-    return {name: _rows(predictions, of == name) for name in DATA_SETS if (of == name).any()}
-
-
-def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    return replace(
-        predictions,
-        images=predictions.images[rows],
-        conditions=predictions.conditions[rows],
-        labels=predictions.labels[rows],
-        answers=predictions.answers[rows],
-        confidence=predictions.confidence[rows],
-        columns={name: column[rows] for name, column in predictions.columns.items()},
-    )
+    return {name: predictions.select(of == name) for name in DATA_SETS if (of == name).any()}
 
 
 def ood_mean(hits: Mapping[str, tuple[int, int]]) -> dict[str, Metric]:
     """Return the mean of the data sets' accuracies, in percent: `top1_acc/ood_mean`.
 
-    hits: data set -> right answers and images in the conditions that count. The interval is of a
-    bootstrap over the images within each data set; drawing n of them with replacement makes the
-    right answers binomial, so they are drawn as such.
+    hits: data set -> right answers and images in the conditions that count. The interval is from a
+    bootstrap over the images of each data set; drawing n of them with replacement makes the number
+    of right answers binomial, so it is drawn as such.
     """
     generator = np.random.default_rng(SEED)
     values, resampled, images = {}, {}, []
@@ -114,7 +102,7 @@ def ood_mean(hits: Mapping[str, tuple[int, int]]) -> dict[str, Metric]:
             values[name] = 100 * right / n
             resampled[name] = 100 * generator.binomial(n, right / n, RESAMPLES) / n
             images.append(n)
-    # Of 0 % or 100 %: as if every data set were as small as the smallest.
+    # For Wilson's interval of 0 or 100 %: as if every data set had the size of the smallest.
     share = (100.0, len(images) * min(images, default=0))
     return _over_data_sets(OOD_MEAN, values, resampled, sum(images), share)
 
@@ -126,10 +114,10 @@ def _over_data_sets(
     images: int,
     share: tuple[float, int] | None = None,
 ) -> dict[str, Metric]:
-    """Return the mean over all data sets under `key`, or over those there are under another name.
+    """Return the mean over all data sets as `key`, or over fewer as `key`/<k>_datasets.
 
-    A mean over fewer data sets is another quantity: its name, `key`/<k>_datasets, says of how many
-    it is. resampled: of each data set, for an interval; share: as in `bootstrapped`.
+    The latter is another quantity, so it has another name. resampled: replicates of each data set,
+    for an interval; share: as in `bootstrapped`.
     """
     defined = [name for name in DATA_SETS if np.isfinite(values.get(name, np.nan))]
     missing = [name for name in DATA_SETS if name not in defined]
@@ -146,6 +134,15 @@ def _over_data_sets(
         undefined = "a data set is undefined"
         mean = bootstrapped(mean.value or 0.0, replicates, images, undefined, share=share)
     return {**absent, f"{key}/{len(defined)}_datasets": mean} if missing else {key: mean}
+
+
+def mean_of(metrics: Mapping[str, Metric], key: str) -> tuple[int, Metric]:
+    """Return of how many data sets there is a mean under `key`, and the mean."""
+    for count in range(len(DATA_SETS), 0, -1):
+        name = key if count == len(DATA_SETS) else f"{key}/{count}_datasets"
+        if name in metrics and metrics[name].value is not None:
+            return count, metrics[name]
+    return 0, Metric(None)
 
 
 def rights(predictions: Predictions, name: str = "model") -> dict[str, pd.DataFrame]:
@@ -177,7 +174,7 @@ def with_humans(models: Mapping[str, Rights], humans: Rights) -> dict[str, dict[
             name: right[data_set].iloc[:, 0] for name, right in models.items() if data_set in right
         }
         if here:
-            # The names of models and humans must not be taken for one another.
+            # Prefixed, because a model and a human may have the same name.
             both = pd.concat([_named(here, "model"), _named(seen, "human")], axis=1)
             both = both[both.iloc[:, : len(here)].notna().any(axis=1)].sort_index()
             groups = {m: [(f"model {m}", f"human {h}") for h in seen.columns] for m in here}
@@ -188,7 +185,7 @@ def with_humans(models: Mapping[str, Rights], humans: Rights) -> dict[str, dict[
 
 
 def on_images_of(models: Mapping[str, Rights], humans: Rights) -> dict[str, pd.DataFrame]:
-    """Return the humans' answers to those images that one of the models was shown."""
+    """Return the humans' answers to the images that any of the models has seen."""
     found = {}
     for data_set, seen in humans.items():
         indices = [right[data_set].index for right in models.values() if data_set in right]
@@ -213,8 +210,8 @@ def _consistencies(
 def consistency_metrics(found: Mapping[str, Consistency]) -> dict[str, Metric]:
     """Return error consistency by condition, by data set, and averaged over data sets.
 
-    As with accuracies, a data set that lacks conditions has its value under .../measured, and does
-    not count in the mean.
+    As with accuracies, the value of a data set that lacks conditions is named …/measured and
+    excluded from the mean.
     """
     metrics: dict[str, Metric] = {}
     for data_set, consistency in found.items():
@@ -231,7 +228,7 @@ def consistency_metrics(found: Mapping[str, Consistency]) -> dict[str, Metric]:
 
 
 def _not_shared(data_set: str, consistency: Consistency) -> list[str]:
-    """Return the conditions without an image that both saw; none where all are (undefined)."""
+    """Return the conditions without an image that both saw; none if all are (undefined)."""
     shared = [name for name, metric in consistency.conditions.items() if metric.n]
     return _missing(data_set, shared) if shared else []
 
@@ -241,11 +238,26 @@ def is_whole(data_set: str, right: pd.DataFrame) -> bool:
     return not _missing(data_set, set(right.index.get_level_values(0)))
 
 
+def between_models(models: Mapping[str, Rights]) -> tuple[pd.DataFrame, int]:
+    """Return all models' error consistency with each other, and of how many data sets it is a mean.
+
+    models: name -> `rights`. Data sets that lack conditions do not count.
+    """
+    joined = {}
+    for name in DATA_SETS:
+        tables = [right[name] for right in models.values() if name in right]
+        if any(is_whole(name, table) for table in tables):
+            joined[name] = pd.concat(tables, axis=1)
+    if not joined:
+        return pd.DataFrame(np.nan, index=[*models], columns=[*models]), 0
+    return consistency_matrix(joined, {n: DATA_SETS[n].counted for n in joined}), len(joined)
+
+
 def human_metrics(humans: Rights) -> dict[str, Metric]:
     """Return the humans' accuracies (percent) and error consistency among themselves.
 
-    Accuracies are over all responses of all humans, as published, and without intervals: responses
-    to one image are no independent draws. Each pair of humans is compared once.
+    Accuracies are over all responses of all humans, as published, and without intervals, since
+    responses to one image are not independent. Each pair of humans is compared once.
     """
     metrics: dict[str, Metric] = {}
     means, responses = {}, 0

@@ -2,7 +2,7 @@
 
 Source: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019. Of the images
 whose shape and texture belong to different categories: shape bias = shape decisions / (shape +
-texture decisions). It hides how often an observer answered neither; the fractions say that.
+texture decisions). The fractions also show how often an observer chose neither.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bvg.predictions.table import Predictions
-from bvg.scores.decision_table import without_ending
+from bvg.scores.decision_table import without_suffix
 from bvg.scores.metric import Metric, proportion, wilson
 
 RESAMPLES = 10_000
@@ -35,8 +35,8 @@ class CueDecisions:
         """Return the shape bias in [0, 1] with a 95 % bootstrap interval over images.
 
         Resampling n images with replacement makes the three counts multinomial, so they are drawn
-        as such. Resamples without a shape or texture decision say nothing and are left out. Where
-        all decisions followed one cue, resampling has nothing to vary: the interval is Wilson's.
+        as such. Resamples without a shape or texture decision are excluded. If all decisions
+        followed one cue, resamples do not vary, and the interval is Wilson's.
         """
         if self.shape + self.texture == 0:
             return Metric(None, n=self.total, note="no decision followed the shape or the texture")
@@ -67,7 +67,7 @@ def count_decisions(response, shape, texture) -> CueDecisions:
 
 def texture_of(image_name: str) -> str:
     """Return the texture category in …<shape><n>-<texture><m>.png, in lower case."""
-    return without_ending(image_name.rpartition("-")[2]).rstrip("0123456789")
+    return without_suffix(image_name.rpartition("-")[2]).rstrip("0123456789")
 
 
 def count_table(table: pd.DataFrame) -> CueDecisions:
@@ -79,8 +79,9 @@ def count_table(table: pd.DataFrame) -> CueDecisions:
 def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
     """Return shape bias, fractions, and accuracies, overall and by shape category.
 
-    `shape-bias` is the study's; `shape-bias/max` is the second rule (the category of the best
-    class that belongs to one). Fractions are of the conflict images; accuracies in percent.
+    `shape-bias` is the study's; `shape-bias/max` uses the alternative decision rule (the category
+    of the best class that belongs to one). Fractions are of the conflict images; accuracies in
+    percent.
     """
     shape, texture = predictions.labels, predictions.columns["texture"]
     response = predictions.answers[:, 0]
@@ -107,8 +108,8 @@ def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
 
 def _noted(metric: Metric, predictions: Predictions) -> Metric:
     """Return the metric with a note of the categories whose shape no image has."""
-    there = {int(label) for label in predictions.labels}
-    missing = [name for label, name in enumerate(predictions.classes) if label not in there]
+    present = {int(label) for label in predictions.labels}
+    missing = [name for label, name in enumerate(predictions.classes) if label not in present]
     note = f"no image has the shape of {', '.join(missing)}" if missing else ""
     return replace(metric, note="; ".join(filter(None, (metric.note, note))))
 

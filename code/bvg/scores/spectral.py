@@ -3,7 +3,7 @@
 Source: Gavrikov & Keuper, "Can Biases in ImageNet Models Explain Generalization?", CVPR 2024,
 section on spectral biases. LFC/<c> and HFC/<c> are accuracies under low-pass and high-pass filters
 at cutoff c, relative to the accuracy without a filter (they may exceed 1). LPP and HPP are their
-means over the cutoffs up to a half; spectral bias = HPP / (LPP + HPP).
+means over the cutoffs up to 0.5; spectral bias = HPP / (LPP + HPP).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ def spectral_measures(
 ) -> dict[str, np.ndarray]:
     """Return LFC/<c>, HFC/<c>, LPP, HPP and spectral-bias, each named metric/bandpass/….
 
-    accuracy: under `clean`, lowpass/<c> and highpass/<c>, in any one unit; numbers or equally
-    shaped arrays (of replicates), whose shape the measures have too. mean_cutoffs: those that LPP
-    and HPP are the means over; they, and the bias, are left out where the accuracy at one of them
-    is unknown. NaN where no image is right without a filter, and for the bias also where none is
-    right under any of its filters. Raises KeyError without `clean`.
+    accuracy: under `clean`, lowpass/<c> and highpass/<c>, in any unit; numbers or arrays of equal
+    shape (replicates), which is also that of the measures. mean_cutoffs: of LPP and HPP, which are
+    omitted, like the bias, if one of them is missing. NaN if no image is right without a filter,
+    and for the bias also if none is right under any of its filters. Raises KeyError without
+    `clean`.
     """
     clean = np.asarray(accuracy[CLEAN], dtype=float)
     measures = {
@@ -56,9 +56,9 @@ def spectral_metrics(
 ) -> dict[str, Metric]:
     """Return the spectral measures with 95 % percentile bootstrap intervals over images.
 
-    conditions: the names of the columns of `correct` (N, C), bool: which images are right under
-    which condition. LPP, HPP and the bias are undefined where one of mean_cutoffs is not among
-    them. Raises KeyError without `clean`, ValueError when there is no image.
+    conditions: the names of the columns of `correct` (N, C) bool, whether each image is right under
+    each condition. LPP, HPP and the bias are undefined if one of mean_cutoffs is missing. Raises
+    KeyError without `clean`, ValueError if there is no image.
     """
     resampled = resampled_accuracies(correct)
     accuracies = correct.mean(axis=0)
@@ -77,7 +77,7 @@ def spectral_metrics(
 
 
 def _ratio(part: float | np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole, NaN where there is no whole."""
+    """Return part / whole, NaN where whole is 0."""
     return np.asarray(part, dtype=float) / np.where(whole > 0, whole, np.nan)
 
 

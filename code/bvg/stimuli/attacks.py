@@ -2,9 +2,9 @@
 
 PGD (Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018) and
 FGSM (Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 2015). Given the
-same start, iterates are those of foolbox 3.3.4's LinfPGD and L2PGD; tests/oracles/attacks.py is the
-definition. What is saved here is work that cannot change an iterate: gradients are of the
-input only, and an image that has nothing left to do makes room for the next one.
+same start, iterates are those of foolbox 3.3.4's LinfPGD and L2PGD; tests/oracles/attacks.py has
+the definition. Only work that cannot change an iterate is saved here: gradients are computed for
+the input only, and an image that is done makes room in the batch for the next one.
 """
 
 from collections.abc import Callable
@@ -15,23 +15,23 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from bvg.errors import UserError, is_out_of_memory, reason_of
+from bvg.errors import model_errors
 
 LINF, L2 = "linf", "l2"
-NEVER = -1  # first_success of an image that is never answered as the attack wants
-_TINY = 1e-12  # no gradient is divided by less
+NEVER = -1  # first_success of an image on which the attack never succeeded
+_TINY = 1e-12  # smallest norm that gradients are divided by
 
 
 @dataclass(frozen=True)
 class Attack:
     """The parameters of an attack.
 
-    steps: how many, and by how far: `step`, or else `relative_step` times ε.
+    steps: number of steps. step: their size; None: `relative_step` times ε.
     norm: of the perturbation, over all pixels and channels, in units of the pixel range [0, 1].
-    decay: the step shrinks linearly, from its full size to 1 / steps of it.
-    random_start: from a random point within ε, instead of the image itself.
-    targeted: towards a given class, instead of away from the label.
-    first: an image is done at its first success, instead of after the last step.
+    decay: the step size decreases linearly from its full size to 1 / steps of it.
+    random_start: start at a random point within ε instead of the image itself.
+    targeted: towards a given class instead of away from the label.
+    first: stop attacking an image at the first success instead of after the last step.
     """
 
     steps: int = 40
@@ -53,11 +53,11 @@ class Attack:
 
 @dataclass(frozen=True)
 class AttackedModel:
-    """The model that is attacked, and the arithmetic of its answers and of its gradients.
+    """The model that is attacked, and the precision of its answers and gradients.
 
-    classes: how many it knows.
-    answering: makes the context in which an answer counts.
-    cheap: makes the one in which gradients are computed; None: the same as for answers.
+    classes: their number.
+    answering: returns the context (autocast) for answers.
+    cheap: returns the context for gradients; None: the same as for answers.
     """
 
     name: str
@@ -70,7 +70,7 @@ class AttackedModel:
     def answers(self, x: torch.Tensor) -> torch.Tensor:
         """Return the best class of each image, (B,) int64."""
         with self.answering():
-            logits = self.model(x.clone())  # the model may be one that changes its input
+            logits = self.model(x.clone())  # the model may change its input in place
         return logits.argmax(dim=1)
 
     def gradient(self, x: torch.Tensor, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,21 +80,16 @@ class AttackedModel:
         """
         context = self.cheap or self.answering
         leaf = x.detach().requires_grad_()
-        try:
+        with model_errors(
+            f"model {self.name} has no gradient with respect to its input",
+            "drop it from --model, or attack another model and evaluate this one on its images "
+            "(--source)",
+        ):
             with torch.enable_grad(), context():
                 logits = self.model(leaf.clone())
                 wide = torch.promote_types(logits.dtype, torch.float32)
                 loss = cross_entropy(logits.to(wide), classes, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, leaf)
-        except Exception as error:  # the model may be anyone's code
-            if is_out_of_memory(error):
-                raise
-            raise UserError(
-                f"model {self.name} has no gradient with respect to its input "
-                f"({type(error).__name__}: {reason_of(error)}), so it cannot be attacked with "
-                "gradients: drop it from --model, or attack another model and evaluate this one "
-                "on its images (--source)"
-            ) from error
         return gradient, logits.detach().argmax(dim=1)
 
 
@@ -102,11 +97,11 @@ class AttackedModel:
 class Outcome:
     """The outcome of an attack on B images.
 
-    images: (B, 3, H, W) in [0, 1]; where they ended.
-    reached: (B,) bool, whether the answer is there as the attack wants it.
-    first_success: (B,) int16, the number of steps after which it was so for the first time (0: at
-        the start), or NEVER.
-    masked_gradients: (B,) int16, at how many steps the gradient was zero or not finite.
+    images: (B, 3, H, W) in [0, 1], the last iterates.
+    reached: (B,) bool, whether the attack succeeded at the last iterate.
+    first_success: (B,) int16, the number of steps until the first success (0: at the start), or
+        NEVER.
+    masked_gradients: (B,) int16, the number of steps at which the gradient was zero or not finite.
     """
 
     images: torch.Tensor
@@ -124,10 +119,10 @@ def attacked(
     attack: Attack,
     batch_size: int,
 ) -> Outcome:
-    """Return where the attack leads, of (B, 3, H, W) images in [0, 1], at most batch_size at once.
+    """Return the outcome of an attack on (B, 3, H, W) images in [0, 1], batch_size at a time.
 
-    classes: (B,) the labels to get away from, or the targets to reach. start: (B, 3, H, W).
-    A success that a cheaper arithmetic claims counts when the victim's own confirms it.
+    classes: (B,) the labels, or the targets of a targeted attack. start: (B, 3, H, W).
+    A success in the precision of the gradients counts if it is confirmed in that of the answers.
     """
     x = start.clone()
     first = torch.full((len(x),), NEVER, dtype=torch.int16, device=x.device)
@@ -154,7 +149,9 @@ def attacked(
         for i in active:
             taken[i] += 1
         active = [i for i in active if taken[i] < attack.steps]
-    return _looked_at(victim, Outcome(x, first >= 0, first, masked), classes, attack, batch_size)
+    return _with_last_answers(
+        victim, Outcome(x, first >= 0, first, masked), classes, attack, batch_size
+    )
 
 
 def stepped(
@@ -165,10 +162,10 @@ def stepped(
     epsilon: float,
     attack: Attack,
 ) -> torch.Tensor:
-    """Return x one step further, within ε of the clean images and within [0, 1].
+    """Return the next iterates, within ε of the clean images and within [0, 1].
 
-    step: (B, 1, 1, 1). May use the memory of x and of the gradient. The operations and their order
-    are foolbox's, because later iterates depend on the last bit of earlier ones.
+    step: (B, 1, 1, 1). May overwrite x and the gradient. The operations and their order are
+    foolbox's, because later iterates depend on the last bit of earlier ones.
     """
     if attack.norm == LINF:
         direction = gradient.sign_()  # 0 where the gradient is not a number
@@ -179,7 +176,7 @@ def stepped(
 
 
 def projected(perturbation: torch.Tensor, epsilon: float, norm: str) -> torch.Tensor:
-    """Return the perturbations (B, 3, H, W) brought within ε, in place."""
+    """Return the perturbations (B, 3, H, W) projected into the ball of radius ε, in place."""
     if norm == LINF:
         return perturbation.clamp_(-epsilon, epsilon)
     factor = (epsilon / _lengths(perturbation).clamp_(min=_TINY)).clamp_(max=1)
@@ -193,7 +190,7 @@ def distances(x: torch.Tensor, clean: torch.Tensor, norm: str) -> torch.Tensor:
 
 
 def _lengths(x: torch.Tensor) -> torch.Tensor:
-    # Flat, because the order of the summands decides the last bit.
+    # Flattened, because the order of summation decides the last bit.
     return x.flatten(1).square().sum(1).sqrt_().view(-1, 1, 1, 1)
 
 
@@ -208,7 +205,7 @@ def _confirmed(
     classes: torch.Tensor,
     attack: Attack,
 ) -> torch.Tensor:
-    """Return which of the successes that a cheaper arithmetic claims are ones."""
+    """Return which of the successes in the precision of the gradients are confirmed."""
     if victim.cheap is None or not bool(claimed.any()):
         return claimed
     confirmed = claimed.clone()
@@ -222,12 +219,12 @@ def _without_direction(gradient: torch.Tensor) -> torch.Tensor:
     return (~torch.isfinite(largest) | (largest == 0)).short()
 
 
-def _looked_at(
+def _with_last_answers(
     victim: AttackedModel, outcome: Outcome, classes: torch.Tensor, attack: Attack, batch_size: int
 ) -> Outcome:
-    """Return the outcome with the answers where the walks ended.
+    """Return the outcome with the answers to the last iterates.
 
-    An image that was done at its first success has been looked at already.
+    Those of images that were done at their first success are known already.
     """
     reached, first = outcome.reached.clone(), outcome.first_success
     left = (~reached).nonzero().flatten() if attack.first else torch.arange(len(first))

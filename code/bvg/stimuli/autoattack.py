@@ -1,8 +1,8 @@
 """AutoAttack, through the package pyautoattack: its authors' code, as published on PyPI.
 
 Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
-Parameter-free Attacks", ICML 2020: the standard version, that is APGD-CE, APGD-T and FAB-T (100
-steps each; 9 targets) and Square (5000 queries), each on the images that are still right.
+Parameter-free Attacks", ICML 2020: the standard version, i.e. APGD-CE, APGD-T and FAB-T (100 steps
+each; 9 targets) and Square (5000 queries), each on the images that are still classified correctly.
 """
 
 import hashlib
@@ -34,9 +34,9 @@ def autoattack_version() -> str:
 def autoattack_method(batch_size: int) -> Method:
     """Return AutoAttack (L∞, standard), with at most batch_size images at once.
 
-    `first_success` is not a number of steps there, but which attack succeeded: 1 APGD-CE, 2
-    APGD-T, 3 FAB-T, 4 Square. Its random numbers are keyed by (seed, first image of the batch):
-    the package draws for all images of a batch together.
+    Its `first_success` is not a number of steps but the attack that succeeded: 1 APGD-CE, 2 APGD-T,
+    3 FAB-T, 4 Square. Random numbers are keyed by (seed, first image of the batch), because the
+    package draws for all images of a batch together.
     """
 
     def perturb(victim: AttackedModel, batch: Batch, epsilon: Epsilon) -> Outcome:
@@ -59,7 +59,7 @@ def autoattack_method(batch_size: int) -> Method:
 def _broken(
     victim: AttackedModel, batch: Batch, where: torch.Tensor, epsilon: Epsilon
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the images at `where` and which of the four attacks has broken each."""
+    """Return the images at `where`, attacked, and the attack that succeeded on each, or NEVER."""
     clean, labels = batch.pixels[where], batch.labels[where]
     images = clean.clone()
     first = torch.full_like(labels, NEVER, dtype=torch.int16)
@@ -86,7 +86,7 @@ def _attacks(
     from pyautoattack import AutoAttack
 
     def logits(x: torch.Tensor) -> torch.Tensor:
-        if x.requires_grad:  # the package takes gradients in the plain memory layout only
+        if x.requires_grad:  # the package accepts gradients in contiguous memory only
             x.register_hook(torch.Tensor.contiguous)
         with victim.answering():
             return victim.model(x.to(memory_format=torch.channels_last)).float()

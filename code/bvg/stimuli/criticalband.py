@@ -2,10 +2,10 @@
 
 Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape bias, and
 adversarial robustness", NeurIPS 2023 (noise after Solomon & Pelli, Nature 1994), as Gavrikov &
-Keuper (CVPR 2024) use it. tests/oracles/critical_band.py is the definition, pixel by pixel.
+Keuper (CVPR 2024) use it. tests/oracles/critical_band.py implements the definition pixel by pixel.
 
-All noisy conditions of an image come from one field of noise, drawn by (seed, image): its pyramid
-has the bands, and scaling gives the strengths.
+All noisy conditions of an image come from one field of noise, keyed by (seed, image): its pyramid
+gives the bands, and scaling the strengths.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,9 @@ from bvg.stimuli.randomness import keyed_generator, keyed_normal
 SIZE = 224  # pixels; band f is centred at 1.75 * 2**f cycles per image only at this size
 FINEST = 6  # the band of the pyramid's first level
 CONTRAST, GREY = 0.2, 0.449
-FURTHEST = 0.9  # noise beyond ±0.9 that leaves [0, 1] cannot be met by changing the image
+FURTHEST = 0.9  # for noise beyond ±0.9, no change of the image keeps the sum in [0, 1]
 _NEXT_TO_0, _NEXT_TO_1 = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).eps
-_MARGIN = 1e-6  # for rounding, where bounds on a sum decide what need not be looked at
+_MARGIN = 1e-6  # for rounding, where bounds on a sum decide whether pixels must be checked
 
 
 def condition_name(band: int, deviation: float) -> str:
@@ -40,8 +40,8 @@ def critical_band(
     """Yield the grey images without noise, then under noise of each band and standard deviation.
 
     bands: octaves f, at most 6, centred at 1.75 * 2**f cycles per image. deviations: SD of the
-    noise; the images' greys span 0.2. Each condition is (B, 3, 224, 224) in [0, 1], its three
-    channels one and the same memory.
+    noise; the images' greys span 0.2. Each condition is (B, 3, 224, 224) in [0, 1]; its three
+    channels share memory.
     Raises UserError for images of another size, ValueError for a band above 6.
     """
     if batch.pixels.shape[2:] != (SIZE, SIZE):
@@ -76,17 +76,17 @@ def low_contrast_grey(pixels: torch.Tensor) -> torch.Tensor:
     """
     red, green, blue = (pixels * 255).round().unbind(1)
     luma = ((19595 * red + 38470 * green + 7471 * blue + 32768) / 65536).floor()
-    # Summed as whole numbers, so that the mean does not depend on the order of the summands.
+    # Integers are summed, so that the mean does not depend on the order of summation.
     mean = luma.to(torch.int32).sum(dim=(1, 2), dtype=torch.int64) / luma[0].numel()
     return (luma - mean.view(-1, 1, 1)) / 255 * CONTRAST + GREY
 
 
 def octave_bands(field: torch.Tensor, bands: Sequence[int]) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield (f, that octave of the field) from the finest band down, each as strong as f = 6.
+    """Yield (f, octave f of the field) from the finest band down, all scaled to the strength of 6.
 
-    field: (B, 224, 224) unit noise. Strength is the root mean square per image, with the mean.
-    The coarsest of the pyramid's levels, f = 0 (or lower, if a lower band is asked for), is the
-    low-pass residual: it holds everything below.
+    field: (B, 224, 224) unit noise. Strength is the root mean square per image, including the mean.
+    The coarsest level of the pyramid, f = 0 (or the lowest band, if lower), is the low-pass
+    residual and contains all lower frequencies.
     """
     if max(bands) > FINEST:
         raise ValueError(f"no band is above {FINEST}, the finest octave of {SIZE} pixels")
@@ -102,16 +102,16 @@ def octave_bands(field: torch.Tensor, bands: Sequence[int]) -> Iterator[tuple[in
 
 
 def clip_noise(masked: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor | None:
-    """Set pixels that leave [0, 1] to 0.1 or 0.9, in place, and return which ones are lost.
+    """Set pixels outside [0, 1] to 0.1 or 0.9, in place, and return which ones are lost.
 
-    A pixel below 0 (above 1) becomes 0.1 (0.9), because the image is changed under the noise. Where
-    the noise is too strong for any image, the pixel is lost: its noise must be redrawn.
-    masked: grey + noise, float32; noise: None if it is nowhere beyond ±0.9: nothing can be lost.
+    A pixel below 0 (above 1) becomes 0.1 (0.9): the image under the noise is changed. If the noise
+    is too strong for any image, the pixel is lost and its noise must be redrawn.
+    masked: grey + noise, float32. noise: None if none is beyond ±0.9, so that nothing can be lost.
     """
     lost = None
     if noise is not None:
         lost = ((masked < 0) & (0.1 - noise > 1)) | ((masked > 1) & (0.9 - noise < 0))
-    # threshold(x, t, v) keeps x > t and makes the rest v in one pass; comparing first takes four.
+    # threshold(x, t, v) keeps x > t and sets the rest to v in one pass instead of four.
     threshold(masked, -_NEXT_TO_0, 0.1, inplace=True)
     threshold(masked.neg_(), -1 - _NEXT_TO_1, -0.9, inplace=True).neg_()
     return lost
@@ -132,8 +132,8 @@ def _redraw(
 ) -> None:
     """Replace the noise of lost pixels, in place, by white noise that stays in [0, 1].
 
-    A pixel takes its noise from the image's first field of draws that suits it, so that it does
-    not depend on which other pixels, or images, are lost.
+    A pixel takes its noise from the first of the image's fields of draws that fits, so that it does
+    not depend on which other pixels or images are lost.
     """
     for number in lost.flatten(1).any(dim=1).nonzero().flatten().tolist():
         generator = keyed_generator(batch.seed, condition, batch.names[number])

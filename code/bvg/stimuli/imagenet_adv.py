@@ -1,9 +1,9 @@
-"""Adversarial images as stimuli: made against a model, batch by batch, a condition for each ε.
+"""Adversarial images as stimuli, crafted against a model: one condition for each attack and ε.
 
 The attack of the study (Gavrikov & Keuper, CVPR 2024) is PGD-40: L∞, ε = 0.5/255, 40 steps of
 2/255 from a random start, of which the last iterate counts. That of ood-benchmarks (Orhan) is
 targeted: ε = 0.06, 10 steps of 2/255 towards a random class; an image whose target is not reached
-is shown as it was.
+is shown unchanged.
 """
 
 import math
@@ -20,13 +20,13 @@ from bvg.stimuli.attacks import L2, LINF, Attack, AttackedModel, Outcome, attack
 from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, Stimulus
 from bvg.stimuli.randomness import drawn, keyed_generator
 
-NOT_ATTACKED = -2  # first_success of an image that the model gets wrong without any attack
+NOT_ATTACKED = -2  # first_success of an image that is misclassified without an attack
 _ROUNDING = 2**-23  # of values up to 1 in single precision
 
 
 @dataclass(frozen=True)
 class Epsilon:
-    """A bound of the perturbation, and what it is called in a condition: 0.5_255, 0.06."""
+    """A bound of the perturbation, and its name in conditions: 0.5_255, 0.06."""
 
     name: str
     value: float
@@ -34,7 +34,7 @@ class Epsilon:
 
 @dataclass(frozen=True)
 class Method:
-    """An attack with its name in conditions (PGD-40), the norm of its ε, and how it is done.
+    """An attack with its name in conditions (PGD-40) and the norm of its ε.
 
     perturb: victim, batch, ε → the outcome.
     """
@@ -45,18 +45,18 @@ class Method:
     targeted: bool = False
 
     def condition(self, epsilon: Epsilon, source: str = "") -> str:
-        """Return the condition's name; `source` is the model that the images were made against."""
+        """Return the condition's name; source: the model that the images were crafted against."""
         return f"{self.name}/eps={epsilon.name}" + (f"/from={source}" if source else "")
 
 
-# Called with the condition, the batch, the images shown and the columns; for what is to be saved.
-Witness = Callable[[str, Batch, torch.Tensor, Columns], None]
+# Called with the condition, the batch, the adversarial images and the columns, to save images.
+AttackCallback = Callable[[str, Batch, torch.Tensor, Columns], None]
 
 
 def epsilon_of(text: str) -> Epsilon:
-    """Return the ε that `text` says, a number or a fraction such as 0.5/255.
+    """Return the ε in `text`, a number or a fraction such as 0.5/255.
 
-    Raises ValueError when it is neither, or not above 0.
+    Raises ValueError if it is neither, or not above 0.
     """
     numerator, slash, denominator = text.partition("/")
     parts = [float(part) for part in ((numerator, denominator) if slash else (numerator,))]
@@ -98,13 +98,13 @@ def adversarial(
     epsilons: tuple[Epsilon, ...],
     *,
     source: str = "",
-    witness: Witness = lambda *_: None,
+    callback: AttackCallback = lambda *_: None,
 ) -> Stimuli:
-    """Return stimuli: the images as they are, then attacked by each method within each ε.
+    """Return stimuli: the unchanged images, then those attacked by each method within each ε.
 
-    Besides, (B,) columns: `first_success` and `masked_gradients` (see Outcome; NOT_ATTACKED where
-    the answer was wrong already) and `perturbation`, the norm of what was added. With a `source`,
-    that is the victim's name, and the images are for other models: all are attacked.
+    They have (B,) columns: `first_success` and `masked_gradients` (see Outcome; NOT_ATTACKED for
+    images that are misclassified without an attack) and `perturbation`, its norm. source: the
+    victim's name if the images are for other models; then all images are attacked.
     """
 
     def stimuli(batch: Batch) -> Iterator[Stimulus]:
@@ -115,7 +115,7 @@ def adversarial(
             for epsilon in epsilons:
                 condition = method.condition(epsilon, source)
                 images, columns = _perturbed(victim, batch, where, method, epsilon)
-                witness(condition, batch, images, columns)
+                callback(condition, batch, images, columns)
                 yield condition, images, columns
 
     return stimuli
@@ -153,9 +153,9 @@ def _untouched(batch: Batch) -> Columns:
 def _within(
     images: torch.Tensor, clean: torch.Tensor, epsilon: Epsilon, method: Method
 ) -> torch.Tensor:
-    """Return the norms of the perturbations; raises RuntimeError when they break the rules.
+    """Return the norms of the perturbations; raises RuntimeError if one exceeds its bounds.
 
-    Rules that every attack here obeys by construction; it would be a defect of the program.
+    All attacks respect the bounds by construction, so that would be a bug.
     """
     norms = distances(images, clean, method.norm)
     slack = _ROUNDING if method.norm == LINF else _ROUNDING * images[0].numel() ** 0.5
@@ -171,8 +171,9 @@ def _within(
 def starts(batch: Batch, epsilon: float, norm: str) -> torch.Tensor:
     """Return a random point within ε of each image and within [0, 1], (B, 3, H, W).
 
-    L∞: uniform in the cube; L2: uniform in the ball (Voelker et al. 2017, of n + 2 normal numbers
-    divided by their length the first n). Keyed by (seed, image): all ε have the same direction.
+    L∞: uniform in the cube; L2: uniform in the ball (Voelker et al. 2017: the first n of n + 2
+    normal numbers divided by their norm). Keyed by (seed, image), with the same direction for all
+    ε.
     """
     if norm == LINF:
         unit = drawn(batch, "adversarial start linf", torch.rand).mul_(2).sub_(1)
@@ -190,7 +191,7 @@ def _in_ball(batch: Batch, name: str) -> torch.Tensor:
 
 
 def targets(batch: Batch, count: int) -> torch.Tensor:
-    """Return a class for each image, uniform among the others than its label; (B,) int64.
+    """Return a class for each image, uniform among those other than its label; (B,) int64.
 
     count: the number of classes. Keyed by (seed, image).
     """
@@ -207,6 +208,6 @@ Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 
 def amplified(perturbation: Array) -> Array:
-    """Return a perturbation as a picture in [0, 1]: grey is none, 0 and 1 the most."""
+    """Return a perturbation as a picture in [0, 1]: 0.5 is no change, 0 or 1 the largest."""
     largest = float(abs(perturbation).max())
     return perturbation / (2 * largest or 1.0) + 0.5

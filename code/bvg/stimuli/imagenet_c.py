@@ -1,8 +1,7 @@
-"""The conditions of ImageNet-C, made from clean 224 x 224 crops: 19 corruptions of 5 severities.
+"""The conditions of ImageNet-C, made from clean 224 x 224 crops: 19 corruptions at 5 severities.
 
 Source: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", ICLR 2019. stimuli/corruptions has the corruptions; here is what they share: their
-names and groups, the 8 bits that images are stored in, and the JPEG files that were published.
+Perturbations", ICLR 2019. The corruptions themselves are in stimuli/corruptions.
 """
 
 import hashlib
@@ -12,7 +11,8 @@ from functools import partial
 
 import torch
 
-from bvg.data.image_set import existing_folder
+from bvg.data.folders import existing_folder
+from bvg.data.imagenet_c import SEVERITIES, corruption_condition
 from bvg.errors import UserError
 from bvg.stimuli.batch import Batch, Stimuli
 from bvg.stimuli.corruptions.blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
@@ -35,8 +35,7 @@ from bvg.stimuli.corruptions.weather import fog, frost, snow
 Corruption = Callable[[Batch, int], torch.Tensor]
 
 SIZE = 224  # pixels; blurs, offsets and displacements are given for crops of this size
-SEVERITIES = (1, 2, 3, 4, 5)
-PROCEDURAL = "procedural"  # as the protocol of a result and --frost call drawn frost
+PROCEDURAL = "procedural"  # synthetic frost, in --frost and in the protocol of a result
 PUBLISHED_QUALITY = 85  # of the published JPEG files
 # Add your own: (batch, severity) → (B, 3, H, W) in [0, 1]. ImageNet-C's severities are 1 to 5.
 CORRUPTIONS: dict[str, Corruption] = {
@@ -61,16 +60,11 @@ CORRUPTIONS: dict[str, Corruption] = {
     "saturate": saturate,
 }
 _PUBLISHED = tuple(CORRUPTIONS)
-# Where the published files were made otherwise than their definition says.
-PUBLISHED_OTHERWISE: dict[str, Corruption] = {
+# Corruptions whose published files deviate from their definition.
+DEVIATIONS: dict[str, Corruption] = {
     "motion_blur": partial(motion_blur, published=True),
     "zoom_blur": partial(zoom_blur, published=True),
 }
-
-
-def condition_name(corruption: str, severity: int) -> str:
-    """Return the study's name of a condition, as in top1_acc/<name>."""
-    return f"{corruption}_{severity}"
 
 
 def imagenet_c(
@@ -82,18 +76,18 @@ def imagenet_c(
 ) -> Stimuli:
     """Return a generator of the images under each corruption and severity, corruption-major.
 
-    It yields (B, 3, 224, 224) in [0, 1] whose values are k / 255: clipped and truncated, as 8 bits
-    hold them. as_published: as in the published files, which are JPEG (quality 85, 4:2:0), and in
-    which the blurs that take `published` were made otherwise than defined.
-    before_jpeg: leave the last step of as_published out, to whoever writes the files.
-    frost_photographs: (3, h, w) uint8 RGB each; None for a procedural stand-in.
-    Raises UserError for an unknown corruption or severity; the generator, for crops of another
-    size, before it does anything.
+    It yields (B, 3, 224, 224) in [0, 1] with values k / 255: clipped and truncated to 8 bits.
+    as_published: as in the published files, which are JPEG (quality 85, 4:2:0) and deviate from the
+    definition of some blurs (DEVIATIONS).
+    before_jpeg: omit the JPEG compression of as_published, for callers that write JPEG files.
+    frost_photographs: (3, h, w) uint8 RGB each; None for synthetic textures.
+    Raises UserError for an unknown corruption or severity, and, when the generator is used, for
+    crops of another size.
     """
     chosen = [(name, severity) for name in tuple(corruptions) for severity in tuple(severities)]
     for name, severity in chosen:
         _check(name, severity)
-    functions = CORRUPTIONS | (PUBLISHED_OTHERWISE if as_published else {})
+    functions = CORRUPTIONS | (DEVIATIONS if as_published else {})
     functions["frost"] = partial(frost, photographs=frost_photographs)
 
     def stimuli(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
@@ -108,13 +102,13 @@ def imagenet_c(
             x = quantised(functions[name](batch, severity))
             if as_published and not before_jpeg:
                 x = jpeg(x, PUBLISHED_QUALITY)
-            yield condition_name(name, severity), x
+            yield corruption_condition(name, severity), x
 
     return stimuli
 
 
 def _check(name: str, severity: int) -> None:
-    """Raise UserError unless there is such a corruption, and ImageNet-C's severity."""
+    """Raise UserError for an unknown corruption, or a severity that ImageNet-C does not have."""
     if name not in CORRUPTIONS:
         known = ", ".join(CORRUPTIONS)
         raise UserError(f"unknown corruption {name!r}: choose from {known}")
@@ -128,11 +122,11 @@ def _check(name: str, severity: int) -> None:
 def frost_source(
     folder: str | None, corruptions: Iterable[str]
 ) -> tuple[tuple[torch.Tensor, ...] | None, str | None]:
-    """Return the frost photographs to use, and what the record says of the frost's source.
+    """Return the frost photographs to use, and a description of their source for the record.
 
-    folder: the photographs' folder, PROCEDURAL, or None for the published ones where the package
-    imagecorruptions is installed. (None, PROCEDURAL) where frost is to be drawn, (None, None) where
-    there is no frost among the corruptions.
+    folder: the photographs' folder, PROCEDURAL, or None for the published ones if the package
+    imagecorruptions is installed, else PROCEDURAL. Returns (None, PROCEDURAL) for synthetic frost,
+    (None, None) if frost is not among the corruptions.
     """
     if "frost" not in corruptions:
         return None, None

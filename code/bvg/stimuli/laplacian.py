@@ -1,9 +1,9 @@
-"""The Laplacian pyramid of a field, each level alone at full size.
+"""The Laplacian pyramid of a field, with each level up-sampled to full size.
 
 Every step (filter, drop every second row, insert zeros) is linear and acts on rows and columns
-separately, so a level is a matrix product on both sides: S_l = U_l g_l U_l', with g_l the field
-l times down-sampled and U_l the l-fold up-sampling. The matrices are built in double precision
-from the definition of one step; tests/oracles/critical_band.py takes the steps themselves.
+separately, so a level is a matrix product on both sides: S_l = U_l g_l U_l', where g_l is the field
+down-sampled l times and U_l the l-fold up-sampling. The matrices are built in double precision from
+the definition of one step; tests/oracles/critical_band.py performs the steps themselves.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from functools import cache
 import numpy as np
 import torch
 
-from bvg.stimuli.precision import all_bits
+from bvg.stimuli.batch import full_precision
 
-# Burt & Adelson's binomial filter; sqrt(2) per direction, as pyrtools' "binom5" has it.
+# Burt & Adelson's binomial filter, times sqrt(2) per direction as in pyrtools' "binom5".
 _TAPS = np.sqrt(2) * np.array([1, 4, 6, 4, 1]) / 16
 
 
@@ -26,7 +26,7 @@ def laplacian_levels(field: torch.Tensor, levels: int) -> Iterator[torch.Tensor]
     small, blurred = field, field
     for level in range(1, levels):
         rows, columns = (_matrices(size, level, field.device) for size in field.shape[1:])
-        with all_bits():
+        with full_precision():
             small = rows[0] @ small @ columns[0].T
             coarser = rows[1] @ small @ columns[1].T
         yield blurred - coarser
@@ -56,7 +56,7 @@ def _smoothing(size: int) -> np.ndarray:
 
 
 def _mirrored(index: int, size: int) -> int:
-    """Return where `index` lands in 0 … size - 1 after mirroring at the first and last element."""
+    """Return `index` mirrored at the first and last element into 0 … size - 1."""
     period = max(1, 2 * (size - 1))
     index = abs(index) % period
     return min(index, period - index)

@@ -1,7 +1,7 @@
-"""Randomness that belongs to an image, not to a batch, a worker or a run's history.
+"""Random numbers that are keyed by (seed, condition, image name).
 
-Each draw is keyed by (seed, condition, image name), so a result does not depend on the batch
-size, the number of workers, the order of the images, the device, or a restart.
+Results therefore do not depend on the batch size, the number of workers, the order of the images,
+the device, or a restart.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def keyed_generator(seed: int, condition: str, name: str) -> torch.Generator:
 def keyed_normal(batch: Batch, condition: str, shape: tuple[int, ...]) -> torch.Tensor:
     """Return standard normal draws, (B, *shape) float32 on the batch's device.
 
-    They are drawn on the CPU, image by image, so that a GPU gets the very same numbers.
+    They are drawn on the CPU, image by image, so that GPUs get the same numbers.
     """
     draws = [
         torch.randn(shape, generator=keyed_generator(batch.seed, condition, name))
@@ -33,16 +33,16 @@ def keyed_normal(batch: Batch, condition: str, shape: tuple[int, ...]) -> torch.
 
 
 def drawn(batch: Batch, condition: str, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
-    """Return draws like the batch's pixels, (B, C, H, W) on its device.
+    """Return draws with the shape of the batch's pixels, (B, C, H, W) on its device.
 
-    draw: torch.randn or torch.rand. Each image's are drawn on the CPU by its own generator, so
-    that they depend on nothing but (seed, condition, name); the threads only share the work.
+    draw: torch.randn or torch.rand. Each image has its own generator on the CPU, so that its draws
+    depend on (seed, condition, name) only, not on the threads that share the work.
     """
     draws = torch.empty(batch.pixels.shape)
 
     def fill(number: int) -> None:
         generator = keyed_generator(batch.seed, condition, batch.names[number])
-        with torch.inference_mode():  # which belongs to a thread, as the caller's to its own
+        with torch.inference_mode():  # each thread has its own mode
             draw(draws.shape[1:], generator=generator, out=draws[number])
 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:

@@ -1,16 +1,17 @@
 """Low-pass and high-pass filtered images.
 
-Definition (Gavrikov & Keuper, CVPR 2024, section on spectral biases): the centred 2-D spectrum of
-each channel, of which low-pass at cutoff c keeps the square of rows cy - r … cy + r - 1 and columns
+Definition (Gavrikov & Keuper, CVPR 2024, section on spectral biases): in the centred 2-D spectrum
+of each channel, low-pass at cutoff c keeps the square of rows cy - r … cy + r - 1 and columns
 likewise, r = int(c * (size // 2)); high-pass at c removes the square of int((1 - c) * (size // 2)).
-Then the real part of the inverse, clipped to [0, 1]. tests/oracles/spectral.py is that sentence.
+The result is the real part of the inverse, clipped to [0, 1]. tests/oracles/spectral.py implements
+this definition.
 
-Here the same numbers come from much less work. (1) The transform is shared by all conditions.
-(2) Before clipping, high-pass is the image minus the low-pass of the same square, and the 22
-conditions of 11 cutoffs need 11 squares. (3) The square has one row and column more on the negative
-side, and the real part of such a mask's output is the output of its even part, H(k) = (M(k) +
-M(-k)) / 2, which is 1 inside, 1/2 on the border, and 0 where a corner has no mirror image; so half
-of the spectrum is enough. (4) Columns that are 0 are not transformed.
+Here the same numbers are computed with less work. (1) All conditions share one transform. (2)
+Before clipping, high-pass is the image minus the low-pass of the same square, and the 22 conditions
+of 11 cutoffs need 11 squares. (3) The square has one more row and column on the negative side; the
+real part of the output of such a mask is the output of its even part, H(k) = (M(k) + M(-k)) / 2,
+which is 1 inside, 1/2 on the border, and 0 where a corner has no mirror image. So half of the
+spectrum is enough. (4) Columns of zeros are not transformed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ def bandpass(pixels: torch.Tensor, cutoffs: Sequence[float]) -> Iterator[tuple[s
 def _filtered(
     pixels: torch.Tensor, spectrum: torch.Tensor, square: Square, conditions: list[str]
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the conditions that one square of the spectrum is enough for."""
+    """Yield the conditions that need the low-pass of this square."""
     outputs = {condition: torch.empty_like(pixels) for condition in conditions}
     count = min(len(pixels), _CPU_BLOCK if pixels.device.type == "cpu" else len(pixels))
     height, width = pixels.shape[2:]
@@ -68,8 +69,8 @@ def _filtered(
 def _conditions_by_square(
     height: int, width: int, cutoffs: Sequence[float]
 ) -> dict[Square, list[str]]:
-    """Return which conditions need the low-pass of which square."""
-    # int(c * 112) follows Python's double arithmetic on the literals.
+    """Return the conditions that need the low-pass of each square."""
+    # int(c * 112) in Python's double precision, as in the definition.
     shares = [(f"{LOWPASS}/{cutoff}", cutoff) for cutoff in cutoffs]
     shares += [(f"{HIGHPASS}/{cutoff}", 1 - cutoff) for cutoff in cutoffs]
     squares: dict[Square, list[str]] = {}
@@ -81,7 +82,7 @@ def _conditions_by_square(
 
 @cache
 def _even_part(height: int, width: int, square: Square, device: torch.device) -> torch.Tensor:
-    """Return H(k) = (M(k) + M(-k)) / 2 on the columns of the half-spectrum that it reaches."""
+    """Return H(k) = (M(k) + M(-k)) / 2 on the columns of the half-spectrum where it is not 0."""
     rows, columns = (
         np.fft.ifftshift((np.arange(size) >= size // 2 - r) & (np.arange(size) < size // 2 + r))
         for size, r in zip((height, width), square, strict=True)

@@ -8,7 +8,7 @@ from math import isclose
 from typing import Any
 
 from bvg.errors import UserError
-from bvg.predictions.identity import PROBE, differences, same_answers
+from bvg.predictions.identity import PROBE, differences, same_outputs
 from bvg.scores.metric import Metric
 from bvg.table.columns import column_of
 from bvg.table.sources import Measured
@@ -141,7 +141,7 @@ def _check_weights(results: list[Measured]) -> None:
 def _same_model(one: dict[str, Any], other: dict[str, Any]) -> bool:
     if one["weights_sha256"] != other["weights_sha256"]:
         return False
-    return PROBE not in one or PROBE not in other or same_answers(one[PROBE], other[PROBE])
+    return PROBE not in one or PROBE not in other or same_outputs(one[PROBE], other[PROBE])
 
 
 def same_models(results: Iterable[Measured]) -> list[str]:

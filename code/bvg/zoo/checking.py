@@ -11,7 +11,7 @@ import torch
 
 from bvg.errors import UserError, reason_of
 from bvg.files import make_folder, write_text
-from bvg.zoo.listing import aligned
+from bvg.progress import text_table
 from bvg.zoo.loading import CheckpointOptions, load_model
 from bvg.zoo.table import ZooModel
 
@@ -22,8 +22,8 @@ FINE, FAILED, UNAVAILABLE = "fine", "failed", "unavailable"
 class Checked:
     """The outcome for one model.
 
-    state: FINE, FAILED or UNAVAILABLE. note: the reason of the latter two; of a model whose layout
-    was guessed, where its weights were found. row: a hash of the table's row.
+    state: FINE, FAILED or UNAVAILABLE. note: the reason of the latter two, or where the weights
+    were found if their layout was guessed. row: a hash of the table's row.
     """
 
     model: str
@@ -42,8 +42,8 @@ def check(
 ) -> list[Checked]:
     """Return the outcome for every row: downloaded, verified, loaded strictly, and run once.
 
-    The report (JSON) is rewritten after each model. What it calls fine is not done again, unless
-    `again` or the table's row has changed since; what failed is tried again.
+    The report (JSON) is rewritten after each model. Models that passed are skipped, unless `again`
+    or if their row has changed; models that failed are checked again.
     Raises UserError when the report cannot be read or written.
     """
     known = read_report(report)
@@ -67,7 +67,7 @@ def check(
 def read_report(path: Path) -> dict[str, Checked]:
     """Return the outcomes in a report, by model; empty if there is no report.
 
-    Raises UserError for a file that is no report.
+    Raises UserError for any other file.
     """
     if not path.exists():
         return {}
@@ -88,7 +88,7 @@ def summary_text(results: list[Checked]) -> str:
     cells = [(r.model, r.state, f"{r.seconds:.1f}", r.note) for r in ordered]
     counts = {state: sum(r.state == state for r in results) for state in order}
     total = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return aligned([("model", "state", "seconds", "note"), *cells], right=(2,)) + f"\n{total}"
+    return text_table([("model", "state", "seconds", "note"), *cells], right=(2,)) + f"\n{total}"
 
 
 def _checked(row: ZooModel, options: CheckpointOptions) -> Checked:
@@ -99,14 +99,14 @@ def _checked(row: ZooModel, options: CheckpointOptions) -> Checked:
         state, note = FINE, _found(row, options)
     except UserError as error:
         state, note = FAILED, str(error)
-    except Exception as error:  # one that fails in any way must not keep the others from their turn
+    except Exception as error:  # no failure may keep the other models from being checked
         state, note = FAILED, f"{type(error).__name__}: {reason_of(error)}"
     return Checked(row.name, state, round(time.monotonic() - start, 1), note, _hash(row))
 
 
 @torch.inference_mode()
 def _found(row: ZooModel, options: CheckpointOptions) -> str:
-    """Load the model, show it a grey image of its own size, and return what had to be found."""
+    """Load the model, run it on a grey image, and return where guessed weights were found."""
     model = load_model(row.name, options)
     native = getattr(model, "native", None)
     side = native.crop if native else row.train_size

@@ -1,4 +1,4 @@
-"""`path/to/file.py:factory`: networks that a Python file builds, the user's own code."""
+"""`path/to/file.py:factory`: networks built by a function in a Python file of the user's."""
 
 import importlib.util
 import sys
@@ -23,19 +23,19 @@ def model_of_file(path: Path, factory: str) -> nn.Module:
     own = getattr(model, "origin", {})
     if not isinstance(own, dict):
         raise UserError(
-            f"{path}:{factory} has an attribute `origin`, which here is a dict of where the "
-            "weights came from: rename it"
+            f"{path}:{factory} has an attribute `origin`, a name that is reserved for the source "
+            "of the weights: rename it"
         )
     facts = {"file": str(path.resolve()), "file_sha256": sha256_of(path)}
-    model.origin = {**own, **facts}  # type: ignore[assignment]  # an attribute of our own
+    model.origin = {**own, **facts}  # type: ignore[assignment]
     return model
 
 
 def call(path: Path, factory: str) -> nn.Module:
     """Return what `factory` in the Python file `path` returns, which must be a module.
 
-    The file may import its neighbours. Raises UserError for a missing file or factory, for whatever
-    the code raises (with the line of the file), and when it returns something else.
+    The file may import modules next to it. Raises UserError for a missing file or factory, for any
+    error of the code (with the line), and if the result is not a module.
     """
     if not path.is_file():
         raise UserError(f"the model file {path} does not exist: check the path")
@@ -44,7 +44,7 @@ def call(path: Path, factory: str) -> nn.Module:
             model = _factory(_executed(path), factory, path)()
     except (UserError, KeyboardInterrupt):
         raise
-    except BaseException as error:  # sys.exit, too: whatever it is, its author must fix it
+    except BaseException as error:  # including SystemExit
         raise UserError(
             f"{path}:{factory} failed{_line(error, path)} with {type(error).__name__}: "
             f"{reason_of(error)}; fix it there"
@@ -58,39 +58,37 @@ def call(path: Path, factory: str) -> nn.Module:
 
 @contextmanager
 def _neighbours(folder: Path) -> Iterator[None]:
-    """Let the block import the modules of `folder`, and forget those afterwards.
+    """Let the block import modules from `folder`, and unload them afterwards.
 
-    Another model's file may have neighbours of the same names, which are not these.
+    The file of another model may import different modules of the same names.
     """
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    before, ours = set(sys.modules), str(folder) not in sys.path
-    if ours:
-        sys.path.insert(0, str(folder))  # first, as for any script that Python runs
+    before, added = set(sys.modules), str(folder) not in sys.path
+    if added:
+        sys.path.insert(0, str(folder))  # first, as for scripts that Python runs
     try:
         yield
     finally:
         sys.dont_write_bytecode = writes_bytecode
-        if ours:
+        if added:
             sys.path.remove(str(folder))
             new = set(sys.modules) - before
-            here = {name for name in new if _file(name) in _homes(folder, name)}
+            imported = {name for name in new if _is_in(folder, name)}
             for name in new:
-                if name.partition(".")[0] in here:
+                if name.partition(".")[0] in imported:
                     del sys.modules[name]
 
 
-def _homes(folder: Path, module: str) -> tuple[str, str]:
-    return str(folder / f"{module}.py"), str(folder / module / "__init__.py")
-
-
-def _file(module: str) -> str:
-    return getattr(sys.modules[module], "__file__", None) or ""
+def _is_in(folder: Path, module: str) -> bool:
+    """Return whether a top-level module was imported from `folder`."""
+    file = getattr(sys.modules[module], "__file__", None)
+    return file in (str(folder / f"{module}.py"), str(folder / module / "__init__.py"))
 
 
 def _executed(path: Path) -> ModuleType:
     name = f"bvg_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader, path  # a .py file always has both
+    assert spec and spec.loader, path  # always the case for .py files
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -111,7 +109,7 @@ def _factory(module: ModuleType, factory: str, path: Path):
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """Return the last line of the file itself that the error came through, as a phrase."""
+    """Return the last line of the file in the error's traceback, as " in line N"."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
     return f" in line {lines[-1]}" if lines else ""

@@ -14,16 +14,15 @@ from torch import nn
 
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError, reason_of, root_cause
-from bvg.zoo.checkpoints import load_strictly
 from bvg.zoo.normalized import NormalizedModel
+from bvg.zoo.weights import load_strictly
 
-# Two networks that were ported from TensorFlow: with torchvision's weights, and only with those,
-# they change the input's normalisation themselves.
+# Networks ported from TensorFlow: with torchvision's weights (only), they renormalize the input.
 _TRANSFORMS_INPUT = ("googlenet", "inception_v3")
-# How torchvision's DenseNet checkpoints name layers (norm.1) that the network calls norm1.
+# Names of layers in torchvision's DenseNet checkpoints (norm.1, where the network has norm1).
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
 _DELETE_CACHED = "delete the file in the cache ({}) to download it again"
-_STALL = 15  # seconds without a byte, for downloads of torch.hub, which has no limit of its own
+_STALL = 15  # seconds without data after which downloads of torch.hub, which has no limit, fail
 
 
 def timm_names() -> list[str]:
@@ -34,7 +33,7 @@ def timm_names() -> list[str]:
 
 
 def known_names() -> list[str]:
-    """Return every name that timm_model or torchvision_model takes, for near misses."""
+    """Return every name that timm_model or torchvision_model accepts, for suggestions."""
     tagged = timm_names()
     vision = [f"torchvision:{name}" for name in _torchvision_names()]
     return [*dict.fromkeys(name.partition(".")[0] for name in tagged), *tagged, *vision]
@@ -59,13 +58,13 @@ def timm_model(name: str) -> NormalizedModel:
         raise UserError(
             f"timm has no weights named {name!r}{_perhaps(name, known or timm_names())}"
         )
-    with _hub() as problem, _stalling_ends():
+    with _hub() as problem, _socket_timeout():
         try:
             network = timm.create_model(name, pretrained=True)
-        except OSError as error:  # huggingface_hub's, httpx's and urllib's are these
+        except OSError as error:  # of huggingface_hub, httpx and urllib
             reason = problem or reason_of(error)
             raise UserError(_no_download(f"timm's {name}", "HF_HOME", reason)) from error
-        except Exception as error:  # torch, safetensors and zipfile each raise kinds of their own
+        except Exception as error:  # torch, safetensors and zipfile raise many kinds of errors
             raise UserError(_broken(f"timm's {name}", "HF_HOME", error)) from error
     config: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     origin: dict[str, object] = {"timm": f"{config['architecture']}.{config['tag']}".rstrip(".")}
@@ -76,12 +75,12 @@ def timm_model(name: str) -> NormalizedModel:
 
 @contextmanager
 def _hub() -> Iterator[str]:
-    """Yield why the Hugging Face hub cannot be asked, or "" if it can.
+    """Yield why the Hugging Face hub cannot be reached, or "" if it can.
 
-    Without internet its client tries each file six times: 47 s for a model that is not in the
-    cache, minutes where nobody answers. So it is asked once for anything, with its own time limit
-    ($HF_HUB_ETAG_TIMEOUT), and without an answer put into its offline mode inside the block, as
-    $HF_HUB_OFFLINE does: weights in its cache are loaded, others fail at once.
+    Without internet, its client tries each file six times: 47 s for a model that is not in the
+    cache, minutes if connections time out. Therefore a single request, with the client's time limit
+    ($HF_HUB_ETAG_TIMEOUT), decides whether it is in offline mode inside the block, as with
+    $HF_HUB_OFFLINE: cached weights are loaded, others fail at once.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
@@ -91,7 +90,7 @@ def _hub() -> Iterator[str]:
     if not offline:
         try:
             get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
-        except Exception as error:  # the kinds depend on the hub's version: requests', httpx's
+        except Exception as error:  # of requests or httpx, depending on the client's version
             problem = f"{urlsplit(constants.ENDPOINT).hostname}: {reason_of(root_cause(error))}"
     constants.HF_HUB_OFFLINE = offline or bool(problem)
     try:
@@ -101,8 +100,8 @@ def _hub() -> Iterator[str]:
 
 
 @contextmanager
-def _stalling_ends() -> Iterator[None]:
-    """Limit how long connections may be silent, unless they have a limit of their own."""
+def _socket_timeout() -> Iterator[None]:
+    """Set a time limit for connections that have none."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(before or _STALL)
     try:
@@ -112,10 +111,10 @@ def _stalling_ends() -> Iterator[None]:
 
 
 def _timm_native(config: dict[str, Any]) -> Preprocessing | None:
-    """Return timm's own evaluation view, or None where it is no resize and square centre crop.
+    """Return timm's evaluation preprocessing, or None if it is not resize and square centre crop.
 
-    That is the view of timm's published results: the test size and crop where the weights have
-    ones of their own (many were trained at 224 and are meant to be tested at 288).
+    It is that of timm's published results, with the test size and crop if the weights have separate
+    ones (many were trained at 224 and are tested at 288).
     """
     _, height, width = config.get("test_input_size") or config["input_size"]
     crop_fraction = config.get("test_crop_pct") or config["crop_pct"]
@@ -128,8 +127,8 @@ def _timm_native(config: dict[str, Any]) -> Preprocessing | None:
 def torchvision_model(name: str) -> NormalizedModel:
     """Return torchvision's model `NAME` or `NAME/WEIGHTS` (for example resnet50/IMAGENET1K_V1).
 
-    Without WEIGHTS, torchvision's DEFAULT: its newest, which the result names. Weights are loaded
-    with weights_only=True, which torchvision's own builders leave off.
+    Without WEIGHTS, torchvision's DEFAULT, the newest; the result records which. Weights are loaded
+    with weights_only=True, unlike in torchvision's model builders.
     Raises UserError for an unknown name, or when the weights are unavailable.
     """
     from torchvision import models
@@ -145,7 +144,7 @@ def torchvision_model(name: str) -> NormalizedModel:
         )
     weights = available[wanted or "DEFAULT"]
     options: dict[str, Any] = {"transform_input": True} if name in _TRANSFORMS_INPUT else {}
-    if name.startswith("vit_"):  # its size is part of its weights
+    if name.startswith("vit_"):  # the weights are for one size
         options["image_size"] = weights.meta["min_size"][0]
     state = _torchvision_state(name, weights)
     network = _torchvision_network(name, **options)
@@ -163,14 +162,14 @@ def torchvision_model(name: str) -> NormalizedModel:
 def _torchvision_state(name: str, weights: Any) -> dict[str, Any]:
     what = f"torchvision's {name}"
     try:
-        with _stalling_ends():
+        with _socket_timeout():
             state = weights.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, weights_only=True
             )
     except OSError as error:
         reason = f"{urlsplit(weights.url).hostname}: {reason_of(error)}"
         raise UserError(_no_download(what, "TORCH_HOME", reason)) from error
-    except Exception as error:  # a file in the cache that is broken, or of another hash
+    except Exception as error:  # a damaged file in the cache, or one with another hash
         raise UserError(_broken(what, "TORCH_HOME", error)) from error
     if name.startswith("densenet"):
         for key in list(state):
@@ -181,8 +180,8 @@ def _torchvision_state(name: str, weights: Any) -> dict[str, Any]:
 def architecture(name: str, **options: Any) -> nn.Module:
     """Return a network without trained weights: a timm name, `timm:NAME` or `torchvision:NAME`.
 
-    options: what the library's constructor is given besides.
-    Raises UserError for an unknown one.
+    options: further arguments of the library's constructor.
+    Raises UserError for an unknown name.
     """
     import timm
 

@@ -1,7 +1,8 @@
-"""The zoo in words: a table of many models, one entry in full, and the page docs/models.md."""
+"""The zoo as text: a table of many models, and one entry in full."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
+from bvg.progress import text_table
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, TRAINING_DATA, WeightFile, ZooModel
 
 ORDERS: dict[str, Callable[[ZooModel], tuple]] = {
@@ -30,11 +31,11 @@ def list_text(rows: Iterable[ZooModel], by: str = "category") -> str:
         )
         for row in ordered
     ]
-    return aligned([_HEAD, *cells], right=(3, 4, 6, 7))
+    return text_table([_HEAD, *cells], right=(3, 4, 6, 7))
 
 
 def where_from(row: ZooModel) -> str:
-    """Return where the model comes from, in a few words."""
+    """Return a short description of the model's source."""
     if row.unavailable:
         return "nowhere"
     names = [name.partition(":")[0] for name in row.library]
@@ -45,7 +46,7 @@ def where_from(row: ZooModel) -> str:
 
 
 def entry_text(row: ZooModel) -> str:
-    """Return everything that the table says about one model, a line per item."""
+    """Return all fields of one model, a line per field."""
     lines = [
         ("category", row.category),
         ("method", row.method),
@@ -76,25 +77,12 @@ def entry_text(row: ZooModel) -> str:
     return "\n".join([row.name, *(f"  {name:<17} {text}" for name, text in shown)])
 
 
-def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Return the rows as lines with aligned columns, those in `right` to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        padded = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
-
-
 def _file_lines(file: WeightFile) -> list[tuple[str, str]]:
     steps = []
     if file.container:
         steps.append(f"in {file.container!r}")
     if file.guess:
-        steps.append("wherever a training script would have put them (a guess)")
+        steps.append("found by search (the layout is a guess)")
     if file.keep:
         steps.append(f"only the keys {file.keep}*")
     if file.drop:

@@ -1,4 +1,4 @@
-"""A name → a model. Names resolve in one fixed order; see load_model."""
+"""Models by name; see load_model for what a name can be."""
 
 import difflib
 import hashlib
@@ -18,30 +18,21 @@ from bvg.data.fetch import cache_folder, fetch
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
 from bvg.zoo import libraries
-from bvg.zoo.checkpoints import (
-    OTHER_ROW,
-    State,
-    load_strictly,
-    read_checkpoint,
-    rearranged,
-)
-from bvg.zoo.choosing import chosen
+from bvg.zoo.checkpoints import kind_of, read_checkpoint
 from bvg.zoo.factories import call, model_of_file
-from bvg.zoo.file_kinds import kind_of
 from bvg.zoo.names import FACTORY
 from bvg.zoo.normalized import NormalizedModel
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
+from bvg.zoo.weights import OTHER_ROW, State, chosen, load_strictly, rearranged
 
-# Where `code/…` in the zoo's table is.
-_REPOSITORY = Path(__file__).resolve().parents[3]
-_IN_REPOSITORY = "code/"
+_REPOSITORY = Path(__file__).resolve().parents[3]  # the parent of `code/…` in the zoo's table
 
 
 @dataclass(frozen=True)
 class CheckpointOptions:
     """What a local checkpoint does not record about itself.
 
-    weights_key: where in the file the weights are, dotted; "" for the rule of bvg.zoo.choosing.
+    weights_key: dotted path of the weights in the file; "" for the default of zoo.weights.chosen.
     """
 
     arch: str = "resnet50"
@@ -54,14 +45,14 @@ class CheckpointOptions:
 def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module:
     """Return the model called `name`, in eval mode on the CPU, parameters frozen.
 
-    It maps (B, 3, H, W) float RGB in [0, 1] to (B, classes) logits. A name is, in this order:
-    a model of the zoo (models/*.toml) or an alias; `path/to/file.py:factory`, whose call returns
-    such a module (the user's own code, run as such); `file://checkpoint` with options.arch;
-    a timm name; `torchvision:NAME`. Raises UserError for anything else, with near names.
+    It maps (B, 3, H, W) float RGB in [0, 1] to (B, classes) logits. A name is looked up in this
+    order: a model of the zoo (models/*.toml) or an alias; `path/to/file.py:factory`, a function of
+    the user's that returns such a module; `file://checkpoint` with options.arch;
+    `torchvision:NAME`; a timm name. Raises UserError, with similar names, for anything else.
     """
     options = options or CheckpointOptions()
     model = _resolve(name, options)
-    for parameter in model.parameters():  # TorchScript's modules have no requires_grad_
+    for parameter in model.parameters():  # TorchScript modules have no requires_grad_
         parameter.requires_grad_(False)
     return model.eval()
 
@@ -82,7 +73,7 @@ def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
 
 
 def _user_path(text: str) -> Path:
-    return Path(os.path.expanduser(text))  # noqa: PTH111  (Path's raises for an unknown user's ~)
+    return Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises for unknown users)
 
 
 def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
@@ -113,14 +104,14 @@ def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
 
 
 def architecture_of(row: ZooModel) -> nn.Module:
-    """Return the network that the row's files fit, with initial weights."""
+    """Return the network of a row with initial weights."""
     if match := FACTORY.fullmatch(row.arch):
         return call(_REPOSITORY / match["path"], match["factory"])
     return libraries.architecture(row.arch, **row.arch_options)
 
 
 def _zoo_state(row: ZooModel, folder: Path) -> tuple[State, str, dict[str, Any]]:
-    """Return the merged tensors of a row's files, where they are, and what had to be guessed."""
+    """Return the merged tensors of a row's files, the files' paths, and the guessed location."""
     state: State = {}
     found: dict[str, Any] = {}
     paths = [_weight_file(row.name, file, folder) for file in row.files]
@@ -159,9 +150,9 @@ def _from_first_library(row: ZooModel) -> NormalizedModel:
 
 
 def _weight_file(model: str, file: WeightFile, folder: Path) -> Path:
-    """Return the file on disk: a user's own copy under the publisher's name, else downloaded."""
+    """Return the file on disk: a copy under the publisher's name, or the downloaded file."""
     first = file.source[0]
-    if first.startswith(_IN_REPOSITORY):
+    if first.startswith("code/"):
         return _REPOSITORY / first
     name = Path(urlsplit(first).path).name  # without ?download=1
     sharing = (row.name for row in zoo().values() if first in {f.source[0] for f in row.files})
@@ -186,18 +177,15 @@ def _classes(kind: str) -> tuple[str, ...] | None:
     return None
 
 
-def _user_architecture(name: str) -> nn.Module:
-    if match := FACTORY.fullmatch(name):
-        return call(_user_path(match["path"]), match["factory"])
-    return libraries.architecture(name)
-
-
 def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
-    network = _user_architecture(options.arch)
+    if match := FACTORY.fullmatch(options.arch):
+        network = call(_user_path(match["path"]), match["factory"])
+    else:
+        network = libraries.architecture(options.arch)
     if isinstance(network, NormalizedModel):
         raise UserError(
-            f"--arch {options.arch} returns a model that normalizes its input, and so would the "
-            "checkpoint's --mean and --std: return the bare network from it"
+            f"--arch {options.arch} returns a model that normalizes its input, in addition to "
+            "--mean and --std: return the network without normalization"
         )
     weights = chosen(read_checkpoint(path), network, str(path), options.weights_key)
     if weights.remark:
@@ -208,20 +196,17 @@ def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
         "arch": options.arch,
         "found": weights.found,
     }
+    classes = getattr(network, "classes", None)
+    if callable(classes) or isinstance(classes, torch.Tensor):
+        classes = None  # a layer, method or buffer of that name
     return NormalizedModel(
         network,
         options.mean,
         options.std,
-        classes=_declared(network),
+        classes=classes,
         native=getattr(network, "native", None),
         origin=origin,
     )
-
-
-def _declared(network: nn.Module) -> Any:
-    """Return the network's attribute `classes`, unless it is a part of the network called so."""
-    declared = getattr(network, "classes", None)
-    return None if callable(declared) or isinstance(declared, torch.Tensor) else declared
 
 
 def _unknown(name: str) -> str:

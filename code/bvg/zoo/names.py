@@ -1,4 +1,4 @@
-"""The names of models on a command line, read without PyTorch, which takes seconds to import."""
+"""Names of models on the command line; without PyTorch, which takes seconds to import."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _ALIAS = re.compile(r"(?P<alias>[\w-][\w.-]*)=(?P<spec>.+)")
 def split_alias(name: str) -> tuple[str, str]:
     """Return (run name, model) for `NAME` or `RUNNAME=MODEL`.
 
-    The run name is what results, tables and W&B call the model; only letters, digits and ._-
+    The run name is the model's name in results, tables and W&B: letters, digits and ._- only.
     """
     if match := _ALIAS.fullmatch(name):
         return match["alias"], match["spec"]
@@ -28,16 +28,16 @@ def split_alias(name: str) -> tuple[str, str]:
 
 
 def run_name(name: str) -> str:
-    """Return what results call the model `NAME` or `RUNNAME=MODEL`."""
+    """Return the name of the results of `NAME` or `RUNNAME=MODEL`."""
     return split_alias(name)[0]
 
 
 def expanded(given: Iterable[str]) -> list[str]:
-    """Return the models that --model names, each once, in order.
+    """Return the models of --model, each once, in order.
 
-    category:NAME stands for that category's available models of the zoo, a glob pattern for those
-    whose names match, @FILE for the lines of a file (# begins a comment). Raises UserError for an
-    unknown category, a pattern without a match, an unreadable file, and when nothing is left.
+    category:NAME stands for all available models of the zoo's category, a glob pattern for those
+    with matching names, @FILE for the lines of a file (# begins a comment). Raises UserError for an
+    unknown category, a pattern without a match, an unreadable file, and an empty list.
     """
     models = list(dict.fromkeys(model for text in given for model in _models(text)))
     if not models:

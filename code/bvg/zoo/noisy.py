@@ -1,8 +1,8 @@
 """Two models of the study that add random noise to every image.
 
-The noise is drawn per image, from a generator that is keyed by the image's own pixels: the same
-image always meets the same noise, whatever the batch, the order or a restart (on one kind of
-device), and two different images meet independent noise.
+The noise is drawn per image, from a generator keyed by the image's pixels: the same image always
+gets the same noise, whatever the batch, the order or a restart (on one kind of device), and
+different images get independent noise.
 """
 
 import hashlib
@@ -12,23 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# VOneNet (Dapello et al., NeurIPS 2020): the numbers that its published ResNet-50 was trained with
-# (flags in its checkpoint): simple and complex cells, pixels of a filter and between two of them,
-# spikes per unit of a filter's answer (k_exc), and the noise's scale and level.
+# VOneNet (Dapello et al., NeurIPS 2020), parameters of the published ResNet-50 (flags in its
+# checkpoint): numbers of simple and complex cells; size and stride of the filters in pixels; spikes
+# per unit of filter output (k_exc); scale and level of the noise.
 SIMPLE, COMPLEX = 256, 256
 KERNEL, STRIDE = 25, 4
 GAIN = 25
 NOISE_SCALE, NOISE_LEVEL = 0.35, 0.07
 _VARIANCE_FLOOR = 1e-4
-_TINY = 1e-20  # below it a complex cell's square is not differentiated (√ has no slope at 0)
+_TINY = 1e-20  # lower bound of the square root's argument, whose gradient is infinite at 0
 
 
 class VOneBlock(nn.Module):
     """A fixed model of primary visual cortex: (B, 3, H, W) → (B, 512, H/4, W/4).
 
-    Gabor filters in two phases (their weights come with the checkpoint); simple cells rectify,
-    complex cells take the energy over the phases; then noise whose variance is the mean, as
-    neurons have (section 3 of the paper and its appendix A).
+    Gabor filters in two phases (their weights are in the checkpoint); simple cells rectify, complex
+    cells take the energy over the phases; then noise with a variance equal to the mean, as in
+    neurons (section 3 of the paper and its appendix A).
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class VOneBlock(nn.Module):
 
 
 class VOneNet(nn.Module):
-    """A ResNet-50 whose first convolution, normalisation and pooling are a VOneBlock."""
+    """A ResNet-50 with a VOneBlock in place of its first convolution, normalization and pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class VOneNet(nn.Module):
 
 
 class DiffusionNoise(nn.Module):
-    """A network that sees each image as a diffusion model's training would: (B, 3, H, W) → logits.
+    """A network on images noised as in the training of diffusion models: (B, 3, H, W) → logits.
 
     x → α x + σ n with α = √u, u uniform in [0, 1], and σ = √(1 - α^α) as published, where √(1 - α²)
     would keep the variance. After Jaini, Clark & Geirhos (arXiv 2309.16779, section 2).
@@ -127,5 +127,5 @@ def _generators(x: torch.Tensor) -> list[torch.Generator]:
 def _normal(
     generators: Iterable[torch.Generator], shape: tuple[int, ...], like: torch.Tensor
 ) -> torch.Tensor:
-    """Return standard normal draws, (B, *shape), of the kind and on the device of `like`."""
+    """Return standard normal draws, (B, *shape), with the dtype and device of `like`."""
     return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(like)

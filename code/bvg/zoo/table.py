@@ -9,8 +9,8 @@ from typing import Any
 TABLE = Path(__file__).with_name("models")
 DEFAULTS = "defaults"  # the table of a file that holds what its rows share
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# What a model's training images, labelled or not, its own or its teacher's, were taken from.
-# Models that saw more than IMAGENET_ONLY may have met the images of the test sets.
+# Sources of the training images, labelled or not, of a model or its teacher. Models trained on more
+# than IMAGENET_ONLY may have seen images of the test sets.
 TRAINING_DATA = {
     "IN-1k": "ImageNet-1k, 1.3 million images (ILSVRC 2012)",
     "SIN": "Stylized-ImageNet: ImageNet-1k in the style of paintings",
@@ -31,16 +31,16 @@ IMAGENET_ONLY = frozenset({"IN-1k", "SIN"})
 class WeightFile:
     """One file of weights and how its keys become the architecture's keys.
 
-    The steps are taken in this order: descend to `container` (dotted path; empty: the top level),
-    keep only keys that start with `keep`, remove keys that match a pattern of `drop`, remove the
-    prefix `strip` (which every key must have), replace prefixes by `rename`: the first that fits; a
-    `*` in it stands for a number, which takes the place of the same `*` in the replacement.
-    guess: the publisher's layout is not known for certain: in `container`, look for the weights
-        where a user's checkpoint would have them (checkpoints.guessed), and say where they were.
+    Steps, in this order: descend to `container` (dotted path; empty: the top level), keep only keys
+    that start with `keep`, drop keys that match a pattern of `drop`, remove the prefix `strip`
+    (which every key must have), replace the first matching prefix in `rename`, in which `*` stands
+    for a number that replaces the corresponding `*` of the replacement.
+    guess: the publisher's layout is not known for certain, so the weights are searched in
+        `container` (weights.guessed), and a message says where they were found.
     source: URLs, `gdrive:<id>` or `code/<path>` (in this repository), in order of preference.
-    sha256: the published hash, or the leading digits of it; empty: pinned at the first download.
-    md5: its leading digits where only that was published; a download without them is refused.
-    safe_globals: classes that the pickle may hold besides tensors, such as argparse.Namespace.
+    sha256: the published hash, or its leading digits; empty: pinned at the first download.
+    md5: leading digits, if only the MD5 was published; other downloads are refused.
+    safe_globals: classes that the pickle may contain besides tensors, such as argparse.Namespace.
     """
 
     source: tuple[str, ...]
@@ -62,19 +62,19 @@ class ZooModel:
     trained_on: keys of TRAINING_DATA, in the order of training.
     train_size: pixels on a side of the training images.
     parameters: in millions.
-    study_top1: top-1 accuracy in the study's table, percent, at the study's view for all models
-        (Resize 256, crop 224, bilinear). published_top1: its publisher's, in its own view.
-    library: names that a library resolves with its weights (`timm:…`, `torchvision:…`), in order
-        of preference.
-    arch: the architecture that `files`, merged, are loaded into (strictly): a timm name,
-        `torchvision:NAME` or `code/<path>.py:factory` (in this repository); arch_options: what
-        timm's or torchvision's constructor is given besides.
-    seed: of the random numbers that an untrained model's initial weights are drawn from.
-    mean, std: the model's own normalisation; None where the library's, or ImageNet's, is right.
-    native: its own view, the fields of Preprocessing; a library knows its models' own.
-    classes: what the logits mean: "imagenet-1k", or "miniature" for the embedded world's.
+    study_top1: top-1 accuracy in the study's table, percent, with the study's preprocessing (Resize
+        256, crop 224, bilinear). published_top1: the publisher's, with the model's own.
+    library: models of a library with its weights (`timm:…`, `torchvision:…`), in order of
+        preference.
+    arch: the architecture into which the merged `files` are loaded (strictly): a timm name,
+        `torchvision:NAME` or `code/<path>.py:factory` (in this repository); arch_options: further
+        arguments of timm's or torchvision's constructor.
+    seed: random seed of the initial weights of an untrained model.
+    mean, std: the normalization; None for the library's, or ImageNet's.
+    native: the model's own preprocessing, as fields of Preprocessing; libraries provide theirs.
+    classes: of the logits: "imagenet-1k", or "miniature" for those of the embedded world.
     unavailable: why the model is unavailable; empty if it is available.
-    guess: what nobody has confirmed about the row; empty where all of it was read somewhere.
+    guess: what is unconfirmed about the row; empty if nothing is.
     """
 
     name: str
@@ -107,7 +107,7 @@ class ZooModel:
 def zoo() -> dict[str, ZooModel]:
     """Return the table, by model name.
 
-    Raises ValueError for a row with an unknown or missing field, which is a mistake in the table.
+    Raises ValueError for a row with an unknown or missing field.
     """
     return read_table(*sorted(TABLE.glob("*.toml")))
 
@@ -157,7 +157,7 @@ def _build(kind: type, row: dict[str, Any], where: str) -> Any:
         raise ValueError(f"{where} has unknown fields: {', '.join(sorted(unknown))}")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
     for key, value in values.items():
-        # A text would pass as a list of its letters.
+        # A string would pass as a list of its characters.
         if isinstance(value, str) and str(known[key].type).startswith("tuple"):
             raise ValueError(f"{where}: {key} must be a list")
     try:

@@ -2,8 +2,8 @@
 
 Source: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", ICLR 2019, and its published code. Every function takes images in [0, 1],
-(B, 3, H, W), and a severity from 1 to 5; it returns float32 images. On the CPU an image's result
-does not depend on its batch, bit for bit. Glass blur has a module of its own.
+(B, 3, H, W), and a severity from 1 to 5; it returns float32 images. On the CPU, an image's result
+does not depend on its batch, bit for bit. Glass blur is in glass.py.
 """
 
 import math
@@ -27,7 +27,7 @@ ZOOM_BLUR = ((0.01, 11), (0.01, 16), (0.02, 11), (0.02, 13), (0.03, 11))  # step
 # a factor of 1.11, not 1.10.
 ZOOM_BLUR_PUBLISHED = ((0.01, 12), *ZOOM_BLUR[1:])
 GAUSSIAN_BLUR = (1, 2, 3, 4, 6)  # σ in pixels
-_TOGETHER = 16  # images that are zoomed at a time
+_BLOCK = 16  # images that are zoomed at a time
 
 
 def defocus_blur(batch: Batch, severity: int) -> torch.Tensor:
@@ -37,9 +37,9 @@ def defocus_blur(batch: Batch, severity: int) -> torch.Tensor:
 
 
 def motion_blur(batch: Batch, severity: int, published: bool = False) -> torch.Tensor:
-    """Return the images moved along a line, at an angle drawn uniformly from ±45° for each.
+    """Return the images blurred along a line, at an angle drawn uniformly from ±45° for each.
 
-    published: as in the published files, which ImageMagick made: it rounds to 8 bits.
+    published: as in the published files, made by ImageMagick, which rounds to 8 bits.
     """
     radius, sigma = MOTION_BLUR[severity - 1]
     condition = f"motion_blur_{severity}"
@@ -52,15 +52,15 @@ def motion_blur(batch: Batch, severity: int, published: bool = False) -> torch.T
 
 
 def zoom_blur(batch: Batch, severity: int, published: bool = False) -> torch.Tensor:
-    """Return the mean of the images and their zooms by each factor, the factor 1 among them.
+    """Return the mean of the images and their zooms by each factor, including 1.
 
     published: as in the published files, whose first severity has one factor more than intended.
     """
     step, count = (ZOOM_BLUR_PUBLISHED if published else ZOOM_BLUR)[severity - 1]
     blurred = torch.empty_like(batch.pixels, memory_format=torch.contiguous_format)
-    for x, output in zip(batch.pixels.split(_TOGETHER), blurred.split(_TOGETHER), strict=True):
+    for x, output in zip(batch.pixels.split(_BLOCK), blurred.split(_BLOCK), strict=True):
         stack = _as_channels(x)
-        total = stack * 2  # itself, and its zoom by 1
+        total = stack * 2  # the image itself, and its zoom by 1
         for number in range(1, count):
             total += zoomed(stack, 1 + number * step)
         total /= count + 1
@@ -77,8 +77,8 @@ def zoomed(x: torch.Tensor, factor: float) -> torch.Tensor:
     """Return the centre of (B, C, H, W) images, enlarged to their size by a factor of 1 or more.
 
     The centre has ceil(size / factor) pixels a side. It is enlarged bilinearly to the nearest whole
-    number of pixels, its corner pixels' centres staying in the corners (scipy.ndimage.zoom, order
-    1), and what is more than the size is cut from both sides.
+    number of pixels with aligned corner pixels (scipy.ndimage.zoom, order 1) and cropped to the
+    size on both sides.
     """
     sizes = x.shape[2:]
     inner = [math.ceil(size / factor) for size in sizes]
@@ -92,11 +92,11 @@ def zoomed(x: torch.Tensor, factor: float) -> torch.Tensor:
 
 @cache
 def defocus_kernel(radius: int, alias_blur: float) -> np.ndarray:
-    """Return the disk of an unfocused point, (17, 17) or for larger radii 2 * radius + 1 a side.
+    """Return the defocus kernel, a disk: (17, 17), or for larger radii 2 * radius + 1 a side.
 
-    The disk sums to 1 before a Gaussian of 3 x 3 taps (5 x 5 beyond radius 8) softens its edges,
-    mirrored at the kernel's borders without repeating them, as OpenCV's GaussianBlur does. Disks of
-    radius 8 and 10 touch the borders and then sum to 1.013 and 1.011, as the published ones do.
+    The disk sums to 1 before its edges are softened by a Gaussian of 3 x 3 taps (5 x 5 above radius
+    8) with mirrored borders, as in OpenCV's GaussianBlur. Disks of radius 8 and 10 touch the
+    borders and then sum to 1.013 and 1.011, as the published ones do.
     """
     reach, taps = (8, 3) if radius <= 8 else (radius, 5)
     size, grid = 2 * reach + 1, np.arange(-reach, reach + 1)
@@ -111,8 +111,8 @@ def defocus_kernel(radius: int, alias_blur: float) -> np.ndarray:
 def _as_channels(x: torch.Tensor) -> torch.Tensor:
     """Return (B, C, H, W) images as the channels of one, (1, at least B * C, H, W) channels_last.
 
-    Interpolation is three times as fast so. There are 16, 32, … channels: the processor's vectors
-    then hold all of them, and are not rounded otherwise than what would be left over.
+    This makes interpolation three times as fast. The number of channels is a multiple of 16, so
+    that vector instructions process all of them and rounding does not depend on the batch.
     """
     count = x.shape[0] * x.shape[1]
     stack = x.new_zeros(1, *x.shape[2:], -(-count // 16) * 16).permute(0, 3, 1, 2)
@@ -121,7 +121,7 @@ def _as_channels(x: torch.Tensor) -> torch.Tensor:
 
 
 def _unfocused(x: torch.Tensor, radius: int, alias_blur: float) -> torch.Tensor:
-    """Return the correlation with the disk; borders are mirrored without being repeated."""
+    """Return the correlation with the disk, with mirrored borders."""
     reach = len(defocus_kernel(radius, alias_blur)) // 2
     height, width = x.shape[2:]
     sides = (_fast_side(height + 2 * reach), _fast_side(width + 2 * reach))
@@ -134,11 +134,11 @@ def _unfocused(x: torch.Tensor, radius: int, alias_blur: float) -> torch.Tensor:
 def _transfer(
     radius: int, alias_blur: float, sides: tuple[int, int], device: torch.device
 ) -> torch.Tensor:
-    """Return what a correlation with the disk multiplies the spectrum by."""
+    """Return the transfer function of a correlation with the disk."""
     spectrum = np.fft.rfft2(defocus_kernel(radius, alias_blur), s=sides).conj()
     return torch.from_numpy(spectrum.astype(np.complex64)).to(device)
 
 
 def _fast_side(size: int) -> int:
-    """Return a size for Fourier transforms that is not smaller: large prime factors are slow."""
+    """Return a size for Fourier transforms, at least `size`, without large prime factors."""
     return -(-size // 16) * 16

@@ -21,15 +21,15 @@ CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)
 PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)  # of the image's side
 JPEG_COMPRESSION = (25, 18, 15, 10, 7)  # quality
 
-_WORTHWHILE = 4  # threads; fewer lose more to those of torch, which wait actively, than they gain
-_TINY = 1e-30  # in place of 0 where 0 / 0 would arise
+_FEWEST_THREADS = 4  # with fewer, competing with torch's threads costs more than is gained
+_TINY = 1e-30  # lower bound of denominators
 
 
 def brightness(batch: Batch, severity: int) -> torch.Tensor:
-    """Return the images with more V in HSV, (B, 3, H, W) in [0, 1].
+    """Return the images with a higher V in HSV, (B, 3, H, W) in [0, 1].
 
-    Hue and saturation stay as they are, so that the three channels grow by one factor; a black
-    pixel, which has no hue, turns grey.
+    Hue and saturation are unchanged, so that the three channels are scaled by one factor; black
+    pixels, which have no hue, become grey.
     """
     pixels = batch.pixels.contiguous().clamp(min=_TINY)
     value = pixels.amax(1, keepdim=True)
@@ -38,10 +38,10 @@ def brightness(batch: Batch, severity: int) -> torch.Tensor:
 
 
 def saturate(batch: Batch, severity: int) -> torch.Tensor:
-    """Return the images with S in HSV times and plus a constant, clipped: (B, 3, H, W) in [0, 1].
+    """Return the images with S in HSV scaled, shifted and clipped, (B, 3, H, W) in [0, 1].
 
-    With V and hue unchanged, what a channel lacks of V grows in proportion to S. A grey pixel has
-    no hue; the definition's is 0, red, so that it turns reddish where S is added to.
+    With V and hue unchanged, the difference between V and a channel is proportional to S. Grey
+    pixels have no hue; by definition it is 0, red, so that they become reddish if S is shifted.
     """
     times, plus = SATURATE[severity - 1]
     pixels = batch.pixels.contiguous()
@@ -56,9 +56,9 @@ def saturate(batch: Batch, severity: int) -> torch.Tensor:
 
 
 def contrast(batch: Batch, severity: int) -> torch.Tensor:
-    """Return the images with each channel drawn towards its mean, (B, 3, H, W) in [0, 1]."""
+    """Return the images with each channel scaled towards its mean, (B, 3, H, W) in [0, 1]."""
     kept = CONTRAST[severity - 1]
-    # Sums of whole numbers below 2**24 are exact in any order, hence in any batch size.
+    # Sums of integers below 2**24 are exact in any order, hence for any batch size.
     total = (batch.pixels * 255).round_().sum(dim=(2, 3), keepdim=True)
     mean = total / (255 * batch.pixels[0, 0].numel())
     return (batch.pixels * kept).add_(mean * (1 - kept))
@@ -67,9 +67,9 @@ def contrast(batch: Batch, severity: int) -> torch.Tensor:
 def pixelate(batch: Batch, severity: int) -> torch.Tensor:
     """Return the images box-resized to int(kept * side) and back: (B, 3, H, W), each k / 255.
 
-    Bit for bit Pillow's resize with Resampling.BOX (of images that are not much taller than wide,
-    where Pillow 13 begins with the columns): every pixel inside a box weighs the same, and
-    averages along rows are rounded to 8 bits before those along columns are taken.
+    Bit for bit Pillow's resize with Resampling.BOX (for images that are not much taller than wide,
+    for which Pillow 13 starts with the columns): all pixels in a box have equal weights, and
+    averages along rows are rounded to 8 bits before averaging along columns.
     """
     kept, device = PIXELATE[severity - 1], batch.pixels.device
     height, width = batch.pixels.shape[2:]
@@ -88,15 +88,15 @@ def jpeg_compression(batch: Batch, severity: int) -> torch.Tensor:
 
 
 def jpeg(x: torch.Tensor, quality: int) -> torch.Tensor:
-    """Return what JPEG 4:2:0 keeps of images, (B, 3, H, W) like x, each value k / 255.
+    """Return the images after JPEG 4:2:0 compression, (B, 3, H, W) like x, each value k / 255.
 
-    x: values k / 255. torchvision's libjpeg gives the pixels that Pillow's does (both are tested
-    against each other) in two thirds of its time.
+    x: values k / 255. torchvision's libjpeg gives the same pixels as Pillow's (they are tested
+    against each other) in two thirds of the time.
     """
     images = (x * 255).round_().to(torch.uint8).cpu().contiguous()
     code = partial(_encoded_and_decoded, quality=quality)
     threads = torch.get_num_threads()
-    if threads < _WORTHWHILE:
+    if threads < _FEWEST_THREADS:
         decoded = [code(image) for image in images]
     else:
         with ThreadPoolExecutor(threads) as pool:
@@ -109,15 +109,15 @@ def _encoded_and_decoded(image: torch.Tensor, quality: int) -> torch.Tensor:
 
 
 def _averaged(levels: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-    """Return whole numbers averaged over boxes of the last dimension and rounded, halves up."""
-    # Sums of a few numbers up to 255 are exact, in whatever order and precision a product takes.
+    """Return integers averaged over boxes of the last dimension, rounded half up."""
+    # Sums of a few integers up to 255 are exact in any order and precision.
     return (levels @ boxes).div_(boxes.sum(0)).add_(0.5).floor_()
 
 
 @cache
 def _boxes(old: int, new: int, device: torch.device) -> torch.Tensor:
-    """Return which of `old` pixels lie in the box of which of `new`: (old, new), 1 or 0."""
-    # Pillow's own two conditions: in binary floating point, they decide where boxes meet.
+    """Return which of the `old` pixels are in the box of each `new` pixel, (old, new), 1 or 0."""
+    # Both of Pillow's conditions, because rounding decides at the borders of boxes.
     scale = old / new
     width = max(1, scale)
     pixels, centres = np.arange(old)[:, None], (np.arange(new) + 0.5) * scale

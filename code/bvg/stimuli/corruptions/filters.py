@@ -1,13 +1,13 @@
-"""What several corruptions share: Gaussian blur, and the 8 bits that images are stored in."""
+"""Functions shared by several corruptions: Gaussian blur, borders, and rounding to 8 bits."""
 
 from functools import cache
 
 import numpy as np
 import torch
 
-from bvg.stimuli.precision import all_bits
+from bvg.stimuli.batch import full_precision
 
-_HAIR = 2**-10  # of one of the 255 steps; see quantised
+_TOLERANCE = 2**-10  # of one of the 255 steps; see quantised
 
 
 def gaussian_blurred(x: torch.Tensor, sigma: float, truncate: float, border: str) -> torch.Tensor:
@@ -15,36 +15,36 @@ def gaussian_blurred(x: torch.Tensor, sigma: float, truncate: float, border: str
 
     sigma: in pixels. The kernel is sampled at whole pixels up to int(truncate * sigma + 0.5) and
     sums to 1, as scipy.ndimage.gaussian_filter and skimage.filters.gaussian have it.
-    border: what lies outside, in scipy's words: "nearest" (a a a | a b c d | d d d), "reflect"
-    (c b a | a b c d | d c b) or "mirror" (d c b | a b c d | c b a), however far outside.
-    On the CPU an image's result does not depend on its batch, bit for bit.
+    border: the extension at the borders, as in scipy: "nearest" (a a a | a b c d | d d d),
+    "reflect" (c b a | a b c d | d c b) or "mirror" (d c b | a b c d | c b a).
+    On the CPU, an image's result does not depend on its batch, bit for bit.
     """
     rows, columns = (
         _gaussian_matrix(size, sigma, truncate, border, x.device) for size in x.shape[2:]
     )
     blurred = torch.empty_like(x, memory_format=torch.contiguous_format)
-    with all_bits():
+    with full_precision():
         for part, output in zip(cached_parts(x), cached_parts(blurred), strict=True):
             torch.matmul(rows, part @ columns.T, out=output)
     return blurred
 
 
 def cached_parts(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return a batch in parts to work on: the images one by one on the CPU, else all at once.
+    """Return a batch in parts to process: single images on the CPU, else the whole batch.
 
-    One image fits into a core's cache; and products and transforms of one size are always rounded
-    in the same way, so that an image's result does not depend on its batch.
+    One image fits into a core's cache, and products and transforms of a fixed size are always
+    rounded in the same way, so that an image's result does not depend on its batch.
     """
     return x.split(1) if x.device.type == "cpu" else (x,)
 
 
 def quantised(x: torch.Tensor) -> torch.Tensor:
-    """Return what 8 bits keep of images: clipped to [0, 1] and truncated to k / 255.
+    """Return images quantized to 8 bits: clipped to [0, 1] and truncated to k / 255.
 
     The published files were truncated (np.uint8), not rounded. A value less than a thousandth of a
-    step below k counts as k: what should be k / 255 in a flat region may be a rounding error below.
+    step below k counts as k, since in flat regions rounding errors may be below k / 255.
     """
-    return x.clamp(0, 1).mul_(255).add_(_HAIR).floor_().div_(255)
+    return x.clamp(0, 1).mul_(255).add_(_TOLERANCE).floor_().div_(255)
 
 
 @cache
@@ -62,7 +62,7 @@ def _gaussian_matrix(
 
 
 def within(indices: np.ndarray, size: int, border: str) -> np.ndarray:
-    """Return which of 0 … size - 1 stands for each index outside; see gaussian_blurred."""
+    """Return indices outside 0 … size - 1 mapped into it; see gaussian_blurred for borders."""
     if border == "nearest":
         return indices.clip(0, size - 1)
     if border == "reflect":
@@ -72,4 +72,4 @@ def within(indices: np.ndarray, size: int, border: str) -> np.ndarray:
         period = max(1, 2 * (size - 1))
         indices = indices % period
         return np.minimum(indices, period - indices)
-    raise ValueError(f"no border is called {border!r}")
+    raise ValueError(f"unknown border {border!r}")

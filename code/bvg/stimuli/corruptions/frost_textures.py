@@ -1,9 +1,9 @@
 """Frost for ImageNet-C's corruption of that name: photographs, or a synthetic texture.
 
-The published corruption lays photographs over the images that are not ours to ship. The package
-imagecorruptions has them (and so has its successor imagecorruptions-imaug, under the same module
-name). Without it, crystals can be drawn instead: a stand-in, with the photographs' mean and
-contrast, whose accuracies are not those of the published images.
+The published corruption overlays photographs that cannot be distributed with this project. The
+package imagecorruptions contains them (and so does its successor imagecorruptions-imaug, under the
+same module name). Without it, synthetic crystals with the photographs' mean and contrast can be
+used; accuracies then differ from those on the published images.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bvg.data.decoding import UNDECODABLE, as_rgb
-from bvg.data.image_set import image_files
+from bvg.data.folders import image_files
+from bvg.data.preprocessing import UNDECODABLE, as_rgb
 from bvg.errors import UserError
 
 # Hendrycks & Dietterich's code has six photographs, of which it draws from the first five.
@@ -27,8 +27,8 @@ SMALLEST = 225  # pixels; a crop of 224 is drawn from the offsets below side - 2
 def published_frost() -> tuple[torch.Tensor, ...] | None:
     """Return the five published photographs, (3, h, w) uint8 RGB; None if not installed.
 
-    They are read from the package imagecorruptions, which is not imported: its dependencies need
-    not be there (pip install --no-deps imagecorruptions-imaug is enough).
+    They are read from the package imagecorruptions without importing it, so that its dependencies
+    are not needed (pip install --no-deps imagecorruptions-imaug is enough).
     """
     spec = find_spec("imagecorruptions")
     for place in (spec.submodule_search_locations or []) if spec else []:
@@ -41,8 +41,8 @@ def published_frost() -> tuple[torch.Tensor, ...] | None:
 def load_frost(folder: Path | str) -> tuple[torch.Tensor, ...]:
     """Return the photographs in a folder, each (3, h, w) uint8 RGB, in the order of their names.
 
-    Where the five that ImageNet-C draws from are there, these five; else every image file.
-    Raises UserError where there is none, or where one is broken or smaller than 225 x 225 pixels.
+    The five of ImageNet-C if the folder contains them, else every image file.
+    Raises UserError if there is none, or if one is damaged or smaller than 225 x 225 pixels.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -75,11 +75,11 @@ def _photograph(path: Path) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one drawn texture looks like.
+class _Style:
+    """The parameters of a synthetic texture.
 
-    spacing: of the points that crystals grow from, in pixels; mean and deviation: of the greys, in
-    [0, 1]; tint: RGB factors that average 1.
+    spacing: distance of the points that crystals grow from, in pixels; mean and deviation: of the
+    greys, in [0, 1]; tint: RGB factors with a mean of 1.
     """
 
     spacing: float
@@ -88,49 +88,51 @@ class _Look:
     tint: tuple[float, float, float]
 
 
-# Mean, contrast and tint as measured on the five photographs, of which two are one picture.
-_LOOKS = (
-    _Look(80, 0.51, 0.08, (0.60, 1.14, 1.26)),
-    _Look(55, 0.81, 0.09, (0.97, 0.99, 1.04)),
-    _Look(65, 0.81, 0.09, (0.97, 0.99, 1.04)),
-    _Look(40, 0.60, 0.11, (0.91, 1.01, 1.08)),
-    _Look(50, 0.48, 0.17, (0.91, 0.99, 1.10)),
+# Mean, contrast and tint as measured on the five photographs, two of which are identical.
+_STYLES = (
+    _Style(80, 0.51, 0.08, (0.60, 1.14, 1.26)),
+    _Style(55, 0.81, 0.09, (0.97, 0.99, 1.04)),
+    _Style(65, 0.81, 0.09, (0.97, 0.99, 1.04)),
+    _Style(40, 0.60, 0.11, (0.91, 1.01, 1.08)),
+    _Style(50, 0.48, 0.17, (0.91, 0.99, 1.10)),
 )
 _SIDE = 448  # pixels of a texture
 _ARMS = 5  # feathers that grow from a point
-_LONGEST = 1.4  # of the spacing; how far feathers are drawn
+_LONGEST = 1.4  # length of the feathers, relative to the spacing
 _SEED = 20190101
 
 
 @cache
 def procedural_frost() -> tuple[torch.Tensor, ...]:
     """Return five synthetic textures of frost, (3, 448, 448) uint8 RGB, always the same ones."""
-    return tuple(_texture(look, np.random.default_rng((_SEED, n))) for n, look in enumerate(_LOOKS))
+    return tuple(
+        _texture(style, np.random.default_rng((_SEED, n))) for n, style in enumerate(_STYLES)
+    )
 
 
-def _texture(look: _Look, random: np.random.Generator) -> torch.Tensor:
-    """Return feathers of ice that grew until they met, lit from one side, on an uneven pane."""
-    crystals = _crystals(look.spacing, random)
+def _texture(style: _Style, random: np.random.Generator) -> torch.Tensor:
+    """Return feathers of ice that grew until they met, lit from one side, on uneven glass."""
+    crystals = _crystals(style.spacing, random)
     relief = crystals - np.roll(crystals, (1, 1), (0, 1))
     grain = random.normal(0, 0.08, crystals.shape)
     pane = _smooth(random, 6) * 0.15
     grey = crystals + 0.6 * relief + grain + pane
     grey = ((grey - grey.mean()) / grey.std()).clip(-2.5, 2.5)
-    rgb = (grey * look.deviation + look.mean)[None] * np.array(look.tint)[:, None, None]
+    rgb = (grey * style.deviation + style.mean)[None] * np.array(style.tint)[:, None, None]
     return torch.from_numpy((rgb.clip(0, 1) * 255).round().astype(np.uint8))
 
 
 def _crystals(spacing: float, random: np.random.Generator) -> np.ndarray:
-    """Return how bright each pixel's crystal is there, (448, 448), about 0 … 1.
+    """Return the brightness of the crystals, (448, 448), about 0 … 1.
 
-    A pixel belongs to the feather that reaches it first; where two meet there is a dark gap.
+    A pixel belongs to the feather that reaches it first; between two feathers is a dark gap.
     """
     y, x = np.mgrid[:_SIDE, :_SIDE].astype(np.float32)
     # Feathers are not quite straight.
     x, y = x + 6 * _smooth(random, 9), y + 6 * _smooth(random, 9)
     first = np.full((_SIDE, _SIDE), 1e6, np.float32)
     second, bright = first.copy(), np.zeros_like(first)
-    # One point in each cell of a grid, so that no pixel is far from all of them.
+    # One point in each cell of a grid, so that no pixel is far from all points.
     cell = spacing / 1.2
     cells = np.argwhere(np.ones((int(_SIDE / cell) + 3,) * 2)) - 1
     for root in random.permutation(cells + random.random(cells.shape)) * cell:
@@ -155,10 +157,10 @@ def _crystals(spacing: float, random: np.random.Generator) -> np.ndarray:
 def _feather(
     x: np.ndarray, y: np.ndarray, angle: float, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return when a feather from (0, 0) reaches each pixel, and how bright it is there.
+    """Return when a feather from (0, 0) reaches each pixel, and its brightness there.
 
-    Branches leave the stem at ice's 60 degrees, needles the branches; both sides catch the light
-    differently.
+    Branches leave the stem at 60 degrees, as in ice, and needles leave the branches; the two sides
+    have different brightness.
     """
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     along, across = x * cosine + y * sine, y * cosine - x * sine
@@ -166,7 +168,7 @@ def _feather(
     lean = across * np.float32(0.577)
     branch = _ridge((along - lean) * np.float32(1 / random.uniform(5, 9)))
     needle = _ridge((along + lean) * np.float32(1 / random.uniform(3, 4)))
-    # Along its stem a feather grows fastest, and its branches are ahead of what is between them.
+    # A feather grows fastest along its stem, and faster along branches than between them.
     reached = np.sqrt(along**2 + 4 * across**2) - 0.55 * along - 4 * branch
     light = np.where(left, *random.uniform(0.25, 0.9, 2).astype(np.float32))
     stem = np.exp(-(across**2))

@@ -12,8 +12,8 @@ from bvg.stimuli.batch import Batch
 from bvg.stimuli.corruptions.filters import gaussian_blurred
 from bvg.stimuli.randomness import keyed_generator
 
-# Hendrycks & Dietterich 2019, severities 1 … 5: alpha, sigma and the affine part, in pixels. (The
-# published code has them as multiples of 244, for 224.)
+# Hendrycks & Dietterich 2019, severities 1 … 5: alpha, sigma and the affine part, in pixels. (In
+# the published code, they are multiples of 244 instead of 224.)
 ELASTIC_TRANSFORM = (
     (488.0, 170.8, 24.4),
     (488.0, 19.52, 48.8),
@@ -21,14 +21,14 @@ ELASTIC_TRANSFORM = (
     (17.08, 2.44, 4.88),
     (29.28, 2.44, 4.88),
 )
-_FINE, _STEPS = 1024, 32  # OpenCV's warpAffine: coordinates in 1/1024, then in 1/32 of a pixel
+_FINE, _STEPS = 1024, 32  # OpenCV's warpAffine rounds coordinates to 1/1024, then to 1/32 pixel
 
 
 def elastic_transform(batch: Batch, severity: int) -> torch.Tensor:
-    """Return the images under a random affine map, then under smooth random shifts of each pixel.
+    """Return the images after a random affine map and smooth random shifts of each pixel.
 
-    (B, 3, H, W) in [0, 1]; both steps interpolate bilinearly, the first mirrored at the edge
-    pixels' centres, the second at their outer edges.
+    (B, 3, H, W) in [0, 1]. Both steps interpolate bilinearly; borders are mirrored at the centres
+    of the edge pixels in the first step, at their outer edges in the second.
     """
     alpha, sigma, reach = ELASTIC_TRANSFORM[severity - 1]
     height, width = batch.pixels.shape[2:]
@@ -48,9 +48,9 @@ def elastic_transform(batch: Batch, severity: int) -> torch.Tensor:
 def affine_sources(moves: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return where each pixel of the affinely transformed image comes from: (2, H, W), x and y.
 
-    moves: (3, 2) float32, how far (x, y) three points move: the centre plus a third of the side,
-    the same in x and minus it in y, and the centre minus it. Coordinates are rounded to 1/32 of a
-    pixel, in the way of the OpenCV (3.x, warpAffine) that made the published images.
+    moves: (3, 2) float32, displacements (x, y) of three points: the centre plus a third of the side
+    in x and y, plus it in x and minus it in y, and minus it in both. Coordinates are rounded to
+    1/32 of a pixel, as in OpenCV 3.x (warpAffine), which made the published images.
     """
     centre = np.array([width // 2, height // 2], np.float32)
     third = min(height, width) // 3
@@ -62,7 +62,7 @@ def affine_sources(moves: np.ndarray, height: int, width: int) -> np.ndarray:
     )
     along_x = np.arange(width)[:, None] * inverse[0] * _FINE
     along_y = (np.arange(height)[:, None] * inverse[1] + inverse[2]) * _FINE
-    limit = 2**29  # of a nearly flat triangle's coordinates, far outside
+    limit = 2**29  # for nearly degenerate triangles, whose coordinates are far outside
     x, y = (np.rint(along).clip(-limit, limit).astype(np.int32).T for along in (along_x, along_y))
     half = _FINE // _STEPS // 2
     sources = (x[:, None, :] + (y + half)[:, :, None]) // (_FINE // _STEPS)
@@ -83,7 +83,7 @@ def _sampled(x: torch.Tensor, sources: torch.Tensor, border: str) -> torch.Tenso
     """
     mirror = border == "mirror"
     sides = sources.new_tensor(x.shape[:1:-1]).view(2, 1, 1)  # width, height
-    # grid_sample counts from -1 to 1: between the outer pixels' centres, or the outer edges.
+    # grid_sample's coordinates are -1 to 1 between the centres of the edge pixels, or outer edges.
     unit = (sources * 2) / (sides - 1) - 1 if mirror else (sources * 2 + 1) / sides - 1
     return grid_sample(
         x,

@@ -1,12 +1,12 @@
 """Glass blur of ImageNet-C: pixels replaced by neighbours at random, between two Gaussian blurs.
 
-Source: Hendrycks & Dietterich, ICLR 2019, and its published code. The replacements are a scan:
-each one sees the pixels as the ones before have left them. Here they are done exactly so, many at a
-time. One at a pixel touches no other pixel than those from Δ before to Δ - 1 behind it, in
-rows and columns; so those at (row r, column c), (r + 1, c - 2Δ), (r + 2, c - 4Δ), … of the
-scan are independent of each other, and the wave that goes through all of these, one column further
-at a time, meets every two that do depend on each other in the scan's order. The next
-iteration follows in the same wave, a few rows behind.
+Source: Hendrycks & Dietterich, ICLR 2019, and its published code. The replacements are a sequential
+scan: each one sees the results of the previous ones. Here many are done at a time with the same
+result. The replacement at a pixel only involves pixels from Δ before to Δ - 1 after it, in rows and
+columns; so the replacements at (row r, column c), (r + 1, c - 2Δ), (r + 2, c - 4Δ), … of the scan
+are independent of each other. A wave front through these, which advances by one column at a time,
+reaches any two dependent replacements in the order of the scan. The next iteration follows in the
+same wave, a few rows behind.
 """
 
 from functools import cache
@@ -20,25 +20,25 @@ from bvg.stimuli.randomness import keyed_generator
 
 # (σ, Δ, iterations) of severities 1 … 5 (Hendrycks & Dietterich 2019, published code).
 GLASS_BLUR = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))
-_TOGETHER = 16  # images whose index maps go through the waves at a time
+_BLOCK = 16  # images whose index maps are processed together
 
 
 def glass_blur(batch: Batch, severity: int, exchange: bool = False) -> torch.Tensor:
-    """Return the images as through frosted glass, (B, 3, H, W) float32 in [0, 1].
+    """Return the images as seen through frosted glass, (B, 3, H, W) float32 in [0, 1].
 
-    A Gaussian blur, cut to 8 bits; then, in each iteration, the pixels of rows and columns from
-    size - Δ down to Δ + 1 are replaced by the one at an offset drawn uniformly from {-Δ … Δ - 1}²,
-    in scan order; then the same blur again (truncated at 4σ, nearest border).
-    exchange: let the two pixels change places. That is what the published code means to do; but its
-    NumPy assignment copies the neighbour and loses the pixel itself, so that the published images
-    are copies. Exchanged pixels travel along with the scan: a much stronger corruption at severity
-    1 (of 400 photographs a MobileNetV2 knows 30 % instead of 56 %, and at severity 2 more again).
+    A Gaussian blur, truncated to 8 bits; then, in each iteration, the pixels of rows and columns
+    from size - Δ down to Δ + 1 are replaced by the one at an offset drawn uniformly from
+    {-Δ … Δ - 1}², in scan order; then the same blur again (truncated at 4σ, nearest border).
+    exchange: exchange the two pixels. The published code intends this, but its NumPy assignment
+    copies the neighbour and loses the pixel itself, so that the published images have copies.
+    Exchanged pixels move along with the scan, which is a much stronger corruption at severity 1 (on
+    400 photographs, a MobileNetV2 has an accuracy of 30 % instead of 56 %).
     """
     sigma, reach, iterations = GLASS_BLUR[severity - 1]
     blurred = quantised(gaussian_blurred(batch.pixels.contiguous(), sigma, 4, "nearest"))
     height, width = blurred.shape[2:]
     places = []
-    for start in range(0, len(batch.names), _TOGETHER):
+    for start in range(0, len(batch.names), _BLOCK):
         offsets = [
             drawn_offsets(
                 keyed_generator(batch.seed, f"glass_blur_{severity}", name),
@@ -46,7 +46,7 @@ def glass_blur(batch: Batch, severity: int, exchange: bool = False) -> torch.Ten
                 reach,
                 iterations,
             )
-            for name in batch.names[start : start + _TOGETHER]
+            for name in batch.names[start : start + _BLOCK]
         ]
         places.append(scattered((height, width), reach, np.stack(offsets), exchange))
     sources = torch.from_numpy(np.concatenate(places)).to(blurred.device)
@@ -59,8 +59,8 @@ def drawn_offsets(
 ) -> np.ndarray:
     """Return offsets in scan order, (iterations, rows, columns) uint8 in 0 … (2Δ)² - 1.
 
-    o stands for o // 2Δ - Δ rows down and o % 2Δ - Δ columns to the right. The first row and
-    column are the scan's: those at size - Δ.
+    o means o // 2Δ - Δ rows down and o % 2Δ - Δ columns to the right. The first row and column are
+    the scan's first, at size - Δ.
     """
     rows, columns = (max(0, length - 2 * reach) for length in size)
     shape = (iterations, rows, columns)
@@ -70,17 +70,17 @@ def drawn_offsets(
 def scattered(
     size: tuple[int, int], reach: int, offsets: np.ndarray, exchange: bool = False
 ) -> np.ndarray:
-    """Return where the pixels of each place come from, (B, H * W) int64 places in scan lines.
+    """Return the source of the pixel at each place, (B, H * W) int64 indices into the image.
 
-    offsets: (B, iterations, rows, columns) of drawn_offsets. exchange: see glass_blur. Exactly what
-    the scan gives.
+    offsets: (B, iterations, rows, columns) from drawn_offsets. exchange: see glass_blur. The result
+    is exactly that of the scan.
     """
     count, pixels = len(offsets), size[0] * size[1]
     order, here, ends = _waves(size, reach, offsets.shape[1:])
     lines, columns = np.divmod(np.arange((2 * reach) ** 2), 2 * reach)
     steps = (lines - reach) * size[1] + columns - reach
     images = np.arange(count) * pixels
-    # (exchanges, B) in memory, so that a wave is one stretch of it.
+    # (replacements, B) in memory, so that a wave is contiguous.
     turns = np.ascontiguousarray(offsets.reshape(count, -1).take(order, axis=1).T)
     first = here[:, None] + images
     second = steps.take(turns)
@@ -102,7 +102,7 @@ def scattered(
 def _waves(
     size: tuple[int, int], reach: int, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the exchanges' order by waves, their places in that order, and the waves' ends."""
+    """Return the replacements' order by waves, their places in it, and the ends of the waves."""
     iteration, row, column = np.indices(shape).reshape(3, -1)
     wave = column + 2 * reach * row + (2 * reach) ** 2 * iteration
     order = np.argsort(wave, kind="stable")

@@ -1,4 +1,4 @@
-"""Motion blur along a line, as ImageMagick defines it (MotionBlurImage)."""
+"""Motion blur along a line, as defined by ImageMagick (MotionBlurImage)."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from torch.nn.functional import pad
 def motion_blurred(
     x: torch.Tensor, radius: int, sigma: float, angles: Sequence[float]
 ) -> torch.Tensor:
-    """Return the images, each blurred along its own direction: (B, C, H, W) like x.
+    """Return the images, each blurred in its own direction: (B, C, H, W) like x.
 
-    angles: one per image, in degrees. The kernel is one-sided: tap k = 0 … 2 * radius weighs
-    exp(-k² / 2σ²), all divided by their sum, and reads the pixel k steps away from the output's
-    own, k * cos(angle) columns to the right and k * sin(angle) rows further down (y points down,
-    so positive angles turn clockwise). Both are rounded to the nearest pixel, halves towards
-    minus infinity: ceil(v - 0.5). Outside the image its nearest edge pixel is read, which is
-    ImageMagick's default. Nothing is clipped or rounded to 8 bits.
+    angles: one per image, in degrees. The kernel is one-sided: tap k = 0 … 2 * radius has the
+    weight exp(-k² / 2σ²), divided by the sum of all, and reads the pixel k * cos(angle) columns to
+    the right and k * sin(angle) rows down (y points down, so positive angles are clockwise). Both
+    are
+    rounded to the nearest pixel, halves towards minus infinity: ceil(v - 0.5). Outside the image,
+    the nearest edge pixel is read, ImageMagick's default. Nothing is clipped or rounded to 8 bits.
     """
     width = 2 * radius + 1
     taps = [math.exp(-(k**2) / (2 * sigma**2)) for k in range(width)]
@@ -31,7 +31,7 @@ def motion_blurred(
 
 def line_offsets(width: int, angle: float) -> list[tuple[int, int]]:
     """Return (rows down, columns to the right) of each tap of a line at an angle in degrees."""
-    # Multiplied by the width and divided again, as ImageMagick does: it decides some halves.
+    # Multiplied by the width and divided again, as in ImageMagick, since this decides some halves.
     x, y = width * math.sin(math.radians(angle)), width * math.cos(math.radians(angle))
     length = math.hypot(x, y)
     return [

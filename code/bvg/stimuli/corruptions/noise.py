@@ -3,7 +3,7 @@
 Source: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", ICLR 2019, and its published code. Each channel of each pixel has its own draw.
 Every function takes 8-bit images in [0, 1], (B, 3, H, W), and a severity from 1 to 5; it returns
-float32 images that are not clipped yet.
+float32 images that are not clipped.
 """
 
 from functools import cache
@@ -41,10 +41,10 @@ def shot_noise(batch: Batch, severity: int) -> torch.Tensor:
 
 
 def impulse_noise(batch: Batch, severity: int) -> torch.Tensor:
-    """Return the images, each value lost with probability p: half of the lost are 0, half 1."""
+    """Return the images with each value replaced by 0 or 1 with probability p / 2 each."""
     share = IMPULSE_NOISE[severity - 1]
     draws = drawn(batch, f"impulse_noise_{severity}", torch.rand)
-    # 0 and 1 as numbers: with masks and torch.where it takes four times as long.
+    # Masks as numbers 0 and 1, because torch.where takes four times as long.
     kept = torch.ge(draws, share, out=torch.empty_like(draws))
     white = draws.ge_(share / 2).sub_(kept)
     return white.addcmul_(kept, batch.pixels.contiguous())

@@ -3,7 +3,7 @@
 import torch
 
 SIDE = 256  # pixels; the next power of two above the images' 224
-DRAWS = SIDE**2 - 1  # every point but the first, whose height is 0
+DRAWS = SIDE**2 - 1  # for every point except the first, whose height is 0
 WOBBLE = 100.0
 
 
@@ -11,12 +11,12 @@ def plasma(draws: torch.Tensor, decay: float) -> torch.Tensor:
     """Return fractal heights scaled to [0, 1], (B, 256, 256).
 
     draws: (B, 65535) uniform in [-1, 1). From a grid of n x n points to one of 2n x 2n: the middle
-    of each square is the mean of its corners, then the middle of each edge the mean of its two
-    ends and of the two middles beside it, each plus wobble² times a draw; the grid wraps round.
-    The wobble begins at 100 and is divided by `decay` from grid to grid, so that the heights'
-    noise falls by decay² (the published code multiplies it with a draw from ±wobble).
-    Draws are taken grid by grid: the squares' middles, those of the edges along rows, then those
-    along columns. Raises RuntimeError where there are fewer draws.
+    of each square is the mean of its corners, then the middle of each edge the mean of its two ends
+    and of the two middles next to it, each plus wobble² times a draw; the grid is periodic. The
+    wobble starts at 100 and is divided by `decay` from grid to grid, so that the noise decreases by
+    decay² (the published code multiplies the wobble with a draw from ±wobble).
+    Draws are used grid by grid: for the middles of squares, of edges along rows, then of edges
+    along columns. Raises RuntimeError if there are fewer draws.
     """
     heights = draws.new_zeros(len(draws), 1, 1)
     wobble, used = WOBBLE, 0

@@ -3,8 +3,8 @@
 Source: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", ICLR 2019. tests/oracles/corruptions_weather_digital.py has the definition.
 
-What is spattered depends on the draws alone. It is made on the CPU on every device, so that a GPU
-gets the very same drops.
+The drops depend on the draws only. They are always computed on the CPU, so that they are the same
+on every device.
 """
 
 import cv2
@@ -26,7 +26,7 @@ SPATTER = (
 )
 WATER, MUD = (175 / 255, 238 / 255, 238 / 255), (63 / 255, 42 / 255, 20 / 255)  # RGB
 CANNY = (50, 150)  # thresholds
-FARTHEST = 20  # pixels from an edge; further inside, drops look the same
+FARTHEST = 20  # pixels; larger distances from the edges are clipped
 EMBOSS = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
 MUD_THRESHOLD = 0.8
 
@@ -34,7 +34,7 @@ MUD_THRESHOLD = 0.8
 def spatter(batch: Batch, severity: int) -> torch.Tensor:
     """Return the images with drops of water (severities 1 to 3) or stains of mud, (B, 3, H, W).
 
-    Not clipped: water is added.
+    The values are not clipped.
     """
     *_, threshold, strength, is_mud = SPATTER[severity - 1]
     liquid = _liquid(batch, severity)
@@ -65,11 +65,11 @@ def _colour(rgb: tuple[float, float, float], device: torch.device) -> torch.Tens
 
 
 def water(liquid: np.ndarray) -> np.ndarray:
-    """Return how bright the drops are, (B, H, W) float32 in [0, 1], the brightest of each image 1.
+    """Return the brightness of the drops, (B, H, W) float32 in [0, 1], scaled to a maximum of 1.
 
-    liquid: (B, H, W) uint8, 0 where there is none. The distance from the liquid's edges, up to 20
-    pixels, is smoothed, equalised, embossed as if lit from one side, smoothed, and multiplied with
-    the liquid. These are the published steps, by the published library.
+    liquid: (B, H, W) uint8, 0 for none. The distance from the edges of the liquid, up to 20 pixels,
+    is smoothed, equalized, embossed, smoothed, and multiplied with the liquid: the published steps,
+    with the published library.
     """
     drops = np.stack([level * _shaded(level) for level in liquid])
     brightest = drops.max(axis=(1, 2), keepdims=True)
@@ -77,7 +77,7 @@ def water(liquid: np.ndarray) -> np.ndarray:
 
 
 def _shaded(level: np.ndarray) -> np.ndarray:
-    """Return how the light falls on one image's liquid, (H, W) float32 in 0 … 255."""
+    """Return the shading of one image's liquid, (H, W) float32 in 0 … 255."""
     edges = cv2.Canny(level, *CANNY)
     far = np.minimum(cv2.distanceTransform(255 - edges, cv2.DIST_L2, 5), FARTHEST)
     relief = cv2.equalizeHist(cv2.blur(far, (3, 3)).astype(np.uint8))

@@ -31,7 +31,7 @@ LUMA = (0.299, 0.587, 0.114)  # OpenCV's RGB2GRAY
 
 
 def snow(batch: Batch, severity: int) -> torch.Tensor:
-    """Return the images paled and snowed on, (B, 3, S, S), not clipped."""
+    """Return the images, made pale, with snow on them, (B, 3, S, S), not clipped."""
     keep = SNOW[severity - 1][-1]
     flakes = _flakes(batch, severity)
     pixels = batch.pixels.contiguous()
@@ -45,7 +45,7 @@ def _flakes(batch: Batch, severity: int) -> torch.Tensor:
     """Return the layer of motion-blurred flakes in steps of 1 / 255, (B, 1, S, S)."""
     mean, deviation, zoom, threshold, radius, sigma, _ = SNOW[severity - 1]
     size = batch.pixels.shape[-1]
-    crop = math.ceil(size / zoom)  # all that remains of a layer as large as the image
+    crop = math.ceil(size / zoom)  # the part of a layer of the image's size that remains
     layers, angles = [], []
     for name in batch.names:
         generator = keyed_generator(batch.seed, f"snow_{severity}", name)
@@ -55,7 +55,7 @@ def _flakes(batch: Batch, severity: int) -> torch.Tensor:
     layer = torch.stack(layers).to(batch.pixels.device) * deviation + mean
     layer = zoomed(layer, zoom, size)
     layer.mul_(layer >= threshold).clamp_(0, 1)
-    # ImageMagick blurs an 8-bit picture into an 8-bit picture: truncated before, rounded after.
+    # ImageMagick's input and output are 8-bit pictures: truncated before, rounded after.
     layer.mul_(255).floor_().div_(255)
     return motion_blurred(layer, radius, sigma, angles).mul_(255).round_().div_(255)
 
@@ -63,8 +63,8 @@ def _flakes(batch: Batch, severity: int) -> torch.Tensor:
 def zoomed(x: torch.Tensor, zoom: float, size: int) -> torch.Tensor:
     """Return squares (B, C, s, s) enlarged by `zoom` and trimmed to (B, C, size, size).
 
-    Linear interpolation between the corners' pixels, as scipy.ndimage.zoom(order=1) has it: the
-    first and last pixel of the enlarged image, of round(s * zoom), are those of the small one.
+    Linear interpolation with aligned corner pixels, as in scipy.ndimage.zoom(order=1): the first
+    and last of the round(s * zoom) pixels of the enlarged image are those of the small one.
     """
     small, large = x.shape[-1], round(x.shape[-1] * zoom)
     trimmed = (large - size) // 2
@@ -73,7 +73,7 @@ def zoomed(x: torch.Tensor, zoom: float, size: int) -> torch.Tensor:
     before = positions.floor().long().clamp_(max=small - 2)
     weight = (positions - before).float().to(x.device)
     before = before.to(x.device)
-    # Gathered rather than multiplied by a matrix: a pixel's bits do not depend on the batch.
+    # Gathered instead of multiplied by a matrix, so that the result does not depend on the batch.
     left, right = x.index_select(3, before), x.index_select(3, before + 1)
     x = left.mul_(1 - weight).add_(right.mul_(weight))
     above, below = x.index_select(2, before), x.index_select(2, before + 1)
@@ -86,9 +86,8 @@ def frost(
 ) -> torch.Tensor:
     """Return weighted sums of the images and random crops of frost, (B, 3, H, W), not clipped.
 
-    photographs: (3, h, w) uint8 RGB, larger than the images, of which each image gets one at
-    random (load_frost reads a folder); None for the procedural stand-in, which the result
-    should say.
+    photographs: (3, h, w) uint8 RGB, larger than the images; each image gets a random one
+    (load_frost reads a folder). None: synthetic textures, which the result should record.
     """
     photographs = procedural_frost() if photographs is None else photographs
     of_image, of_frost = FROST[severity - 1]
@@ -98,7 +97,7 @@ def frost(
         generator = keyed_generator(batch.seed, f"frost_{severity}", name)
         photograph = photographs[_below(len(photographs), generator)]
         for dim, side in enumerate(sides, start=1):
-            # One offset less than would fit, as published.
+            # The last possible offset is never drawn, as in the published code.
             start = _below(max(1, photograph.shape[dim] - side), generator)
             photograph = photograph.narrow(dim, start, side)
         crops.append(photograph)
@@ -111,7 +110,7 @@ def _below(limit: int, generator: torch.Generator) -> int:
 
 
 def fog(batch: Batch, severity: int) -> torch.Tensor:
-    """Return the images behind plasma, no brighter than before: (B, 3, H, W), H, W <= 256."""
+    """Return the images with plasma fog, no brighter than before: (B, 3, H, W), H, W <= 256."""
     strength, decay = FOG[severity - 1]
     draws = [
         torch.rand(DRAWS, generator=keyed_generator(batch.seed, f"fog_{severity}", name))

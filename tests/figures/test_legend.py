@@ -15,7 +15,7 @@ def test_the_legend_lies_inside_the_page(count, length, tmp_path, kept):
     height = legend_height(names)
     figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 1.5 + height), layout="constrained")
     legend_below(figure, [Line2D([], []) for _ in names], names, "what the lines mean")
-    save(figure, [tmp_path / "figure.png"])
+    save(figure, tmp_path / "figure")
     box = kept[0].legends[0].get_window_extent()
     assert 0 <= box.x0 < box.x1 <= figure.bbox.width
     assert box.height / figure.dpi <= height + 0.05

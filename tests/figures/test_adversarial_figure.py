@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from bvg.figures.imagenet_adv import adversarial_figure, adversarial_pictures
-from bvg.scores.metric import proportion
+from bvg.figures.imagenet_adv import adversarial_pictures, robustness_figure
+from bvg.scores.metric import Metric, proportion
 
 
 def _metrics(clean: int, by_epsilon: dict[str, int], attack: str = "PGD-40") -> dict:
@@ -19,6 +19,9 @@ def _metrics(clean: int, by_epsilon: dict[str, int], attack: str = "PGD-40") -> 
 MODELS = {
     "plain": _metrics(76, {"0.5_255": 20, "1_255": 4, "10_255": 0}),
     "robust $x_1$": _metrics(55, {"0.5_255": 52, "1_255": 50, "10_255": 9}),
+}
+CONDITIONS = {
+    "PGD-40": {e / 255: f"PGD-40/eps={e:g}_255" for e in (0.5, 1, 10)},
 }
 SURVIVAL = {name: ("PGD-40/eps=10_255", np.linspace(50, 0, 41)) for name in MODELS}
 
@@ -33,30 +36,50 @@ def drawn(monkeypatch):
 
 
 def test_curves_begin_at_the_clean_accuracy(tmp_path, drawn):
-    paths = [tmp_path / "a.png", tmp_path / "a.pdf"]
-    adversarial_figure(MODELS, SURVIVAL, paths)
+    paths = robustness_figure(MODELS, CONDITIONS, SURVIVAL, tmp_path / "a")
     assert all(path.stat().st_size > 5_000 for path in paths)
     left, right = drawn[0].axes
     np.testing.assert_allclose(left.lines[0].get_xdata(), [0, 0.5, 1, 10])
     assert left.lines[0].get_ydata().tolist() == [76, 20, 4, 0]
     assert left.lines[1].get_ydata().tolist() == [55, 52, 50, 9]
     assert len(right.lines[0].get_xdata()) == 41
+    assert right.lines[0].get_ydata().tolist() == SURVIVAL["plain"][1].tolist()
     assert right.get_title() == "still right: PGD-40, ε = 10/255"
 
 
 def test_without_counted_steps_there_is_one_panel(tmp_path, drawn):
     models = {"m": _metrics(76, {"4_255": 3}, "AutoAttack")}
-    adversarial_figure(models, {}, [tmp_path / "a.png"])
+    attack = {"AutoAttack": {4 / 255: "AutoAttack/eps=4_255"}}
+    robustness_figure(models, attack, {}, tmp_path / "a")
     assert len(drawn[0].axes) == 1
     norms = {"m": _metrics(76, {"0.5": 40, "3": 3}, "PGD-40-l2")}
-    adversarial_figure(norms, {}, [tmp_path / "b.png"])
+    attack = {"PGD-40-l2": {0.5: "PGD-40-l2/eps=0.5", 3: "PGD-40-l2/eps=3"}}
+    robustness_figure(norms, attack, {}, tmp_path / "b")
     assert drawn[1].axes[0].lines[0].get_xdata().tolist() == [0, 0.5, 3]
     assert "L2" in drawn[1].axes[0].get_xlabel()
 
 
+def test_each_attack_has_a_panel_without_what_has_no_value(tmp_path, drawn):
+    metrics = _metrics(70, {"2_255/from=m": 9, "10_255/from=m": 1}, "P")
+    metrics |= _metrics(70, {"2_255/from=m": 8}, "Q") | {"top1_acc/P/eps=20_255": Metric(None)}
+    metrics |= _metrics(70, {"2_255/from=m": 3}, "P-any")  # shown nowhere
+    conditions = {
+        f"{attack} from m": {e / 255: f"{attack}/eps={e}_255/from=m" for e in (2, 10, 20)}
+        for attack in "PQ"
+    }
+    robustness_figure({"net": metrics}, conditions, {}, tmp_path / "a")
+    (p,), (q,) = (axes.lines for axes in drawn[0].axes)
+    np.testing.assert_allclose(p.get_xdata(), [0, 2, 10])
+    assert p.get_ydata().tolist() == [70, 9, 1]
+    np.testing.assert_allclose(q.get_xdata(), [0, 2])
+    assert q.get_ydata().tolist() == [70, 8]
+    titles = [axes.get_title() for axes in drawn[0].axes]
+    assert titles == [f"robust accuracy: {attack} from m" for attack in "PQ"]
+
+
 def test_fifty_models_are_drawn(tmp_path):
     models = {f"resnet50.model_{k}": MODELS["plain"] for k in range(50)}
-    adversarial_figure(models, {}, [tmp_path / "a.png"])
+    robustness_figure(models, CONDITIONS, {}, tmp_path / "a")
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
 
@@ -74,7 +97,7 @@ def test_kept_images_are_rows_and_conditions_columns(tmp_path, drawn):
             folder = tmp_path / "kept" / condition / name
             folder.mkdir(parents=True)
             save_file(tensors, folder / f"{name}.safetensors", {"about": json.dumps(about)})
-    adversarial_pictures(tmp_path / "kept", [tmp_path / "p.png"])
+    adversarial_pictures(tmp_path / "kept", tmp_path / "p")
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.size[0] > picture.size[1]
     axes = np.array(drawn[0].axes).reshape(2, 5)

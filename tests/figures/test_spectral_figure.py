@@ -1,16 +1,33 @@
 """The figure of spectral accuracy: the numbers are where they belong, for one model or fifty."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
+import eval_spectral
 from bvg.figures.drawing import DPI
-from bvg.figures.spectral import spectral_figure
 from bvg.scores.metric import Metric
-from eval_spectral import CUTOFFS
+from eval_spectral import CUTOFFS, MEAN_CUTOFFS
 
 BIAS = "metric/bandpass/spectral-bias"
+
+
+@pytest.fixture
+def draw(tmp_path, monkeypatch):
+    """Return a function that draws what the script draws of these models, except of one image."""
+    monkeypatch.setattr(eval_spectral, "example", lambda *_: {})
+    monkeypatch.setattr(eval_spectral, "stimulus_panel", lambda *_: [])
+    (tmp_path / "imagenet_spectral").mkdir()
+
+    def figures(models: dict[str, dict[str, Metric]]) -> list:
+        runs = [SimpleNamespace(name=name, metrics=metrics) for name, metrics in models.items()]
+        eval_spectral.figures(runs, SimpleNamespace(results=tmp_path), None)
+        return [tmp_path / "imagenet_spectral" / f"spectral.{kind}" for kind in ("pdf", "png")]
+
+    return figures
 
 
 def _metrics(seed: int, bias: float | None = 0.1234) -> dict[str, Metric]:
@@ -23,7 +40,7 @@ def _metrics(seed: int, bias: float | None = 0.1234) -> dict[str, Metric]:
 
 
 def _curves(axes):
-    return [line for line in axes.lines if len(line.get_xdata()) == len(CUTOFFS)]
+    return [line for line in axes.lines if len(line.get_xdata()) > 2]
 
 
 def _clean(axes):
@@ -42,9 +59,9 @@ def _legend(figure):
     return figure.legends[0]
 
 
-def test_every_accuracy_is_at_its_cutoff(tmp_path, kept):
+def test_every_accuracy_is_at_its_cutoff(draw, kept):
     models = {"one": _metrics(1), "two": _metrics(2)}
-    spectral_figure(models, [tmp_path / "figure.png"])
+    draw(models)
     for axes, band in zip(kept[0].axes, ("lowpass", "highpass"), strict=True):
         assert axes.get_title().startswith(band.replace("pass", "-pass"))
         assert axes.get_xticks().tolist() == list(CUTOFFS)
@@ -64,25 +81,25 @@ def test_every_accuracy_is_at_its_cutoff(tmp_path, kept):
     assert low.get_ylim()[0] == 0
 
 
-def test_what_has_no_value_is_left_out(tmp_path, kept):
+def test_what_has_no_value_is_left_out(draw, kept):
     metrics = _metrics(3, bias=None)
     for name in ("clean", "lowpass/0.3", "highpass/0.99"):
         metrics[f"top1_acc/{name}"] = Metric(None, note="no image")
-    spectral_figure({"gaps": metrics}, [tmp_path / "figure.png"])
+    draw({"gaps": metrics})
     for axes, missing in zip(kept[0].axes, (0.3, 0.99), strict=True):
-        line = _curves(axes)[0]
-        gaps = [x for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True) if np.isnan(y)]
-        assert gaps == [missing]
+        (line,) = _curves(axes)
+        assert set(line.get_xdata()) == set(CUTOFFS) - {missing}
+        assert np.isfinite(line.get_ydata()).all()
         assert set(_interval(axes, 0)) == set(CUTOFFS) - {missing}
         assert not _clean(axes)
 
 
-def test_the_legend_names_each_model_with_its_line_and_bias(tmp_path, kept):
+def test_the_legend_names_each_model_with_its_line_and_bias(draw, kept):
     without = _metrics(5)
     del without[BIAS]
     # names that matplotlib would hide, or set as mathematics
     models = {"_net": _metrics(4), "a$b$": without, "c": _metrics(6, bias=None)}
-    spectral_figure(models, [tmp_path / "figure.png"])
+    draw(models)
     legend = _legend(kept[0])
     assert [text.get_text() for text in legend.get_texts()] == ["_net (0.123)", "a$b$", "c"]
     assert not any(text.get_parse_math() for text in legend.get_texts())
@@ -91,29 +108,32 @@ def test_the_legend_names_each_model_with_its_line_and_bias(tmp_path, kept):
     assert "spectral bias" in legend.get_title().get_text()
 
 
-def test_the_cutoffs_of_the_bias_are_shaded_where_there_is_one(tmp_path, kept):
-    spectral_figure({"with": _metrics(7), "without": _metrics(8, bias=None)}, [tmp_path / "a.png"])
-    spectral_figure({"without": _metrics(8, bias=None)}, [tmp_path / "b.png"])
+@pytest.mark.parametrize("cutoffs", [MEAN_CUTOFFS, (0.2, 0.3)])
+def test_the_cutoffs_of_the_bias_are_shaded(draw, kept, cutoffs, monkeypatch):
+    assert MEAN_CUTOFFS[0] == 0.1 and MEAN_CUTOFFS[-1] == 0.5
+    monkeypatch.setattr(eval_spectral, "MEAN_CUTOFFS", cutoffs)
+    draw({"with": _metrics(7), "without": _metrics(8, bias=None)})
     for axes in kept[0].axes:
         (shade,) = axes.patches
-        assert (shade.get_x(), shade.get_x() + shade.get_width()) == (0.1, 0.5)
-    assert not any(axes.patches for axes in kept[1].axes)
-    assert "bias" not in _legend(kept[1]).get_title().get_text()
+        ends = shade.get_x(), shade.get_x() + shade.get_width()
+        assert ends == pytest.approx((cutoffs[0], cutoffs[-1]))
 
 
 @pytest.mark.parametrize(
     ("count", "name"),
     [(1, "x"), (7, "resnet50"), (9, "a" * 300), (50, "resnet50_trained_on_SIN_and_IN_then_on_IN")],
 )
-def test_the_page_holds_everything(tmp_path, kept, count, name):
+def test_the_page_holds_everything(draw, kept, count, name):
     models = {f"{name}{number}": _metrics(number) for number in range(count)}
-    spectral_figure(models, [tmp_path / "figure.png"])
+    draw(models)
     figure = kept[0]
     styles = {
         (line.get_color(), line.get_marker(), str(line._dash_pattern))
         for line in _curves(figure.axes[0])
     }
     assert len(styles) == count
+    bands = [c for c in figure.axes[0].collections if isinstance(c, PolyCollection)]
+    assert len(bands) == (count if count <= 8 else 0)  # more would hide the lines
     figure.set_dpi(DPI)
     figure.draw_without_rendering()
     legend = _legend(figure)
@@ -126,11 +146,20 @@ def test_the_page_holds_everything(tmp_path, kept, count, name):
     assert all(axes.get_window_extent().height > 1.9 * DPI for axes in figure.axes)
 
 
-def test_the_same_files_twice(tmp_path):
+def test_the_same_files_twice(draw, tmp_path):
     models = {"one": _metrics(1), "two": _metrics(2)}
-    paths = [tmp_path / "figure.png", tmp_path / "figure.pdf"]
-    spectral_figure(models, paths)
+    paths = draw(models)
     first = [path.read_bytes() for path in paths]
-    spectral_figure(models, paths)
+    draw(models)
     assert [path.read_bytes() for path in paths] == first
-    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    assert sorted((tmp_path / "imagenet_spectral").iterdir()) == paths
+
+
+def test_another_cutoff_is_another_point(draw, kept, monkeypatch):
+    monkeypatch.setattr(eval_spectral, "CUTOFFS", (0.05, *CUTOFFS))
+    metrics = _metrics(9)
+    metrics["top1_acc/lowpass/0.05"] = Metric(12.5, 10, 15, 100)
+    draw({"one": metrics})
+    line = _curves(kept[0].axes[0])[0]
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == (0.05, 12.5)
+    assert len(line.get_xdata()) == len(CUTOFFS) + 1

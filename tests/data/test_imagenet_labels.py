@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bvg.data.flat_val import wnids_of_flat_val
-from bvg.data.imagenet import classes_in, imagenet_classes, imagenet_val
+from bvg.data.imagenet import classes_in, imagenet_classes, imagenet_val, wnids_of_flat_val
 from conftest import refusal
 from variant_helpers import jpeg
 

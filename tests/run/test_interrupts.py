@@ -1,11 +1,11 @@
-"""The guard: what SIGTERM interrupts, and what it does not."""
+"""What SIGTERM interrupts, and what it does not."""
 
 import os
 import signal
 
 import pytest
 
-from bvg.run.guard import guarded
+from bvg.run.command_line import guarded
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from bvg.figures import shape_bias as module
+from bvg.figures.drawing import HUMANS
 from bvg.figures.shape_bias import by_category, shape_bias_figure
 
 
@@ -36,9 +36,8 @@ def test_bias_within_each_category():
 def test_the_figure_shows_every_observer_where_it_belongs(tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(plt, "close", kept.append)
-    observers = {"net": SHAPELY, module.HUMANS: NEITHER}
-    paths = [tmp_path / "figure.png", tmp_path / "figure.pdf"]
-    shape_bias_figure(observers, paths)
+    observers = {"net": SHAPELY, HUMANS: NEITHER}
+    paths = shape_bias_figure(observers, tmp_path / "figure")
     axes = kept[0].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ant", "bee"]
     points = {c.get_label(): c.get_offsets() for c in axes.collections if "(" in c.get_label()}
@@ -48,5 +47,5 @@ def test_the_figure_shows_every_observer_where_it_belongs(tmp_path, monkeypatch)
     lines = [line.get_xdata()[0] for line in axes.lines]
     assert [round(float(x), 3) for x in lines] == [0.333, 0.0]
     first = [path.read_bytes() for path in paths]
-    shape_bias_figure(observers, paths)
+    shape_bias_figure(observers, tmp_path / "figure")
     assert [path.read_bytes() for path in paths] == first

@@ -6,8 +6,7 @@ import pytest
 from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
 from bvg.data.imagenet import imagenet_classes
 from bvg.predictions.table import Predictions
-from bvg.scores.accuracy import correct_in_top
-from bvg.scores.conditions import by_condition, category_correct, condition_accuracies
+from bvg.scores.accuracy import by_condition, category_correct, condition_accuracies, correct_in_top
 
 
 def table(images, conditions, labels, answers, category=None) -> Predictions:

@@ -2,25 +2,24 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import bvg.memory
-from bvg.memory import keep_freed_memory
+from bvg.run.settings import keep_freed_memory
+from conftest import REPOSITORY
 
-CODE = str(Path(bvg.memory.__file__).parents[1])
+CODE = str(REPOSITORY / "code")
 FAULTS = f"""
 import resource, sys
 sys.path.insert(0, {CODE!r})
-from bvg.memory import give_back_freed_memory, keep_freed_memory
+from bvg.run.settings import release_freed_memory, keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for batch in range(20):  # of more than the 32 MiB up to which glibc adapts by itself
     bytearray(40_000_000)
-    if sys.argv[2] == "give back":
-        give_back_freed_memory()
+    if sys.argv[2] == "release":
+        release_freed_memory()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - start)
 """
 
@@ -34,4 +33,4 @@ def faults(*words: str) -> int:
 def test_a_batch_finds_the_memory_of_the_one_before():
     kept = faults("keep", "nothing")
     assert kept < faults("do not", "nothing") / 5
-    assert kept < faults("keep", "give back") / 5
+    assert kept < faults("keep", "release") / 5

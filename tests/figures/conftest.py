@@ -1,5 +1,15 @@
+import warnings
+
 import pytest
 from matplotlib import pyplot as plt
+
+
+@pytest.fixture(autouse=True)
+def whole_layouts():
+    """Make a layout that does not work out an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="constrained_layout")
+        yield
 
 
 @pytest.fixture

@@ -57,17 +57,17 @@ def test_letters_are_as_wide_as_they_are_drawn():
 
 
 def test_a_png_has_the_size_in_inches_times_dpi(tmp_path):
-    save(_figure(height=1.5), [tmp_path / "figure.png"])
+    save(_figure(height=1.5), tmp_path / "figure")
     with Image.open(tmp_path / "figure.png") as image:
         assert image.size == (2 * DPI, 1.5 * DPI)
 
 
 def test_equal_figures_are_equal_files_at_any_time(tmp_path, monkeypatch):
-    paths = [tmp_path / "figure.png", tmp_path / "figure.pdf"]
     contents = []
     for moment in ("0", "1000000000"):  # matplotlib's clock
         monkeypatch.setenv("SOURCE_DATE_EPOCH", moment)
-        save(_figure(), paths)
+        paths = save(_figure(), tmp_path / "figure")
+        assert paths == [tmp_path / "figure.png", tmp_path / "figure.pdf"]
         contents.append([path.read_bytes() for path in paths])
     assert contents[0] == contents[1]
     assert contents[0][0].startswith(b"\x89PNG")
@@ -75,7 +75,7 @@ def test_equal_figures_are_equal_files_at_any_time(tmp_path, monkeypatch):
 
 
 def test_pdf_letters_are_truetype(tmp_path):
-    save(_figure(), [tmp_path / "figure.pdf"])
+    save(_figure(), tmp_path / "figure")
     content = (tmp_path / "figure.pdf").read_bytes()
     assert b"TrueType" in content or b"CIDFontType2" in content
     assert b"/Type3" not in content
@@ -92,7 +92,7 @@ def test_a_figure_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     figure = _figure()
     figure.add_artist(_Unfinished())
     with pytest.raises(RuntimeError, match="half drawn"):
-        save(figure, [path, tmp_path / "figure.pdf"])
+        save(figure, tmp_path / "figure")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     assert not plt.fignum_exists(figure.number)
@@ -101,10 +101,10 @@ def test_a_figure_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_a_saved_figure_is_closed(tmp_path):
     figure = _figure()
     assert plt.fignum_exists(figure.number)
-    save(figure, [tmp_path / "figure.png"])
+    save(figure, tmp_path / "figure")
     assert not plt.fignum_exists(figure.number)
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path):
-    path = tmp_path / "nowhere" / "figure.png"
-    assert str(path) in refusal(save, _figure(), [path])
+    path = tmp_path / "nowhere" / "figure"
+    assert f"{path}.png" in refusal(save, _figure(), path)

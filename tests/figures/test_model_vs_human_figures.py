@@ -6,8 +6,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from bvg.data.model_vs_human import DATA_SETS
-from bvg.figures.drawing import colour
-from bvg.figures.model_vs_human import HUMAN_COLOUR, accuracy_figure, tick_label
+from bvg.figures.drawing import HUMAN_COLOUR, colour
+from bvg.figures.model_vs_human import accuracy_figure, tick_label
 from bvg.scores.metric import Metric
 
 CURVES = [name for name, d in DATA_SETS.items() if len(d.conditions) > 1]
@@ -37,7 +37,7 @@ def _panels(figure):
 
 def test_every_accuracy_is_at_its_condition(tmp_path, kept):
     models = {"one": _metrics(1), "two": _metrics(2)}
-    accuracy_figure(models, {}, [tmp_path / "figure.png"])
+    accuracy_figure(models, {}, tmp_path / "figure")
     panels = _panels(kept[0])
     assert [*panels] == [*CURVES, ""]
     for name in CURVES:
@@ -52,15 +52,20 @@ def test_every_accuracy_is_at_its_condition(tmp_path, kept):
             ]
             expected = [metrics[f"top1_acc/{name}/{c}"].value for c in DATA_SETS[name].conditions]
             assert line.get_ydata().tolist() == expected
-    bars = panels[""].patches
-    heights = [bar.get_height() for bar in bars]
+    dots = [line for line in panels[""].lines if line.get_label() in ("one (41.0)", "two (42.0)")]
+    heights = [height for line in dots for height in line.get_ydata()]
     expected = [m[f"top1_acc/{name}"].value for m in models.values() for name in SINGLE]
     assert heights == expected
+    for line, intervals, metrics in zip(dots, panels[""].collections, models.values(), strict=True):
+        assert [round(x) for x in line.get_xdata()] == list(range(len(SINGLE)))
+        ends = [(s[0, 1], s[1, 1]) for s in intervals.get_segments()]
+        single = [metrics[f"top1_acc/{name}"] for name in SINGLE]
+        assert ends == [(metric.low, metric.high) for metric in single]
     assert [text.get_text() for text in panels[""].get_xticklabels()] == SINGLE
 
 
 def test_excluded_conditions_are_shaded(tmp_path, kept):
-    accuracy_figure({"one": _metrics(1)}, {}, [tmp_path / "figure.png"])
+    accuracy_figure({"one": _metrics(1)}, {}, tmp_path / "figure")
     for name in CURVES:
         patches = _panels(kept[0])[name].patches
         shaded = sorted(round(p.get_x() + p.get_width() / 2) for p in patches)
@@ -72,7 +77,7 @@ def test_excluded_conditions_are_shaded(tmp_path, kept):
 
 def test_humans_are_red_with_a_line_for_each(tmp_path, kept):
     humans = _humans("contrast") | _humans("edge")
-    accuracy_figure({"one": _metrics(1)}, humans, [tmp_path / "figure.png"])
+    accuracy_figure({"one": _metrics(1)}, humans, tmp_path / "figure")
     axes = _panels(kept[0])["contrast"]
     red = [line for line in axes.lines if line.get_color() == HUMAN_COLOUR]
     assert len(red) == 4
@@ -97,10 +102,9 @@ def test_humans_are_red_with_a_line_for_each(tmp_path, kept):
 )
 def test_some_data_sets_and_any_number_of_models(names, count, tmp_path, kept):
     models = {f"model{k}": _metrics(k, names) for k in range(count)}
-    paths = [tmp_path / "figure.pdf"]
-    accuracy_figure(models, {}, paths)
+    paths = accuracy_figure(models, {}, tmp_path / "figure")
     first = [path.read_bytes() for path in paths]
-    accuracy_figure(models, {}, paths)
+    accuracy_figure(models, {}, tmp_path / "figure")
     assert [path.read_bytes() for path in paths] == first
     legend = kept[0].legends[0].get_window_extent()
     assert 0 <= legend.x0 < legend.x1 <= kept[0].bbox.width
@@ -112,10 +116,10 @@ def test_the_number_in_brackets_says_of_how_many_data_sets_it_is(tmp_path, kept)
         "top1_acc/ood_mean": Metric(None),
         "top1_acc/ood_mean/1_datasets": Metric(50.0, 40, 60, 10),
     }
-    accuracy_figure({"net": metrics}, {}, [tmp_path / "figure.png"])
+    accuracy_figure({"net": metrics}, {}, tmp_path / "figure")
     legend = kept[0].legends[0]
     assert legend.get_texts()[0].get_text() == "net (50.0)"
-    assert legend.get_title().get_text() == "in brackets: mean of 1 data set"
+    assert legend.get_title().get_text().startswith("in brackets: mean of 1 data set;")
 
 
 @pytest.mark.parametrize(

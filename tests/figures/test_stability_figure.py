@@ -14,8 +14,7 @@ def _model(level: float, names=(*PERTURBATIONS, "imagenet-p")) -> dict[str, Metr
 
 def test_few_models_are_markers_with_intervals(tmp_path, kept):
     models = {"a": _model(0.1), "b": _model(0.2), "c": {"flip_prob/snow": Metric(None, note="-")}}
-    paths = [tmp_path / "f.png", tmp_path / "f.pdf"]
-    stability_figure(models, paths)
+    paths = stability_figure(models, tmp_path / "f")
     axes = kept[0].axes[0]
     ticks = [label.get_text() for label in axes.get_xticklabels()]
     assert ticks[0] == "gaussian\nnoise" and ticks[-1] == "mean\nof all ten" and len(ticks) == 11
@@ -26,13 +25,13 @@ def test_few_models_are_markers_with_intervals(tmp_path, kept):
     low, high = axes.collections[0].get_segments()[0][:, 1]
     assert (low, high) == (pytest.approx(9), pytest.approx(11))
     first = [path.read_bytes() for path in paths]
-    stability_figure(models, paths)
+    assert stability_figure(models, tmp_path / "f") == paths
     assert [path.read_bytes() for path in paths] == first
 
 
 def test_many_models_are_rows_from_the_most_stable_on(tmp_path, kept):
     models = {f"model_{k}": _model(0.02 * ((7 * k) % 48 + 1)) for k in range(48)}
-    stability_figure(models, [tmp_path / "f.png"])
+    stability_figure(models, tmp_path / "f")
     axes = kept[0].axes[0]
     rows = [label.get_text() for label in axes.get_yticklabels()]
     assert sorted(rows) == sorted(models) and rows[0] == "model_0"
@@ -47,11 +46,12 @@ def test_many_models_are_rows_from_the_most_stable_on(tmp_path, kept):
 @pytest.mark.parametrize("count", [1, 10])
 def test_a_part_of_the_perturbations_and_others(tmp_path, kept, count):
     models = {f"$m_{k}$": _model(0.1, ("shear", "tilt")) for k in range(count)}
-    stability_figure(models, [tmp_path / "f.png"])
+    stability_figure(models, tmp_path / "f")
     ticks = [label.get_text() for label in kept[0].axes[0].get_xticklabels()]
     assert ticks == ["tilt", "shear"]
 
 
-def test_models_without_any_value_are_drawn_as_nothing(tmp_path):
-    stability_figure({"a": {}}, [tmp_path / "f.png"])
+@pytest.mark.parametrize("count", [1, 9])
+def test_models_without_any_value_are_drawn_as_nothing(tmp_path, count):
+    stability_figure({f"m{k}": {} for k in range(count)}, tmp_path / "f")
     assert (tmp_path / "f.png").stat().st_size > 0

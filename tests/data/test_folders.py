@@ -3,15 +3,10 @@
 import numpy as np
 import pytest
 
-from bvg.data.image_set import ImageSet
+from bvg.data.folders import check_answerable, contents, holds_class_folders
+from bvg.data.image_set import ImageSet, check_counts
 from bvg.data.imagenet import imagenet_val
-from bvg.data.layouts import (
-    check_answerable,
-    check_counts,
-    contents,
-    first_few,
-    holds_class_folders,
-)
+from bvg.errors import first_few
 from conftest import refusal
 from variant_helpers import lay_out
 

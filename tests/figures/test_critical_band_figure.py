@@ -31,7 +31,7 @@ def _panels(figure):
 
 
 def _drawn(tmp_path, kept, **models):
-    critical_band_figure(models, [tmp_path / "figure.png"])
+    critical_band_figure(models, tmp_path / "figure")
     return _panels(kept[-1])
 
 
@@ -206,7 +206,7 @@ def test_fifty_models_with_long_names_fit_on_the_page(tmp_path, kept):
         f"{name}{number}": ChannelPicture(_accuracy(number), (CHANNEL, reason, None)[number % 3])
         for number in range(50)
     }
-    critical_band_figure(models, [tmp_path / "figure.png"])
+    critical_band_figure(models, tmp_path / "figure")
     figure = kept[0]
     figure.set_dpi(DPI)
     panels = _panels(figure)
@@ -232,9 +232,8 @@ def test_fifty_models_with_long_names_fit_on_the_page(tmp_path, kept):
 
 def test_the_same_files_twice(tmp_path):
     models = {"a": ChannelPicture(_accuracy(1), CHANNEL), "b": ChannelPicture(_accuracy(2), None)}
-    paths = [tmp_path / "figure.png", tmp_path / "figure.pdf"]
-    critical_band_figure(models, paths)
+    paths = critical_band_figure(models, tmp_path / "figure")
     first = [path.read_bytes() for path in paths]
-    critical_band_figure(models, paths)
+    critical_band_figure(models, tmp_path / "figure")
     assert [path.read_bytes() for path in paths] == first
     assert sorted(tmp_path.iterdir()) == sorted(paths)
