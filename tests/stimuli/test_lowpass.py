@@ -82,7 +82,7 @@ def test_filters_keep_flat_images_their_input_and_the_range():
     before = batch.pixels.clone()
     for _, x in lowpass(batch, SIGMAS, [1, 64]):
         assert (x[0] - 200 / 255).abs().max() < 1e-6
-        assert 0 <= x.min() and x.max() <= 1
+        assert x.min() >= 0 and x.max() <= 1
     assert torch.equal(batch.pixels, before)
 
 
