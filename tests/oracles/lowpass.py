@@ -30,15 +30,15 @@ def mirrored(index: int, size: int) -> int:
 
 
 def downsampled(image: np.ndarray, side: int) -> np.ndarray:
-    """Return the (H, W, 3) image resized to side x side pixels and back, clipped each time."""
+    """Return the (H, W, 3) image resized to side x side pixels and back, and then clipped."""
     height, width = image.shape[:2]
-    return resized(resized(image, side, side), height, width)
+    return resized(resized(image, side, side), height, width).clip(0, 1)
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return the image in another size: bicubic, the kernel widened where pixels become fewer."""
     rows = _fewer_rows(image, height)
-    return _fewer_rows(rows.swapaxes(0, 1), width).swapaxes(0, 1).clip(0, 1)
+    return _fewer_rows(rows.swapaxes(0, 1), width).swapaxes(0, 1)
 
 
 def _fewer_rows(image: np.ndarray, count: int) -> np.ndarray:

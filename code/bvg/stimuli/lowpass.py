@@ -3,11 +3,12 @@
 Source: Wolff et al., ICLR 2026, arXiv 2602.13859, who filter the input of a model that was trained
 on unfiltered images. Blur is a Gaussian of 2 * ceil(4 * sigma) + 1 pixels each way, mirrored at the
 border as torchvision's GaussianBlur has it. Resizing is bicubic with antialiasing, as Pillow's, in
-floating point, and clipped to [0, 1] after each of the two steps.
+floating point; where it overshoots, the result (not the small image) is clipped to [0, 1].
 tests/oracles/lowpass.py is these sentences.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from math import ceil
 
 import torch
@@ -40,8 +41,5 @@ def blurred(pixels: torch.Tensor, sigma: float) -> torch.Tensor:
 
 def downsampled(pixels: torch.Tensor, side: int) -> torch.Tensor:
     """Return the images resized to `side` x `side` pixels and back, (B, C, H, W) in [0, 1]."""
-    return _resized(_resized(pixels, (side, side)), pixels.shape[2:])
-
-
-def _resized(pixels: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    return interpolate(pixels, tuple(size), mode="bicubic", antialias=True).clamp_(0, 1)
+    resized = partial(interpolate, mode="bicubic", antialias=True)
+    return resized(resized(pixels, (side, side)), tuple(pixels.shape[2:])).clamp_(0, 1)
