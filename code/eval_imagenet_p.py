@@ -78,7 +78,7 @@ def main(argv=None):
     for run in runs:
         if reference:
             print_files(write_relative(run.metrics, run.folder, args.reference))
-        else:  # there may be one of an earlier call
+        else:  # remove that of an earlier call with a reference
             (run.folder / RELATIVE_FILE).unlink(missing_ok=True)
     print_table(
         runs,

@@ -8,7 +8,8 @@ Each value keeps the file and the row that it is from. Faults of the tables are 
 numbers: corrected where that is exact, else flagged or dropped, and printed. A source whose files
 are not there keeps the table that it has. Files of another layout, or with other models than the
 table that is there, are refused. raw-data/published/sources.toml has the sources' licences: tables
-that may not be passed on are not in the repository.
+that may not be passed on are not in the repository. With all tables there, their statistics are
+written as well: correlations.csv, instruments.csv and agreement.csv (docs/beyond_48.md).
 """
 
 import argparse
@@ -24,6 +25,7 @@ from bvg.errors import UserError
 from bvg.files import make_folder, write_text
 from bvg.published.reading import NoFilesError, Value
 from bvg.published.sources import READERS
+from bvg.published.statistics import published_tables, statistics_texts
 from bvg.published.tables import TABLES, read_sources, table_text
 from bvg.run.command_line import guarded
 
@@ -92,7 +94,19 @@ def _run(arguments: argparse.Namespace) -> int:
         if not about[source]["committed"]:
             licence = about[source]["licence"]
             print(f"  The licence ({licence}) keeps this table out of the repository.")
+    if out.resolve() == TABLES:
+        _write_statistics([source for source in about if not (out / f"{source}.csv").exists()])
     return 0
+
+
+def _write_statistics(lacking: Sequence[str]) -> None:
+    """Write the statistics of the repository's tables; keep them where some tables are lacking."""
+    if lacking:
+        print(f"The statistics stay as they are: they need all tables, {', '.join(lacking)} too.")
+        return
+    for name, text in statistics_texts(published_tables()).items():
+        write_text(TABLES / name, text)
+        print(f"{name}: {text.count(chr(10)) - 1:,} rows → {TABLES / name}")
 
 
 def _files(source: str, given: Path | None) -> Path:

@@ -3,13 +3,16 @@
     python code/report.py                                    # from raw-data/benchmark.csv
     python code/report.py --table published/benchmark.csv --categories categories.json
     python code/report.py --results results --out report.html
+    python code/report.py --published                        # published models only
 
-The page embeds everything it needs, so it can be shared and opened without a network. The table is
-what collect.py writes, or the published one (python code/download.py study-table), whose known
-errors the page states wherever its rows are used. Categories come from --categories, a JSON file
-{category: [model, …]} that also selects models, else from models.csv next to the table, else from
-the model zoo. Intervals and provenance are read from intervals.csv and provenance.json next to the
-table, example stimuli from the results folder. docs/analysis.md explains the computations.
+The page embeds everything it needs, so it can be shared and opened without a network. It also shows
+the models that others have published results of (raw-data/published), with those of the table among
+them. The table is what collect.py writes, or the published one (python code/download.py
+study-table), whose known errors the page states wherever its rows are used. Categories come from
+--categories, a JSON file {category: [model, …]} that also selects models, else from models.csv next
+to the table, else from the model zoo. Intervals and provenance are read from intervals.csv and
+provenance.json next to the table, example stimuli from the results folder. docs/analysis.md
+explains the computations.
 """
 
 import argparse
@@ -17,10 +20,12 @@ import sys
 from pathlib import Path
 
 from bvg.analysis.given_accuracy import REFERENCE
-from bvg.analysis.study import analyse
+from bvg.analysis.study import Study, analyse
 from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
 from bvg.page.page import page_of
+from bvg.page.published import read_all
+from bvg.published.tables import TABLES
 from bvg.run.command_line import guarded
 from bvg.table.study_table import read_study_table
 
@@ -36,10 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--table",
         type=Path,
-        default=Path("raw-data/benchmark.csv"),
         metavar="CSV",
         help="CSV file of the table, with commas, semicolons or tabs "
         "(default: raw-data/benchmark.csv)",
+    )
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="without a table: only the published models, to report_published.html",
     )
     parser.add_argument(
         "--categories",
@@ -65,7 +74,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("report.html"),
         metavar="HTML",
         help="output file (default: report.html)",
     )
@@ -74,7 +82,30 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    table = read_study_table(arguments.table, arguments.categories)
+    if arguments.results and not arguments.results.is_dir():
+        raise UserError(
+            f"--results {arguments.results} is not a folder: correct it, or drop --results"
+        )
+    alone = arguments.published and arguments.table is None
+    out = arguments.out or Path("report_published.html" if alone else "report.html")
+    make_folder(out.parent, "--out")
+    published = read_all()
+    if alone and not published:
+        raise UserError(
+            f"{TABLES} has no tables: restore it with git, or run code/make_published.py"
+        )
+    study = None if alone else _study(arguments)
+    content = page_of(study, arguments.results, published).encode(errors="backslashreplace")
+    with written_atomically(out, "--out") as file:
+        file.write(content)  # a path in it may hold bytes that are not UTF-8
+    print(f"wrote {out} ({len(content) / 1e6:.1f} MB): open it in a browser")
+    return 0
+
+
+def _study(arguments: argparse.Namespace) -> Study:
+    """Return the table of the command line, analysed."""
+    path = arguments.table or Path("raw-data/benchmark.csv")
+    table = read_study_table(path, arguments.categories)
     present = set(table.categories)
     unknown = [name for name in arguments.reference if name not in present]
     if unknown and arguments.reference != list(REFERENCE):
@@ -82,17 +113,7 @@ def _run(arguments: argparse.Namespace) -> int:
             f"--reference: no model has the category {unknown[0]!r}; choose from "
             f"{', '.join(sorted(present))}"
         )
-    if arguments.results and not arguments.results.is_dir():
-        raise UserError(
-            f"--results {arguments.results} is not a folder: correct it, or drop --results"
-        )
-    make_folder(arguments.out.parent, "--out")
-    page = page_of(analyse(table, tuple(arguments.reference)), arguments.results)
-    content = page.encode(errors="backslashreplace")  # a path may hold bytes that are not UTF-8
-    with written_atomically(arguments.out, "--out") as file:
-        file.write(content)
-    print(f"wrote {arguments.out} ({len(content) / 1e6:.1f} MB): open it in a browser")
-    return 0
+    return analyse(table, tuple(arguments.reference))
 
 
 if __name__ == "__main__":

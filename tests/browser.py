@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 WHERE = "install Chromium: apt-get install chromium chromium-driver"
+# What a page would load from elsewhere; links that a reader may follow are none of it.
+FROM_ELSEWHERE = r'(?:src="|<(?!a )[^>]*href=")(?:https?:)?//'
 LAPTOP, PHONE = (1440, 900), (390, 844)
 
 
@@ -66,3 +68,18 @@ def screenshot(driver, path: Path) -> Path:
     taken = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
     path.write_bytes(base64.b64decode(taken["data"]))
     return path
+
+
+def click(driver, selector: str) -> None:
+    """Click on the first element that a selector finds."""
+    driver.execute_script("document.querySelector(arguments[0]).click()", selector)
+
+
+def fill(driver, selector: str, value: str) -> None:
+    """Enter a value, or choose it, in the first element that a selector finds."""
+    driver.execute_script(
+        "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+        "e.dispatchEvent(new Event('input', {bubbles: true}));",
+        selector,
+        value,
+    )

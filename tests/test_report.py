@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 
 import report
+from browser import FROM_ELSEWHERE
 from study_helpers import categories_of, made_up, quick, write
 
 
+@pytest.fixture(scope="module")
+def published():
+    return report.read_all()
+
+
 @pytest.fixture(autouse=True)
-def in_a_second(monkeypatch):
+def in_a_second(monkeypatch, published):
     quick(monkeypatch)
+    monkeypatch.setattr(report, "read_all", lambda: published)
 
 
 def run(*words) -> int:
@@ -25,12 +32,42 @@ def test_the_page_needs_nothing_else(tmp_path, capsys):
     assert run("--table", path, "--categories", categories, "--out", out) == 0
     page = out.read_text(encoding="utf-8")
     assert re.search(rf"wrote {re.escape(str(out))} \([\d.]+ MB\)", capsys.readouterr().out)
-    assert not re.search(r'(?:src|href)="(?:https?:)?//', page)
+    assert not re.search(FROM_ELSEWHERE, page)
     assert "<h2>Findings</h2>" in page
     assert out.stat().st_size < 5e6
     again = tmp_path / "again.html"
     assert run("--table", path, "--categories", categories, "--out", again) == 0
     assert again.read_text(encoding="utf-8") == page
+
+
+def test_published_models_need_no_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("--published") == 0
+    assert "wrote report_published.html" in capsys.readouterr().out
+    page = (tmp_path / "report_published.html").read_text(encoding="utf-8")
+    assert "<h2>Published models</h2>" in page
+    assert "<h2>Findings</h2>" not in page
+    assert not re.search(FROM_ELSEWHERE, page)
+
+
+def test_a_table_has_both_parts(tmp_path):
+    page = tmp_path / "page.html"
+    assert run("--published", "--table", write(made_up(5), tmp_path), "--out", page) == 0
+    text = page.read_text(encoding="utf-8")
+    for title in ("Findings", "Published models", "Where your models stand", "Sources", "Data"):
+        assert f"<h2>{title}</h2>" in text
+
+
+def test_without_published_tables_the_page_is_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "read_all", lambda: None)
+    page = tmp_path / "page.html"
+    assert run("--table", write(made_up(5), tmp_path), "--out", page) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "<h2>Findings</h2>" in text
+    assert "Published models" not in text
+    assert run("--published", "--out", tmp_path / "none.html") == 2
+    assert "make_published.py" in capsys.readouterr().err
+    assert not (tmp_path / "none.html").exists()
 
 
 @pytest.mark.parametrize("models", [1, 2, 3])
@@ -79,7 +116,7 @@ def test_results_of_ones_own_of_few_images_have_no_published_faults(tmp_path):
         frame[f"top1_acc/{name}"] = [100 * (3 * model + k) / 16 for model in range(4)]
     assert run("--table", write(frame, tmp_path), "--out", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "Known faults" not in page
+    assert "Known faults of th" not in page
     assert "too few for p &lt; 0.05" in page
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from browser import PHONE, chromium, complaints, open_page, screenshot
+from browser import FROM_ELSEWHERE, PHONE, chromium, click, complaints, fill, open_page, screenshot
 from bvg.analysis.study import analyse
 from bvg.page.page import page_of
 from bvg.table.study_table import read_study_table
@@ -51,21 +51,8 @@ def driver(page):
         yield driver
 
 
-def click(driver, selector: str) -> None:
-    driver.execute_script("document.querySelector(arguments[0]).click()", selector)
-
-
-def fill(driver, selector: str, value: str) -> None:
-    driver.execute_script(
-        "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
-        "e.dispatchEvent(new Event('input', {bubbles: true}));",
-        selector,
-        value,
-    )
-
-
 def test_it_says_nothing_in_the_console_and_asks_for_no_network(page):
-    assert not re.search(r'(?:src|href)="(?:https?:)?//', page.read_text(encoding="utf-8"))
+    assert not re.search(FROM_ELSEWHERE, page.read_text(encoding="utf-8"))
     with chromium() as driver:
         open_page(driver, page)
         click(driver, "#scatter-errors")

@@ -21,7 +21,7 @@ from bvg.predictions.table import read_predictions
 from bvg.run.command_line import options
 from bvg.run.loop import Stopwatch
 from bvg.run.settings import settings_from
-from bvg.stimuli.attacks import Attack, AttackedModel, attacked
+from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
 from bvg.zoo.loading import load_model
@@ -162,7 +162,7 @@ def test_an_attack_stays_within_its_bounds():
     victim = AttackedModel("plain", model, 16)
     labels = victim.answers(batch.pixels)
     attack = Attack(steps=5, step=2 / 255, random_start=False)
-    outcome = attacked(victim, batch.pixels, labels, batch.pixels, 4 / 255, attack, 2)
+    outcome = run_attack(victim, batch.pixels, labels, batch.pixels, 4 / 255, attack, 2)
     assert (outcome.images - batch.pixels).abs().max() <= 4 / 255 + 1e-6
     assert outcome.images.min() >= 0 and outcome.images.max() <= 1
 

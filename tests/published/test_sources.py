@@ -50,7 +50,7 @@ def quba(tmp_path, monkeypatch):
 def test_quba(quba):
     found = read("quba", quba())
     assert found["one", TOP1] == Value(
-        "one", TOP1, 56.52, "index.html", "1", "classes=1000", 50_000
+        "one", TOP1, 56.52, "index.html", "1", "size=own classes=1000", 50_000
     )
     assert found["one", "relative-acc/ood"].value == 1.0571
     assert found["one", "parameters"].value == 61.1

@@ -133,7 +133,7 @@ class Preprocessing:
         return parameters
 
 
-# The study's protocol for every model (Gavrikov & Keuper, CVPR 2024), whatever its own is.
+# The study's preprocessing for all models (Gavrikov & Keuper, CVPR 2024).
 STUDY = Preprocessing()
 # For stimuli that were published at 224 px.
 READY_224 = Preprocessing(keep_ready=True)

@@ -52,7 +52,7 @@ QUBA_ROWS = TABLES / "quba_rows.csv"  # which model each row is
 
 
 _QUBA = {  # measures of a row: our name, the protocol, the number of images, the largest value
-    "Accuracy": (TOP1, "classes=1000", IMAGES, 100),
+    "Accuracy": (TOP1, "size=own classes=1000", IMAGES, 100),
     "Adversarial Robustness": (
         "relative-acc/adversarial",
         "attack=pgd,fgsm eps=8/255 steps=10, geometric mean, relative to clean",
@@ -110,7 +110,9 @@ def quba(folder: Path) -> Found:
             values.append(
                 Value(model["model"], measure, value, "index.html", str(row), protocol, n)
             )
-    return faults.probabilities_as_logits(values)
+    values, collapsed = faults.other_images(values)
+    values, probabilities = faults.probabilities_as_logits(values)
+    return values, [*collapsed, *probabilities]
 
 
 _TIMM = {  # sets: our name, the number of images and of classes
@@ -384,13 +386,23 @@ def study(folder: Path) -> Found:
     frame = frame.assign(**{C15: frame[list(MEANS[C15])].mean(axis=1, skipna=False)})
     rows = {str(model): str(row) for row, model in enumerate(frame.index, start=1)}
     values = [
-        Value(str(model), measure, float(value), path.name, rows[str(model)], "size=224", n)
+        Value(
+            *(str(model), measure, float(value), path.name, rows[str(model)]),
+            protocol=_STUDY_PROTOCOLS.get(measure, "size=224"),
+            n=n,
+        )
         for measure, n in {name: _STUDY_N.get(name) for name in (*wanted, C15)}.items()
         for model, value in frame[measure].dropna().items()
     ]
     return faults.of_study(values, table)
 
 
+_STUDY_VIEW = "size=224 crop=0.875 interpolation=bilinear"
+_STUDY_PROTOCOLS = {  # of photographs; the others were published, or made, at 224 pixels
+    **dict.fromkeys((TOP1, "top1_acc/imagenet-v2", "top1_acc/imagenet-real"), _STUDY_VIEW),
+    "top1_acc/imagenet-sketch": _STUDY_VIEW,
+    **dict.fromkeys(("top1_acc/imagenet-a", "top1_acc/imagenet-r"), f"{_STUDY_VIEW} classes=200"),
+}
 _STUDY_N = {
     **dict.fromkeys((TOP1, *MEANS[C], *MEANS[C_BAR], C, C15, C_BAR, ADVERSARIAL), IMAGES),
     "shape-bias": 1200,

@@ -67,16 +67,14 @@ def top1_by_condition(predictions: Predictions) -> tuple[tuple[str, ...], np.nda
     return predictions.condition_names, correct
 
 
-def condition_accuracies(
-    conditions: tuple[str, ...], correct: np.ndarray, prefix: str = "top1_acc/"
-) -> dict[str, Metric]:
-    """Return the accuracy in percent under each condition, named `prefix` + condition.
+def condition_accuracies(conditions: tuple[str, ...], correct: np.ndarray) -> dict[str, Metric]:
+    """Return the accuracy in percent under each condition, as top1_acc/<condition>.
 
     correct: (images, conditions) bool.
     """
     hits = correct.sum(axis=0)
     return {
-        prefix + condition: proportion(int(hit), len(correct), scale=100)
+        f"top1_acc/{condition}": proportion(int(hit), len(correct), scale=100)
         for condition, hit in zip(conditions, hits, strict=True)
     }
 

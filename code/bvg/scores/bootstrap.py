@@ -42,9 +42,12 @@ def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int 
     return accuracies / n
 
 
-def percentile_interval(values: np.ndarray) -> tuple[float, float] | None:
+def percentile_interval(
+    values: np.ndarray, ends: tuple[float, float] = (2.5, 97.5)
+) -> tuple[float, float] | None:
     """Return the central 95 % of the finite values, or None if they do not give an interval.
 
+    ends: the two percentiles to return instead of 2.5 and 97.5.
     If more than 5 % of the replicates are undefined, the ends of a 95 % interval depend on their
     values. If both ends are equal, the resamples did not vary (for example, if all images are
     right), and a width of 0 would be misleading.
@@ -52,7 +55,7 @@ def percentile_interval(values: np.ndarray) -> tuple[float, float] | None:
     finite = _enough(values)
     if finite is None:
         return None
-    low, high = np.percentile(finite, (2.5, 97.5))
+    low, high = np.percentile(finite, ends)
     return None if np.isclose(low, high, rtol=1e-12, atol=1e-12) else (float(low), float(high))
 
 

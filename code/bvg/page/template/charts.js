@@ -1,39 +1,12 @@
-// Charts, drawn with Plotly, which travels compressed inside this page.
+// The table's own models: their charts, and the table of them.
 "use strict";
-(async () => {
-  async function loadPlotly() {
-    const bytes = Uint8Array.from(atob(byId("plotly").textContent.trim()), (c) => c.charCodeAt(0));
-    const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const script = document.createElement("script");
-    script.text = await new Response(plain).text();
-    document.head.append(script);
-  }
-
-  // Okabe & Ito's colours, a little lighter on dark paper.
-  const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#888888", "#b0a000"];
-  const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "x", "star", "hexagon", "pentagon"];
+{
+  const payload = dataIn("payload");
+  modelTable("", {
+    ...payload, texts: [{ key: "category", label: "category", values: payload.categories.map(plain) }], printed: true,
+  });
   const categories = [...new Set(payload.categories)].sort();
   const column = (key) => payload.columns.find((c) => c.key === key);
-  const plain = (text) => text.replaceAll("_", " ");
-  const number = (value, digits = 2) => {
-    const text = value === null ? "–" : value.toFixed(digits);
-    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
-  };
-  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const narrow = () => window.innerWidth < 740;
-  const config = { displayModeBar: false, responsive: true };
-
-  function layout(extra) {
-    const axis = { gridcolor: style("--line"), zerolinecolor: style("--line"), linecolor: style("--soft"), automargin: true };
-    const { xaxis, yaxis, ...rest } = extra;
-    return {
-      font: { color: style("--ink"), family: "system-ui, sans-serif", size: 13 },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 60, r: 15, t: 15, b: 50 },
-      legend: narrow() ? { orientation: "h", y: -0.3, yanchor: "top", font: { size: 11 } } : {},
-      hoverlabel: { align: "left" }, hovermode: "closest",
-      xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...rest,
-    };
-  }
 
   const bars = (c, members) => ({
     type: "data", symmetric: false, thickness: 1, width: 0,
@@ -65,15 +38,15 @@
       return {
         type: "scatter", mode: "markers", name: plain(category), marker: marker(category),
         x: own.map((i) => a.values[i]), y: own.map((i) => b.values[i]),
-        text: own.map((i) => modelTable.escape(payload.models[i])),
+        text: own.map((i) => escape(payload.models[i])),
         error_x: errors ? bars(a, own) : undefined, error_y: errors ? bars(b, own) : undefined,
         hovertemplate: `<b>%{text}</b><br>${plain(category)}<br>${a.label}: %{x:.4~g}<br>${b.label}: %{y:.4~g}<extra></extra>`,
       };
     }).filter((trace) => trace.x.length);
     const unit = (c) => c.key.startsWith("shape") || c.key.startsWith("metric") ? "" : " (%)";
-    Plotly.react("scatter-chart", traces, layout({
+    Plotly.react("scatter-chart", traces, chartLayout({
       xaxis: { title: { text: a.label } }, yaxis: { title: { text: b.label + unit(b) } }, height: narrow() ? 470 : 520, showlegend: true,
-    }), config);
+    }), chartConfig);
     const row = payload.correlations.find((c) => c.group === group && c.bias === x && c.target === y);
     byId("scatter-said").textContent = `${group}: ${said(row)}`;
   }
@@ -86,15 +59,15 @@
       return {
         type: "scatter", mode: "markers", name: plain(category), marker: marker(category), error_x: bars(bias, own),
         x: own.map((i) => bias.values[i]), y: own.map(() => plain(category)),
-        text: own.map((i) => modelTable.escape(payload.models[i]) +
+        text: own.map((i) => escape(payload.models[i]) +
           (right?.values[i] != null ? `<br>cue-conflict images right by shape: ${number(right.values[i], 1)} %` : "")),
         hovertemplate: "<b>%{text}</b><br>shape bias %{x:.3f}<extra></extra>",
       };
     }).filter((trace) => trace.x.length);
-    Plotly.react("shape-chart", traces, layout({
+    Plotly.react("shape-chart", traces, chartLayout({
       xaxis: { title: { text: narrow() ? "shape bias" : "← texture      shape bias      shape →" }, range: [-0.02, 1.02] },
       yaxis: { autorange: "reversed", type: "category" }, showlegend: false, height: 130 + 46 * traces.length,
-    }), config);
+    }), chartConfig);
   }
 
   function fractions() {
@@ -107,10 +80,10 @@
       type: "bar", orientation: "h", name, marker: { color: colour }, y: order.map((i) => payload.models[i]),
       x: order.map((i) => column(key)?.values[i]), hovertemplate: `<b>%{y}</b><br>${name}: %{x:.1%}<extra></extra>`,
     }));
-    Plotly.react("fraction-chart", traces, layout({
+    Plotly.react("fraction-chart", traces, chartLayout({
       barmode: "stack", height: 120 + 24 * order.length, xaxis: { tickformat: ".0%", range: [0, 1] },
       yaxis: { type: "category", tickfont: { size: 11 } }, legend: { orientation: "h", y: 1, yanchor: "bottom", traceorder: "normal" }, margin: { l: 60, r: 30, t: 40, b: 40 },
-    }), config);
+    }), chartConfig);
   }
 
   function objects() {
@@ -119,29 +92,26 @@
     const mean = values.map((row) => row.filter((v) => v !== null).reduce((s, v, _, all) => s + v / all.length, 0));
     const order = names.map((_, i) => i).sort((i, j) => mean[i] - mean[j]);
     const traces = payload.models.map((model, m) => ({
-      type: "scatter", mode: "markers", name: model, text: names.map(() => modelTable.escape(model)),
+      type: "scatter", mode: "markers", name: model, text: names.map(() => escape(model)),
       marker: { ...marker(payload.categories[m]), color: COLOURS[m % COLOURS.length], symbol: SYMBOLS[m % SYMBOLS.length] },
       x: order.map((i) => values[i][m]), y: order.map((i) => names[i]),
       hovertemplate: "<b>%{text}</b><br>%{y}: %{x:.2f}<extra></extra>",
     }));
-    Plotly.react("object-chart", traces, layout({
+    Plotly.react("object-chart", traces, chartLayout({
       xaxis: { title: { text: "shape bias" }, range: [-0.02, 1.02] }, yaxis: { type: "category" },
       height: 160 + 26 * names.length + (narrow() ? 22 * Math.min(payload.models.length, 12) : 0), showlegend: payload.models.length <= 12,
-    }), config);
+    }), chartConfig);
   }
 
-  const drawAll = () => { scatter(); shapeBias(); fractions(); objects(); };
-
-  function options(id, entries, chosen) {
-    byId(id).innerHTML = entries.map(([value, label]) =>
-      `<option value="${modelTable.escape(value)}" ${value === chosen ? "selected" : ""}>${modelTable.escape(label)}</option>`).join("");
+  function choose(id, entries, chosen) {
+    options(byId(id), entries, chosen);
     byId(id).addEventListener("input", scatter);
   }
 
   const label = (key) => [key, column(key).label];
-  options("scatter-x", payload.biases.map(label), payload.biases[0]);
-  options("scatter-y", payload.targets.map(label), payload.targets[0]);
-  options("scatter-group", Object.entries(payload.groups).filter(([, m]) => m.length).map(([g, m]) => [g, `${g} (${m.length})`]), "Total");
+  choose("scatter-x", payload.biases.map(label), payload.biases[0]);
+  choose("scatter-y", payload.targets.map(label), payload.targets[0]);
+  choose("scatter-group", Object.entries(payload.groups).filter(([, m]) => m.length).map(([g, m]) => [g, `${g} (${m.length})`]), "Total");
   byId("scatter-errors").addEventListener("change", scatter);
   byId("published-look")?.addEventListener("change", (event) =>
     byId("matrices").classList.toggle("as-published", event.target.checked));
@@ -163,21 +133,5 @@
     byId("scatter-said").textContent = "The table has no bias, or no benchmark, to draw.";
     byId("scatter-chart").hidden = true;
   }
-  try {
-    await loadPlotly();
-  } catch (error) {
-    for (const chart of document.querySelectorAll(".chart")) {
-      chart.textContent = "This browser cannot draw the charts; one from 2023 or later can.";
-    }
-    return;
-  }
-  drawAll();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  let width = window.innerWidth;
-  window.addEventListener("resize", () => { if (window.innerWidth !== width) { width = window.innerWidth; drawAll(); } });
-  const PAPER = 660; // pixels: A4 without its margins
-  const widths = (width) => document.querySelectorAll(".js-plotly-plot").forEach((chart) => Plotly.relayout(chart, { width }));
-  window.addEventListener("beforeprint", () => widths(PAPER));
-  window.addEventListener("afterprint", () => widths(undefined));
-  document.documentElement.dataset.ready = "yes";
-})();
+  charts.push(scatter, shapeBias, fractions, objects);
+}

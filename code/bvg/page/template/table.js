@@ -1,24 +1,23 @@
-// The table of models: sorted, filtered, and drawn only where it is seen, so that 1,000 × 200 is quick.
+// Tables of models: sorted, filtered, and drawn only where they are seen, so that 1,000 × 200 is quick.
 "use strict";
-const payload = JSON.parse(document.getElementById("payload").textContent);
-const byId = (id) => document.getElementById(id);
 
-const modelTable = (() => {
+// data: models (names), texts (columns of words, the first of which can be chosen from), columns (of
+// numbers) and remarks (columns of words behind these). The ids of its elements begin with `prefix`;
+// elements that are not there are not used.
+function modelTable(prefix, data) {
+  const own = (id) => byId(prefix + id);
+  const on = (id, event, act) => own(id)?.addEventListener(event, act);
   const MARGIN = 12; // rows drawn above and below what is seen
   const MANY = 40; // columns
-  const scroll = byId("table-scroll"), table = byId("table");
+  const scroll = own("table-scroll"), table = own("table");
   const head = table.tHead, body = table.tBodies[0];
-  const columns = payload.columns;
+  const { models, texts, columns, remarks = [] } = data;
+  const words = [...texts, ...remarks];
   const shown = new Set(columns.filter((c) => c.shown).map((c) => c.key));
-  let order = payload.models.map((_, i) => i);
+  let order = models.map((_, i) => i);
   let sort = { key: null, down: true };
   let drawn = { first: -1, last: -1 };
   let whole = false; // on paper, every row is drawn
-
-  function digits(value) {
-    const size = Math.abs(value);
-    return value.toFixed(size >= 10 ? 2 : size >= 0.001 || size === 0 ? 3 : 6).replace("-", "−");
-  }
 
   function cell(column, model) {
     const value = column.values[model];
@@ -31,26 +30,26 @@ const modelTable = (() => {
       half = ` <small>±${((high - low) / 2).toFixed(decimals)}</small>`;
     }
     if (n != null) title += `, ${n} images`;
-    return `<td title="${title}">${digits(value)}${half}</td>`;
+    if (column.notes?.[model]) title += `, ${escape(column.notes[model])}`;
+    const text = column.decimals == null ? digits(value) : number(value, column.decimals);
+    return `<td title="${title}">${text}${half}</td>`;
   }
 
-  const entities = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-  const escape = (text) => String(text).replace(/[&<>"']/g, (c) => entities[c]);
   const visible = () => columns.filter((c) => shown.has(c.key));
 
   function drawHead() {
-    const keys = [["model", "model"], ["category", "category"], ...visible().map((c) => [c.key, c.label])];
+    const keys = [["model", "model"], ...[...texts, ...visible(), ...remarks].map((c) => [c.key, c.label])];
     head.innerHTML = `<tr>${keys.map(([key, label], i) => {
       const how = sort.key === key ? (sort.down ? "descending" : "ascending") : "none";
-      return `<th scope="col" class="${i ? "" : "first"}" aria-sort="${how}" title="${escape(key)}">` +
+      return `<th scope="col" class="${i ? (words.some((t) => t.key === key) ? "words" : "") : "first"}" aria-sort="${how}" title="${escape(key)}">` +
         `<button type="button" data-key="${escape(key)}">${escape(label)}</button></th>`;
     }).join("")}</tr>`;
     // Widths that depend on every cell cost too much when there are very many cells.
     const many = keys.length > MANY;
     table.style.tableLayout = many ? "fixed" : "";
-    table.style.width = many ? `${22 + 8 * (keys.length - 2)}rem` : "";
+    table.style.width = many ? `${12 + 10 * words.length + 8 * (keys.length - 1 - words.length)}rem` : "";
     table.querySelector("colgroup")?.remove();
-    if (many) table.insertAdjacentHTML("afterbegin", `<colgroup><col style="width:12rem"><col style="width:10rem"></colgroup>`);
+    if (many) table.insertAdjacentHTML("afterbegin", `<colgroup><col style="width:12rem">${'<col style="width:10rem">'.repeat(texts.length)}</colgroup>`);
   }
 
   const spacer = (rows, height, width) =>
@@ -58,8 +57,9 @@ const modelTable = (() => {
 
   function row(place, list) {
     const m = order[place];
-    return `<tr aria-rowindex="${place + 2}"><th scope="row" title="${escape(payload.models[m])}">${escape(payload.models[m])}</th>` +
-      `<td class="words">${escape(payload.categories[m].replaceAll("_", " "))}</td>${list.map((c) => cell(c, m)).join("")}</tr>`;
+    const told = (list) => list.map(({ values }) => `<td class="words" title="${escape(values[m])}">${escape(values[m])}</td>`).join("");
+    return `<tr aria-rowindex="${place + 2}"><th scope="row" title="${escape(models[m])}">${escape(models[m])}</th>` +
+      `${told(texts)}${list.map((c) => cell(c, m)).join("")}${told(remarks)}</tr>`;
   }
 
   // Draws the rows that are seen and some around them; without `anew`, only those that are missing.
@@ -70,7 +70,7 @@ const modelTable = (() => {
     if (whole) [first, last] = [0, order.length];
     const enough = drawn.first <= Math.max(0, top - 1) && drawn.last >= Math.min(order.length, top + seen + 1);
     if (!anew && enough) return;
-    const list = visible(), width = list.length + 2;
+    const list = visible(), width = list.length + 1 + words.length;
     const rows = (from, to) => {
       let html = "";
       for (let place = from; place < to; place++) html += row(place, list);
@@ -92,21 +92,21 @@ const modelTable = (() => {
   }
 
   function arrange() {
-    const wanted = byId("filter-model").value.trim().toLowerCase(), category = byId("filter-category").value;
-    order = payload.models.map((_, i) => i).filter((i) =>
-      payload.models[i].toLowerCase().includes(wanted) && (!category || payload.categories[i] === category));
+    const wanted = own("filter-model").value.trim().toLowerCase(), chosen = own("filter-category").value;
+    order = models.map((_, i) => i).filter((i) =>
+      models[i].toLowerCase().includes(wanted) && (!chosen || texts[0].values[i] === chosen));
     const column = columns.find((c) => c.key === sort.key);
-    const words = { model: payload.models, category: payload.categories }[sort.key];
+    const said = sort.key === "model" ? models : words.find((t) => t.key === sort.key)?.values;
     const sign = sort.down ? -1 : 1;
-    if (words) order.sort((a, b) => sign * words[a].localeCompare(words[b], "en", { numeric: true }));
+    if (said) order.sort((a, b) => sign * said[a].localeCompare(said[b], "en", { numeric: true }));
     if (column) {
       order.sort((a, b) => {
         const x = column.values[a], y = column.values[b];
         return x === null || y === null ? (x === null) - (y === null) : sign * (x - y); // without a value: last
       });
     }
-    byId("table-said").textContent = `${order.length} of ${payload.models.length} models, ${visible().length} of ${columns.length} columns`;
-    byId("column-count").textContent = `${visible().length} of ${columns.length}`;
+    own("table-said").textContent = `${order.length} of ${models.length} ${data.noun ?? "models"}, ${visible().length} of ${columns.length} columns`;
+    if (own("column-count")) own("column-count").textContent = `${visible().length} of ${columns.length}`;
     table.setAttribute("aria-rowcount", order.length + 1);
     scroll.scrollTop = 0;
     drawHead();
@@ -114,9 +114,9 @@ const modelTable = (() => {
   }
 
   function listColumns() {
-    const wanted = byId("filter-column").value.trim().toLowerCase();
+    const wanted = own("filter-column").value.trim().toLowerCase();
     const found = columns.filter((c) => (c.key + " " + c.label).toLowerCase().includes(wanted));
-    byId("column-list").innerHTML = found.map((c) =>
+    own("column-list").innerHTML = found.map((c) =>
       `<label><input type="checkbox" value="${escape(c.key)}" ${shown.has(c.key) ? "checked" : ""}> ${escape(c.label === c.key ? c.key : `${c.label} (${c.key})`)}</label>`).join("");
     return found;
   }
@@ -131,7 +131,7 @@ const modelTable = (() => {
   head.addEventListener("click", (event) => {
     const key = event.target.closest("button")?.dataset.key;
     if (!key) return;
-    const text = key === "model" || key === "category";
+    const text = key === "model" || words.some((t) => t.key === key);
     sort = { key, down: sort.key === key ? !sort.down : !text };
     arrange();
     [...head.querySelectorAll("button")].find((b) => b.dataset.key === key).focus();
@@ -143,27 +143,26 @@ const modelTable = (() => {
     requestAnimationFrame(() => { waiting = false; drawRows(false); });
   }, { passive: true });
   window.addEventListener("resize", () => drawRows(true));
-  for (const id of ["filter-model", "filter-category"]) byId(id).addEventListener("input", arrange);
-  byId("filter-column").addEventListener("input", listColumns);
-  byId("column-list").addEventListener("change", (event) => {
+  on("filter-model", "input", arrange);
+  on("filter-category", "input", arrange);
+  on("filter-column", "input", listColumns);
+  on("column-list", "change", (event) => {
     if (event.target.checked) shown.add(event.target.value); else shown.delete(event.target.value);
     arrange();
   });
-  byId("columns-main").addEventListener("click", () => choose(columns.filter((c) => c.shown).map((c) => c.key)));
-  byId("columns-all").addEventListener("click", () => choose(listColumns().map((c) => c.key), true));
-  byId("columns-none").addEventListener("click", () => choose([]));
-  byId("show-intervals").addEventListener("change", (event) =>
-    document.body.classList.toggle("no-intervals", !event.target.checked));
-  for (const id of ["table-controls", "scatter-controls"]) byId(id).addEventListener("submit", (event) => event.preventDefault());
-  window.addEventListener("beforeprint", () => { whole = true; drawRows(true); });
-  window.addEventListener("afterprint", () => { whole = false; drawRows(true); });
+  on("columns-main", "click", () => choose(columns.filter((c) => c.shown).map((c) => c.key)));
+  on("columns-all", "click", () => choose(listColumns().map((c) => c.key), true));
+  on("columns-none", "click", () => choose([]));
+  on("show-intervals", "change", (event) => scroll.classList.toggle("no-intervals", !event.target.checked));
+  if (data.printed) {
+    window.addEventListener("beforeprint", () => { whole = true; drawRows(true); });
+    window.addEventListener("afterprint", () => { whole = false; drawRows(true); });
+  }
 
-  byId("filter-category").innerHTML = `<option value="">all</option>` + [...new Set(payload.categories)].sort().map((c) =>
-    `<option value="${escape(c)}">${escape(c.replaceAll("_", " "))}</option>`).join("");
-  listColumns();
+  options(own("filter-category"), [["", "all"], ...[...new Set(texts[0].values)].sort().map((v) => [v, v])], "");
+  if (own("column-list")) listColumns();
   arrange();
-  return { escape, digits };
-})();
+}
 
 // Tables that are written whole: sorted by the text or the numbers in their cells.
 for (const table of document.querySelectorAll("table.sortable")) {
@@ -186,10 +185,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 
 // Downloads are made when they are asked for.
-const files = JSON.parse(byId("files").textContent);
+const files = dataIn("files");
+const makes = {}; // functions that return the text of files that the page does not hold as they are
 for (const link of document.querySelectorAll("a[data-file]")) {
   link.addEventListener("click", () => {
     if (link.href.startsWith("blob:")) return;
-    link.href = URL.createObjectURL(new Blob([files[link.dataset.file]], { type: "text/csv" }));
+    link.href = URL.createObjectURL(new Blob([makes[link.dataset.file]?.() ?? files[link.dataset.file]], { type: "text/csv" }));
   });
 }
