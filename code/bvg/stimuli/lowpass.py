@@ -17,6 +17,8 @@ from torch.nn.functional import interpolate
 from bvg.stimuli.batch import CLEAN, Batch
 from bvg.stimuli.corruptions.filters import gaussian_blurred
 
+BLUR, DOWNSAMPLE = "blur", "downsample"
+
 
 def lowpass(
     batch: Batch, sigmas: Sequence[float] = (), sides: Sequence[int] = ()
@@ -29,9 +31,9 @@ def lowpass(
     """
     yield CLEAN, batch.pixels
     for sigma in sigmas:
-        yield f"blur={sigma:g}", blurred(batch.pixels, sigma)
+        yield f"{BLUR}={sigma:g}", blurred(batch.pixels, sigma)
     for side in sides:
-        yield f"downsample={side}", downsampled(batch.pixels, side)
+        yield f"{DOWNSAMPLE}={side}", downsampled(batch.pixels, side)
 
 
 def blurred(pixels: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -1,0 +1,144 @@
+"""What low-pass filters do to shape bias, accuracy and consistency with humans; metrics by filter.
+
+The metrics' keys end in the filter's name; see scores/lowpass.py.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bvg.figures.curves import Humans, categories, curves
+from bvg.figures.drawing import HUMAN_COLOUR, HUMANS, MANY, PAGE_WIDTH, Metrics, model_style, save
+from bvg.figures.legend import legend_below, legend_height
+from bvg.figures.stimulus_panel import stimulus_panel
+from bvg.scores.lowpass import UNFILTERED, filter_of, filters_of, metrics_under
+from bvg.scores.metric import proportion
+from bvg.scores.model_vs_human import CONSISTENCY_MEAN, OOD_MEAN, mean_of
+from bvg.scores.shape_bias import count_table
+from bvg.stimuli.lowpass import BLUR, DOWNSAMPLE
+
+_FONT = 7.0  # points
+_UNITS = {BLUR: "blur: standard deviation (pixels)", DOWNSAMPLE: "downsampled to (pixels a side)"}
+_SHARES = {"shape-bias": "shape bias", "fraction-neither": "decisions for neither cue"}
+_GREY = "0.45"
+
+
+def label_of(name: str) -> str:
+    """Return a filter's name as figures show it: "σ 2.5", "64 px", "unfiltered"."""
+    kind, _, value = name.partition("=")
+    return {BLUR: f"σ {value}", DOWNSAMPLE: f"{value} px"}.get(kind, name)
+
+
+def _chains(filters: list[str]) -> dict[str, list[str]]:
+    """Return the filters of each kind that is among them, `unfiltered` before them."""
+    of_kind = {kind: [f for f in filters if f.startswith(f"{kind}=")] for kind in _UNITS}
+    return {kind: [UNFILTERED, *names] for kind, names in of_kind.items() if names}
+
+
+def shape_bias_by_filter(
+    models: Mapping[str, Metrics], humans: pd.DataFrame | None, path: Path
+) -> list[Path]:
+    """Return the files of a figure of shape bias and undecided answers by filter, a line per model.
+
+    models: name -> metrics by filter: `shape-bias/<filter>`, `fraction-neither/<filter>`.
+    humans: their decision table for the unfiltered images, if there is one.
+    """
+    filters = filters_of(next(iter(models.values())))
+    panels = [
+        categories(
+            {name.partition("=")[2] or "none": f"{key}/{name}" for name in names},
+            title,
+            _UNITS[kind],
+        )
+        for kind, names in _chains(filters).items()
+        for key, title in _SHARES.items()
+    ]
+    people = None
+    if humans is not None:
+        counts = count_table(humans)
+        values = (counts.bias(), proportion(counts.neither, counts.total))
+        keys = (f"{key}/{UNFILTERED}" for key in _SHARES)
+        people = Humans(HUMANS, dict(zip(keys, values, strict=True)))
+    return curves(models, panels, path, y_label="fraction", limits=(0, 1), humans=people)
+
+
+def consistency_by_accuracy(
+    models: Mapping[str, Metrics],
+    humans: Metrics,
+    published: Mapping[str, Mapping[str, tuple[float, float]]],
+    path: Path,
+) -> list[Path]:
+    """Return the files of a figure of error consistency with humans against accuracy, by filter.
+
+    models: name -> metrics by filter, of which the means over data sets are drawn, one filter of a
+    kind after the other. humans: their accuracy and consistency among themselves, without filters.
+    published: label -> filter ("" for none) -> accuracy (percent) and consistency, drawn in grey.
+    """
+    labels = [*models, *published]
+    figure, axes = plt.subplots(
+        figsize=(PAGE_WIDTH, 3.8 + legend_height(labels)), layout="constrained"
+    )
+    many = len(models) > MANY
+    styles = [model_style(number, many) for number in range(len(models))]
+    for metrics, style in zip(models.values(), styles, strict=True):
+        points = {name: _point(metrics_under(metrics, name)) for name in filters_of(metrics)}
+        _draw(axes, points, style, named=not many)
+    grey = {"color": _GREY, "markersize": 3.4, "linewidth": 0.8, "linestyle": "--"}
+    shown = [grey | {"marker": mark} for mark in "XPdv*"[: len(published)]]
+    for points, style in zip(published.values(), shown, strict=True):
+        _draw(axes, points, style, named=True)
+    _draw(axes, {HUMANS: _point(humans)}, {"color": HUMAN_COLOUR, "marker": "o"}, named=True)
+    axes.set_xlabel("accuracy, mean over data sets (%)", fontsize=_FONT)
+    axes.set_ylabel("error consistency with humans (κ)", fontsize=_FONT)
+    axes.tick_params(labelsize=_FONT - 0.5)
+    axes.grid(color="0.92", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(0.08)
+    handles = [Line2D([], [], **style) for style in (*styles, *shown)]
+    legend_below(
+        figure, handles, labels, "lines: from unfiltered to the strongest filter of a kind"
+    )
+    return save(figure, path)
+
+
+def _point(metrics: Metrics) -> tuple[float, float]:
+    """Return mean accuracy and mean error consistency; NaN where unknown."""
+    accuracy, consistency = (mean_of(metrics, key)[1].value for key in (OOD_MEAN, CONSISTENCY_MEAN))
+    return np.nan if accuracy is None else accuracy, np.nan if consistency is None else consistency
+
+
+def _draw(axes: Axes, points: Mapping[str, tuple[float, float]], style, named: bool) -> None:
+    """Draw one observer: a line for each kind of filter, and a point for each filter."""
+    for names in _chains([*points]).values():
+        axes.plot(*zip(*(points[name] for name in names if name in points), strict=True), **style)
+    for name, (x, y) in points.items():
+        if np.isfinite(x + y):
+            axes.plot(x, y, **style | {"linestyle": "none"})
+            if named and name:
+                axes.annotate(
+                    label_of(name),
+                    (x, y),
+                    (3, 3),
+                    textcoords="offset points",
+                    fontsize=_FONT - 1.5,
+                    color=style["color"],
+                )
+
+
+def filters_panel(pictures: Mapping[str, np.ndarray], path: Path) -> list[Path]:
+    """Return the files of a figure of one image under each filter.
+
+    pictures: condition -> (H, W, 3) in [0, 1].
+    """
+    by_filter = {filter_of(condition): picture for condition, picture in pictures.items()}
+    names = [name for name in by_filter if name != UNFILTERED]
+    original = UNFILTERED, UNFILTERED
+    return stimulus_panel(
+        by_filter, original, {"low-pass": names}, map(label_of, names), "filter", path
+    )
