@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from bvg.data.imagenet_x import FACTORS, LABELS, PROTOTYPES, TOP_FACTOR
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from miniature import corrupting, parametric, perturbing, renditions, world
 from miniature.imagenet_c import CONDITIONS, imagenet_c
@@ -22,6 +23,12 @@ RENDERED = CATEGORIES[::2]
 """Those of the R-like set."""
 UNLABELLED = 1 / 16  # of ReaL's images, as in the published labels
 SECOND_LABEL = 1 / 4
+DISTINCTIVE: dict[str, Callable[[float, float], bool]] = {
+    "smaller": lambda size, turn: size < 70,
+    "larger": lambda size, turn: size > 88,
+    "pose": lambda size, turn: turn > 0.8 * world.TURN,
+}
+"""ImageNet-X's factors of a picture by the size of its shape (66 to 92 pixels) and its turn."""
 PUBLISHED = 85  # the JPEG quality of ImageNet-C's files
 EQUALISED_OVER = 16  # pictures whose mean spectrum the power is equalised to
 
@@ -82,6 +89,24 @@ def _real(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
         likeness = [lookalike(key.shape)] if luck > 1 - SECOND_LABEL else []
         labels[number] = [] if luck < UNLABELLED else [key.shape, *likeness]
     yield "real.json", json.dumps([labels[number] for number in sorted(labels)])
+
+
+def _annotations(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    """Yield ImageNet-X's files for the validation set, whose size is the number of the key."""
+    lines, labels = [], []
+    turns: dict[int, list[tuple[float, str]]] = {}
+    for key in world.matched(picture.number):
+        file = val_name(key).rpartition("/")[2]
+        size, turn = world.size_and_turn(seed, "val", key, VAL_BORDER)
+        found = [name for name, has in DISTINCTIVE.items() if has(size, abs(turn))][:1]
+        marks = {name: int(name in found) for name in FACTORS}
+        lines.append(json.dumps({"file_name": file, "class": key.shape, **marks}))
+        labels.append(f"{file},{key.shape}")
+        turns.setdefault(key.shape, []).append((abs(turn), file))
+    upright = [file for own in turns.values() for _, file in sorted(own)[: picture.number // 6]]
+    yield TOP_FACTOR, "\n".join(lines)
+    yield PROTOTYPES, "\n".join(["file_name", *upright])
+    yield LABELS, "\n".join(["file_name,label", *labels])
 
 
 @cache
@@ -227,6 +252,7 @@ def _other_textures(number: int) -> list[Picture]:
 SETS: dict[str, DataSet] = {
     "imagenet": DataSet(world.matched, _val),
     "imagenet-real": DataSet(lambda per_class: [Picture(0, 0, per_class)], _real),
+    "imagenet-x": DataSet(lambda per_class: [Picture(0, 0, per_class)], _annotations, 3),
     "imagenet-v2": DataSet(_some(10), _redrawn),
     "imagenet-a": DataSet(
         _some(20, HARD), partial(_rendered, split="imagenet-a", styles=(renditions.hard,))

@@ -80,6 +80,22 @@ def background(colour: np.ndarray, rng: np.random.Generator, side: int = SIDE) -
     return np.stack(bands, axis=-1)
 
 
+def place(
+    rng: np.random.Generator,
+    side: int,
+    radius: tuple[float, float] = RADIUS,
+    turn: float = TURN,
+) -> tuple[float, tuple[float, float], float]:
+    """Return a random size, centre (x, y) and turn of a shape, in pixels and radians.
+
+    `radius` is the range of its size; it is turned by up to `turn` either way.
+    """
+    size = rng.uniform(*radius)
+    play = SIDE / 2 - size * REACH - MARGIN
+    x, y = side / 2 + rng.uniform(-play, play, 2)
+    return size, (x, y), rng.uniform(-turn, turn)
+
+
 def silhouette(
     shape: int,
     rng: np.random.Generator,
@@ -91,10 +107,8 @@ def silhouette(
 
     `radius` is the range of its size, in pixels; it is rotated by up to `turn` in either direction.
     """
-    size = rng.uniform(*radius)
-    play = SIDE / 2 - size * REACH - MARGIN
-    x, y = side / 2 + rng.uniform(-play, play, 2)
-    return mask(CATEGORIES[shape], side, (x, y), size, rng.uniform(-turn, turn))
+    size, centre, angle = place(rng, side, radius, turn)
+    return mask(CATEGORIES[shape], side, centre, size, angle)
 
 
 def filling(texture: int, rng: np.random.Generator, side: int) -> np.ndarray:
@@ -126,6 +140,14 @@ def draw(shape: int, texture: int, rng: np.random.Generator, border: int = 0) ->
 def render(seed: int, split: str, picture: Picture, border: int = 0) -> np.ndarray:
     """Return a picture: uint8 (224 + 2 border, 224 + 2 border, 3)."""
     return draw(picture.shape, picture.texture, generator(seed, split, picture), border)
+
+
+def size_and_turn(seed: int, split: str, picture: Picture, border: int = 0) -> tuple[float, float]:
+    """Return how large the shape in the picture of that key is, in pixels, and its turn."""
+    rng, side = generator(seed, split, picture), SIDE + 2 * border
+    background(colours(rng)[0], rng, side)  # drawn before the shape
+    size, _, angle = place(rng, side)
+    return size, angle
 
 
 def matched(per_class: int) -> Iterator[Picture]:

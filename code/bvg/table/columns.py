@@ -27,6 +27,7 @@ BENCHMARKS = (
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
+    "imagenet_suppression",
 )
 ATTACKS = "imagenet_adv"
 # Prefixes for the means of a corruption over its severities, since "contrast", for example, is also
