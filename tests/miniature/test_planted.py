@@ -13,6 +13,7 @@ from bvg.scores.shape_bias import count_decisions
 from bvg.scores.spectral import spectral_measures
 from bvg.stimuli.batch import Batch, Stimuli
 from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name
+from bvg.stimuli.lowpass import lowpass
 from bvg.stimuli.suppression import ORIGINAL, suppressed
 from bvg.stimuli.suppression import condition_name as suppression_name
 from eval_criticalband import BANDS
@@ -83,6 +84,25 @@ def test_noise_of_one_octave_disturbs_least_who_was_trained_on_it(batch):
     }
     gain = [a - b for a, b in zip(kept["band_noise"], kept["greyscale"], strict=True)]
     assert max(gain) == gain[NOISY_BAND] > 0.5
+
+
+def test_low_pass_filters_change_the_answers_of_texture_models_not_of_the_blurred(batch):
+    """blur was trained on blurred pictures, shape_randomised knows textures alone."""
+    unchanged = {}
+    for name in ("blur", "plain", "shape_randomised"):
+        network = model(name)
+        answers = {
+            condition: network(normalised(x)).argmax(dim=1)
+            for condition, x in lowpass(batch, sigmas=[2.5], sides=[64])
+        }
+        unchanged[name] = {
+            condition: (answer == answers["clean"]).double().mean().item()
+            for condition, answer in answers.items()
+        }
+    for condition in ("blur=2.5", "downsample=64"):
+        print(condition, {name: share[condition] for name, share in unchanged.items()})
+        assert unchanged["blur"][condition] > 0.9
+        assert unchanged["shape_randomised"][condition] < 0.5
 
 
 def without_each_cue(batch: Batch):
