@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bvg.analysis.measures import SHAPE_BIAS, names_of, short
+from bvg.analysis.ranks import rank_correlation
 from bvg.analysis.study import Study
 from bvg.analysis.wording import FEWEST_TOLD, listed, number
 from bvg.stimuli.lowpass import BLUR, DOWNSAMPLE
@@ -37,8 +38,8 @@ def low_pass_control(study: Study) -> Iterator[str]:
         more = _undecided(study, name, filtered)
         order = ""
         if len(filtered) >= FEWEST_TOLD:
-            r = filtered.corr(bias, "spearman")
-            order = f"; r of the models' shape bias with and without it is {number(r)}"
+            r = _correlation(filtered, bias)
+            order = f"; r of the models' shape bias with and without it is {r}"
         yield (
             f"With {_words(name)} ({_models(study, filtered)}): the median shape bias is "
             f"{number(filtered.median())} instead of {number(bias.median())}{more}{order}."
@@ -76,6 +77,7 @@ def _filters(study: Study) -> dict[str, pd.Series]:
 
 
 def _before(study: Study, filtered: pd.Series) -> pd.Series:
+    """Return the same models' shape bias without the filter."""
     return study.table.values.loc[filtered.index, SHAPE_BIAS]
 
 
@@ -95,12 +97,15 @@ def _targets(study: Study, filtered: pd.Series) -> list[str]:
     for target, values in study.measures.targets.items():
         both = values[filtered.index].dropna()
         if len(both) >= FEWEST_TOLD:
-            r, r_filtered = (
-                column[both.index].corr(both, "spearman")
-                for column in (_before(study, filtered), filtered)
-            )
-            rows.append(f"{short(str(target))} {number(r)} becomes {number(r_filtered)}")
+            before = _correlation(_before(study, both), both)
+            after = _correlation(filtered[both.index], both)
+            rows.append(f"{short(str(target))} {before} becomes {after}")
     return rows
+
+
+def _correlation(x: pd.Series, y: pd.Series) -> str:
+    """Return Spearman's r of two columns of the same models, as text."""
+    return number(float(rank_correlation(x.to_numpy(), y.to_numpy())))
 
 
 def _words(name: str) -> str:
