@@ -19,7 +19,7 @@ def by_filter(start: float) -> dict[str, Metric]:
             f"fraction-neither/{name}": Metric(share / 2, 0, 1, 50),
             f"top1_acc/ood_mean/{name}": Metric(100 * share),
             f"error-consistency/mean/{name}": Metric(None),
-            f"error-consistency/mean/3_datasets/{name}": Metric(share / 4),
+            f"error-consistency/mean/3_datasets/{name}": Metric(share / 5),
         }
     return metrics
 
@@ -61,7 +61,7 @@ def test_each_filters_point_is_at_its_accuracy_and_consistency(models, kept, tmp
         if len(line.get_xdata()) == 1
     }
     expected = {
-        (round(5.0 * (k + n), 3), round((k + n) / 80, 3)) for k in range(models) for n in range(4)
+        (round(5.0 * (k + n), 3), round((k + n) / 100, 3)) for k in range(models) for n in range(4)
     }
     assert points == expected | {(72, 0.43), (78, 0.28), (72, 0.37), (1, 0)}
     texts = [text.get_text() for text in axes.texts]

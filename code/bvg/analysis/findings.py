@@ -58,7 +58,8 @@ def findings(study: Study) -> list[Finding]:
 def _with_control(study: Study, finding: Finding) -> Finding:
     """Return the finding with what the low-pass control says, if it mentions shape bias."""
     mentioned = short(SHAPE_BIAS) in " ".join(finding.sentences).casefold()
-    if not mentioned or finding.question == lowpass.QUESTION:
+    measured = SHAPE_BIAS in study.measures.biases
+    if not (mentioned and measured) or finding.question == lowpass.QUESTION:
         return finding
     return replace(finding, sentences=(*finding.sentences, lowpass.beside(study)))
 
