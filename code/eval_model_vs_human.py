@@ -72,12 +72,12 @@ MEANS = (  # over data sets, of however many there are
 )
 # Wolff et al.: accuracy (%) and error consistency with humans; means of all 17 data sets.
 PUBLISHED = {
-    "OpenCLIP ViT-H-14 (published)": {
+    "OpenCLIP ViT-H-14": {
         "unfiltered": (78, 0.28),
         "blur=2.5": (72, 0.37),
         "downsample=64": (75, 0.35),
     },
-    "humans (published)": {"": (72, 0.43)},
+    "humans": {"unfiltered": (72, 0.43)},
 }
 
 

@@ -48,8 +48,8 @@ def test_a_panel_for_each_kind_of_filter_and_quantity(kept, tmp_path):
 def test_each_filters_point_is_at_its_accuracy_and_consistency(models, kept, tmp_path):
     humans = {"top1_acc/ood_mean": Metric(72.0), "error-consistency/mean": Metric(0.43)}
     published = {
-        "network": {"unfiltered": (78, 0.28), "blur=2.5": (72, 0.37)},
-        "them": {"": (1, 0)},
+        "network": {"unfiltered": (78, 0.28), "blur=2.5": (72, 0.37), "blur=9": (3, 0.4)},
+        "them": {"unfiltered": (1, 0)},
     }
     of = {f"m{k}": by_filter(k) for k in range(models)}
     consistency_by_accuracy(of, humans, published, tmp_path / "figure")
@@ -63,13 +63,17 @@ def test_each_filters_point_is_at_its_accuracy_and_consistency(models, kept, tmp
     expected = {
         (round(5.0 * (k + n), 3), round((k + n) / 100, 3)) for k in range(models) for n in range(4)
     }
-    assert points == expected | {(72, 0.43), (78, 0.28), (72, 0.37), (1, 0)}
-    texts = [text.get_text() for text in axes.texts]
-    shown = models if models <= 8 else 0
-    assert texts.count("σ 2.5") == shown + 1 and texts.count("64 px") == shown
-    assert texts.count("humans") == 1
+    assert points == expected | {(72, 0.43), (78, 0.28), (72, 0.37), (3, 0.4), (1, 0)}
+    assert [text.get_text() for text in axes.texts] == [
+        "network (published)",
+        "them (published)",
+        "humans",
+    ]
     labels = [text.get_text() for text in kept[-1].legends[0].get_texts()]
-    assert labels == [*of, *published]
+    assert labels == [*of, "unfiltered", "σ 1", "σ 2.5", "64 px", "σ 9"]
+    lines = [line.get_xydata() for line in axes.lines if len(line.get_xdata()) > 1]
+    assert len(lines) == 2 * models + 1
+    assert np.allclose(lines[0][:, 0], [0, 5, 10]) and np.allclose(lines[1][:, 0], [0, 15])
 
 
 def test_without_a_value_nothing_is_drawn(kept, tmp_path):

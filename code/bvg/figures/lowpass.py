@@ -5,6 +5,7 @@ The metrics' keys end in the filter's name; see scores/lowpass.py.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from bvg.figures.curves import Humans, categories, curves
-from bvg.figures.drawing import HUMAN_COLOUR, HUMANS, MANY, PAGE_WIDTH, Metrics, model_style, save
+from bvg.figures.drawing import (
+    HUMAN_COLOUR,
+    HUMANS,
+    MANY,
+    PAGE_WIDTH,
+    Metrics,
+    marker,
+    model_style,
+    save,
+)
 from bvg.figures.legend import legend_below, legend_height
 from bvg.figures.stimulus_panel import stimulus_panel
 from bvg.scores.lowpass import UNFILTERED, filter_of, filters_of, metrics_under
@@ -25,7 +35,9 @@ from bvg.stimuli.lowpass import BLUR, DOWNSAMPLE
 _FONT = 7.0  # points
 _UNITS = {BLUR: "blur: standard deviation (pixels)", DOWNSAMPLE: "downsampled to (pixels a side)"}
 _SHARES = {"shape-bias": "shape bias", "fraction-neither": "decisions for neither cue"}
-_GREY = "0.45"
+_GREY = "0.6"
+
+Points = Mapping[str, tuple[float, float]]  # filter -> accuracy (percent), error consistency
 
 
 def label_of(name: str) -> str:
@@ -68,31 +80,38 @@ def shape_bias_by_filter(
 
 
 def consistency_by_accuracy(
-    models: Mapping[str, Metrics],
-    humans: Metrics,
-    published: Mapping[str, Mapping[str, tuple[float, float]]],
-    path: Path,
+    models: Mapping[str, Metrics], humans: Metrics, published: Mapping[str, Points], path: Path
 ) -> list[Path]:
     """Return the files of a figure of error consistency with humans against accuracy, by filter.
 
     models: name -> metrics by filter, of which the means over data sets are drawn, one filter of a
     kind after the other. humans: their accuracy and consistency among themselves, without filters.
-    published: label -> filter ("" for none) -> accuracy (percent) and consistency, drawn in grey.
+    published: name -> filter -> accuracy (percent) and consistency; in grey.
     """
-    labels = [*models, *published]
+    of = {
+        name: {f: _point(metrics_under(metrics, f)) for f in filters_of(metrics)}
+        for name, metrics in models.items()
+    }
+    names = dict.fromkeys(f for points in (*of.values(), *published.values()) for f in points)
+    marks = {name: marker(number) for number, name in enumerate(names)}
+    lines = [
+        model_style(number, len(models) > MANY) | {"marker": ""} for number in range(len(models))
+    ]
+    dots = [
+        {"color": "0.3", "marker": m, "linestyle": "none", "markersize": 4} for m in marks.values()
+    ]
+    labels = [*models, *map(label_of, names)]
     figure, axes = plt.subplots(
         figsize=(PAGE_WIDTH, 3.8 + legend_height(labels)), layout="constrained"
     )
-    many = len(models) > MANY
-    styles = [model_style(number, many) for number in range(len(models))]
-    for metrics, style in zip(models.values(), styles, strict=True):
-        points = {name: _point(metrics_under(metrics, name)) for name in filters_of(metrics)}
-        _draw(axes, points, style, named=not many)
-    grey = {"color": _GREY, "markersize": 3.4, "linewidth": 0.8, "linestyle": "--"}
-    shown = [grey | {"marker": mark} for mark in "XPdv*"[: len(published)]]
-    for points, style in zip(published.values(), shown, strict=True):
-        _draw(axes, points, style, named=True)
-    _draw(axes, {HUMANS: _point(humans)}, {"color": HUMAN_COLOUR, "marker": "o"}, named=True)
+    for points, style in zip(of.values(), lines, strict=True):
+        _draw(axes, points, marks, style)
+    for name, points in published.items():
+        _draw(axes, points, marks, {"color": _GREY, "linestyle": "--", "linewidth": 0.8})
+        _write(axes, points[UNFILTERED], f"{name} (published)", _GREY, (-4, -9), ha="right")
+    own = _point(humans)
+    _draw(axes, {UNFILTERED: own}, marks, {"color": HUMAN_COLOUR})
+    _write(axes, own, HUMANS, HUMAN_COLOUR, (4, 3), ha="left")
     axes.set_xlabel("accuracy, mean over data sets (%)", fontsize=_FONT)
     axes.set_ylabel("error consistency with humans (κ)", fontsize=_FONT)
     axes.tick_params(labelsize=_FONT - 0.5)
@@ -100,7 +119,7 @@ def consistency_by_accuracy(
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(0.08)
-    handles = [Line2D([], [], **style) for style in (*styles, *shown)]
+    handles = [Line2D([], [], **style) for style in (*lines, *dots)]
     legend_below(
         figure, handles, labels, "lines: from unfiltered to the strongest filter of a kind"
     )
@@ -113,22 +132,30 @@ def _point(metrics: Metrics) -> tuple[float, float]:
     return np.nan if accuracy is None else accuracy, np.nan if consistency is None else consistency
 
 
-def _draw(axes: Axes, points: Mapping[str, tuple[float, float]], style, named: bool) -> None:
+def _draw(axes: Axes, points: Points, marks: Mapping[str, str], style: dict[str, Any]) -> None:
     """Draw one observer: a line for each kind of filter, and a point for each filter."""
     for names in _chains([*points]).values():
-        axes.plot(*zip(*(points[name] for name in names if name in points), strict=True), **style)
+        axes.plot(*zip(*(points[name] for name in names), strict=True), **style)
     for name, (x, y) in points.items():
-        if np.isfinite(x + y):
-            axes.plot(x, y, **style | {"linestyle": "none"})
-            if named and name:
-                axes.annotate(
-                    label_of(name),
-                    (x, y),
-                    (3, 3),
-                    textcoords="offset points",
-                    fontsize=_FONT - 1.5,
-                    color=style["color"],
-                )
+        axes.plot(
+            x,
+            y,
+            color=style["color"],
+            marker=marks.get(name, "o"),
+            markersize=4,
+            markeredgecolor="white",
+            markeredgewidth=0.3,
+            zorder=3,
+        )
+
+
+def _write(
+    axes: Axes, point: tuple[float, float], text: str, colour: str, shift: tuple[int, int], ha: str
+) -> None:
+    """Write beside a point; shift: in points."""
+    if np.isfinite(point).all():
+        font: dict[str, Any] = {"fontsize": _FONT - 0.5, "color": colour}
+        axes.annotate(text, point, shift, textcoords="offset points", ha=ha, **font)
 
 
 def filters_panel(pictures: Mapping[str, np.ndarray], path: Path) -> list[Path]:
