@@ -357,8 +357,8 @@ def parser() -> argparse.ArgumentParser:
     add("--model", nargs="+", required=True, metavar="NAME", help=text)
     text = (
         f"benchmarks, of {', '.join(BENCHMARKS)}; quote a name with additional flags (default: all "
-        "whose data are available, without shape_bias if model_vs_human runs, and without "
-        "imagenet_c_generated if imagenet_c runs)"
+        "whose data are available, without shape_bias[_lowpass] if model_vs_human[_lowpass] runs, "
+        "and without imagenet_c_generated if imagenet_c runs)"
     )
     add("--benchmark", nargs="+", type=shlex.split, metavar="NAME", help=text)
     text = "folder of the data sets (default: environment variables and downloads)"

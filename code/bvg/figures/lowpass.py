@@ -106,9 +106,9 @@ def consistency_by_accuracy(
     )
     for points, style in zip(of.values(), lines, strict=True):
         _draw(axes, points, marks, style)
-    for name, points in published.items():
-        _draw(axes, points, marks, {"color": _GREY, "linestyle": "--", "linewidth": 0.8})
-        _write(axes, points[UNFILTERED], f"{name} (published)", _GREY, (-4, -9), ha="right")
+    for name, known in published.items():
+        _draw(axes, known, marks, {"color": _GREY, "linestyle": "--", "linewidth": 0.8})
+        _write(axes, known[UNFILTERED], f"{name} (published)", _GREY, (-4, -9), ha="right")
     own = _point(humans)
     _draw(axes, {UNFILTERED: own}, marks, {"color": HUMAN_COLOUR})
     _write(axes, own, HUMANS, HUMAN_COLOUR, (4, 3), ha="left")
