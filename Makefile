@@ -13,7 +13,7 @@ demo: miniature
 	$(STUDY) --results $(RESULTS) --benchmark \
 		"model_vs_human --limit 160" "adv --limit 16" "imagenet_c --limit 16" \
 		"criticalband --limit 32" "spectral --limit 32" "imagenet_cbar --limit 16" \
-		"suppression --limit 32" "shape_bias_lowpass --limit 160" \
+		"suppression --limit 32" "shape_bias_lowpass --limit 80" \
 		"adv --attack fgsm --eps 2/255 4/255 8/255 --limit 32" "imagenet_p --limit 8" \
 		"imagenet_c_generated --severities 3 --limit 16" imagenet_ood imagenet imagenet_real
 

@@ -50,8 +50,9 @@ def test_the_control_says_how_shape_bias_changes(tmp_path):
         "shape-bias/blur=2.5": 0.9 - order / 100,
         "shape-bias/blur=10": np.full(24, 0.99),
         "shape-bias/downsample=64": 0.6 + order / 100,
-        "shape-bias/unfiltered": (order + 1) / 25,
-        "fraction-neither": np.full(24, 0.3),
+        "shape-bias/unfiltered": (order + 2) / 25,
+        "fraction-neither": np.full(24, 0.3),  # of other images, perhaps
+        "fraction-neither/unfiltered": np.full(24, 0.31),
         "fraction-neither/blur=2.5": np.full(24, 0.62),
     }
     answers = said(table(**columns), tmp_path)
@@ -62,7 +63,11 @@ def test_the_control_says_how_shape_bias_changes(tmp_path):
         "With a blur of σ = 2.5 pixels",
         "With a blur of σ = 10 pixels",
     ]
-    assert "0.79 instead of 0.50" in control[2] and "62 % of the decisions" in control[2]
+    assert (
+        "0.79 instead of 0.54" in control[2]
+        and "62 % of the decisions" in control[2]
+        and "31 %" in control[2]
+    )
     assert "−1.00" in control[2] and "1.00" in control[1]
     (benchmarks,) = [s for s in answers[QUESTION] if "2.5 pixels, r of" in s.replace("\u00a0", " ")]
     assert "Concepts 1.00 becomes −1.00" in benchmarks
@@ -73,7 +78,7 @@ def test_the_control_says_how_shape_bias_changes(tmp_path):
         mentioned = question != QUESTION and "shape bias" in " ".join(sentences).lower()
         assert mentioned == sentences[-1].startswith(BESIDE)
     assert (
-        "from 0.50 to 0.79 (24 models"
+        "from 0.54 to 0.79 (24 models"
         in answers["Which biases go with which kind of generalisation?"][-1]
     )
 

@@ -13,6 +13,7 @@ from bvg.analysis.measures import SHAPE_BIAS, names_of, short
 from bvg.analysis.ranks import rank_correlation
 from bvg.analysis.study import Study
 from bvg.analysis.wording import FEWEST_TOLD, listed, number
+from bvg.scores.lowpass import UNFILTERED
 from bvg.stimuli.lowpass import BLUR, DOWNSAMPLE
 
 QUESTION = "What does the low-pass control say about shape bias?"
@@ -69,7 +70,9 @@ def _filters(study: Study) -> dict[str, pd.Series]:
     First by downsampling, then by blur, the weakest first.
     """
     table = study.table.values
-    known = table[SHAPE_BIAS].notna() if SHAPE_BIAS in table else pd.Series(False, table.index)
+    if SHAPE_BIAS not in table:
+        return {}
+    known = table[SHAPE_BIAS].notna() & table[_unfiltered(study, SHAPE_BIAS)].notna()
     found = [match for name in names_of(table) if (match := _FILTERED.fullmatch(name))]
     found.sort(key=lambda m: (m[2] == BLUR, float(m[3]) if m[2] == BLUR else -float(m[3])))
     columns = {match[1]: table[match[0]][known].dropna() for match in found}
@@ -78,13 +81,19 @@ def _filters(study: Study) -> dict[str, pd.Series]:
 
 def _before(study: Study, filtered: pd.Series) -> pd.Series:
     """Return the same models' shape bias without the filter."""
-    return study.table.values.loc[filtered.index, SHAPE_BIAS]
+    return study.table.values.loc[filtered.index, _unfiltered(study, SHAPE_BIAS)]
+
+
+def _unfiltered(study: Study, name: str) -> str:
+    """Return the column of a measure without a filter: of the control itself, if it is there."""
+    own = f"{name}/{UNFILTERED}"
+    return own if own in study.table.values else name
 
 
 def _undecided(study: Study, name: str, filtered: pd.Series) -> str:
     """Return the median share of decisions for neither cue, where the table has both."""
     table = study.table.values
-    names = [f"{_NEITHER}/{name}", _NEITHER]
+    names = [f"{_NEITHER}/{name}", _unfiltered(study, _NEITHER)]
     if not {*names} <= {*table}:
         return ""
     with_it, without = (f"{100 * table.loc[filtered.index, n].median():.0f}" for n in names)
