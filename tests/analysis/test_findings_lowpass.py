@@ -58,10 +58,10 @@ def test_the_control_says_how_shape_bias_changes(tmp_path):
     answers = said(table(**columns), tmp_path)
     control = [s for s in answers[QUESTION] if "median" in s]
     assert [s.partition(" (")[0].replace("\u00a0", " ") for s in control] == [
-        "With downsampling to 64 pixels",
-        "With a blur of σ = 1 pixels",
-        "With a blur of σ = 2.5 pixels",
-        "With a blur of σ = 10 pixels",
+        "With downsampling to 64 px",
+        "With a blur of σ = 1 px",
+        "With a blur of σ = 2.5 px",
+        "With a blur of σ = 10 px",
     ]
     assert (
         "0.79 instead of 0.54" in control[2]
@@ -69,9 +69,9 @@ def test_the_control_says_how_shape_bias_changes(tmp_path):
         and "31 %" in control[2]
     )
     assert "−1.00" in control[2] and "1.00" in control[1]
-    (benchmarks,) = [s for s in answers[QUESTION] if "2.5 pixels, r of" in s.replace("\u00a0", " ")]
+    (benchmarks,) = [s for s in answers[QUESTION] if "2.5 px, r of" in s.replace("\u00a0", " ")]
     assert "Concepts 1.00 becomes −1.00" in benchmarks
-    (constant,) = [s for s in answers[QUESTION] if "10 pixels, r of" in s.replace("\u00a0", " ")]
+    (constant,) = [s for s in answers[QUESTION] if "10 px, r of" in s.replace("\u00a0", " ")]
     assert "Concepts 1.00 becomes –" in constant
     assert COMMAND not in str(answers)
     for question, sentences in answers.items():

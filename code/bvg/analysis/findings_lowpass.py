@@ -118,11 +118,11 @@ def _correlation(x: pd.Series, y: pd.Series) -> str:
 
 
 def _words(name: str) -> str:
-    """Return a filter in words: "a blur of σ = 2.5 pixels", "downsampling to 64 pixels"."""
+    """Return a filter in words: "a blur of σ = 2.5 px", "downsampling to 64 px"."""
     kind, _, value = name.partition("=")
     if kind == BLUR:
-        return f"a blur of σ\u00a0=\u00a0{value} pixels"
-    return f"downsampling to {value} pixels"
+        return f"a blur of σ\u00a0=\u00a0{value}\u00a0px"
+    return f"downsampling to {value}\u00a0px"
 
 
 def _models(study: Study, filtered: pd.Series) -> str:
