@@ -15,6 +15,14 @@ shape-bias/max, fraction-correct-shape, …; with humans error-consistency/<data
 and /mean; W&B project "imagenet_model_vs_human". When the human decisions change, finished results
 are re-scored without evaluating the model again. Decision tables are in the published format; each
 call writes human_comparison.csv, error_consistency.csv (between models) and figures.
+
+Low-pass control (Wolff et al., ICLR 2026, arXiv 2602.13859): the same through low-pass filters.
+
+    python code/eval_model_vs_human.py --model resnet50.tv_in1k --blur 1 2.5 4 --downsample 64
+
+Writes these keys by filter (top1_acc/ood_mean/blur=2.5, error-consistency/mean/unfiltered, …; not
+by condition and category) in a run of its own, W&B project "imagenet_model_vs_human_lowpass";
+figures of error consistency against accuracy, and of shape bias.
 """
 
 import sys
@@ -26,17 +34,20 @@ import pandas as pd
 from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, locate_stimuli, model_vs_human
 from bvg.figures.drawing import HUMANS
+from bvg.figures.lowpass import consistency_by_accuracy, filters_panel, shape_bias_by_filter
 from bvg.figures.model_vs_human import accuracy_figure, consistency_figure, matrix_figure
 from bvg.figures.shape_bias import shape_bias_figure
 from bvg.files import write_text
-from bvg.run.command_line import data_flag, parse_args, script
+from bvg.run.command_line import data_flag, lowpass_flags, parse_args, script
 from bvg.run.decisions import sixteen_way
-from bvg.run.evaluate import evaluate, load_models
+from bvg.run.evaluate import evaluate, example, load_models
 from bvg.run.runs import print_files, print_table
 from bvg.scores.decision_table import decision_table, write_decisions
 from bvg.scores.humans import fingerprint, humans_for, locate_humans, read_human_cues
+from bvg.scores.lowpass import UNFILTERED, by_filter, filters_of, metrics_under, under_filter
 from bvg.scores.model_vs_human import (
     CONSISTENCY_MEAN,
+    OOD_MEAN,
     between_models,
     human_metrics,
     mean_of,
@@ -47,9 +58,27 @@ from bvg.scores.model_vs_human import (
     with_humans,
 )
 from bvg.stimuli.batch import unchanged
+from bvg.stimuli.lowpass import lowpass
 
 # The abbreviations in published image names of data sets whose files have none.
 EXPERIMENTS = {"edge": "edg", "silhouette": "sif", CUE_CONFLICT: "cue"}
+FEWER = [f"/{count}_datasets" for count in range(1, len(DATA_SETS))]
+ACCURACIES = [f"top1_acc/{name}{end}" for name in DATA_SETS for end in ("", "/measured")]
+MEANS = (  # over data sets, of however many there are
+    *(f"top1_acc/ood_mean{end}" for end in ("", *FEWER)),
+    "shape-bias",
+    "shape-bias/max",
+    *(f"error-consistency/mean{end}" for end in ("", *FEWER)),
+)
+# Wolff et al.: accuracy (%) and error consistency with humans; means of all 17 data sets.
+PUBLISHED = {
+    "OpenCLIP ViT-H-14": {
+        "unfiltered": (78, 0.28),
+        "blur=2.5": (72, 0.37),
+        "downsample=64": (75, 0.35),
+    },
+    "humans": {"unfiltered": (72, 0.43)},
+}
 
 
 def flags(group):
@@ -75,6 +104,7 @@ def flags(group):
         help="folder of human decisions, <data set>/*.csv (default: $BVG_HUMANS, else the "
         "downloaded one, else none)",
     )
+    lowpass_flags(group)
 
 
 def write_files(runs, humans, human_cues, folder):
@@ -125,6 +155,38 @@ def compare(right, humans, folder):
         print_files(consistency, *matrix_figure(matrix, mean, folder / "error_consistency"))
 
 
+def low_pass_control(models, images, decide, score, humans, human_cues, args):
+    """Evaluate the images through each filter, and unfiltered, as a result of its own."""
+    sigmas, sides = sorted({*args.blur}), sorted({*args.downsample}, reverse=True)
+    stimuli = partial(lowpass, sigmas=sigmas, sides=sides)
+    runs = evaluate(
+        "imagenet_model_vs_human_lowpass",
+        models,
+        images,
+        stimuli,
+        decide,
+        partial(by_filter, score=score),
+        args,
+        protocol={"blur": sigmas, "downsample": sides},
+        scored_with={"humans": fingerprint(humans)},
+    )
+    if runs:
+        folder = args.results / "imagenet_model_vs_human_lowpass"
+        metrics = {run.name: run.metrics for run in runs}
+        filters = filters_of(runs[0].metrics)
+        if f"shape-bias/{UNFILTERED}" in runs[0].metrics:
+            print_files(*shape_bias_by_filter(metrics, human_cues, folder / "shape_bias"))
+        if humans:
+            right = {run.name: rights(under_filter(run.predictions, UNFILTERED)) for run in runs}
+            own = human_metrics(on_images_of(right, humans))
+            count, _ = mean_of(metrics_under(runs[0].metrics, UNFILTERED), OOD_MEAN)
+            published = PUBLISHED if count == len(DATA_SETS) else {}
+            figure = folder / "error_consistency"
+            print_files(*consistency_by_accuracy(metrics, own, published, figure))
+        print_files(*filters_panel(example(images, stimuli, args), folder / "example_stimuli"))
+        print_table(runs, *(f"{key}/{name}" for key in MEANS for name in filters))
+
+
 @script
 def main(argv=None):
     args = parse_args(__doc__, argv, flags)
@@ -139,6 +201,9 @@ def main(argv=None):
         print(f"the numbers of images differ from the published ones: {', '.join(counts)}")
     decide = sixteen_way(classes) if models else None
     score = partial(model_vs_human_metrics, humans=humans)
+    if args.blur or args.downsample:
+        low_pass_control(models, images, decide, score, humans, cues, args)
+        return
     runs = evaluate(
         "imagenet_model_vs_human",
         models,
@@ -151,17 +216,7 @@ def main(argv=None):
     )
     if runs:
         write_files(runs, humans, cues, args.results / "imagenet_model_vs_human")
-    fewer = [f"{count}_datasets" for count in range(1, len(DATA_SETS))]
-    print_table(
-        runs,
-        "top1_acc/ood_mean",
-        *(f"top1_acc/{name}{end}" for name in DATA_SETS for end in ("", "/measured")),
-        *(f"top1_acc/ood_mean/{count}" for count in fewer),
-        "shape-bias",
-        "shape-bias/max",
-        "error-consistency/mean",
-        *(f"error-consistency/mean/{count}" for count in fewer),
-    )
+    print_table(runs, MEANS[0], *ACCURACIES, *MEANS[1:])
 
 
 if __name__ == "__main__":

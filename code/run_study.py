@@ -65,6 +65,7 @@ class Benchmark:
     extras: str = ""
 
 
+LOWPASS = "--blur 1 2.5 4 --downsample 64"
 BENCHMARKS = {
     "imagenet": Benchmark("eval_imagenet.py", "imagenet", extras="imagenet-x"),
     "imagenet_real": Benchmark(
@@ -100,6 +101,24 @@ BENCHMARKS = {
     "shape_bias": Benchmark(
         "eval_shape_bias.py", "imagenet_shape_bias", "model-vs-human/cue-conflict", 1_280
     ),
+    "model_vs_human_lowpass": Benchmark(  # through four filters, and unfiltered
+        "eval_model_vs_human.py",
+        "imagenet_model_vs_human_lowpass",
+        "model-vs-human",
+        images=18_080,
+        inputs=1 + 4,
+        conditions=78,
+        flags=LOWPASS,
+        extras="human-decisions",
+    ),
+    "shape_bias_lowpass": Benchmark(
+        "eval_shape_bias.py",
+        "imagenet_shape_bias_lowpass",
+        "model-vs-human/cue-conflict",
+        images=1_280,
+        inputs=1 + 4,
+        flags=LOWPASS,
+    ),
     "spectral": Benchmark(  # clean, and 11 cutoffs of a low and a high pass
         "eval_spectral.py", "imagenet_spectral", inputs=1 + 2 * 11
     ),
@@ -115,7 +134,11 @@ BENCHMARKS = {
 }
 # Skipped by default if the other one runs: cue conflict is one of model-vs-human's data sets, and
 # ImageNet-C need not be generated if its files are available.
-INSTEAD = {"shape_bias": "model_vs_human", "imagenet_c_generated": "imagenet_c"}
+INSTEAD = {
+    "shape_bias": "model_vs_human",
+    "shape_bias_lowpass": "model_vs_human_lowpass",
+    "imagenet_c_generated": "imagenet_c",
+}
 
 
 def data_flags(kind: Benchmark, root: Path | None) -> list[str]:
@@ -334,8 +357,8 @@ def parser() -> argparse.ArgumentParser:
     add("--model", nargs="+", required=True, metavar="NAME", help=text)
     text = (
         f"benchmarks, of {', '.join(BENCHMARKS)}; quote a name with additional flags (default: all "
-        "whose data are available, without shape_bias if model_vs_human runs, and without "
-        "imagenet_c_generated if imagenet_c runs)"
+        "whose data are available, without shape_bias[_lowpass] if model_vs_human[_lowpass] runs, "
+        "and without imagenet_c_generated if imagenet_c runs)"
     )
     add("--benchmark", nargs="+", type=shlex.split, metavar="NAME", help=text)
     text = "folder of the data sets (default: environment variables and downloads)"

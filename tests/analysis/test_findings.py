@@ -85,6 +85,7 @@ def test_fewer_than_six_models_claim_nothing(models, tmp_path):
         "How much can this table say?",
         "Which biases go with which kind of generalisation?",
         "Do all biases together predict generalisation?",
+        "What does the low-pass control say about shape bias?",
     ]
     assert "None survives Holm's correction" in question(answers, "Which biases")
     assert "0 survive Holm's" in question(answers, "Which biases")

@@ -25,6 +25,7 @@ from bvg.run.settings import settings_from
 from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
+from bvg.stimuli.lowpass import lowpass
 from bvg.stimuli.suppression import suppressed
 from bvg.zoo.loading import load_model
 from miniature import world
@@ -117,6 +118,14 @@ def test_stimuli_are_those_of_the_cpu(script):
         assert x.is_cuda
         difference = (x.cpu() - theirs[name]).abs()
         assert difference.max() < 2e-5 or (difference > 2e-5).float().mean() < 1e-4, name
+
+
+def test_low_pass_filtered_images_are_those_of_the_cpu():
+    batch = batch_of(photo_like(2), photo_like(3))
+    theirs = dict(lowpass(batch, [1, 2.5, 4], [64]))
+    for name, x in lowpass(on("cuda", batch), [1, 2.5, 4], [64]):
+        assert x.is_cuda
+        assert (x.cpu() - theirs[name]).abs().max() < 2e-5, name
 
 
 def test_suppressed_images_are_those_of_the_cpu_level_by_level():

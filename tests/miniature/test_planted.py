@@ -19,6 +19,7 @@ from bvg.scores.shape_bias import count_decisions
 from bvg.scores.spectral import spectral_measures
 from bvg.stimuli.batch import Batch, Stimuli
 from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name
+from bvg.stimuli.lowpass import lowpass
 from bvg.stimuli.suppression import ORIGINAL, suppressed
 from bvg.stimuli.suppression import condition_name as suppression_name
 from eval_criticalband import BANDS
@@ -89,6 +90,22 @@ def test_noise_of_one_octave_disturbs_least_who_was_trained_on_it(batch):
     }
     gain = [a - b for a, b in zip(kept["band_noise"], kept["greyscale"], strict=True)]
     assert max(gain) == gain[NOISY_BAND] > 0.5
+
+
+@torch.inference_mode()
+def test_low_pass_filters_change_the_answers_of_texture_models_not_of_the_blurred(batch):
+    """blur was trained on blurred pictures, shape_randomised knows textures alone."""
+    models = {name: model(name) for name in ("blur", "plain", "shape_randomised")}
+    answers = {
+        condition: {name: network(normalised(x)).argmax(dim=1) for name, network in models.items()}
+        for condition, x in lowpass(batch, sigmas=[2.5, 4], sides=[64])
+    }
+    clean = answers.pop("clean")
+    for condition, of in answers.items():
+        kept = {name: (of[name] == clean[name]).double().mean().item() for name in models}
+        assert kept["blur"] > 0.9, condition
+        assert kept["shape_randomised"] < kept["plain"] - 0.15, condition
+        assert kept["shape_randomised"] < (0.25 if condition == "blur=4" else 0.65), condition
 
 
 def without_each_cue(batch: Batch):

@@ -53,6 +53,8 @@ def test_model_inputs_are_those_of_the_published_data_sets():
         "imagenet_p": 31 * 500_000,
         "model_vs_human": 18_080,
         "shape_bias": 1_280,
+        "model_vs_human_lowpass": 5 * 18_080,
+        "shape_bias_lowpass": 5 * 1_280,
         "spectral": 23 * 50_000,
         "criticalband": 29 * 50_000,
         "suppression": 5 * 50_000,
@@ -95,6 +97,8 @@ def test_without_benchmarks_all_are_taken_whose_data_are_here(tmp_path, capsys):
         (tmp_path / key).mkdir(parents=True)
     first = {Path(command[1]).stem: command for command in _commands(capsys, *words)}
     assert "eval_shape_bias" not in first
+    filtered = ["--blur" in command for command in _commands(capsys, *words)]
+    assert filtered.count(True) == 1
     assert {"--stimuli", "--humans"} < {*first["eval_model_vs_human"]}
     assert "--generate" in first["eval_imagenet_c"] and "eval_imagenet_cbar" not in first
     (tmp_path / "imagenet-c").mkdir()

@@ -22,6 +22,7 @@ from bvg.table.columns import BENCHMARKS, column_of, is_project_benchmark, rank
         ("imagenet_spectral", "top1_acc/clean", "imagenet_spectral/top1_acc/clean"),
         ("imagenet_spectral", "metric/bandpass/LPP", "metric/bandpass/LPP"),
         ("imagenet_model_vs_human", "top1_acc/contrast", "top1_acc/contrast"),
+        ("imagenet_shape_bias_lowpass", "shape-bias/blur=2.5", "shape-bias/blur=2.5"),
         ("imagenet_c", "top1_acc/contrast", "top1_acc/imagenet-c/contrast"),
         ("imagenet_c", "top1_acc/contrast_3", "top1_acc/contrast_3"),
         ("imagenet_c", "top1_acc/imagenet-c", "top1_acc/imagenet-c"),

@@ -5,14 +5,15 @@ claim is a correlation that survives Holm's correction; the rest is reported as 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import factorial
 
 import pandas as pd
 
 from bvg.analysis import findings_beyond as beyond
+from bvg.analysis import findings_lowpass as lowpass
 from bvg.analysis.correlations import LEVEL
-from bvg.analysis.measures import AT, OTHER, TOTAL, short
+from bvg.analysis.measures import AT, OTHER, SHAPE_BIAS, TOTAL, short
 from bvg.analysis.study import FAMILY, Study
 from bvg.analysis.wording import (
     FEW,
@@ -48,9 +49,19 @@ def findings(study: Study) -> list[Finding]:
         "Is there dependence that is not monotonic?": beyond.not_monotonic,
         "Do all biases together predict generalisation?": beyond.prediction,
         "Could measurement error hide correlations?": beyond.error,
+        lowpass.QUESTION: lowpass.low_pass_control,
     }
     found = [Finding(question, tuple(answer(study))) for question, answer in answers.items()]
-    return [finding for finding in found if finding.sentences]
+    return [_with_control(study, finding) for finding in found if finding.sentences]
+
+
+def _with_control(study: Study, finding: Finding) -> Finding:
+    """Return the finding with what the low-pass control says, if it mentions shape bias."""
+    mentioned = short(SHAPE_BIAS) in " ".join(finding.sentences).casefold()
+    measured = SHAPE_BIAS in study.measures.biases
+    if not (mentioned and measured) or finding.question == lowpass.QUESTION:
+        return finding
+    return replace(finding, sentences=(*finding.sentences, lowpass.beside(study)))
 
 
 def _extent(study: Study) -> Iterator[str]:

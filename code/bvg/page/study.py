@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bvg.analysis.findings import findings
+from bvg.analysis.findings_lowpass import beside
 from bvg.analysis.measures import OUTCOMES, SHAPE_BIAS, names_of
 from bvg.analysis.study import Study
 from bvg.files import sha256_of
@@ -43,6 +44,7 @@ def study_part(study: Study, results: Path | None) -> Part:
             "matrices": matrices(study),
             "tests": tests(study),
             "further": further(study),
+            "low_pass": beside(study),
             "has_shape": SHAPE_BIAS in study.measures.biases,
             "has_fractions": all(name in table and table[name].notna().any() for name in OUTCOMES),
             "has_object_categories": any(

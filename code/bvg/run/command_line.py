@@ -19,6 +19,7 @@ from bvg.run.wandb_mirror import MODES
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+STIMULUS_SIDE = 224  # pixels, of model-vs-human's images as published
 BUSY = 75  # exit code where another process holds a lock (EX_TEMPFAIL: try again later)
 FROST_HELP = (
     "folder of frost photographs, or 'procedural' for a synthetic texture (default: the published "
@@ -235,6 +236,22 @@ def non_negative(text: str) -> int:
     return int(text)
 
 
+def positive_number(text: str) -> float:
+    """Return a finite number above 0, for argparse."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def smaller_side(text: str) -> int:
+    """Return a number of pixels a side that 224 can be downsampled to, for argparse."""
+    number = positive(text)
+    if number >= STIMULUS_SIDE:
+        raise argparse.ArgumentTypeError(f"must be less than {STIMULUS_SIDE}, the images' own size")
+    return number
+
+
 def options(**changes: Any) -> argparse.Namespace:
     """Return the default arguments of a script with some of them changed, for notebooks.
 
@@ -309,6 +326,28 @@ def condition_flags(
         default=severities,
         metavar="S",
         help=f"severities to evaluate, of {' '.join(map(str, severities))} (default: all)",
+    )
+
+
+def lowpass_flags(group: argparse._ArgumentGroup) -> None:
+    """Add the flags that ask for low-pass filtered images, which are a result of their own."""
+    group.add_argument(
+        "--blur",
+        nargs="+",
+        type=positive_number,
+        default=[],
+        metavar="SIGMA",
+        help="evaluate the images through low-pass filters instead, and unfiltered for comparison, "
+        "in one run and as a separate result: Gaussian blur of these standard deviations in pixels "
+        "(default: no filters)",
+    )
+    group.add_argument(
+        "--downsample",
+        nargs="+",
+        type=smaller_side,
+        default=[],
+        metavar="R",
+        help="the same, resized to R x R pixels and back; also together with --blur",
     )
 
 

@@ -22,6 +22,8 @@ BENCHMARKS = (
     "imagenet_p",
     "imagenet_model_vs_human",
     "imagenet_shape_bias",
+    "imagenet_model_vs_human_lowpass",
+    "imagenet_shape_bias_lowpass",
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
