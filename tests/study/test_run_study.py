@@ -53,6 +53,7 @@ def test_model_inputs_are_those_of_the_published_data_sets():
         "imagenet_p": 31 * 500_000,
         "model_vs_human": 18_080,
         "shape_bias": 1_280,
+        "refined_bias": 6_000,
         "spectral": 23 * 50_000,
         "criticalband": 29 * 50_000,
         "adv": 50_000 * (2 + 1 + 40 * 2 + 1),

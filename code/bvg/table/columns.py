@@ -23,6 +23,7 @@ BENCHMARKS = (
     "imagenet_p",
     "imagenet_model_vs_human",
     "imagenet_shape_bias",
+    "refined_bias",
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
