@@ -21,7 +21,7 @@ def refined_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
     Named refined-bias/<cue>-mrr and top1_acc/refined-bias/<cue>, overall and by class
     (…/class/<name>). The 95 % intervals of the former are from a bootstrap over images.
     """
-    metrics = {}
+    metrics: dict[str, Metric] = {}
     for cue, classes in CLASSES.items():
         ranks = {}
         for name, wnids in classes.items():
