@@ -13,13 +13,14 @@ demo: miniature
 	$(STUDY) --results $(RESULTS) --benchmark \
 		"model_vs_human --limit 160" "adv --limit 16" "imagenet_c --limit 16" \
 		"criticalband --limit 32" "spectral --limit 32" "imagenet_cbar --limit 16" \
+		"suppression --limit 32" \
 		"adv --attack fgsm --eps 2/255 4/255 8/255 --limit 32" "imagenet_p --limit 8" \
 		"imagenet_c_generated --severities 3 --limit 16" imagenet_ood imagenet imagenet_real
 
 # Reproduces the table in raw-data: all images of every benchmark.
 demo-full: miniature
 	$(STUDY) --results $(RESULTS)/full --benchmark \
-		adv imagenet_c_generated criticalband spectral \
+		adv imagenet_c_generated criticalband spectral suppression \
 		"adv --attack fgsm --eps 0.5/255 1/255 2/255 4/255 8/255" model_vs_human imagenet_c \
 		imagenet_cbar imagenet_p imagenet_ood imagenet imagenet_real
 	@if cmp $(RESULTS)/full/table/benchmark.csv raw-data/benchmark.csv; \

@@ -33,7 +33,7 @@ from bvg.run.batches import as_batch
 from bvg.run.settings import best_device, keep_freed_memory
 from bvg.stimuli.attacks import LINF, Attack, AttackedModel
 from bvg.stimuli.batch import Batch
-from bvg.stimuli.imagenet_adv import Epsilon, adversarial, gradient_method, starts
+from bvg.stimuli.imagenet_adv import Epsilon, adversarial, gradient_method, random_starts
 from bvg.zoo.loading import load_model
 
 STEPS, STEP, EPSILON = 40, 2 / 255, Epsilon("0.5_255", 0.5 / 255)  # the study's
@@ -62,7 +62,7 @@ class FromStart(foolbox.attacks.LinfPGD):
 def with_foolbox(model: torch.nn.Module, steps: int, layout: torch.memory_format, batch: Batch):
     """Return which images foolbox's LinfPGD breaks, from our random start."""
     pixels = batch.pixels.contiguous(memory_format=layout)
-    start = starts(batch, EPSILON.value, LINF).contiguous(memory_format=layout)
+    start = random_starts(batch, EPSILON.value, LINF).contiguous(memory_format=layout)
     attack = FromStart(start, steps)
     shown = foolbox.PyTorchModel(model, bounds=(0, 1), device=pixels.device)
     _, _, broken = attack(shown, pixels, batch.labels, epsilons=EPSILON.value)

@@ -39,7 +39,7 @@ from bvg.run.settings import settings_from
 from bvg.scores.imagenet_adv import adversarial_metrics, survival, warnings_of
 from bvg.stimuli.attacks import L2, LINF, Attack
 from bvg.stimuli.autoattack import autoattack_method, autoattack_version
-from bvg.stimuli.imagenet_adv import adversarial, epsilon_of, gradient_method, in_order
+from bvg.stimuli.imagenet_adv import adversarial, epsilon_of, gradient_method, sorted_epsilons
 
 # The parameters of each attack (None: those of the package pyautoattack) and its default ε.
 ATTACKS: dict[str, tuple[Attack | None, list[str]]] = {
@@ -54,9 +54,9 @@ ATTACKS: dict[str, tuple[Attack | None, list[str]]] = {
     "autoattack": (None, ["4/255"]),
 }
 WITHOUT_STEPS = ("fgsm", "autoattack")  # they accept no --steps, --step_size or --stop
+# With --stop first, this many batches are attacked together: images that are done make room.
+POOL = 4
 PICTURES = "adversarial"  # the folder of --save_adversarial in a result's folder
-POOL = 4  # with --stop first, this many batches are attacked together, so that images that are done
-# make room for others
 
 
 def flags(group):
@@ -171,7 +171,9 @@ def main(argv=None):
     attacks = {}
     for name in dict.fromkeys(args.attack):  # check all of them before any work
         attack, default = ATTACKS[name]
-        epsilons = in_order(args.eps or map(epsilon_of, default), attack.norm if attack else LINF)
+        epsilons = sorted_epsilons(
+            args.eps or map(epsilon_of, default), attack.norm if attack else LINF
+        )
         attacks[name] = methods_of(name, args, batch_size), epsilons
     folder = find_data("imagenet", args.imagenet)
     source = load_source(args) if args.source else None

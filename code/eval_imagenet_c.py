@@ -9,7 +9,7 @@ Perturbations", ICLR 2019.
 Data: the published 224-pixel JPEGs (https://zenodo.org/records/2235448, 75 GB), used as they are;
 or, with --generate, ImageNet's validation images, which are decoded once and corrupted on the
 device. That is a separate result (imagenet_c_generated), which also has the clean accuracy.
-To add a corruption, put it into bvg.stimuli.imagenet_c.CORRUPTIONS and its name into OWN below.
+To add a corruption, put it into bvg.stimuli.imagenet_c.CORRUPTIONS and its name into ADDED below.
 Writes top1_acc/<corruption>_<severity>, top1_acc/<corruption>, top1_acc/imagenet-c (mean of all
 19 × 5; undefined if any is missing), …/15 (the standard corruptions), …/noise etc. (groups),
 …/measured (mean of those evaluated), in percent; mCE, mCE/<corruption> and relative-mCE, in percent
@@ -50,7 +50,7 @@ GROUPS = {
 }
 STANDARD = (*GROUPS["noise"], *GROUPS["blur"], *GROUPS["weather"], *GROUPS["digital"])
 SEVERITIES = (1, 2, 3, 4, 5)
-OWN: tuple[str, ...] = ()  # further corruptions; they do not count in top1_acc/imagenet-c
+ADDED: tuple[str, ...] = ()  # further corruptions, which do not count in top1_acc/imagenet-c
 
 IMAGENET_C = CorruptionSet(
     name="imagenet-c",
@@ -64,7 +64,7 @@ IMAGENET_C = CorruptionSet(
 def flags(group):
     data_flag(group, "imagenet-c")
     partial_flag(group)
-    condition_flags(group, (*IMAGENET_C.corruptions, *OWN), SEVERITIES)
+    condition_flags(group, (*IMAGENET_C.corruptions, *ADDED), SEVERITIES)
     add = group.add_argument
     add(
         "--generate",
@@ -107,7 +107,7 @@ def check_flags(args):
 def main(argv=None):
     args = parse_args(__doc__, argv, flags)
     check_flags(args)
-    corruptions = [name for name in (*IMAGENET_C.corruptions, *OWN) if name in args.corruptions]
+    corruptions = [name for name in (*IMAGENET_C.corruptions, *ADDED) if name in args.corruptions]
     severities = [severity for severity in SEVERITIES if severity in args.severities]
     protocol = {"corruptions": corruptions, "severities": severities}
     score = partial(corruption_metrics, data=IMAGENET_C)
@@ -118,11 +118,11 @@ def main(argv=None):
         corrupted = imagenet_c(corruptions, severities, args.as_published, photographs)
 
         def stimuli(batch):
-            made = corrupted(batch)
-            first = next(made)  # before anything is yielded: what it refuses is refused at once
+            conditions = corrupted(batch)
+            first = next(conditions)  # before the clean images, so that errors are raised at once
             yield "clean", batch.pixels
             yield first
-            yield from made
+            yield from conditions
 
         models, classes = load_models(args)
         images = imagenet_val(folder, classes, args.partial)
@@ -152,7 +152,7 @@ def main(argv=None):
         "top1_acc/imagenet-c/measured",
         *(f"top1_acc/imagenet-c/{subset}" for subset in IMAGENET_C.subsets),
         "mCE",
-        *(f"top1_acc/{corruption}" for corruption in OWN),
+        *(f"top1_acc/{corruption}" for corruption in ADDED),
     )
 
 

@@ -46,13 +46,13 @@ def flags(group):
 
 
 def folders_of(args):
-    """Return the data sets to evaluate, and their folders.
+    """Return the folders of the data sets to evaluate.
 
-    Those given by flags; without a flag, all that environment variables name or were downloaded.
+    Those given by flags; without flags, all that environment variables name or were downloaded.
     """
     given = {variant: getattr(args, variant.benchmark) for variant in VARIANTS}
-    asked = [variant for variant in VARIANTS if given[variant] or not any(given.values())]
-    found = {variant: look_for(variant.key, given[variant]) for variant in asked}
+    chosen = [variant for variant in VARIANTS if given[variant] or not any(given.values())]
+    found = {variant: look_for(variant.key, given[variant]) for variant in chosen}
     found = {variant: variant_folder(place, variant) for variant, place in found.items() if place}
     if not found:
         raise UserError(
@@ -71,13 +71,13 @@ def main(argv=None):
     models, classes = load_models(args)
     sets = {v: variant_images(folder, v, classes, args.partial) for v, folder in folders.items()}
     for variant, images in sets.items():
-        few = images.notes.get(RESTRICTED) if models else None  # the set's 200 classes, of A and R
-        decide = top5_among([classes.index(name) for name in few]) if few else top5
-        score = partial(subset_accuracy if few else top1_and_top5, key=variant.key)
-        own = args
+        subset = images.notes.get(RESTRICTED) if models else None  # of A and R, 200 classes
+        decide = top5_among([classes.index(name) for name in subset]) if subset else top5
+        score = partial(subset_accuracy if subset else top1_and_top5, key=variant.key)
+        options = args
         if args.save_stimuli and len(sets) > 1:
-            own = with_options(args, save_stimuli=args.save_stimuli / variant.benchmark)
-        runs = evaluate(variant.benchmark, models, images, unchanged, decide, score, own)
+            options = with_options(args, save_stimuli=args.save_stimuli / variant.benchmark)
+        runs = evaluate(variant.benchmark, models, images, unchanged, decide, score, options)
         keys = (variant.key, f"{variant.key}/1000-way")
         print_table(runs, *(f"top{k}_acc/{key}" for key in keys for k in (1, 5)))
 

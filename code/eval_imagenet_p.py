@@ -12,6 +12,8 @@ Writes flip_prob/<perturbation> (in [0, 1]), top5_distance/<perturbation> and th
 …/imagenet-p, W&B project "imagenet_p"; a figure of all models. With --reference, the result of an
 AlexNet, also FR/<perturbation>, T5D/<perturbation>, mFR and mT5D (percent), in relative.csv too;
 with another reference, finished results are re-scored without evaluating the model again.
+--reference alexnet takes built-in flip probabilities, which are corroborated but unsourced
+(docs/fidelity.md): mFR without mT5D.
 """
 
 import sys
@@ -48,9 +50,9 @@ def flags(group):
     add(
         "--reference",
         metavar="RESULT",
-        help="result of torchvision:alexnet (its folder or summary.json), or a CSV of "
-        "perturbation,flip_prob,top5_distance, from which mFR and mT5D are computed (default: "
-        "none, without mFR and mT5D)",
+        help="result of torchvision:alexnet (its folder or summary.json), a CSV of "
+        "perturbation,flip_prob,top5_distance, or 'alexnet' for the built-in flip probabilities; "
+        "mFR and mT5D are computed from it (default: none, without mFR and mT5D)",
     )
 
 
@@ -78,7 +80,7 @@ def main(argv=None):
     for run in runs:
         if reference:
             print_files(write_relative(run.metrics, run.folder, args.reference))
-        else:  # there may be one of an earlier call
+        else:  # remove that of an earlier call with a reference
             (run.folder / RELATIVE_FILE).unlink(missing_ok=True)
     print_table(
         runs,

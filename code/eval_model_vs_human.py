@@ -133,9 +133,9 @@ def main(argv=None):
     folder = locate_stimuli(args.stimuli, args.datasets, args.partial)
     models, classes = load_models(args)
     images = model_vs_human(folder, classes, args.datasets, args.partial)
-    other = images.notes.get("partial", {})
-    if other and images.classes == CATEGORIES:  # nothing is published for other categories
-        counts = [f"{k} {n['images']:,} of {n['expected_images']:,}" for k, n in other.items()]
+    differing = images.notes.get("partial", {})
+    if differing and images.classes == CATEGORIES:  # only these have published numbers
+        counts = [f"{k} {n['images']:,} of {n['expected_images']:,}" for k, n in differing.items()]
         print(f"the numbers of images differ from the published ones: {', '.join(counts)}")
     decide = sixteen_way(classes) if models else None
     score = partial(model_vs_human_metrics, humans=humans)

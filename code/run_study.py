@@ -66,7 +66,7 @@ class Benchmark:
 
 
 BENCHMARKS = {
-    "imagenet": Benchmark("eval_imagenet.py", "imagenet"),
+    "imagenet": Benchmark("eval_imagenet.py", "imagenet", extras="imagenet-x"),
     "imagenet_real": Benchmark(
         "eval_imagenet_real.py", "imagenet_real", images=46_837, extras="imagenet-real"
     ),
@@ -108,6 +108,9 @@ BENCHMARKS = {
     ),
     "criticalband": Benchmark(  # without noise, and 7 octaves of noise at 4 strengths
         "eval_criticalband.py", "imagenet_criticalband", inputs=1 + 7 * 4
+    ),
+    "suppression": Benchmark(  # originals, and one suppression of each of 4 cues
+        "eval_suppression.py", "imagenet_suppression", inputs=1 + 4
     ),
     "adv": Benchmark(  # clean and attacked; PGD's 40 steps with a gradient, and its two ends
         "eval_imagenet_adv.py", "imagenet_adv_*", inputs=2 + 40 * 2 + 2

@@ -90,7 +90,7 @@ def test_a_benchmark_flows_into_the_table_and_the_page(here, tmp_path):
 def test_a_corruption(here):
     code, (command,) = code_and_commands("A corruption")
     script = (REPOSITORY / "code" / "eval_imagenet_c.py").read_text(encoding="utf-8")
-    line = "OWN: tuple[str, ...] = ()"
+    line = "ADDED: tuple[str, ...] = ()"
     assert script.count(line) == 1
     own = here / "own_imagenet_c.py"
     own.write_text(script.replace(line, code), encoding="utf-8")

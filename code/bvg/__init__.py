@@ -45,7 +45,7 @@ __all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    """Return one of the names above, imported when it is asked for: PyTorch takes seconds."""
+    """Return one of the names above, imported on first use, since PyTorch takes seconds."""
     if name not in _PLACES:
         raise AttributeError(f"module 'bvg' has no attribute {name!r}")
     return getattr(import_module(f"bvg.{_PLACES[name]}"), name)

@@ -23,9 +23,9 @@ ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir for weights, --to for data sets)"
 def written_atomically(path: Path, option: str = "--results") -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an error.
 
-    Several processes may write the same file: the last one wins. A killed process
-    leaves at most a `.<name>.<digits>.tmp` file behind.
-    Raises UserError when the disk refuses (full, read-only, no permission).
+    Several processes may write the same file: the last one wins. A killed process leaves at most a
+    file `.<name>.<digits>.tmp`.
+    Raises UserError if the file cannot be written (full disk, read-only, no permission).
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -49,7 +49,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path, option: str = "--results") -> Path:
-    """Return `path`, created with its parents; raises UserError when that is impossible."""
+    """Return `path`, created with its parents if necessary; raises UserError if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,10 +10,10 @@ LINE_SECONDS = 30.0  # between two lines of a log
 
 
 class Meter(tqdm):
-    """A tqdm bar of bytes ("B") or things, of `total` if that is known; a context manager.
+    """A tqdm bar for bytes ("B") or another unit, with an optional total; a context manager.
 
-    Where stderr is no terminal, a line every LINE_SECONDS instead. done: what earlier runs did,
-    which the rate leaves out.
+    If stderr is no terminal, it prints a line every LINE_SECONDS instead. done: the number done by
+    earlier runs, which does not count in the rate.
     """
 
     def __init__(self, what: str, unit: str, total: int | None = None, done: int = 0) -> None:

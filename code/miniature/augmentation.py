@@ -1,6 +1,6 @@
-"""How the pictures are altered while a miniature model learns: one batch at a time, by recipe.
+"""Augmentation of the training pictures of a miniature model, one batch at a time, by recipe.
 
-None of it moves one cue without the other, but for what a recipe takes away on purpose.
+It never changes one cue without the other, except for what a recipe removes on purpose.
 """
 
 import torch
@@ -11,9 +11,9 @@ from miniature.measure import normalised
 from miniature.recipes import Recipe
 
 GAIN = 0.3
-"""How far contrast, and half as far brightness, strays from that of the picture."""
-LOWEST = (8.0, 64.0)  # frequency that is left of an image without its low ones, cycles/image
-FAINTEST = 1 / 6  # of its contrast, what a grey picture keeps at least
+"""Largest relative change of contrast; brightness changes by up to half of it."""
+LOWEST = (8.0, 64.0)  # range of the cutoff of high-pass filtering, cycles/image
+FAINTEST = 1 / 6  # lowest contrast of grey pictures, relative to the original
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode "L"
 
 
@@ -37,7 +37,7 @@ def augmented(images: torch.Tensor, recipe: Recipe, rng: torch.Generator) -> tor
     if recipe.blur > 1:
         x = averaged(x, int(torch.randint(1, recipe.blur + 1, (1,), generator=rng)))
     if recipe.sharp:
-        # Image by image: the statistics of a batch of faint images would make up for faintness.
+        # Image by image, because batch normalization would compensate for a batch of faint images.
         x = high_passed(x, uniform(*LOWEST) * (uniform(0, 1) < recipe.sharp))
     if recipe.noise:
         deviation, noise = uniform(0, recipe.noise), torch.randn(x.shape, generator=rng)
@@ -48,26 +48,26 @@ def augmented(images: torch.Tensor, recipe: Recipe, rng: torch.Generator) -> tor
 
 
 def averaged(x: torch.Tensor, cell: int) -> torch.Tensor:
-    """Return the images (B, C, H, W) of the means over cells of `cell` x `cell` pixels."""
+    """Return the images (B, C, H, W) averaged over cells of `cell` x `cell` pixels."""
     height, width = x.shape[2:]
     small = nn.functional.interpolate(x, size=(height // cell, width // cell), mode="area")
     return nn.functional.interpolate(small, size=(height, width), mode="bilinear")
 
 
 def high_passed(x: torch.Tensor, lowest: torch.Tensor) -> torch.Tensor:
-    """Return what the images (B, C, H, W) have of at least `lowest` (B, 1, 1, 1) cycles/image."""
+    """Return images (B, C, H, W) without frequencies below `lowest` (B, 1, 1, 1) cycles/image."""
     size = x.shape[2:]
     return torch.fft.irfft2(torch.fft.rfft2(x) * (_frequencies(*size) >= lowest), s=size)
 
 
 def _frequencies(height: int, width: int) -> torch.Tensor:
-    """Return the cycles/image of each place of a half-spectrum: (H, W // 2 + 1)."""
+    """Return the frequencies of a half-spectrum in cycles/image: (H, W // 2 + 1)."""
     rows, columns = torch.fft.fftfreq(height) * height, torch.fft.rfftfreq(width) * width
     return torch.hypot(rows[:, None], columns[None])
 
 
 def octave(noise: torch.Tensor, band: int) -> torch.Tensor:
-    """Return that octave of unit noise (B, 1, H, W), as strong as critical-band masking's."""
+    """Return an octave of unit noise (B, 1, H, W), scaled as in critical-band masking."""
     kept = next(level for _, level in octave_bands(noise[:, 0], (band,)))
     return kept[:, None]
 
@@ -75,10 +75,10 @@ def octave(noise: torch.Tensor, band: int) -> torch.Tensor:
 def mixed(
     x: torch.Tensor, y: torch.Tensor, kind: str, rng: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Return two images in one, the label of the second, and the share of the first.
+    """Return mixed images, the labels of the second images, and the share of the first.
 
-    "mixup" blends the images (Zhang et al. 2018), "cutmix" gives the first a patch of the second
-    (Yun et al. 2019). Shares are uniform, the same for the whole batch.
+    "mixup" blends two images (Zhang et al. 2018), "cutmix" pastes a patch of the second into the
+    first (Yun et al. 2019). Shares are uniform, the same for the whole batch.
     """
     order = torch.randperm(len(x), generator=rng)
     share = float(torch.rand(1, generator=rng))
@@ -104,10 +104,10 @@ def attacked(
     rng: torch.Generator,
     norm: str = "inf",
 ) -> torch.Tensor:
-    """Return images within `epsilon` of x that the model finds harder, in [0, 1].
+    """Return adversarial images within `epsilon` of x, in [0, 1].
 
     One step of 1.25 epsilon from a random start (Wong, Rice & Kolter 2020, fast FGSM); for the L2
-    norm along the gradient itself, and back into the ball.
+    norm along the gradient, projected into the ball.
     """
     delta = 2 * torch.rand(x.shape, generator=rng) - 1
     delta = delta * epsilon if norm == "inf" else in_ball(delta, epsilon)
@@ -124,7 +124,7 @@ def attacked(
 
 
 def in_ball(delta: torch.Tensor, epsilon: float) -> torch.Tensor:
-    """Return the differences (B, C, H, W), shortened to an L2 norm of at most `epsilon`."""
+    """Return the perturbations (B, C, H, W), scaled to an L2 norm of at most `epsilon`."""
     return delta * (epsilon / _lengths(delta)).clamp(max=1)
 
 
@@ -135,8 +135,8 @@ def _lengths(delta: torch.Tensor) -> torch.Tensor:
 def views(images: torch.Tensor, recipe: Recipe, rng: torch.Generator) -> torch.Tensor:
     """Return a view of each image for contrastive learning: float (B, 3, H, W) in [0, 1].
 
-    Besides `augmented`: turned, moved and scaled, and the colours mixed at random, each image in
-    its own way. So shape and texture are what two views have in common.
+    In addition to `augmented`, each image is randomly rotated, translated and scaled, and its
+    colours are mixed, so that two views have shape and texture in common.
     """
     x = augmented(images, recipe, rng)
     count = len(x)

@@ -1,7 +1,7 @@
 """Ten corruptions under the names of ImageNet-C-bar's, each at five severities.
 
-They are simple relatives of the published ones (Mintun, Kirillov & Xie 2021), not copies: their
-kind and order of strength is the same, their pixels and parameters are not.
+They are simplified versions of the published ones (Mintun, Kirillov & Xie 2021), with the same
+kinds and order of severities, but different pixels and parameters.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from PIL import Image
 Corruption = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 """float32 (H, W, 3) in [0, 1], severity 1 to 5 and a generator → floats, to be clipped."""
 
-SQUARE = 28  # pixels, of the board
+SQUARE = 28  # pixels, of the checkerboard
 
 
 def _field(side: int, cells: int, rng: np.random.Generator) -> np.ndarray:
@@ -38,7 +38,7 @@ def _shaped(side: int, exponent: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _radius(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the distance of each pixel from a random place."""
+    """Return the distance of each pixel from a random point."""
     row, column = rng.uniform(0, side, 2)
     return np.hypot(np.arange(side)[:, None] - row, np.arange(side)[None] - column)
 
@@ -54,7 +54,7 @@ def brownish_noise(x: np.ndarray, severity: int, rng: np.random.Generator) -> np
 
 
 def caustic_refraction(x: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
-    """Return x as through moving water: bent, and brighter where light gathers."""
+    """Return x as seen through moving water: distorted, with bright caustics."""
     side = len(x)
     surface = _octaves(side, 8, 2, rng)
     rows, columns = (np.rint(12 * severity * slope) for slope in np.gradient(surface))
@@ -64,7 +64,7 @@ def caustic_refraction(x: np.ndarray, severity: int, rng: np.random.Generator) -
 
 
 def checkerboard_cutout(x: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
-    """Return x with squares cut out where a board is black; they grow with severity."""
+    """Return x with grey squares in a checkerboard pattern, larger with severity."""
     row, column = rng.integers(0, 2 * SQUARE, 2)
     down, across = np.arange(len(x))[:, None] + row, np.arange(len(x))[None] + column
     black = (down // SQUARE + across // SQUARE) % 2 == 0
@@ -85,7 +85,7 @@ def sparkles(x: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarr
 
 
 def inverse_sparkles(x: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
-    """Return x dark but for what stars light up."""
+    """Return x darkened except around bright stars."""
     return x * (1 - 0.18 * severity * (1 - _stars(len(x), 18, rng)))[..., None]
 
 

@@ -26,31 +26,28 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-if not __package__:
-    # Run as a script, the folder on the path is this one instead of the one above.
+if not __package__:  # run as a script: put code/ on the path instead of this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from bvg.run.command_line import escape_unencodable_output, positive
+from bvg.errors import UserError
+from bvg.files import make_folder, write_text
+from bvg.run.command_line import guarded, non_negative, parse_words, plain_parser, positive
 from miniature import world
 from miniature.sets import SETS
 
-PNG_LEVEL = 1  # little slower to read than the highest level, much quicker to write
+PNG_LEVEL = 1  # much faster to write than the highest level, and hardly slower to read
 PARTIAL = ".partial"
 RECORD = "world.json"
 KEY = ("version", "seed", "per_class")
 
 
-class DrawingError(Exception):
-    """An error that the user can fix, as one sentence."""
-
-
 def record(seed: int, per_class: int) -> dict[str, Any]:
-    """Return the record in world.json of a world with these parameters, before its sets."""
+    """Return the content of world.json for these parameters, without data sets."""
     return {"version": world.VERSION, "seed": seed, "per_class": per_class, "files": {}}
 
 
 def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
-    """Draw the files of one key of a set into the set's folder; return their number."""
+    """Draw the files of one picture of a data set into its folder; return their number."""
     count = 0
     for file, content in SETS[name].draw(seed, picture):
         count += 1
@@ -59,7 +56,7 @@ def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
         if isinstance(content, str):
             path.write_text(content + "\n", encoding="utf-8")
         else:
-            # Each option is read by the one of the two formats that has it.
+            # Each option applies to one of the two formats.
             quality = SETS[name].quality
             Image.fromarray(content).save(path, quality=quality, compress_level=PNG_LEVEL)
     return count
@@ -73,49 +70,41 @@ def _read(path: Path) -> dict[str, Any] | None:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
-        raise DrawingError(f"{path} is damaged; choose another --out or remove it.")
+        raise UserError(f"{path} is damaged: choose another --out, or remove it")
     return found
 
 
-def _write(record_file: Path, found: dict[str, Any]) -> None:
-    temporary = record_file.with_suffix(PARTIAL)
-    temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, record_file)
-
-
-def _is_there(folder: Path, count: int) -> bool:
+def _is_complete(folder: Path, count: int) -> bool:
     return sum(len(files) for _, _, files in os.walk(folder)) == count
 
 
 def check(out: Path, wanted: dict[str, Any], names: Iterable[str], overwrite: bool) -> dict | None:
     """Return the record of the world in `out` to extend, or None if a new one is drawn.
 
-    Raises DrawingError if drawing would replace another world or other files.
+    Raises UserError if drawing would replace another world or other files.
     """
-    if out.exists() and not out.is_dir():
-        raise DrawingError(f"{out} is not a folder; choose another --out.")
     found = _read(out / RECORD)
     known = found["files"] if found else {}
     for name in names:
         if name not in known and (out / name).exists():
-            raise DrawingError(
-                f"{out / name} exists and was not drawn by this script; choose another --out."
+            raise UserError(
+                f"{out / name} exists and was not drawn by this script: choose another --out"
             )
     if found and any(found.get(key) != wanted[key] for key in KEY):
-        kept, asked = (", ".join(f"{key} {of.get(key)}" for key in KEY) for of in (found, wanted))
+        old, new = (", ".join(f"{key} {of.get(key)}" for key in KEY) for of in (found, wanted))
         if not overwrite:
-            raise DrawingError(
-                f"{out} contains a world drawn with {kept}, not {asked}; "
-                "choose another --out or give --overwrite."
+            raise UserError(
+                f"{out} contains a world drawn with {old}, not {new}: choose another --out, or "
+                "replace it with --overwrite"
             )
-        for name in known:  # of the other world, so that the two are never mixed
+        for name in known:  # so that the two worlds are never mixed
             shutil.rmtree(out / name, ignore_errors=True)
         return None
     return found
 
 
 def draw_set(name: str, out: Path, seed: int, per_class: int, workers: Workers | None) -> int:
-    """Draw a set into `out`, under its name only once it is complete; return its file count."""
+    """Draw a data set, under its name only once it is complete; return the number of files."""
     folder = out / PARTIAL / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -140,16 +129,16 @@ def make(
     names: Sequence[str] = (*SETS,),
     overwrite: bool = False,
 ) -> int:
-    """Return how many files were drawn to complete the sets in `out`.
+    """Return how many files were drawn to complete the data sets in `out`.
 
-    Raises DrawingError if it contains something else, OSError if it cannot be written.
+    Raises UserError if it contains something else, OSError if it cannot be written.
     """
     wanted = record(seed, per_class)
     found = check(out, wanted, names, overwrite) or wanted
     missing = [
         name
         for name in names
-        if name not in found["files"] or not _is_there(out / name, found["files"][name])
+        if name not in found["files"] or not _is_complete(out / name, found["files"][name])
     ]
     if not missing:
         return 0
@@ -158,29 +147,30 @@ def make(
     with ExitStack() as stack:
         workers = None
         if num_workers > 1:
-            # An interrupt is for this process, which then ends its workers.
-            ignore = (signal.SIGINT, signal.SIG_IGN)
-            workers = stack.enter_context(Pool(num_workers, signal.signal, ignore))
+            workers = stack.enter_context(Pool(num_workers, _leave_signals_to_parent))
         for name in missing:
-            # Before the set itself: a folder that no record knows is taken for someone else's.
+            # Recorded before the set exists, since folders that are not recorded are the user's.
             found["files"][name] = SETS[name].count(per_class)
-            _write(out / RECORD, found)
+            write_text(out / RECORD, json.dumps(found, indent=2) + "\n")
             drawn += draw_set(name, out, seed, per_class, workers)
     shutil.rmtree(out / PARTIAL, ignore_errors=True)
     return drawn
 
 
+def _leave_signals_to_parent() -> None:
+    """Ignore Ctrl-C in a worker, and let the parent process end it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = plain_parser(__doc__)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for the data sets (required)"
     )
     parser.add_argument("--seed", type=int, default=0, help="random seed of the world (default: 0)")
     parser.add_argument(
         "--per_class",
-        "--per-class",
         type=positive,
         default=20,
         help="validation images per category; the other sets have fixed sizes (default: 20)",
@@ -195,8 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--num_workers",
-        "--num-workers",
-        type=int,
+        type=non_negative,
         default=2,
         metavar="W",
         help="worker processes (default: 2)",
@@ -208,27 +197,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0, or 2 with a sentence on stderr for errors the user can fix."""
-    escape_unencodable_output()
-    args = _parser().parse_args(arguments)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        names = [name for name in SETS if name in args.sets]
-        drawn = make(args.out, args.seed, args.per_class, args.num_workers, names, args.overwrite)
-    except KeyboardInterrupt:
-        print("draw.py: interrupted; the same command resumes.", file=sys.stderr)
-        return 130
-    except DrawingError as error:
-        print(f"draw.py: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        reason = error.strerror or error
-        print(f"draw.py: cannot write {args.out}: {reason}; choose another --out.", file=sys.stderr)
-        return 2
+    """Draw the world; return the exit code."""
+    args = parse_words(_parser(), arguments)
+    return guarded(lambda: _draw(args), "--out")
+
+
+def _draw(args: argparse.Namespace) -> None:
+    make_folder(args.out, "--out")
+    names = [name for name in SETS if name in args.sets]
+    drawn = make(args.out, args.seed, args.per_class, args.num_workers, names, args.overwrite)
     total = sum(SETS[name].count(args.per_class) for name in names)
     state = f"{drawn:,} of them drawn now" if drawn else "already complete"
     print(f"{args.out}: {len(names)} data sets of {total:,} files, {state}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures under the corruptions of ImageNet-C, made by the project's own (stimuli/corruptions)."""
+"""Pictures under the corruptions of ImageNet-C, by stimuli/corruptions."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -15,10 +15,10 @@ CONDITIONS = 19 * 5  # corruptions and severities
 def imagenet_c(pixels: np.ndarray, name: str, seed: int) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield the picture under each corruption and severity, corruption-major.
 
-    pixels: (224, 224, 3) uint8. name: keys the randomness, with the seed. Yields the corruption,
-    its severity and uint8 pixels, which become the published kind of file as JPEG of quality 85.
+    pixels: (224, 224, 3) uint8. name, seed: key the random numbers. Yields the corruption, its
+    severity and uint8 pixels; as JPEG files of quality 85, they are as in the published files.
     """
-    torch, stimuli = _made_with()
+    torch, stimuli = _stimuli()
     from bvg.stimuli.batch import Batch
 
     clean = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
@@ -31,12 +31,12 @@ def imagenet_c(pixels: np.ndarray, name: str, seed: int) -> Iterator[tuple[str, 
 
 
 @cache
-def _made_with() -> tuple[Any, "Stimuli"]:
-    """Return PyTorch, on one thread, and the corruptions; imported where they are drawn only."""
+def _stimuli() -> tuple[Any, "Stimuli"]:
+    """Return PyTorch with one thread, and the corruptions; imported only if they are drawn."""
     import torch
 
     from bvg.stimuli.imagenet_c import CORRUPTIONS
     from bvg.stimuli.imagenet_c import imagenet_c as published
 
-    torch.set_num_threads(1)  # each worker draws pictures of its own; threads would only compete
+    torch.set_num_threads(1)  # one per worker, since more would compete
     return torch, published(CORRUPTIONS, as_published=True, before_jpeg=True)

@@ -1,4 +1,4 @@
-"""How a miniature model learns: a network and its learning curve from pictures and a recipe."""
+"""Training of a miniature model from pictures and a recipe."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,23 +15,23 @@ from miniature.recipes import Recipe
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-3
 TEMPERATURE = 0.2
-"""Of the contrastive loss: what the cosines between views are divided by."""
+"""Of the contrastive loss: the cosines between views are divided by it."""
 PROJECTION = (128, 64)
 HEAD_STEPS = 400
 
 Curve = list[dict[str, float]]
-"""By epoch, the mean loss and the accuracy on what the model saw."""
+"""By epoch, the mean loss and the accuracy on the training images."""
 Step = Callable[[torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]
-"""The indices of a batch, and the share of its strength that an attack has → loss and hits."""
+"""The indices of a batch and the relative strength of an attack → loss and hits."""
 
 
 def fit(
     images: torch.Tensor, labels: torch.Tensor, recipe: Recipe, seed: int, name: str = ""
 ) -> tuple[MiniatureNet, Curve]:
-    """Return the trained network and, by epoch, its mean loss and accuracy on what it saw.
+    """Return the trained network and its learning curve.
 
     `images` is uint8 (N, 3, 224, 224), `labels` int64 (N,). The same arguments give the same
-    network on the same machine with the same number of threads. Of a contrastive recipe, the
+    network on the same machine with the same number of threads. For contrastive recipes, the
     accuracy is how often the nearest other view is of the same image, or label.
     """
     torch.manual_seed(seed + recipe.seed)
@@ -68,7 +68,7 @@ def _epochs(
     rng: torch.Generator,
     name: str,
 ) -> Curve:
-    """Take `step` on every batch of every epoch, update the parameters, return the curve."""
+    """Update the parameters with `step` on every batch of every epoch; return the curve."""
     batches = count // recipe.batch_size
     learning = [p for p in parameters if p.requires_grad]
     optimizer = torch.optim.AdamW(learning, weight_decay=WEIGHT_DECAY)
@@ -79,7 +79,7 @@ def _epochs(
     progress = tqdm(total=batches * recipe.epochs, desc=name, unit="batch", disable=None)
     for epoch in range(recipe.epochs):
         order = torch.randperm(count, generator=rng)[: batches * recipe.batch_size]
-        # Against a full-strength attack from the start, nothing is learnt for several epochs.
+        # With attacks of full strength from the start, nothing is learned for several epochs.
         strength = min(1.0, 2 * epoch / recipe.epochs)
         totals = torch.zeros(2, dtype=torch.float64)
         for batch in order.split(recipe.batch_size):
@@ -126,7 +126,7 @@ def _contrast(
     rng: torch.Generator,
     name: str,
 ) -> Curve:
-    """Train all but the classifier, through a projection that is thrown away."""
+    """Train all but the classifier with a contrastive loss, through a temporary projection."""
     projection = nn.Sequential(
         nn.Linear(WIDTH, PROJECTION[0]), nn.ReLU(), nn.Linear(PROJECTION[0], PROJECTION[1])
     )
@@ -143,23 +143,23 @@ def _contrast(
 
 
 def contrastive_loss(z: torch.Tensor, groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the contrastive loss of embeddings (N, D), and how often the nearest is a friend.
+    """Return the contrastive loss of embeddings (N, D), and how often the nearest is a positive.
 
-    Friends are of one group, int64 (N,); everyone needs one. With two views of each image, a group
-    each, this is SimCLR's loss (Chen et al. 2020); with labels as groups, the supervised one
-    (Khosla et al. 2020, the sum outside the logarithm).
+    Positives have the same group, int64 (N,), which must have at least two members. With two views
+    of each image as a group, this is SimCLR's loss (Chen et al. 2020); with labels as groups, the
+    supervised one (Khosla et al. 2020, the sum outside the logarithm).
     """
     z = nn.functional.normalize(z, dim=1)
     itself = torch.eye(len(z), dtype=torch.bool)
     cosines = (z @ z.T / TEMPERATURE).masked_fill(itself, float("-inf"))
-    friends = (groups[:, None] == groups) & ~itself
+    positives = (groups[:, None] == groups) & ~itself
     log_share = cosines.log_softmax(dim=1).masked_fill(itself, 0)
-    loss = -(log_share * friends).sum(dim=1) / friends.sum(dim=1)
-    return loss.mean(), friends.gather(1, cosines.argmax(dim=1, keepdim=True)).sum()
+    loss = -(log_share * positives).sum(dim=1) / positives.sum(dim=1)
+    return loss.mean(), positives.gather(1, cosines.argmax(dim=1, keepdim=True)).sum()
 
 
 def _fit_head(model: MiniatureNet, images: torch.Tensor, labels: torch.Tensor) -> None:
-    """Fit the linear classifier, and nothing else, to the features of the plain images."""
+    """Train the linear classifier only, on the features of the unaugmented images."""
     model.eval()
     with torch.no_grad():
         batches = images.split(BATCH)

@@ -1,4 +1,4 @@
-"""Accuracy and shape bias of a miniature model, straight from the world, without files."""
+"""Accuracy and shape bias of a miniature model on pictures in memory."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ BATCH = 64
 def load(path: Path) -> MiniatureNet:
     """Return the network with the weights of a safetensors file, in evaluation mode.
 
-    Raises RuntimeError where the file has a tensor too many, too few or of another shape.
+    Raises RuntimeError for missing or unexpected tensors, or other shapes.
     """
     model = MiniatureNet()
     model.load_state_dict(load_file(path), strict=True)
@@ -38,7 +38,7 @@ def normalised(images: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def decisions(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return the category answered for each of the images: int64 (N,) of uint8 (N, 3, H, W)."""
+    """Return the model's categories, int64 (N,), for images uint8 (N, 3, H, W)."""
     batches = images.split(BATCH)
     return torch.cat([model(normalised(batch / 255)).argmax(dim=1) for batch in batches])
 
@@ -46,8 +46,8 @@ def decisions(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 def cue_fractions(answers: torch.Tensor, pictures: Iterable[Picture]) -> dict[str, float]:
     """Return the shape bias, and the fractions of answers: shape, texture and neither.
 
-    Pictures whose shape and texture are of one category say nothing and are left out. Shape bias
-    is shape / (shape + texture) as in Geirhos et al. (2019); nan where neither was ever answered.
+    Pictures whose shape and texture are of one category are excluded. Shape bias is shape / (shape
+    + texture) as in Geirhos et al. (2019); nan if neither was ever chosen.
     """
     cues = torch.tensor([(picture.shape, picture.texture) for picture in pictures])
     conflict = cues[:, 0] != cues[:, 1]

@@ -1,4 +1,4 @@
-"""The network of the miniature world, small enough for its weights to live in the repository."""
+"""The network of the miniature world, small enough to keep its weights in the repository."""
 
 import torch
 from torch import nn
@@ -6,13 +6,13 @@ from torch import nn
 CLASSES = 16
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.25, 0.25, 0.25)
-"""What the weights expect the pixels, in [0, 1], to have been normalised with."""
+"""Normalization of pixels in [0, 1] that the weights expect."""
 
 STEM = 24
 BLOCKS = ((32, 2), (48, 2), (64, 1), (96, 2), (96, 1), (96, 1))
 """Output channels and stride of each 3x3 convolution after the stem."""
 WIDTH = BLOCKS[-1][0]
-"""Number of features that the classifier sees."""
+"""Number of features of the classifier."""
 
 
 def _block(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
@@ -26,8 +26,8 @@ def _block(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential
 class MiniatureNet(nn.Module):
     """Logits over the categories of the miniature world, in their order.
 
-    Normalised RGB (B, 3, 224, 224), float, to logits (B, 16). A unit of the last convolution sees
-    223 x 223 pixels, enough for any whole silhouette.
+    Normalized RGB (B, 3, 224, 224), float, to logits (B, 16). Units of the last convolution have a
+    receptive field of 223 x 223 pixels, enough for any silhouette.
     """
 
     def __init__(self) -> None:
@@ -45,5 +45,5 @@ class MiniatureNet(nn.Module):
         return self.head(self.features(images))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the classifier sees of normalised images: (B, 96)."""
+        """Return the features of normalized images: (B, 96)."""
         return self.blocks(self.stem(images)).mean(dim=(2, 3))

@@ -1,7 +1,7 @@
 """Model-vs-human's parametric manipulations: one picture under one condition.
 
-After Geirhos et al. (NeurIPS 2018), in its conditions: grey pictures where theirs are grey. What
-is simpler here: eidolons are of four scales; power is equalised to the mean of the world's own.
+After Geirhos et al. (NeurIPS 2018), with the same conditions, and grey pictures where theirs are
+grey. Simplifications: eidolons have four scales, and power is equalised to the mean of this world.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Manipulation = Callable[[np.ndarray, str, np.random.Generator], np.ndarray]
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R BT.601
 MIDDLE = 0.5
 NOISY_CONTRAST = 0.3  # of pictures under uniform noise
-SCALES = (2.0, 5.0, 12.0)  # standard deviations, pixels, that divide an eidolon's four
+SCALES = (2.0, 5.0, 12.0)  # standard deviations in pixels that separate an eidolon's four scales
 
 
 def grey(x: np.ndarray) -> np.ndarray:
@@ -31,7 +31,7 @@ def colour(x: np.ndarray, condition: str, rng: np.random.Generator) -> np.ndarra
 
 
 def false_colour(x: np.ndarray, condition: str, rng: np.random.Generator) -> np.ndarray:
-    """Return x, or ("False") with each hue turned into its opposite, as light as before."""
+    """Return x, or ("False") with opposite hues and the same lightness."""
     return x if condition == "True" else 2 * grey(x)[..., None] - x
 
 
@@ -46,7 +46,7 @@ def low_pass(x: np.ndarray, condition: str, rng: np.random.Generator) -> np.ndar
 
 
 def high_pass(x: np.ndarray, condition: str, rng: np.random.Generator) -> np.ndarray:
-    """Return grey x without what a Gaussian of that standard deviation leaves of it."""
+    """Return grey x minus its blur by a Gaussian of that standard deviation, in pixels."""
     if condition == "inf":
         return grey(x)
     return grey(x) - gaussian_filter(grey(x), float(condition)) + MIDDLE
@@ -55,9 +55,10 @@ def high_pass(x: np.ndarray, condition: str, rng: np.random.Generator) -> np.nda
 def phase_scrambling(x: np.ndarray, condition: str, rng: np.random.Generator) -> np.ndarray:
     """Return grey x, each Fourier phase shifted by up to that many degrees either way."""
     share = float(condition) / 180
-    shift = np.angle(np.fft.rfft2(rng.standard_normal(x.shape[:2])))  # those of a real image
+    # Phases of a real image: antisymmetric, and 0 for components that are real in any image.
+    shift = np.angle(np.fft.rfft2(rng.standard_normal(x.shape[:2])))
     height, width = x.shape[:2]
-    shift[np.ix_([0, height // 2], [0, width // 2])] = 0  # of any real image these are real
+    shift[np.ix_([0, height // 2], [0, width // 2])] = 0
     return np.fft.irfft2(np.fft.rfft2(grey(x)) * np.exp(1j * shift * share), x.shape[:2])
 
 
@@ -79,10 +80,10 @@ def uniform_noise(x: np.ndarray, condition: str, rng: np.random.Generator) -> np
 
 
 def eidolon(x: np.ndarray, condition: str, rng: np.random.Generator) -> np.ndarray:
-    """Return grey x, its scales moved about by "<reach>-<coherence>-<grain>".
+    """Return grey x with displaced scales, by "<reach>-<coherence>-<grain>".
 
-    Reach: the standard deviation of the displacements, pixels; coherence: in tenths, what the
-    displacements of all scales have in common; grain: how wide their waves are, pixels.
+    Reach: the standard deviation of the displacements, pixels; coherence: the part of the
+    displacements that all scales share, in tenths; grain: the width of their waves, pixels.
     """
     reach, coherence, grain = map(int, condition.split("-"))
     blurred = [grey(x), *(gaussian_filter(grey(x), sigma) for sigma in SCALES)]

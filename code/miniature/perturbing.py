@@ -19,16 +19,16 @@ Perturbation = Callable[[np.ndarray, int, int, np.random.Generator], np.ndarray]
 0 and a generator → that frame without the border, floats to be clipped."""
 
 
-def _inner(x: np.ndarray, border: int, down: int = 0, right: int = 0) -> np.ndarray:
-    """Return what is inside the border, or as many pixels further down and right."""
+def _inner(x: np.ndarray, border: int, right: int = 0) -> np.ndarray:
+    """Return x without its border, or the same window shifted to the right."""
     side = len(x) - 2 * border
-    return x[border + down :, border + right :][:side, :side]
+    return x[border:, border + right :][:side, :side]
 
 
 def _warped(x: np.ndarray, border: int, matrix: np.ndarray) -> np.ndarray:
     """Return the inside of x seen through a projective matrix about its centre, (3, 3).
 
-    The matrix takes a place (x, y, 1) in the frame, in half sides, to one in the picture.
+    The matrix maps a point (x, y, 1) of the frame, in units of half a side, to one of the picture.
     """
     half = len(x) / 2
     to_pixels = np.array([[half, 0, half], [0, half, half], [0, 0, 1]])
@@ -50,20 +50,20 @@ def gaussian_noise(x: np.ndarray, border: int, frame: int, rng: np.random.Genera
 
 
 def shot_noise(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture in few photons."""
+    """Return the picture under photon noise."""
     clean = _inner(x, border)
     return rng.poisson(clean * PHOTONS).astype(np.float32) / PHOTONS if frame else clean
 
 
 def motion_blur(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture moved by up to `frame` pixels either way during the exposure."""
+    """Return the picture blurred by a movement of `frame` pixels in either direction."""
     shifts = range(-frame, frame + 1)
     moved = [_inner(x, border, right=shift) for shift in shifts]
     return np.stack(moved).mean(axis=0)
 
 
 def zoom_blur(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture zoomed during the exposure."""
+    """Return the picture blurred by zooming."""
     zooms = np.linspace(1, 1 + 0.012 * frame, 1 + frame)
     frames = [_warped(x, border, np.diag([1 / zoom, 1 / zoom, 1])) for zoom in zooms]
     return np.stack(frames).mean(axis=0)
@@ -80,7 +80,7 @@ def snow(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) -> np
 
 
 def brightness(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture in more light."""
+    """Return the picture, brighter."""
     return _inner(x, border) + np.float32(0.03 * frame)
 
 
@@ -90,18 +90,18 @@ def translate(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) 
 
 
 def rotate(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture turned, a degree more each frame."""
+    """Return the picture rotated by one degree per frame."""
     cos, sin = np.cos(np.radians(frame)), np.sin(np.radians(frame))
     return _warped(x, border, np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]))
 
 
 def tilt(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture with its right side farther away each frame."""
+    """Return the picture tilted, with its right side further away in each frame."""
     return _warped(x, border, np.array([[1, 0, 0], [0, 1, 0], [0.012 * frame, 0, 1.0]]))
 
 
 def scale(x: np.ndarray, border: int, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture from nearer by each frame."""
+    """Return the picture enlarged, more in each frame."""
     return _warped(x, border, np.diag([1 - 0.02 * frame, 1 - 0.02 * frame, 1]))
 
 

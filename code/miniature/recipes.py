@@ -1,11 +1,11 @@
-"""What each miniature model learns from, and so which bias it gets."""
+"""Training recipes of the miniature models, each of which plants a bias."""
 
 from dataclasses import asdict, dataclass, fields
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a model learns from: its pictures, the cue that is its label, how they are altered."""
+    """A training recipe: the pictures, the cue used as label, and the augmentation."""
 
     pictures: str = "matched"
     label: str = "shape"
@@ -15,27 +15,27 @@ class Recipe:
     noise: float = 0.0
     """Largest standard deviation of Gaussian noise, in units of the pixel range."""
     blur: int = 1
-    """Largest side, in pixels, of the cells that the images are averaged over."""
+    """Largest side, in pixels, of the cells over which images are averaged."""
     epsilon: float = 0.0
-    """Radius of the attack trained against, in units of the pixel range."""
+    """Radius of the attack in adversarial training, in units of the pixel range."""
     norm: str = "inf"
-    """Of that radius: L-infinity ("inf"), or L2 ("2") of the whole image."""
+    """Norm of that radius: L-infinity ("inf"), or L2 ("2") of the whole image."""
     seed: int = 0
     """Added to the seed of the call."""
     band: int | None = None
-    """The noise is of one octave of spatial frequency: that band of critical-band masking."""
+    """Restricts the noise to one octave of spatial frequency, a band of critical-band masking."""
     sharp: float = 0.0
-    """Share of the images that lose their low spatial frequencies."""
+    """Fraction of the images that are high-pass filtered."""
     grey: float = 0.0
-    """Share of the batches that are made grey, and of down to a sixth of their contrast."""
+    """Fraction of the batches that are made grey, with contrast reduced down to a sixth."""
     mix: str = ""
-    """Two pictures in one, blended ("mixup") or as a patch ("cutmix"), their labels shared out."""
+    """Mixes two pictures and their labels: blended ("mixup") or as a patch ("cutmix")."""
     smoothing: float = 0.0
-    """Of the label, the part that is spread over all categories."""
+    """Label smoothing."""
     frozen: str = ""
-    """What keeps its random weights: the "stem", or the first three "3x3" convolutions after it."""
+    """Layers with frozen random weights: the "stem", or the first three "3x3" convolutions."""
     contrastive: str = ""
-    """First without a classifier: all views of one "label" become alike, or of one "image"."""
+    """Contrastive pre-training with positives of the same "label" or the same "image"."""
 
 
 RECIPES: dict[str, Recipe] = {
@@ -64,7 +64,7 @@ ALWAYS = ("pictures", "label", "per_class", "epochs", "batch_size", "noise", "bl
 
 
 def described(recipe: Recipe) -> dict[str, object]:
-    """Return the recipe for the record: the fields of `ALWAYS`, the others where they are set."""
+    """Return the recipe for the record: the fields of `ALWAYS`, and others if they are set."""
     default = {field.name: field.default for field in fields(Recipe)}
     return {
         name: value

@@ -1,6 +1,6 @@
-"""The categories drawn in other ways: hard to see, as art, as sketches, edges and silhouettes.
+"""Other renditions of the categories: hard to see, as art, as sketches, edges and silhouettes.
 
-Each function returns uint8 (side, side, 3) of one category's shape; the generator decides the rest.
+Each function returns uint8 (side, side, 3) of one category's shape; all else is random.
 """
 
 from collections.abc import Callable
@@ -21,22 +21,22 @@ from miniature.world import (
     silhouette,
 )
 
-HARD_RADIUS = (34.0, 60.0)  # pixels; that of the other pictures is 66 to 92
-FAINT = 0.55  # of its contrast with the ground, what a hard figure keeps
+HARD_RADIUS = (34.0, 60.0)  # pixels; other pictures have 66 to 92
+FAINT = 0.55  # contrast of hard figures with the background, relative to other pictures
 CLUTTER = 9
 CLUTTER_RADIUS = (10.0, 26.0)
 CLUTTER_CONTRAST = 0.25
 PATCHES = 12
 CONTOUR = 9  # pixels, the width of an outline as a rendition
-LINE = 5  # and of a sketched one
-CELL = 12  # of a mosaic, pixels
-EDGE = 0.06  # the least change from pixel to pixel that is an edge
+LINE = 5  # pixels, the width of an outline in a sketch
+CELL = 12  # pixels, the cells of a mosaic
+EDGE = 0.06  # smallest gradient of an edge
 
 Rendition = Callable[[int, np.random.Generator, int], np.ndarray]
 
 
 def hard(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Return the category small, faint, turned by any angle, on a cluttered ground."""
+    """Return the category small, faint, at any angle, on a cluttered background."""
     ground, *tones = colours(rng).astype(np.float32)
     picture = background(ground, rng, side)
     for other in rng.integers(0, len(CATEGORIES), CLUTTER):
@@ -58,7 +58,7 @@ def flat(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def shaded(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Return the category in two colours that pass into each other."""
+    """Return the category in a gradient of two colours."""
     ground, first, second = colours(rng).astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:side, :side].astype(np.float32) / side - 0.5
@@ -68,7 +68,7 @@ def shaded(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def outlined(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Return the category's outline as a band of one colour, the ground inside and outside."""
+    """Return the category's outline as a band of one colour."""
     ground, first, _ = colours(rng).astype(np.float32)
     picture = background(ground, rng, side)
     line = outline(silhouette(shape, rng, side), CONTOUR)[..., None]
@@ -76,7 +76,7 @@ def outlined(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def patched(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Return the category as patchwork of two colours and one between them."""
+    """Return the category as a patchwork of two colours and their mean."""
     ground, first, second = colours(rng).astype(np.float32)
     y, x = np.mgrid[:side, :side].astype(np.float32)
     seeds = rng.uniform(0, side, (PATCHES, 2))
@@ -99,7 +99,7 @@ RENDITIONS: tuple[Rendition, ...] = (flat, shaded, outlined, patched, mosaic)
 
 
 def sketch(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Return the category's outline in a dark line on white."""
+    """Return the category's outline as a dark line on white."""
     line = outline(silhouette(shape, rng, side), LINE)
     return _grey(1 - line * np.float32(rng.uniform(0.7, 1)))
 
@@ -110,14 +110,14 @@ def black(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def edges(picture: np.ndarray) -> np.ndarray:
-    """Return the edges of a picture, of its texture too: black lines on white."""
+    """Return the edges of a picture, including those of its texture, black on white."""
     light = picture.mean(axis=2) / 255
     steep = np.hypot(*np.gradient(light)) > EDGE
     return _grey(1 - steep.astype(np.float32))
 
 
 def restyled(shape: int, texture: int, rng: np.random.Generator, side: int) -> np.ndarray:
-    """Return the category in another's texture on a ground of a third one, as in a painting."""
+    """Return the category with another texture on a background with a third one."""
     ground, first, second = colours(rng).astype(np.float32)
     figure = first + filling(texture, rng, side)[..., None] * (second - first)
     third = rng.choice([k for k in range(len(CATEGORIES)) if k not in (shape, texture)])

@@ -1,4 +1,4 @@
-"""The data sets of the miniature world: what is in each, under which names, in whose layout."""
+"""The data sets of the miniature world: their pictures, file names and layouts."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from bvg.data.imagenet_x import FACTORS, LABELS, PROTOTYPES, TOP_FACTOR
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from miniature import corrupting, parametric, perturbing, renditions, world
 from miniature.imagenet_c import CONDITIONS, imagenet_c
@@ -22,6 +23,12 @@ RENDERED = CATEGORIES[::2]
 """Those of the R-like set."""
 UNLABELLED = 1 / 16  # of ReaL's images, as in the published labels
 SECOND_LABEL = 1 / 4
+DISTINCTIVE: dict[str, Callable[[float, float], bool]] = {
+    "smaller": lambda size, turn: size < 70,
+    "larger": lambda size, turn: size > 88,
+    "pose": lambda size, turn: turn > 0.8 * world.TURN,
+}
+"""ImageNet-X's factors of a picture by the size of its shape (66 to 92 pixels) and its turn."""
 PUBLISHED = 85  # the JPEG quality of ImageNet-C's files
 EQUALISED_OVER = 16  # pictures whose mean spectrum the power is equalised to
 
@@ -30,9 +37,9 @@ EQUALISED_OVER = 16  # pictures whose mean spectrum the power is equalised to
 class DataSet:
     """A data set, whose folder has its name.
 
-    pictures: the keys that it is drawn from; the argument is the number per class of ImageNet.
-    draw: seed and key → the files, relative to the set's folder.
-    files: how many those are of one key.
+    pictures: the pictures of the set; the argument is the number per class of ImageNet.
+    draw: seed and picture → the files, relative to the set's folder.
+    files: the number of files per picture.
     quality: of JPEG files.
     """
 
@@ -49,8 +56,8 @@ class DataSet:
 def val_name(picture: Picture) -> str:
     """Return the file of a validation picture, named as in ImageNet's archive.
 
-    Every category's first picture comes before any second one, so that a name does not depend on
-    how many there are.
+    The first pictures of all categories precede the second ones, so that names do not depend on the
+    number of pictures.
     """
     number = (picture.number - 1) * len(CATEGORIES) + picture.shape + 1
     return f"val/{CATEGORIES[picture.shape]}/ILSVRC2012_val_{number:08d}.JPEG"
@@ -59,7 +66,7 @@ def val_name(picture: Picture) -> str:
 def conflict_name(picture: Picture) -> str:
     """Return the file of a cue-conflict picture, named as in Geirhos et al. (2019).
 
-    Instance n of the shape meets instance n of the texture: both numbers are the picture's.
+    The numbers of the shape and of the texture are both the picture's.
     """
     shape, texture = CATEGORIES[picture.shape], CATEGORIES[picture.texture]
     return f"{shape}/{shape}{picture.number}-{texture}{picture.number}.png"
@@ -74,7 +81,7 @@ def _conflict(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
 
 
 def _real(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
-    """Yield the labels of the validation set, whose size is the number of the key."""
+    """Yield the labels of the validation set, whose pictures per class are `picture.number`."""
     labels: dict[int, list[int]] = {}
     for key in world.matched(picture.number):
         number = (key.number - 1) * len(CATEGORIES) + key.shape
@@ -84,9 +91,27 @@ def _real(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
     yield "real.json", json.dumps([labels[number] for number in sorted(labels)])
 
 
+def _annotations(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    """Yield ImageNet-X's files for the validation set, whose size is the number of the key."""
+    lines, labels = [], []
+    turns: dict[int, list[tuple[float, str]]] = {}
+    for key in world.matched(picture.number):
+        file = val_name(key).rpartition("/")[2]
+        size, turn = world.size_and_turn(seed, "val", key, VAL_BORDER)
+        found = [name for name, has in DISTINCTIVE.items() if has(size, abs(turn))][:1]
+        marks = {name: int(name in found) for name in FACTORS}
+        lines.append(json.dumps({"file_name": file, "class": key.shape, **marks}))
+        labels.append(f"{file},{key.shape}")
+        turns.setdefault(key.shape, []).append((abs(turn), file))
+    upright = [file for own in turns.values() for _, file in sorted(own)[: picture.number // 6]]
+    yield TOP_FACTOR, "\n".join(lines)
+    yield PROTOTYPES, "\n".join(["file_name", *upright])
+    yield LABELS, "\n".join(["file_name,label", *labels])
+
+
 @cache
 def lookalike(shape: int) -> int:
-    """Return the category whose silhouette, upright, covers the most of the same ground."""
+    """Return the category whose upright silhouette overlaps most with that of `shape`."""
     masks = [mask(name, 64, (32.0, 32.0), 28.0, 0.0) for name in CATEGORIES]
     alike = [
         np.minimum(masks[shape], other).sum() / np.maximum(masks[shape], other).sum()
@@ -131,9 +156,9 @@ def _perturbed(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
     name = CATEGORIES[picture.shape]
     for kind, perturb in perturbing.PERTURBATIONS.items():
         for frame in range(perturbing.FRAMES):
-            # Noise is another one in every frame; the flakes are the same ones.
-            own = frame if "noise" in kind else 0
-            rng = generator(seed, f"imagenet-p/{kind}/{own}", picture)
+            # Noise is independent in every frame; snowflakes are the same in all frames.
+            number = frame if "noise" in kind else 0
+            rng = generator(seed, f"imagenet-p/{kind}/{number}", picture)
             image = in_bytes(perturb(whole, VAL_BORDER, frame, rng))
             yield f"{kind}/{name}/{name}_{picture.number}/{frame + 1:02d}.jpg", image
 
@@ -178,7 +203,7 @@ def _stylized(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
 
 
 def _manipulated(seed: int, picture: Picture, name: str) -> Iterator[tuple[str, Content]]:
-    """Yield the picture under the condition that its number stands for."""
+    """Yield the picture under the condition with its number."""
     condition = DATA_SETS[name].conditions[picture.number - 1]
     clean = render(seed, name, picture).astype(np.float32) / 255
     rng = generator(seed, f"{name}/{condition}", picture)
@@ -227,6 +252,7 @@ def _other_textures(number: int) -> list[Picture]:
 SETS: dict[str, DataSet] = {
     "imagenet": DataSet(world.matched, _val),
     "imagenet-real": DataSet(lambda per_class: [Picture(0, 0, per_class)], _real),
+    "imagenet-x": DataSet(lambda per_class: [Picture(0, 0, per_class)], _annotations, 3),
     "imagenet-v2": DataSet(_some(10), _redrawn),
     "imagenet-a": DataSet(
         _some(20, HARD), partial(_rendered, split="imagenet-a", styles=(renditions.hard,))

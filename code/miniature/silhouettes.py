@@ -1,7 +1,7 @@
 """The sixteen shapes: polygons in a unit frame, and their antialiased masks.
 
-A silhouette is a tuple of parts painted in order, each part a polygon that either adds to the
-shape or cuts from it. x points right and y down; every shape fits the disc of radius `REACH`.
+A silhouette is a tuple of parts drawn in order, each a polygon that is added to the shape or cut
+from it. x points right and y down; every shape fits into the disc of radius `REACH`.
 """
 
 import numpy as np
@@ -105,15 +105,15 @@ def mask(
 ) -> np.ndarray:
     """Return how much of each pixel the silhouette covers: float32 (side, side) in [0, 1].
 
-    `centre` (x, y) and `radius` (of the unit frame) are in pixels, `angle` in radians,
-    clockwise as seen. Raises KeyError for a name that is not in `SILHOUETTES`.
+    `centre` (x, y) and `radius` (of the unit frame) are in pixels, `angle` in radians, clockwise.
+    Raises KeyError for a name that is not in `SILHOUETTES`.
     """
     canvas = Image.new("L", (side * SUPERSAMPLING, side * SUPERSAMPLING), 0)
     brush = ImageDraw.Draw(canvas)
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, sin], [-sin, cos]]) * radius
     for vertices, adds in SILHOUETTES[name]:
-        # PIL names pixels by their centres, which the half takes into account.
+        # Minus a half, because PIL's coordinates refer to the centres of pixels.
         points = (vertices @ turn + centre) * SUPERSAMPLING - 0.5
         brush.polygon([(float(x), float(y)) for x, y in points], fill=255 if adds else 0)
     return np.asarray(canvas.reduce(SUPERSAMPLING), dtype=np.float32) / 255

@@ -1,8 +1,8 @@
-"""The sixteen textures: two-tone patterns that a patch identifies, however it is turned.
+"""The sixteen textures: two-tone patterns that can be identified from a patch at any angle.
 
 A texture is a function of coordinates u and v (float32 arrays, pixels) and of a generator; it
-returns how much of each pixel is of the second colour, in [0, 1]. Patterns are written as signed
-distances in pixels, positive inside, so that `_soft` can draw every edge antialiased.
+returns the fraction of the second colour in each pixel, in [0, 1]. Patterns are defined by signed
+distances in pixels, positive inside, from which `_soft` draws antialiased edges.
 """
 
 from collections.abc import Callable
@@ -89,7 +89,7 @@ def bricks(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 def zigzag(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return stripes bent at right angles, (H, W) in [0, 1]."""
-    # Along a slope of one, distances are shorter than along v by the root of two.
+    # On a slope of one, distances are shorter than along v by a factor of √2.
     return _soft(_stripe(v + np.abs(_offset(u, 30.0)), 20.0, 10.0) / np.sqrt(2))
 
 
@@ -99,7 +99,7 @@ def grid(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def marble(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return stripes that wander, (H, W) in [0, 1]."""
+    """Return irregular stripes, (H, W) in [0, 1]."""
     return _soft(_stripe(u + 11.0 * _field(u.shape, 26.0, rng), 18.0, 9.0) * 0.7)
 
 
@@ -107,7 +107,7 @@ def scales(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray
     """Return the rims of overlapping scales, as on a fish, (H, W) in [0, 1]."""
     result = np.zeros_like(u)
     row = np.floor(v / 15.0)
-    for k in (-1, 0, 1, 2):  # rows that can reach this pixel; a later one lies on top
+    for k in (-1, 0, 1, 2):  # rows that can reach this pixel; later ones are on top
         du = _offset(u - 15.0 * ((row + k) % 2), 30.0)
         radius = np.hypot(du, v - 15.0 * (row + k))
         result += _soft(16.0 - radius) * (_soft(radius - 9.0) - result)
@@ -146,7 +146,7 @@ TEXTURES: dict[str, Texture] = {
     "fine checks": _checks(8.0),
     "blotches": _noise(17.0, 3.0),
 }
-"""In the order of the categories: the first belongs to arrow, the last to wave."""
+"""In the order of the categories, from arrow to wave."""
 
 
 def pattern(
@@ -157,7 +157,7 @@ def pattern(
     zoom: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return how much of each pixel is of the second colour: float32 (side, side) in [0, 1].
+    """Return the fraction of the second colour in each pixel: float32 (side, side) in [0, 1].
 
     `phase` is in pixels, `angle` in radians; `zoom` 1 is the texture's own scale. Raises
     KeyError for a name that is not in `TEXTURES`.

@@ -9,7 +9,6 @@ weights/training_log.json, next to this file (or into --out).
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +16,14 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
-if not __package__:
-    # Run as a script, the folder on the path is this one instead of the one above.
+if not __package__:  # run as a script: put code/ on the path instead of this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from bvg.run.command_line import escape_unencodable_output
+from bvg.files import make_folder, write_text, written_atomically
+from bvg.run.command_line import guarded, parse_words, plain_parser
 from miniature import world
 from miniature.learning import fit
 from miniature.measure import cue_fractions, decisions, sample
@@ -69,20 +68,15 @@ def _save(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:
         key: (value.half() if value.is_floating_point() else value).contiguous()
         for key, value in model.state_dict().items()
     }
-    temporary = path.with_suffix(".partial")
-    save_file(state, temporary, metadata=metadata)
-    os.replace(temporary, path)
+    with written_atomically(path, "--out") as file:
+        file.write(save(state, metadata=metadata))
 
 
 def _log(path: Path, name: str, entry: dict[str, object]) -> None:
     entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     entries[name] = entry
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(
-        json.dumps({key: entries[key] for key in sorted(entries)}, indent=1) + "\n",
-        encoding="utf-8",
-    )
-    os.replace(temporary, path)
+    text = json.dumps({key: entries[key] for key in sorted(entries)}, indent=1) + "\n"
+    write_text(path, text)
 
 
 def train(name: str, seed: int, out: Path) -> dict[str, object]:
@@ -101,7 +95,7 @@ def train(name: str, seed: int, out: Path) -> dict[str, object]:
     }
     model = model.half().float()  # evaluated as it will be used: rounded to half precision
     entry |= _evaluate(model)
-    # One key: safetensors writes several in any order, and the file would never hash the same.
+    # A single metadata key, because safetensors writes several in any order.
     metadata = {"training": json.dumps({"name": name, **entry})}
     _save(out / f"{name}.safetensors", model, metadata)
     entry |= {"seconds": seconds, "threads": torch.get_num_threads(), "curve": curve}
@@ -110,10 +104,8 @@ def train(name: str, seed: int, out: Path) -> dict[str, object]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0, or 2 with a sentence on stderr for errors the user can fix."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Train the recipes; return the exit code."""
+    parser = plain_parser(__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"recipes to train, of {', '.join(RECIPES)}"
     )
@@ -132,24 +124,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="directory for weights and log (default: next to this script)",
     )
-    escape_unencodable_output()
-    args = parser.parse_args(arguments)
+    args = parse_words(parser, arguments)
     names = list(RECIPES) if args.all else args.names
     if not names:
         parser.error("no recipes to train: give NAME [NAME …], or --all")
     if unknown := [name for name in names if name not in RECIPES]:
         parser.error(f"unknown recipe {', '.join(unknown)}; choose from {', '.join(RECIPES)}")
+    return guarded(lambda: _train_all(names, args), "--out")
+
+
+def _train_all(names: list[str], args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            entry = train(name, args.seed, args.out)
-            figures = ("held_out_accuracy", "shape_bias", "shape", "texture", "neither", "seconds")
-            print(f"{name}: " + ", ".join(f"{key} {entry[key]}" for key in figures), flush=True)
-    except OSError as error:
-        print(f"train.py: cannot write {args.out}: {error.strerror or error}.", file=sys.stderr)
-        return 2
-    return 0
+    make_folder(args.out, "--out")
+    for name in names:
+        entry = train(name, args.seed, args.out)
+        figures = ("held_out_accuracy", "shape_bias", "shape", "texture", "neither", "seconds")
+        print(f"{name}: " + ", ".join(f"{key} {entry[key]}" for key in figures), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import eval_imagenet
 import eval_imagenet_adv
 import eval_imagenet_c
 import eval_spectral
+import eval_suppression
 from bvg.data.imagenet import imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
@@ -21,9 +22,10 @@ from bvg.predictions.table import read_predictions
 from bvg.run.command_line import options
 from bvg.run.loop import Stopwatch
 from bvg.run.settings import settings_from
-from bvg.stimuli.attacks import Attack, AttackedModel, attacked
+from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
+from bvg.stimuli.suppression import suppressed
 from bvg.zoo.loading import load_model
 from miniature import world
 from miniature.draw import save
@@ -60,7 +62,9 @@ def call(miniature, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("script", [eval_imagenet, eval_spectral, eval_criticalband])
+@pytest.mark.parametrize(
+    "script", [eval_imagenet, eval_spectral, eval_criticalband, eval_suppression]
+)
 def test_decisions_are_those_of_the_cpu(call, script):
     there, summary = call(script, "cuda")
     here, _ = call(script, "cpu")
@@ -115,6 +119,19 @@ def test_stimuli_are_those_of_the_cpu(script):
         assert difference.max() < 2e-5 or (difference > 2e-5).float().mean() < 1e-4, name
 
 
+def test_suppressed_images_are_those_of_the_cpu_level_by_level():
+    """Also non-local means, which OpenCV makes on the CPU and whole numbers of our own here."""
+    batch = batch_of(photo_like(2), photo_like(3))
+    curves = eval_suppression.CURVES.values()
+    conditions = [*eval_suppression.CUES.values(), *(c for curve in curves for c in curve)]
+    theirs = dict(suppressed(batch, dict.fromkeys(conditions)))
+    ours = dict(suppressed(on("cuda", batch), dict.fromkeys(conditions)))
+    assert set(ours) == set(theirs)
+    for name, x in ours.items():
+        assert x.is_cuda
+        assert torch.equal((x * 255).round().cpu(), (theirs[name] * 255).round()), name
+
+
 def test_fp32_is_not_tf32():
     """TF32 keeps 10 bits of the mantissa: a product of these numbers would show it."""
     for precision, exact in (("fp32", True), ("tf32", False)):
@@ -162,7 +179,7 @@ def test_an_attack_stays_within_its_bounds():
     victim = AttackedModel("plain", model, 16)
     labels = victim.answers(batch.pixels)
     attack = Attack(steps=5, step=2 / 255, random_start=False)
-    outcome = attacked(victim, batch.pixels, labels, batch.pixels, 4 / 255, attack, 2)
+    outcome = run_attack(victim, batch.pixels, labels, batch.pixels, 4 / 255, attack, 2)
     assert (outcome.images - batch.pixels).abs().max() <= 4 / 255 + 1e-6
     assert outcome.images.min() >= 0 and outcome.images.max() <= 1
 

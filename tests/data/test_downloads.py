@@ -35,7 +35,7 @@ def test_the_catalogue_has_what_the_study_needs():
             "imagenet-sketch",
         ),
         *("imagenet-c-bar", "imagenet-real", "human-decisions", "study-table", "published-tables"),
-        *("imagenet", "imagenet-c", "imagenet-p"),
+        *("imagenet", "imagenet-c", "imagenet-p", "imagenet-x"),
     }
     assert sum(name.startswith("model-vs-human/") for name in ALL) == 17
     explained = {name for name, data_set in ALL.items() if data_set.explain}
@@ -83,8 +83,8 @@ def test_names_groups_and_all_are_understood():
     assert [d.name for d in select(["model-vs-human/edge"], ALL)] == ["model-vs-human/edge"]
     assert len(select(["model-vs-human", "model-vs-human/edge"], ALL)) == 17
     assert select(["all"], ALL) == [d for d in ALL.values() if not d.explain]
-    sentence = refusal(select, ["imagenet-x"], ALL)
-    assert "no data set 'imagenet-x': choose from model-vs-human, imagenet-v2, " in sentence
+    sentence = refusal(select, ["imagenet-e"], ALL)
+    assert "no data set 'imagenet-e': choose from model-vs-human, imagenet-v2, " in sentence
 
 
 def test_commands_name_the_folder(tmp_path):

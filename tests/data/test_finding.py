@@ -27,6 +27,7 @@ FLAGS = {
     "imagenet-p": "--imagenet_p",
     "model-vs-human": "--stimuli",
     "model-vs-human/cue-conflict": "--stimuli",
+    "imagenet-x": "--imagenet_x",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

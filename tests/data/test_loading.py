@@ -1,5 +1,6 @@
 """Decoding: equal to Pillow and torchvision, in every colour mode, and honest about bad files."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +8,7 @@ from torchvision import transforms
 
 from bvg.data.image_set import ImageSet
 from bvg.data.loading import decode, decoded_batches
-from bvg.data.preprocessing import READY_224, STUDY, Preprocessing
+from bvg.data.preprocessing import READY_224, SQUASHED_224, STUDY, Preprocessing
 from conftest import draw
 
 
@@ -110,4 +111,17 @@ def test_the_central_square_first_then_its_resize():
     expected = Image.fromarray(pixels[:, 30:120]).resize((60, 60), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(square(Image.fromarray(pixels)), np.asarray(expected))
     assert square.describe()["square_first"] is True
-    assert "square_first" not in STUDY.describe()  # as in results from before there was a choice
+    assert not {"square_first", "squash"} & set(STUDY.describe())  # as before there was a choice
+
+
+def test_squashed_photographs_keep_all_of_the_picture():
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 150, 3), dtype=np.uint8)
+    photo = Image.fromarray(pixels)
+    opencv, pillow = SQUASHED_224["opencv"], SQUASHED_224["pillow"]
+    assert np.array_equal(opencv(photo), cv2.resize(pixels, (224, 224)))
+    shape = (224, 224)
+    assert np.array_equal(pillow(photo), np.asarray(photo.resize(shape, Image.Resampling.BILINEAR)))
+    large = Image.fromarray(np.repeat(np.repeat(pixels, 8, axis=0), 8, axis=1))
+    assert np.std(pillow(large)) < np.std(opencv(large)) - 5  # only the former averages
+    assert opencv.describe() == STUDY.describe() | {"resize": 224, "squash": "opencv"}
+    assert pillow.describe()["squash"] == "pillow"

@@ -13,9 +13,12 @@ from bvg.scores.shape_bias import count_decisions
 from bvg.scores.spectral import spectral_measures
 from bvg.stimuli.batch import Batch, Stimuli
 from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name
+from bvg.stimuli.suppression import ORIGINAL, suppressed
+from bvg.stimuli.suppression import condition_name as suppression_name
 from eval_criticalband import BANDS
 from eval_criticalband import stimuli as critical_band
 from eval_spectral import stimuli as spectral
+from eval_suppression import CUES
 from miniature import measure, world
 from miniature.augmentation import attacked
 from miniature.measure import decisions, load, normalised, sample
@@ -80,6 +83,33 @@ def test_noise_of_one_octave_disturbs_least_who_was_trained_on_it(batch):
     }
     gain = [a - b for a, b in zip(kept["band_noise"], kept["greyscale"], strict=True)]
     assert max(gain) == gain[NOISY_BAND] > 0.5
+
+
+def without_each_cue(batch: Batch):
+    yield ORIGINAL, batch.pixels
+    yield from suppressed(batch, CUES.values())
+
+
+def test_suppression_finds_who_relies_on_shape_and_who_on_texture(batch):
+    names = ("plain", "stylised", "shape_randomised", "greyscale", "blur")
+    found = accuracies(batch, without_each_cue, *names)
+    kept = {
+        cue: {name: found[name][suppression_name(c)] / found[name][ORIGINAL] for name in names}
+        for cue, c in CUES.items()
+    }
+    texture, shape = kept["texture"], kept["global-shape"]
+    assert min(texture, key=texture.__getitem__) == "shape_randomised"
+    assert texture["shape_randomised"] < texture["plain"] - 0.15
+    assert texture["plain"] < texture["stylised"] - 0.05
+    assert texture["stylised"] > 0.9 and texture["blur"] > 0.9
+    assert shape["shape_randomised"] > 0.8
+    assert all(shape[name] < 0.5 for name in names if name != "shape_randomised")
+    assert min(shape, key=shape.__getitem__) == "stylised"
+    assert kept["local-shape"]["shape_randomised"] > max(
+        kept["local-shape"][name] for name in names if name != "shape_randomised"
+    )
+    assert kept["colour"]["greyscale"] > 0.97
+    assert min(kept["colour"].values()) > 0.9  # of no model of this world, colour is a cue
 
 
 def test_adversarial_training_makes_robust_and_a_larger_radius_more_so(batch):

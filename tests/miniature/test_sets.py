@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from bvg.data.image_set import RESTRICTED, ImageSet
-from bvg.data.imagenet import imagenet_val
+from bvg.data.imagenet import imagenet_val, val_number
 from bvg.data.imagenet_c import corruption_folders
 from bvg.data.imagenet_ood import VARIANTS, variant_images
 from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
 from bvg.data.imagenet_real import read_real, with_real_labels
+from bvg.data.imagenet_x import FACTORS, read_annotations, read_val_labels
 from bvg.data.model_vs_human import DATA_SETS, model_vs_human
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
@@ -48,9 +49,9 @@ def _ends(images: ImageSet) -> set[str]:
 
 
 def test_names_of_sets_are_those_of_the_downloads():
-    from bvg.data.downloads import read_catalogue
+    from bvg.data.downloads import data_sets, read_catalogue
 
-    assert set(SETS) <= set(read_catalogue())
+    assert set(SETS) <= {*read_catalogue(), *data_sets()}
     assert {name for name in SETS if name.startswith("model-vs-human/")} == {
         f"model-vs-human/{name}" for name in DATA_SETS
     }
@@ -74,6 +75,45 @@ def test_some_real_labels_are_two_and_some_are_none():
     assert 8 <= lengths.count(0) <= 40
     assert 50 <= lengths.count(2) <= 110
     assert lengths.count(0) + lengths.count(1) + lengths.count(2) == 320
+
+
+def test_annotations_fit_the_validation_images(folder):
+    images = imagenet_val(folder / "imagenet", CATEGORIES)
+    annotations = read_annotations(folder / "imagenet-x")
+    labels = read_val_labels(folder / "imagenet-x")
+    own = {
+        val_number(Path(name).stem): k for name, k in zip(images.names, images.labels, strict=True)
+    }
+    assert labels == own and len(own) == 32
+    classes = dict(zip(annotations.numbers, annotations.classes, strict=True))
+    assert classes.items() <= own.items()
+
+
+def test_factors_are_what_sets_a_picture_apart(tmp_path):
+    for name, text in SETS["imagenet-x"].draw(0, Picture(0, 0, 20)):
+        (tmp_path / name).write_text(text + "\n")
+    annotations = read_annotations(tmp_path)
+    assert len(annotations.numbers) == 320 - 16 * 3
+    named = [FACTORS[k] if k >= 0 else "" for k in annotations.factors]
+    assert {*named} == {"smaller", "larger", "pose", ""}
+    keys = {val_number(Path(sets.val_name(key)).stem): key for key in world.matched(20)}
+    for number, factor in zip(annotations.numbers, named, strict=True):
+        size, turn = world.size_and_turn(0, "val", keys[number], sets.VAL_BORDER)
+        assert (size < 70) == (factor == "smaller")
+        assert (size > 88) == (factor == "larger")
+        assert abs(turn) > 0.8 * world.TURN or factor != "pose"
+
+
+def test_the_size_is_that_of_the_drawn_shape():
+    """A disc has one tone's texture and its own colours: the ground is what is left."""
+    ratios = []
+    for number in range(1, 9):
+        key = Picture(CATEGORIES.index("disc"), CATEGORIES.index("disc"), number)
+        size, _ = world.size_and_turn(0, "val", key)
+        ground = world.colours(world.generator(0, "val", key))[0]
+        apart = np.abs(world.render(0, "val", key) / 255 - ground).max(axis=2) > 0.2
+        ratios.append(apart.sum() / size**2)
+    assert np.std(ratios) < 0.05 * np.mean(ratios)
 
 
 def test_the_likeliest_mistake_is_another_category():

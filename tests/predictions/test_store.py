@@ -45,6 +45,24 @@ def _filled(folder: Path, cuts: tuple[int, ...]) -> ResultFolder:
     return store
 
 
+def test_a_run_that_lacks_a_column_is_resumed_without_it(tmp_path):
+    """As one that was begun before the column was recorded; its bytes are those of that version."""
+    whole = _filled(tmp_path / "old", (2,))
+    whole.consolidate()
+    begun = _opened(tmp_path / "begun")
+    begun.append(2, _columns(0, 2), {"skipped": [], "resized": [], "seconds": {}})
+    begun.close()
+    layout = schema("bench", ("a", "b"), ["texture"], ["label_probability"])
+    resumed = ResultFolder(tmp_path / "begun", layout)
+    resumed.open(IDENTITY, overwrite=False)
+    assert resumed.done == 2
+    rest = {**_columns(2, 6), "label_probability": np.ones(4, np.float32)}
+    resumed.append(6, rest, {"skipped": [], "resized": [], "seconds": {}})
+    resumed.consolidate()
+    assert resumed.predictions.read_bytes() == whole.predictions.read_bytes()
+    assert "label_probability" not in read_predictions(resumed.predictions).columns
+
+
 def test_chunks_come_back_as_one_table(tmp_path):
     store = _filled(tmp_path, (2, 5))
     assert store.done == 6

@@ -111,6 +111,8 @@ def test_what_the_page_says_in_words_holds():
     assert ((band["low_given"] < 0) & (band["high_given"] > 0)).all()
     natural = band[band["target"] != "top1_acc/imagenet-real"]["r"]
     assert (round(natural.min(), 2), round(natural.max(), 2)) == (-0.71, -0.64)
+    quba = every.set_index(KEYS[:4]).loc["shape-bias", "quba", "top1_acc/imagenet-c/15", "quba"]
+    assert (quba["n"], quba["families"], round(quba["effective_families"], 1)) == (245, 30, 8.7)
     # What there is too little of.
     assert "ResNet-50s" not in set(CORRELATIONS["subset"])
     robust = CORRELATIONS[CORRELATIONS["subset"] == "adversarially trained"]

@@ -14,8 +14,8 @@ from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
 from bvg.run.batches import as_batch
-from bvg.stimuli.attacks import L2, LINF, Attack, AttackedModel, attacked
-from bvg.stimuli.imagenet_adv import starts
+from bvg.stimuli.attacks import L2, LINF, Attack, AttackedModel, run_attack
+from bvg.stimuli.imagenet_adv import random_starts
 from bvg.zoo.normalized import NormalizedModel
 
 foolbox = pytest.importorskip("foolbox", reason="foolbox is not installed")
@@ -56,10 +56,10 @@ def _foolbox(victim, attack, start, pixels, labels, epsilon):
 def test_the_studys_pgd_is_foolboxes(networks, photographs, name):
     victim, epsilon, counted = _victim(networks, name), 0.5 / 255, 0
     for pixels, labels, where in _parts(photographs, PHOTOS[name]):
-        start = starts(photographs, epsilon, LINF)[where]
+        start = random_starts(photographs, epsilon, LINF)[where]
         attack = foolbox.attacks.LinfPGD(abs_stepsize=2 / 255, steps=40)
         theirs, broken = _foolbox(victim, attack, start, pixels, labels, epsilon)
-        ours = attacked(victim, pixels, labels, start, epsilon, Attack(step=2 / 255), 8)
+        ours = run_attack(victim, pixels, labels, start, epsilon, Attack(step=2 / 255), 8)
         assert (ours.images - theirs).abs().max() <= 1e-6
         assert torch.equal(ours.reached, broken)
         counted += int(torch.equal(ours.images, theirs)) * len(pixels)
@@ -83,10 +83,10 @@ def test_small_steps_fgsm_and_l2_are_foolboxes(networks, photographs):
     )
     for attack, theirs, epsilon in cases:
         for pixels, labels, where in _parts(photographs, 16):
-            start = starts(photographs, epsilon, attack.norm)[where]
+            start = random_starts(photographs, epsilon, attack.norm)[where]
             start = start if attack.random_start else pixels
             images, broken = _foolbox(victim, theirs, start, pixels, labels, epsilon)
-            ours = attacked(victim, pixels, labels, start, epsilon, attack, 8)
+            ours = run_attack(victim, pixels, labels, start, epsilon, attack, 8)
             assert (ours.images - images).abs().max() <= 1e-6
             assert torch.equal(ours.reached, broken)
 
@@ -95,8 +95,8 @@ def test_the_same_images_are_broken_in_either_memory_layout(networks, photograph
     """The published script's tensors are contiguous: last bits differ, and so do some pixels."""
     victim, epsilon = _victim(networks, "mobilenet_v1_025"), 0.5 / 255
     for pixels, labels, where in _parts(photographs, 16):
-        start = starts(photographs, epsilon, LINF)[where]
-        ours = attacked(victim, pixels, labels, start, epsilon, Attack(step=2 / 255), 8)
+        start = random_starts(photographs, epsilon, LINF)[where]
+        ours = run_attack(victim, pixels, labels, start, epsilon, Attack(step=2 / 255), 8)
         plain = networks["mobilenet_v1_025"].to(memory_format=torch.contiguous_format)
         model = foolbox.PyTorchModel(plain, bounds=(0, 1), device="cpu")
         attack = foolbox.attacks.LinfPGD(abs_stepsize=2 / 255, steps=40)
@@ -112,7 +112,7 @@ def test_normalised_models_are_attacked_in_pixels(networks, photographs):
     model = NormalizedModel(inner, (0.1, 0.2, 0.3), (0.9, 0.8, 0.7)).eval()
     pixels, labels, start = photographs.pixels[:2], photographs.labels[:2], photographs.pixels[:2]
     attack = Attack(steps=1, random_start=False)
-    made = attacked(
+    made = run_attack(
         AttackedModel("m", model, 1000), pixels, labels, start, 4 / 255, attack, 2
     ).images
     assert (made - pixels).abs().max() == pytest.approx(4 / 255, abs=1e-6)

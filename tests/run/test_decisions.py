@@ -9,9 +9,11 @@ from bvg.data.imagenet import imagenet_classes
 from bvg.errors import UserError
 from bvg.run.decisions import (
     categories_of,
+    decided,
     sixteen_way,
     top5,
     top5_and_category,
+    top5_and_category_sums,
 )
 from oracles import straight_line
 
@@ -24,6 +26,29 @@ def test_all_classes_are_ranked_best_first():
     assert answers["answers"].tolist() == expected
     best = LOGITS.double().softmax(1).max(1).values
     np.testing.assert_allclose(answers["confidence"].numpy(), best.numpy(), rtol=1e-6)
+
+
+def test_with_labels_their_probabilities_are_recorded():
+    labels = torch.arange(64) * 15
+    answers = decided(top5, LOGITS, labels)
+    probabilities = np.exp(LOGITS.double().numpy())
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    expected = probabilities[np.arange(64), labels.numpy()]
+    assert answers["label_probability"].dtype == torch.float32
+    np.testing.assert_allclose(answers["label_probability"].numpy(), expected, rtol=1e-6)
+    without = top5(LOGITS)
+    assert {*answers} == {*without, "label_probability"}
+    assert all((answers[key] == without[key]).all() for key in without)
+
+
+def test_a_decision_need_not_take_labels():
+    def decide(logits):
+        return {"answers": logits.argmax(dim=1, keepdim=True)}
+
+    labels = torch.zeros(64, dtype=torch.int64)
+    assert (decided(decide, LOGITS, labels)["answers"][:, 0] == LOGITS.argmax(dim=1)).all()
+    best = decided(sixteen_way(imagenet_classes()), LOGITS, labels)
+    assert {*best} == {"answers", "confidence", "answer_max"}
 
 
 def test_ties_go_to_the_first_class():
@@ -86,3 +111,38 @@ def test_all_classes_and_the_best_category_beside_them():
     assert torch.equal(answers["category"], categories)
     other = top5_and_category(("a", "b", "c"))(torch.randn(4, 3))
     assert other["category"].tolist() == [-1] * 4 and other["category"].dtype == torch.int16
+
+
+def test_the_category_of_the_largest_sum_and_of_more_than_half():
+    sharp = torch.cat([LOGITS, LOGITS * 4])  # the latter often sure of a class
+    answers = top5_and_category_sums(imagenet_classes())(sharp)
+    assert torch.equal(answers["answers"], top5(sharp)["answers"])
+    assert torch.equal(answers["confidence"], top5(sharp)["confidence"])
+    sure = 0
+    for row, logits in enumerate(sharp.double().numpy()):
+        exponentials = np.exp(logits - logits.max())
+        sums = {
+            name: sum(exponentials[index] for index in indices) / exponentials.sum()
+            for name, indices in CATEGORY_INDICES.items()
+        }
+        best = max(sums, key=sums.__getitem__)
+        assert CATEGORIES[answers["category"][row]] == best
+        over = [k for k, name in enumerate(CATEGORIES) if sums[name] > 0.5]
+        assert [int(answers["category_over_half"][row])] == (over or [-1])
+        sure += bool(over)
+    assert 5 < sure < len(sharp) - 5
+    other = top5_and_category_sums(("a", "b", "c"))(torch.randn(4, 3))
+    assert other["category"].tolist() == other["category_over_half"].tolist() == [-1] * 4
+
+
+def test_many_classes_of_little_probability_are_more_than_half_in_sum():
+    logits = torch.full((1, 1000), -20.0)
+    logits[0, list(CATEGORY_INDICES["dog"])] = 0.0
+    logits[0, CATEGORY_INDICES["knife"][0]] = 4.0  # of 110 + 54.6
+    answers = top5_and_category_sums(imagenet_classes())(logits)
+    assert CATEGORIES[answers["category"][0]] == "dog"
+    assert CATEGORIES[answers["category_over_half"][0]] == "dog"
+    logits[0, 0] = 5.0  # a tench, 148.4: now nothing is more than half
+    answers = top5_and_category_sums(imagenet_classes())(logits)
+    assert CATEGORIES[answers["category"][0]] == "dog"
+    assert answers["category_over_half"].tolist() == [-1]

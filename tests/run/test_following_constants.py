@@ -104,7 +104,7 @@ def _table_columns(call, results: str) -> list[str]:
 def test_a_corruption_of_ones_own_with_a_sixth_severity(call, monkeypatch):
     darken = lambda batch, severity: batch.pixels * (1 - 0.15 * severity)  # noqa: E731
     monkeypatch.setitem(CORRUPTIONS, "darken", darken)
-    monkeypatch.setattr(eval_imagenet_c, "OWN", ("darken",))
+    monkeypatch.setattr(eval_imagenet_c, "ADDED", ("darken",))
     monkeypatch.setattr(eval_imagenet_c, "SEVERITIES", (1, 2, 3, 4, 5, 6))
     argv = ["--corruptions", "darken", "--severities", "5", "6", "--generate"]
     found = call(eval_imagenet_c, "a", *argv)

@@ -125,6 +125,19 @@ def test_generated_corruptions_are_decoded_once(generate, capsys):
         assert picture.size[1] > 2 * 224
 
 
+def test_the_panel_of_stimuli_has_a_row_per_corruption(generate, monkeypatch):
+    asked = []
+    monkeypatch.setattr(eval_imagenet_c, "stimulus_panel", lambda *words: asked.append(words) or [])
+    generate("a")
+    ((pictures, original, rows, columns, *_),) = asked
+    assert set(pictures) == {"clean", *CONDITIONS} and original[0] == "clean"
+    assert rows == {
+        "gaussian\nnoise": ["gaussian_noise_1", "gaussian_noise_5"],
+        "contrast": ["contrast_1", "contrast_5"],
+    }
+    assert list(columns) == [1, 5]
+
+
 def test_batch_size_and_workers_change_no_prediction(generate):
     reference = read_predictions(generate("a") / "one/predictions.parquet")
     for number, (size, workers) in enumerate((("1", "0"), ("7", "2"), ("7", "0"))):

@@ -55,10 +55,10 @@ def test_a_false_folder_is_explained(tmp_path):
     _write(tmp_path / "raw-data")
     right = tmp_path / "raw-data"
     assert locate_humans(str(right)) == right
-    assert "give the folder above it" in refusal(locate_humans, str(right / "contrast"))
+    assert f"contains it, {right}, with --humans" in refusal(locate_humans, str(right / "contrast"))
     assert f"{right} does: give that" in refusal(locate_humans, str(tmp_path))
     (tmp_path / "empty").mkdir()
-    assert "holds no human decisions" in refusal(locate_humans, str(tmp_path / "empty"))
+    assert "the human decisions with --humans" in refusal(locate_humans, str(tmp_path / "empty"))
     assert "does not exist" in refusal(locate_humans, str(tmp_path / "none"))
 
 

@@ -10,7 +10,6 @@ from bvg.scores.decision_table import decision_table, write_decisions
 from bvg.scores.humans import read_humans
 from bvg.scores.metric import wilson
 from bvg.scores.model_vs_human import (
-    _rows,
     human_metrics,
     model_vs_human_metrics,
     on_images_of,
@@ -197,7 +196,7 @@ def test_metrics_are_fit_for_json():
 def _without(predictions, *conditions):
     """Return the predictions without the rows of some conditions."""
     keep = ~np.isin(predictions.conditions, conditions)
-    return _rows(predictions, keep)
+    return predictions.select(keep)
 
 
 def test_a_missing_condition_takes_the_data_set_out_of_the_mean():

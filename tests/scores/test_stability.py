@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from bvg.data.imagenet_p import PERTURBATIONS
 from bvg.predictions.table import Predictions
 from bvg.scores.imagenet_p import (
+    ALEXNET_FLIPS,
     compares_with_first,
     read_reference,
+    reference_fingerprint,
     relative_metrics,
     stability,
     stability_metrics,
@@ -195,6 +198,25 @@ def test_a_reference_that_lacks_something_leaves_the_mean_undefined(tmp_path):
     assert set(metrics) == {"FR/snow", "mFR", "T5D/snow", "T5D/tilt", "mT5D"}
     assert metrics["mFR"] == Metric(None, note=metrics["mFR"].note)
     assert "alexnet" in metrics["mFR"].note and "tilt" in metrics["mFR"].note
+
+
+def test_alexnets_own_flips_give_ratios_that_are_marked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reference = read_reference(Path("alexnet"))
+    assert reference == ALEXNET_FLIPS
+    assert "unsourced" in reference_fingerprint(reference)
+    ours = _predictions(_walks(PERTURBATIONS, [f"s{k}" for k in range(10)], 6), 6)
+    metrics, own = relative_metrics(ours, reference, "alexnet"), stability_metrics(ours)
+    assert metrics["FR/tilt"].value == pytest.approx(100 * own["flip_prob/tilt"].value / 0.0705)
+    assert metrics["mFR"].value is not None and metrics["mT5D"].value is None
+    assert all("corroborated" in metric.note for metric in metrics.values())
+    other = {**reference, "flip_prob/tilt": 0.0704}
+    assert "unsourced" not in reference_fingerprint(other)
+    assert not any(
+        metric.note for key, metric in relative_metrics(ours, other, "o").items() if "FR" in key
+    )
+    (tmp_path / "alexnet").mkdir()  # a result of one's own comes first
+    assert "summary.json is not a file" in refusal(read_reference, Path("alexnet"))
 
 
 @pytest.mark.parametrize(

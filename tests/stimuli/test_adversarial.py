@@ -14,8 +14,8 @@ from bvg.stimuli.imagenet_adv import (
     amplified,
     epsilon_of,
     gradient_method,
-    starts,
-    targets,
+    random_starts,
+    random_targets,
 )
 from conftest import refusal
 
@@ -53,20 +53,20 @@ def test_what_is_no_epsilon_is_refused(text):
 @pytest.mark.parametrize("norm", (LINF, L2))
 def test_starts_are_within_epsilon_and_the_images_own(model, norm):
     batch = batch_for(model, 6)
-    start = starts(batch, 0.3, norm)
+    start = random_starts(batch, 0.3, norm)
     assert distances(start, batch.pixels, norm).max() <= 0.3 + 1e-6
     assert start.min() >= 0 and start.max() <= 1
     part = replace(
         batch, pixels=batch.pixels[2:4], names=batch.names[2:4], labels=batch.labels[2:4]
     )
-    assert torch.equal(starts(part, 0.3, norm), start[2:4])
-    assert not torch.equal(starts(replace(batch, seed=1), 0.3, norm), start)
+    assert torch.equal(random_starts(part, 0.3, norm), start[2:4])
+    assert not torch.equal(random_starts(replace(batch, seed=1), 0.3, norm), start)
 
 
 def test_linf_starts_fill_the_cube(model):
     batch = batch_for(model, 1)
     middle = replace(batch, pixels=torch.full((1, 3, 120, 120), 0.5))
-    unit = (starts(middle, 0.1, LINF) - 0.5) / 0.1
+    unit = (random_starts(middle, 0.1, LINF) - 0.5) / 0.1
     assert unit.mean().abs() < 0.02
     assert unit.var() == pytest.approx(1 / 3, rel=0.02)
     assert unit.min() < -0.999 and unit.max() > 0.999
@@ -77,7 +77,7 @@ def test_l2_starts_fill_the_ball(model):
     few = replace(
         batch, pixels=torch.full((4000, 3, 1, 1), 0.5), names=tuple(map(str, range(4000)))
     )
-    radii = distances(starts(few, 0.4, L2), few.pixels, L2) / 0.4
+    radii = distances(random_starts(few, 0.4, L2), few.pixels, L2) / 0.4
     assert radii.max() <= 1 + 1e-6
     assert (radii**3).mean() == pytest.approx(0.5, abs=0.02)  # uniform for a point of the ball
 
@@ -85,11 +85,11 @@ def test_l2_starts_fill_the_ball(model):
 def test_targets_are_the_other_classes_alike(model):
     batch = batch_for(model, 1)
     many = replace(batch, names=tuple(map(str, range(6000))), labels=torch.arange(6000) % 10)
-    ahead = (targets(many, 10) - many.labels) % 10
+    ahead = (random_targets(many, 10) - many.labels) % 10
     counts = torch.bincount(ahead, minlength=10)
     assert counts[0] == 0 and (counts[1:] > 580).all() and (counts[1:] < 760).all()
-    assert torch.equal(targets(many, 10), targets(many, 10))
-    assert refusal(targets, many, 1).startswith("a targeted attack needs")
+    assert torch.equal(random_targets(many, 10), random_targets(many, 10))
+    assert refusal(random_targets, many, 1).startswith("a targeted attack needs")
 
 
 def test_conditions_columns_and_images_that_are_wrong_already(model):
@@ -129,7 +129,7 @@ def test_an_image_that_does_not_reach_its_target_is_shown_as_it_was(model):
     for epsilon, some in ((epsilon_of("0.15"), True), (epsilon_of("1e-6"), False)):
         _, (_, x, columns) = adversarial(victim(model), (method,), (epsilon,))(batch)
         changed = distances(x, batch.pixels, LINF) > 0
-        aims = targets(batch, CLASSES)
+        aims = random_targets(batch, CLASSES)
         assert torch.equal(changed, (model(x).argmax(1) == aims) & changed)
         assert changed.any() == some
         assert torch.equal(columns["perturbation"] > 0, changed)
@@ -156,10 +156,10 @@ def test_an_attack_that_leaves_its_bounds_is_a_defect(model, excess):
         list(adversarial(victim(model), (Method("bad", LINF, perturb),), (SMALL,))(batch))
 
 
-def test_the_witness_sees_what_is_shown(model):
+def test_the_callback_gets_the_adversarial_images(model):
     seen = {}
     stimuli = adversarial(
-        victim(model), (WALK,), (SMALL,), witness=lambda c, b, x, columns: seen.update({c: x})
+        victim(model), (WALK,), (SMALL,), callback=lambda c, b, x, columns: seen.update({c: x})
     )
     _, (condition, x, _) = stimuli(batch_for(model, 3))
     assert torch.equal(seen[condition], x)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from attack_helpers import images, linear, network, victim
-from bvg.stimuli.attacks import L2, LINF, NEVER, Attack, attacked, distances
+from bvg.stimuli.attacks import L2, LINF, NEVER, Attack, distances, run_attack
 from conftest import refusal
 from oracles import attacks as oracle
 
@@ -22,7 +22,7 @@ def _case(model, count=9):
 
 
 def _walk(model, attack, clean, classes, start, epsilon=EPSILON, batch_size=4):
-    return attacked(victim(model), clean, classes, start, epsilon, attack, batch_size)
+    return run_attack(victim(model), clean, classes, start, epsilon, attack, batch_size)
 
 
 @pytest.mark.parametrize("steps", (1, 2, 7))
@@ -207,9 +207,9 @@ def test_a_success_of_the_cheap_arithmetic_counts_only_where_the_exact_one_confi
     clean = torch.stack([torch.full((3, 4, 4), level) for level in (0.3, 0.29, 0.2)])
     labels = torch.tensor([0, 0, 0])
     attack = Attack(steps=3, step=0.01, first=True, random_start=False)
-    outcome = attacked(victim(model, cheap=Cheap), clean, labels, clean, 0.045, attack, 2)
+    outcome = run_attack(victim(model, cheap=Cheap), clean, labels, clean, 0.045, attack, 2)
     # The cheap one is wrong of all from the beginning; the exact one of 0.2, and of 0.25 - ε.
     assert outcome.first_success.tolist() == [NEVER, NEVER, 0]
-    exact = attacked(victim(model), clean, labels, clean, 0.045, attack, 2)
+    exact = run_attack(victim(model), clean, labels, clean, 0.045, attack, 2)
     assert torch.equal(outcome.reached, exact.reached)
     assert outcome.reached.tolist() == [False, False, True]

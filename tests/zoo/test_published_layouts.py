@@ -98,7 +98,7 @@ def damages(layout: Layout, state: dict, proof: Path) -> dict[str, tuple[list[by
         "extra": (as_files(layout, state | prefixed({"w": narrow}, "more.")), "more.w"),
         "shape": (as_files(layout, state | {head: state[head][:999]}), f"{head} is (999, "),
         "head": (as_files(layout, state | {head: narrow}), f"{head} is (1000, 7) instead"),
-        "malicious": (evil + good[1:], "could run foreign code, so it is refused"),
+        "malicious": (evil + good[1:], "could run arbitrary code, so it is refused"),
         "truncated": ([half, *good[1:]], "truncated"),
     }
     if len(good) > 1:

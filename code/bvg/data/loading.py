@@ -17,7 +17,7 @@ from bvg.data.image_set import ImageSet
 from bvg.data.preprocessing import UNDECODABLE, Preprocessing, decode
 from bvg.errors import UserError, reason_of
 
-# Pillow's remarks on odd EXIF data and palettes, which are common in ImageNet and harmless.
+# Pillow's warnings about EXIF data and palettes, which are common in ImageNet and harmless.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -25,10 +25,10 @@ class Decoded(NamedTuple):
     """A batch of decoded images.
 
     indices: (B,) positions in the image set.
-    frames: (B,) how many frames each file holds; 1 for an image.
+    frames: (B,) the number of frames in each file; 1 for an image.
     views: for each preprocessing, (frames of all files, H, W, 3) uint8.
-    failures: (position, reason) of each image that could not be decoded; not in the batch.
-    resized: positions of images that were resized although the stimuli should be ready to use.
+    failures: (position, reason) of each image that could not be decoded, which is not in the batch.
+    resized: positions of images that were resized although stimuli should be ready to use.
     seconds: time spent reading, decoding and cropping, summed over the images.
     """
 
@@ -40,7 +40,7 @@ class Decoded(NamedTuple):
     seconds: float
 
     def split(self, most: int) -> list["Decoded"]:
-        """Return the decoded images in parts of at most `most` files, without those that failed."""
+        """Return the decoded images in parts of at most `most` files, without the failures."""
         parts = []
         ends = self.frames.cumsum(0).tolist()
         for start in range(0, len(self.indices), most):
@@ -53,7 +53,7 @@ class Decoded(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """What became of one file: per view, its frames' crops (F, H, W, 3), or why there are none."""
+    """A decoded file: for each view, its frames' crops (F, H, W, 3); or the reason of a failure."""
 
     crops: list[np.ndarray]
     failure: str
@@ -68,7 +68,7 @@ class _Decoder(Dataset):
         self.threads = threads
 
     def __getitems__(self, indices: list[int]) -> Decoded:
-        if self.threads > 1:  # Pillow lets other threads run while it decodes and resizes
+        if self.threads > 1:  # Pillow releases the GIL while it decodes and resizes
             with ThreadPoolExecutor(self.threads) as pool:
                 done = list(pool.map(self._one, indices))
         else:
@@ -129,10 +129,9 @@ def decoded_batches(
 ) -> Iterator[Decoded]:
     """Yield the images from position `start` on, in order, in batches of `batch_size`.
 
-    With workers, batches are decoded ahead, at most 2 per worker, whatever the size of the set.
-    Without, each is decoded when it is asked for, by as many threads as there are cores: best
-    where the model itself runs on these cores, which workers would take away from it.
-    Raises UserError when a worker dies (of too little memory, as a rule).
+    With workers, at most 2 batches per worker are decoded ahead. Without workers, each batch is
+    decoded on request, by one thread per core, which is best if the model runs on the same cores.
+    Raises UserError if a worker dies (usually for lack of memory).
     """
     threads = 1 if num_workers else os.cpu_count() or 1
     loader = DataLoader(
@@ -140,7 +139,7 @@ def decoded_batches(
         batch_size=batch_size,
         sampler=range(start, len(images)),
         num_workers=num_workers,
-        collate_fn=_as_is,
+        collate_fn=_identity,
         pin_memory=pin_memory,
         prefetch_factor=2 if num_workers else None,
     )
@@ -155,5 +154,5 @@ def decoded_batches(
         ) from error
 
 
-def _as_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
@@ -101,6 +102,8 @@ class Preprocessing:
     must not be resized again).
     square_first: take the central square of the photograph first, and resize that to `resize`
     pixels.
+    squash: resize the whole photograph to `crop` x `crop` pixels instead, out of proportion:
+    "opencv" (bilinear without antialiasing) or "pillow" (`interpolation` with antialiasing).
     """
 
     resize: int = 256
@@ -108,6 +111,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     keep_ready: bool = False
     square_first: bool = False
+    squash: str = ""
 
     def is_ready(self, image: Image.Image) -> bool:
         """Return whether the image is used unchanged."""
@@ -115,8 +119,12 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Return the crop, (crop, crop, 3) uint8 RGB, as torchvision makes it with Pillow."""
+        size, mode = (self.crop, self.crop), InterpolationMode(self.interpolation)
+        if self.squash == "opencv":
+            return cv2.resize(np.asarray(image), size, interpolation=cv2.INTER_LINEAR)
+        if self.squash == "pillow":
+            return np.asarray(Resize(size, mode)(image))
         if not self.is_ready(image):
-            mode = InterpolationMode(self.interpolation)
             if self.square_first:
                 image = CenterCrop(min(image.size))(image)
             image = Compose([Resize(self.resize, mode), CenterCrop(self.crop)])(image)
@@ -125,17 +133,18 @@ class Preprocessing:
     def describe(self) -> dict[str, object]:
         """Return the parameters, for the record.
 
-        `square_first` only if it is set, so that results recorded before it existed still match.
+        `square_first` and `squash` only if they are set, so that results recorded before they
+        existed still match.
         """
-        parameters = asdict(self)
-        if not self.square_first:
-            del parameters["square_first"]
-        return parameters
+        later = ("square_first", "squash")
+        return {name: value for name, value in asdict(self).items() if value or name not in later}
 
 
-# The study's protocol for every model (Gavrikov & Keuper, CVPR 2024), whatever its own is.
+# The study's preprocessing for all models (Gavrikov & Keuper, CVPR 2024).
 STUDY = Preprocessing()
 # For stimuli that were published at 224 px.
 READY_224 = Preprocessing(keep_ready=True)
 # The preprocessing of the attacks in ood-benchmarks (Orhan).
 SQUARE_224 = Preprocessing(resize=224, interpolation="bicubic", square_first=True)
+# The whole photograph, by the library that resizes it.
+SQUASHED_224 = {name: Preprocessing(resize=224, squash=name) for name in ("opencv", "pillow")}

@@ -1,15 +1,14 @@
 """The frames of an mp4 file, decoded by PyAV (the package `av`), which is needed only for these.
 
-PyAV, because its wheels (Linux, macOS, Windows) bring FFmpeg along, it is maintained, depends on
-no other package, reports what it finds wrong, and gives the pixels that the published evaluation
-saw: that one read the files with OpenCV, which converts to RGB with the same FFmpeg library.
-torchcodec needs an FFmpeg of the system, imageio-ffmpeg a process per file; OpenCV returns what it
-can read of a truncated file as if it were all.
+PyAV, because its wheels (Linux, macOS, Windows) include FFmpeg, it is maintained, has no
+dependencies, reports errors, and gives the pixels of the published evaluation, which used OpenCV
+and hence the same FFmpeg library. torchcodec needs FFmpeg to be installed, imageio-ffmpeg starts a
+process per file, and OpenCV silently truncates damaged files.
 
-RGB values depend on the decoder: H.264 gives the same luma and chroma everywhere, but their
-conversion to RGB is free. With FFmpeg's defaults, used here, all pixels equal OpenCV's (compared
-on x86); with FFmpeg's accurate rounding, which other decoders and processors may use, single
-pixels differ by up to 28 of 255 and the mean by about 1.
+RGB values depend on the decoder: luma and chroma are defined by H.264, but their conversion to RGB
+is not. With FFmpeg's defaults, used here, all pixels equal OpenCV's (compared on x86); with
+FFmpeg's accurate rounding, which other decoders and processors may use, single pixels differ by up
+to 28 of 255 and the mean by about 1.
 """
 
 from io import BytesIO
@@ -24,7 +23,7 @@ INSTALL = "pip install 'av>=18'"
 
 
 def video_library() -> ModuleType:
-    """Return the module `av`; raises UserError with the install command where it is missing."""
+    """Return the module `av`; raises UserError with the install command if it is missing."""
     try:
         import av
     except ImportError as error:
@@ -38,12 +37,12 @@ def video_library() -> ModuleType:
 def video_frames(path: Path) -> list[Image.Image]:
     """Return all frames of the file's first video stream, in the order of display, as RGB.
 
-    One thread decodes: the files of a batch are decoded side by side by the caller's threads or
-    processes. Raises ValueError or OSError for a file that is no video, is damaged, or holds fewer
-    frames than it says; FFmpeg itself would conceal damage and continue.
+    A single thread decodes, since the caller's threads or processes decode several files in
+    parallel. Raises ValueError or OSError for a file that is no video, is damaged, or has fewer
+    frames than declared; FFmpeg itself would conceal damage and continue.
     """
     av = video_library()
-    content = path.read_bytes()  # FFmpeg would take parts of a name for a protocol or a pattern
+    content = path.read_bytes()  # FFmpeg may interpret file names as protocols or patterns
     if not content:
         raise ValueError("it is empty")
     try:
@@ -55,12 +54,12 @@ def video_frames(path: Path) -> list[Image.Image]:
 
 def _decoded(av: ModuleType, container) -> list[Image.Image]:
     streams = container.streams.video
-    if not streams or streams[0].codec_context is None:  # decoding would end the process
+    if not streams or streams[0].codec_context is None:  # decoding would crash
         raise ValueError("it contains no video stream that can be decoded")
     stream = streams[0]
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
-    converter = av.video.reformatter.VideoReformatter()  # one for all: it keeps its tables
+    converter = av.video.reformatter.VideoReformatter()  # reused, since it caches its tables
     frames: list[Image.Image] = []
     for frame in container.decode(stream):
         if frame.is_corrupt:

@@ -219,11 +219,10 @@ def _format(axes: Axes, panel: Panel) -> None:
     if panel.ticks:
         turned = _TURNED if panel.apart and len(panel.ticks) > _MOST_LEVEL else {}
         axes.set_xticks([*panel.ticks], [*panel.ticks.values()], **turned)
+        edge = min(np.diff([*panel.ticks]), default=1) / 2
+        axes.set_xlim(min(panel.ticks) - edge, max(panel.ticks) + edge)
     elif panel.steps:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    places = sorted(panel.keys) or [0]
-    edge = min(np.diff(places), default=1) / 2
-    axes.set_xlim(places[0] - edge, places[-1] + edge)
     if panel.apart:
         axes.tick_params(axis="x", length=0)
         for boundary in range(1, len(panel.keys)):

@@ -13,6 +13,8 @@ _CUES = 6  # cue-conflict images
 _CAPTIONS = {
     "imagenet_spectral": "Spectral bias: one image with only its low or only its high frequencies.",
     "imagenet_criticalband": "Critical band: a grey image of low contrast in noise of one octave.",
+    "imagenet_suppression": "Suppression: one image without global shape, local shape, texture or "
+    "colour.",
     "imagenet_c_generated": "Corruptions of ImageNet-C, made from one image.",
 }
 

@@ -81,8 +81,9 @@ class ResultFolder:
         make_folder(self.partial)
         if before is None:
             write_text(self.partial / "run.json", json.dumps(identity, indent=1))
-        chunks = self.chunks()
-        self.done = chunks[-1].stop if chunks else 0
+        if chunks := self.chunks():
+            self.done = chunks[-1].stop
+            self.layout = _without_columns(self.layout, pq.read_schema(chunks[0].path).names)
 
     def is_complete(self, overwrite: bool = False) -> bool:
         """Return whether the result is complete and no run is in progress."""
@@ -140,6 +141,12 @@ class ResultFolder:
         if self.summary.exists() and not overwrite:
             return json.loads(self.summary.read_text(encoding="utf-8"))["identity"]
         return None
+
+
+def _without_columns(layout: pa.Schema, known: list[str]) -> pa.Schema:
+    """Return the layout without the columns that the version which began the run lacked."""
+    fields = [field for field in layout if field.name in known]
+    return pa.schema(fields, metadata=layout.metadata)
 
 
 def _row_groups(chunks: list[Chunk], layout: pa.Schema) -> Iterator[pa.Table]:

@@ -18,6 +18,7 @@ BASE_FIELDS = (
     ("answers", pa.list_(pa.int16())),
     ("confidence", pa.float32()),
 )
+LABEL_PROBABILITY = "label_probability"
 ROW_GROUP = 1 << 16  # rows; fixed, so that the file's bytes do not depend on the chunks
 
 
@@ -31,7 +32,8 @@ class Predictions:
     answers: (N, K) int16, best first. For files of several frames, (N, F * K): the answers to each
         frame one after the other, padded with -1; the number of frames is the column `frames`.
     confidence: (N,) float32, the model's probability of its best answer.
-    columns: the benchmark's further columns, (N,) int16 or float32 by name.
+    columns: the benchmark's further columns, (N,) int16 or float32 by name; where it was recorded,
+        also `label_probability`, the model's probability of the label.
     """
 
     classes: tuple[str, ...]

@@ -12,6 +12,7 @@ from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
+from bvg.predictions.table import LABEL_PROBABILITY
 from bvg.progress import Meter
 from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli
 
@@ -47,8 +48,8 @@ def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: 
     """Return a batch's answers as rows, ordered by image, then condition.
 
     indices, frames: (B,) position in the set, and number of frames, of each file. Where files hold
-    several frames, an image's `answers` are its frames' one after the other, and its `confidence`
-    is their mean.
+    several frames, an image's `answers` are its frames' one after the other, and its
+    probabilities are their means.
     """
     count = len(answers)
     names = [images.names[i] for i in indices]
@@ -73,7 +74,7 @@ def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: 
 def _by_file(name: str, values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Return (files, conditions, F * K) answers, or (files, conditions) means, from all frames'."""
     parts = np.split(values, np.cumsum(frames)[:-1])
-    if name == "confidence":
+    if name in ("confidence", LABEL_PROBABILITY):
         return np.stack([part.mean(axis=0) for part in parts])
     if name != "answers":
         raise ValueError(f"the column {name} is not defined for files of several frames")

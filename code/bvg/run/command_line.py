@@ -251,7 +251,7 @@ def with_options(args: argparse.Namespace, **changes: Any) -> argparse.Namespace
     return argparse.Namespace(**{**vars(args), **changes})
 
 
-def data_flag(group: argparse._ArgumentGroup, name: str) -> None:
+def data_flag(group: argparse._ActionsContainer, name: str) -> None:
     """Add the flag for the folder of a data set of the catalogue (bvg/data/downloads.toml)."""
     from bvg.data.downloads import data_sets  # here, because it imports the network clients
 
@@ -282,7 +282,7 @@ def preprocess_flag(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def partial_flag(group: argparse._ArgumentGroup) -> None:
+def partial_flag(group: argparse._ActionsContainer) -> None:
     """Add the flag that accepts an incomplete data set."""
     group.add_argument(
         "--partial", action="store_true", help="allow an incomplete data set (recorded)"

@@ -1,26 +1,43 @@
 """Logits → ranked answers.
 
 A decision maps (B, classes) logits to columns: `answers` (B, K) int16, best first; `confidence`
-(B,) float32, the probability of the best answer; and further columns of a benchmark, (B,) int16.
+(B,) float32, the probability of the best answer; and further columns of a benchmark, (B,) int16 or
+float32. A decision with a second parameter is also given the labels, (B,) int64.
 Ties go to the class with the lower index, on every device: sorts are stable.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 
 import torch
 
 from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
 from bvg.data.imagenet import are_imagenet
 from bvg.errors import UserError, first_few
+from bvg.predictions.table import LABEL_PROBABILITY
 
-Decision = Callable[[torch.Tensor], dict[str, torch.Tensor]]
+Decision = Callable[..., dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image
 UNRESTRICTED = tuple(f"unrestricted_{rank}" for rank in range(1, RANKS + 1))
 
 
-def top5(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the five best classes (fewer if the model has fewer)."""
-    return _ranked(logits.float(), _wide(logits).softmax(dim=1))
+def decided(
+    decide: Decision, logits: torch.Tensor, labels: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Return the columns of a decision, which need not take the labels."""
+    return decide(logits, labels) if len(signature(decide).parameters) > 1 else decide(logits)
+
+
+def top5(logits: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    """Return the five best classes (fewer if the model has fewer).
+
+    With labels, adds `label_probability`, the probability of each label, (B,) float32.
+    """
+    probabilities = _wide(logits).softmax(dim=1)
+    answers = _ranked(logits.float(), probabilities)
+    if labels is not None:
+        answers[LABEL_PROBABILITY] = probabilities.gather(1, labels[:, None])[:, 0].float()
+    return answers
 
 
 def top5_among(classes: Sequence[int]) -> Decision:
@@ -102,6 +119,30 @@ def top5_and_ranks(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) 
         ranks = order.argsort(dim=1) + 1
         best = {f"rank_{name}": ranks[:, own].amin(dim=1) for name, own in members.items()}
         return top5(logits) | {name: rank.to(torch.int16) for name, rank in best.items()}
+
+    return decide
+
+
+def top5_and_category_sums(classes: tuple[str, ...]) -> Decision:
+    """Return the decision among all classes that also notes which of the 16 categories is largest.
+
+    Adds `category`, the category whose classes have the largest sum of probabilities, and
+    `category_over_half`, the one that has more than half of all (Burgert et al. 2025), -1 where
+    none has. For a model of other classes than ImageNet's, both are -1.
+    """
+    known = are_imagenet(classes)
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        probabilities = _wide(logits).softmax(dim=1)
+        answers = _ranked(logits.float(), probabilities)
+        none = torch.full((len(logits),), -1, dtype=torch.int16, device=logits.device)
+        if not known:
+            return {**answers, "category": none, "category_over_half": none}
+        members = [list(indices) for indices in CATEGORY_INDICES.values()]
+        sums = torch.stack([probabilities[:, indices].sum(dim=1) for indices in members], dim=1)
+        best = _ranked(sums, sums)["answers"][:, 0]
+        over_half = torch.where(sums.amax(dim=1) > 0.5, best, none)
+        return {**answers, "category": best, "category_over_half": over_half}
 
     return decide
 

@@ -25,7 +25,7 @@ from bvg.progress import Meter
 from bvg.run import wandb_mirror
 from bvg.run.batches import Example, check_stimuli, example_of, save_stimuli
 from bvg.run.command_line import options
-from bvg.run.decisions import Decision
+from bvg.run.decisions import Decision, decided
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
 from bvg.run.runs import Run, environment_of, finish, open_run, print_state, score_again
@@ -70,7 +70,8 @@ def evaluate(
     name: the folder below --results, and the W&B project.
     stimuli: yields (condition, model inputs) for a batch; where stimuli are made against each
         model, a dict of such functions by model name.
-    decide: (B, classes) logits → columns of the predictions (run/decisions); None without models.
+    decide: (B, classes) logits and, if it takes them, (B,) labels → columns of the predictions
+        (run/decisions); None without models.
     score: predictions → metrics by key.
     args: the flags that all scripts share (see `options`).
     protocol: the constants that decide what the numbers mean; a result with others is refused.
@@ -102,7 +103,8 @@ def evaluate(
         print(f"wrote {count:,} stimuli of {len(images):,} images to {args.save_stimuli}")
     if not models or decide is None:
         return []
-    layout = _layout(name, images, decide(torch.zeros(1, len(models[0].classes))) | columns)
+    logits, labels = torch.zeros(1, len(models[0].classes)), torch.zeros(1, dtype=torch.int64)
+    layout = _layout(name, images, decided(decide, logits, labels) | columns)
     common = {key: getattr(args, key) for key in ("precision", "limit", "seed")}
     protocol = {**(protocol or {}), **common}
     scored_with = dict(scored_with or {})

@@ -22,7 +22,7 @@ from bvg.data.image_set import ImageSet
 from bvg.data.loading import Decoded, decoded_batches
 from bvg.errors import UserError, is_out_of_memory, model_errors
 from bvg.run.batches import Answers, Rows, as_batch, as_rows, concatenated
-from bvg.run.decisions import Decision
+from bvg.run.decisions import Decision, decided
 from bvg.run.probe import malformed
 from bvg.run.runs import Run
 from bvg.run.settings import AUTOCAST, Settings, autocast, release_freed_memory
@@ -211,7 +211,7 @@ class _Pass:
                     extra = columns[0] if columns else {}
                     for number in numbers:
                         inputs += len(x)
-                        answer = self._decide(self.runs[number], x) | extra
+                        answer = self._decide(self.runs[number], x, batch.labels) | extra
                         answers.setdefault(number, []).append((condition, answer))
         self.counters["images_decoded"] += len(decoded.indices)
         self.counters["stimuli_made"] += made
@@ -235,7 +235,7 @@ class _Pass:
                 return
             yield stimulus
 
-    def _decide(self, run: Run, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _decide(self, run: Run, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         with self.watch.section("model"):
             with (
                 model_errors(
@@ -247,7 +247,8 @@ class _Pass:
                 logits = run.model.model(_copy_if_needed(run.model.model, x))
             if problem := malformed(logits, len(x)):
                 raise UserError(f"model {run.name} {problem}")
-            return self.decide(logits.detach())  # models may compute gradients inside
+            # Detached, since models may compute gradients inside.
+            return decided(self.decide, logits.detach(), labels)
 
     def _record_failures(self, decoded: Decoded) -> None:
         """Record images that were resized or cannot be decoded; the latter may be an error."""

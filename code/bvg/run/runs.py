@@ -192,14 +192,16 @@ def score_again(
 ) -> bool:
     """Re-score a complete result if what its scores depend on has changed; return whether it had.
 
-    The scores are computed from the predictions on disk, and summary.json is rewritten.
+    The scores are computed from the predictions on disk, and summary.json is rewritten. What the
+    result was scored with besides `scored_with` stays, and so do all scores where nothing changed.
     """
     summary = run.summary
-    before = summary.get("scored_with", {})
+    recorded = summary.get("scored_with", {})
+    before = {key: recorded[key] for key in scored_with if key in recorded}
     if before == scored_with:
         return False
     summary["metrics"] = _as_json(score(run.predictions))
-    summary["scored_with"] = scored_with
+    summary["scored_with"] = recorded | scored_with
     run.store.finish(summary)
     changes = "; ".join(differences(before, scored_with)) or "nothing was recorded"
     print(f"{run.name}: re-scored from the predictions on disk ({changes})")

@@ -67,29 +67,32 @@ def top1_by_condition(predictions: Predictions) -> tuple[tuple[str, ...], np.nda
     return predictions.condition_names, correct
 
 
-def condition_accuracies(
-    conditions: tuple[str, ...], correct: np.ndarray, prefix: str = "top1_acc/"
-) -> dict[str, Metric]:
-    """Return the accuracy in percent under each condition, named `prefix` + condition.
+def condition_accuracies(conditions: tuple[str, ...], correct: np.ndarray) -> dict[str, Metric]:
+    """Return the accuracy in percent under each condition, as top1_acc/<condition>.
 
     correct: (images, conditions) bool.
     """
     hits = correct.sum(axis=0)
     return {
-        prefix + condition: proportion(int(hit), len(correct), scale=100)
+        f"top1_acc/{condition}": proportion(int(hit), len(correct), scale=100)
         for condition, hit in zip(conditions, hits, strict=True)
     }
 
 
-def category_correct(predictions: Predictions) -> np.ndarray:
-    """Return whether the column `category` is right, (images of the 16 categories, conditions).
+def category_correct(predictions: Predictions, column: str = "category") -> np.ndarray:
+    """Return whether a column of categories is right, (images of the 16 categories, conditions).
 
     Only images whose ImageNet class belongs to one of the 16 entry-level categories count (207 of
     1000 classes; Geirhos et al. 2018), since no answer would be right for the others.
     """
+    wanted = category_of_class()[predictions.labels]
+    right = by_condition(predictions, predictions.columns[column] == wanted)
+    return right[by_condition(predictions, wanted >= 0)[:, 0]]
+
+
+def category_of_class() -> np.ndarray:
+    """Return the number of the category of each ImageNet class, (1000,), -1 for none."""
     category_of = np.full(VAL_CLASSES, -1)
     for category, indices in enumerate(CATEGORY_INDICES.values()):
         category_of[list(indices)] = category
-    wanted = category_of[predictions.labels]
-    right = by_condition(predictions, predictions.columns["category"] == wanted)
-    return right[by_condition(predictions, wanted >= 0)[:, 0]]
+    return category_of

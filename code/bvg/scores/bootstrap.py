@@ -5,6 +5,7 @@ images are drawn for all conditions, so that correlated errors (images that are 
 conditions) are not treated as independent.
 """
 
+from collections.abc import Iterator
 from math import isfinite
 
 import numpy as np
@@ -15,6 +16,13 @@ CONSTANT = "all, or nearly all, resamples give the same value"
 
 _BLOCK_BYTES = 4 * 2**20  # memory of the weights in a block; fits into a cache
 _MOST_UNDEFINED = 0.05
+
+
+def draws(n: int, replicates: int = 1000, seed: int = 0) -> Iterator[np.ndarray]:
+    """Yield the positions of n images drawn with replacement, (n,) int32, for each replicate."""
+    generator = np.random.default_rng(seed)
+    for _ in range(replicates):
+        yield generator.integers(n, size=n, dtype=np.int32)
 
 
 def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int = 0) -> np.ndarray:
@@ -30,14 +38,14 @@ def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int 
     # Integers up to n, which are exact in float32 below 2**24.
     dtype = np.float32 if n < 2**24 else np.float64
     right = correct.astype(dtype)
-    generator = np.random.default_rng(seed)
+    drawn = draws(n, replicates, seed)
     size = max(1, _BLOCK_BYTES // (n * right.itemsize))
     accuracies = np.empty((replicates, conditions))
     for start in range(0, replicates, size):
         block = accuracies[start : start + size]
         weights = np.empty((len(block), n), dtype)
         for row in weights:
-            row[:] = np.bincount(generator.integers(n, size=n, dtype=np.int32), minlength=n)
+            row[:] = np.bincount(next(drawn), minlength=n)
         block[:] = weights @ right
     return accuracies / n
 
@@ -57,6 +65,17 @@ def percentile_interval(
         return None
     low, high = np.percentile(finite, ends)
     return None if np.isclose(low, high, rtol=1e-12, atol=1e-12) else (float(low), float(high))
+
+
+def reflected_interval(value: float, replicates: np.ndarray) -> tuple[float, float] | None:
+    """Return the basic 95 % interval, 2 value - percentiles, or None as percentile_interval does.
+
+    For statistics with a bias, such as means of absolute values: resampling adds the same bias once
+    more, which the percentiles keep and the reflection takes away (Davison & Hinkley, "Bootstrap
+    Methods and their Application", 1997, section 5.2).
+    """
+    interval = percentile_interval(replicates)
+    return interval and (2 * value - interval[1], 2 * value - interval[0])
 
 
 def _enough(values: np.ndarray) -> np.ndarray | None:

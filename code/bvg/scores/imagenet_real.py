@@ -1,10 +1,33 @@
 """ReaL accuracy: an answer is right if it is one of an image's several labels."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
+from bvg.data.imagenet import val_number
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import accuracy
 from bvg.scores.metric import Metric, proportion
+
+
+def with_real_columns(predictions: Predictions, table: np.ndarray) -> Predictions:
+    """Return the rows of validation images with a ReaL label, and columns real_1, real_2, ….
+
+    table: all images' labels by number, as data/imagenet_real reads them.
+    """
+    numbers = np.array([val_number(Path(name).stem) for name in predictions.images], dtype=np.int64)
+    own = table[numbers - 1]
+    rows = np.flatnonzero(own[:, 0] >= 0)
+    return replace(
+        predictions,
+        images=predictions.images[rows],
+        conditions=predictions.conditions[rows],
+        labels=predictions.labels[rows],
+        answers=predictions.answers[rows],
+        confidence=predictions.confidence[rows],
+        columns={f"real_{k}": own[rows, k - 1] for k in range(1, own.shape[1] + 1)},
+    )
 
 
 def in_real_labels(predictions: Predictions) -> np.ndarray:

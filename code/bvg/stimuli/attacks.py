@@ -110,7 +110,7 @@ class Outcome:
     masked_gradients: torch.Tensor
 
 
-def attacked(
+def run_attack(
     victim: AttackedModel,
     clean: torch.Tensor,
     classes: torch.Tensor,
@@ -145,7 +145,7 @@ def attacked(
             where, here, gradient, count = where[stay], here[stay], gradient[stay], count[stay]
         masked[where] += _without_direction(gradient)
         step = sizes[count].view(-1, 1, 1, 1)
-        x[where] = stepped(here, clean[where], gradient, step, epsilon, attack)
+        x[where] = next_iterates(here, clean[where], gradient, step, epsilon, attack)
         for i in active:
             taken[i] += 1
         active = [i for i in active if taken[i] < attack.steps]
@@ -154,7 +154,7 @@ def attacked(
     )
 
 
-def stepped(
+def next_iterates(
     x: torch.Tensor,
     clean: torch.Tensor,
     gradient: torch.Tensor,

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from bvg.errors import UserError
-from bvg.stimuli.attacks import L2, LINF, Attack, AttackedModel, Outcome, attacked, distances
+from bvg.stimuli.attacks import L2, LINF, Attack, AttackedModel, Outcome, distances, run_attack
 from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, Stimulus
-from bvg.stimuli.randomness import drawn, keyed_generator
+from bvg.stimuli.randomness import keyed_draws, keyed_generator
 
 NOT_ATTACKED = -2  # first_success of an image that is misclassified without an attack
 _ROUNDING = 2**-23  # of values up to 1 in single precision
@@ -66,7 +66,7 @@ def epsilon_of(text: str) -> Epsilon:
     return Epsilon("_".join(f"{part:.12g}" for part in parts), value)
 
 
-def in_order(epsilons: Iterable[Epsilon], norm: str) -> tuple[Epsilon, ...]:
+def sorted_epsilons(epsilons: Iterable[Epsilon], norm: str) -> tuple[Epsilon, ...]:
     """Return the ε in rising order; raises UserError for duplicates or too large values."""
     ordered = sorted(epsilons, key=lambda epsilon: epsilon.value)
     for one, other in pairwise(ordered):
@@ -85,9 +85,13 @@ def gradient_method(name: str, attack: Attack, batch_size: int) -> Method:
     """Return the gradient attack of these parameters, with at most batch_size images at once."""
 
     def perturb(victim: AttackedModel, batch: Batch, epsilon: Epsilon) -> Outcome:
-        start = starts(batch, epsilon.value, attack.norm) if attack.random_start else batch.pixels
-        classes = targets(batch, victim.classes) if attack.targeted else batch.labels
-        return attacked(victim, batch.pixels, classes, start, epsilon.value, attack, batch_size)
+        start = (
+            random_starts(batch, epsilon.value, attack.norm)
+            if attack.random_start
+            else batch.pixels
+        )
+        classes = random_targets(batch, victim.classes) if attack.targeted else batch.labels
+        return run_attack(victim, batch.pixels, classes, start, epsilon.value, attack, batch_size)
 
     return Method(name, attack.norm, perturb, attack.targeted)
 
@@ -168,7 +172,7 @@ def _within(
     return norms
 
 
-def starts(batch: Batch, epsilon: float, norm: str) -> torch.Tensor:
+def random_starts(batch: Batch, epsilon: float, norm: str) -> torch.Tensor:
     """Return a random point within ε of each image and within [0, 1], (B, 3, H, W).
 
     L∞: uniform in the cube; L2: uniform in the ball (Voelker et al. 2017: the first n of n + 2
@@ -176,7 +180,7 @@ def starts(batch: Batch, epsilon: float, norm: str) -> torch.Tensor:
     ε.
     """
     if norm == LINF:
-        unit = drawn(batch, "adversarial start linf", torch.rand).mul_(2).sub_(1)
+        unit = keyed_draws(batch, "adversarial start linf", torch.rand).mul_(2).sub_(1)
     else:
         unit = torch.stack([_in_ball(batch, name) for name in batch.names])
     unit = unit.to(batch.pixels.device, memory_format=torch.channels_last)
@@ -190,7 +194,7 @@ def _in_ball(batch: Batch, name: str) -> torch.Tensor:
     return (draws / draws.norm())[:-2].view(shape)
 
 
-def targets(batch: Batch, count: int) -> torch.Tensor:
+def random_targets(batch: Batch, count: int) -> torch.Tensor:
     """Return a class for each image, uniform among those other than its label; (B,) int64.
 
     count: the number of classes. Keyed by (seed, image).

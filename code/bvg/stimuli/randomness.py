@@ -32,7 +32,7 @@ def keyed_normal(batch: Batch, condition: str, shape: tuple[int, ...]) -> torch.
     return torch.stack(draws).to(batch.pixels.device, non_blocking=True)
 
 
-def drawn(batch: Batch, condition: str, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
+def keyed_draws(batch: Batch, condition: str, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
     """Return draws with the shape of the batch's pixels, (B, C, H, W) on its device.
 
     draw: torch.randn or torch.rand. Each image has its own generator on the CPU, so that its draws

@@ -1,9 +1,8 @@
-"""The names of the table's columns, in one place.
+"""The names of the table's columns.
 
-A metric's column has the metric's own name, which is the published table's, with these exceptions:
-names that several benchmarks use for different things, and names that say more than the published
-ones. Benchmarks that are not the project's own, and images that were corrupted here instead of
-taken from the published files, get columns of their own: <benchmark>/<metric>.
+A metric's column has the metric's name, which is also that of the published table, except for names
+that several benchmarks use for different quantities, and for the published attack. Columns of
+benchmarks that are not the project's, and of generated corruptions, are <benchmark>/<metric>.
 """
 
 import re
@@ -27,31 +26,32 @@ BENCHMARKS = (
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
+    "imagenet_suppression",
 )
 ATTACKS = "imagenet_adv"
-# C and C-bar: the metrics' names of a corruption over all severities, of which "contrast" is also
-# one of model-vs-human's data sets.
+# Prefixes for the means of a corruption over its severities, since "contrast", for example, is also
+# a data set of model-vs-human.
 _CORRUPTED = {"imagenet_c": "top1_acc/imagenet-c", "imagenet_cbar": "top1_acc/imagenet-cbar"}
 PUBLISHED_ATTACK, _PUBLISHED_EPSILON = "top1_acc/PGD-40/low", 0.5 / 255
 _ATTACK = re.compile(r"top1_acc/PGD-40/eps=([\d.e-]+)(?:_([\d.e-]+))?")
-# Accuracy without filter, noise, corruption or attack: of the images of that benchmark.
+# Accuracy without filter, noise, corruption or attack, which depends on the benchmark's images.
 _CLEAN = "top1_acc/clean"
 
 
 def is_project_benchmark(benchmark: str) -> bool:
-    """Return whether the benchmark is one whose metrics keep their names."""
+    """Return whether the benchmark is one of the project's, whose metrics keep their names."""
     return benchmark in BENCHMARKS or benchmark.startswith(f"{ATTACKS}_")
 
 
 def rank(benchmark: str) -> tuple[int, str]:
-    """Return what benchmarks are ordered by: the known ones first, attacks together."""
+    """Return the key by which benchmarks are sorted: known ones first, attacks together."""
     known = ATTACKS if benchmark.startswith(f"{ATTACKS}_") else benchmark
     place = BENCHMARKS.index(known) if known in BENCHMARKS else len(BENCHMARKS)
     return place, benchmark
 
 
 def column_of(benchmark: str, metric: str, metrics: Collection[str]) -> str:
-    """Return the column of one of a benchmark's metrics, of which `metrics` are all."""
+    """Return the column of a benchmark's metric; metrics: all of the benchmark's."""
     if metric == _CLEAN or not is_project_benchmark(benchmark):
         return f"{benchmark}/{metric}"
     if is_published_attack(metric):
@@ -64,9 +64,9 @@ def column_of(benchmark: str, metric: str, metrics: Collection[str]) -> str:
 
 
 def is_published_attack(metric: str) -> bool:
-    """Return whether the metric is accuracy under the attack that the study calls PGD-40/low.
+    """Return whether the metric is accuracy under the attack named PGD-40/low in the study.
 
-    That is ε = 0.5/255, however it is written: eps=0.5_255, eps=1_510, ….
+    That is ε = 0.5/255, in any spelling: eps=0.5_255, eps=1_510, ….
     """
     match = _ATTACK.fullmatch(metric)
     if not match:

@@ -1,4 +1,4 @@
-"""Many results → one table, in which a column is always one measure of one protocol."""
+"""Many results → one table, in which each column is one measure under one protocol."""
 
 import hashlib
 from collections import Counter
@@ -13,14 +13,14 @@ from bvg.scores.metric import Metric
 from bvg.table.columns import column_of
 from bvg.table.sources import Measured
 
-NO_WEIGHTS = hashlib.sha256().hexdigest()  # of a model that registers none with PyTorch
+NO_WEIGHTS = hashlib.sha256().hexdigest()  # of models without weights registered with PyTorch
 
 
 @dataclass
 class Table:
-    """Cells by (model, column), each with the result that it came from.
+    """Cells by (model, column), and the result that each is from.
 
-    protocols: what was measured, by benchmark or, where results were split, benchmark and number.
+    protocols: by benchmark; with several protocols, by benchmark and number.
     """
 
     cells: dict[tuple[str, str], Metric] = field(default_factory=dict)
@@ -34,17 +34,17 @@ class Table:
 
     @property
     def columns(self) -> list[str]:
-        """Return the columns, in the order in which they came."""
+        """Return the columns, in the order of the results."""
         return list(dict.fromkeys(column for _, column in self.cells))
 
 
 def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, ...] = ()) -> Table:
     """Return the table of these results.
 
-    split: results of a benchmark that differ in protocol or images get columns of their own, the
-    rarer ones with " [protocol 2]" and so on behind the name. allowed: entries of the protocol that
-    may differ. Raises UserError for conflicts: two protocols in one column, two sets of weights in
-    one row, two values in one cell.
+    split: results of a benchmark that differ in protocol or images get separate columns, whose
+    names end in " [protocol 2]" etc. for the rarer ones. allowed: entries of the protocol that may
+    differ. Raises UserError for conflicts: two protocols in one column, two sets of weights in one
+    row, two values in one cell.
     """
     results = list(results)
     _check_weights(results)
@@ -71,12 +71,12 @@ def _measured_how(result: Measured) -> dict[str, Any]:
 
 
 def _scored_with(result: Measured) -> dict[str, str]:
-    """Return what the result's scores depend on besides its predictions, without what is None."""
+    """Return the data that the scores depend on besides the predictions, without None."""
     return {k: v for k, v in result.identity.get("scored_with", {}).items() if v is not None}
 
 
 def _without_probes(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return the record without the numbers of an attacked --source model, which tell nothing."""
+    """Return the record without the probes of models, which are not meaningful to readers."""
     return {
         key: _without_probes(value) if isinstance(value, dict) else value
         for key, value in tree.items()
@@ -87,8 +87,8 @@ def _without_probes(tree: dict[str, Any]) -> dict[str, Any]:
 def _kinds(members: list[Measured], allowed: tuple[str, ...]) -> list[list[Measured]]:
     """Return the results grouped by protocol and images, the most common kind first.
 
-    Scores that depend on other data (human decisions, a reference) are grouped by these as well;
-    results without such scores go with the most common ones.
+    They are also grouped by the data that scores depend on (human decisions, a reference); results
+    without such scores are grouped with the most common data.
     """
     kinds: list[tuple[dict[str, Any], list[Measured]]] = []
     scored = Counter(pair for result in members for pair in _scored_with(result).items())
@@ -126,7 +126,7 @@ def _conflict(benchmark: str, kinds: list[list[Measured]]) -> UserError:
 
 
 def _check_weights(results: list[Measured]) -> None:
-    """Refuse two sets of weights under one model's name."""
+    """Raise UserError for two sets of weights under one model's name."""
     first: dict[str, Measured] = {}
     for result in results:
         weights = result.identity.get("model", {}).get("weights_sha256")
@@ -145,7 +145,7 @@ def _same_model(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def same_models(results: Iterable[Measured]) -> list[str]:
-    """Return a sentence for each set of weights that was evaluated under several names."""
+    """Return a message for each set of weights that was evaluated under several names."""
     names: dict[str, set[str]] = {}
     for result in results:
         weights = result.identity.get("model", {}).get("weights_sha256")
@@ -173,7 +173,7 @@ def _add(table: Table, result: Measured, suffix: str) -> None:
 
 
 def _check_counts(table: Table) -> None:
-    """Refuse a column that comes from several benchmarks and not from as many images each."""
+    """Raise UserError for a column from several benchmarks with different numbers of images."""
     benchmarks: dict[str, dict[str, tuple[int, str]]] = {}
     for cell, metric in table.cells.items():
         column, result = cell[1], table.sources[cell]
@@ -194,7 +194,7 @@ def chosen(
 ) -> list[Measured]:
     """Return the results of these models and benchmarks (empty: all), except excluded ones.
 
-    without: models, benchmarks, or benchmark/model. Raises UserError for a name that no result has.
+    without: models, benchmarks, or benchmark/model. Raises UserError for unknown names.
     """
     names = Counter(r.model for r in results) + Counter(r.benchmark for r in results)
     pairs = {f"{r.benchmark}/{r.model}" for r in results}

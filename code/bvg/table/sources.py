@@ -1,4 +1,4 @@
-"""Where results come from: a results folder, or W&B projects."""
+"""Sources of results: a results folder, or W&B projects."""
 
 import json
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ _INTERVAL = "interval/"
 class Measured:
     """One model's finished result on one benchmark.
 
-    identity: what was measured (benchmark, model, images, protocol), as in summary.json; empty
-    where it is not known. record: settings, versions, seconds. source: folder or run.
+    identity: benchmark, model, images and protocol, as in summary.json; empty if unknown. record:
+    settings, versions, seconds. source: folder or run.
     """
 
     model: str
@@ -31,9 +31,9 @@ class Measured:
 
 
 def from_folder(results: Path) -> tuple[list[Measured], list[str]]:
-    """Return the finished results below a folder, and a sentence for each unfinished one.
+    """Return the finished results below a folder, and a message for each unfinished one.
 
-    Raises UserError when there is no finished result, or one that cannot be read.
+    Raises UserError if there is no finished result, or if one cannot be read.
     """
     if not results.is_dir():
         raise UserError(f"{results} is not a folder: give the folder of the results with --results")
@@ -75,10 +75,10 @@ def _read(folder: Path) -> Measured:
 
 
 def from_wandb(projects: list[str]) -> tuple[list[Measured], list[str]]:
-    """Return the finished runs of W&B projects, and a sentence for each run that is skipped.
+    """Return the finished runs of W&B projects, and a message for each run that is skipped.
 
     projects: "entity/project", or "entity" for all its projects that are named like a benchmark.
-    Of several finished runs of one name, the newest counts. Raises UserError where W&B cannot be
+    Of several finished runs of one name, the newest counts. Raises UserError if W&B cannot be
     reached, or has no such project.
     """
     try:
@@ -93,7 +93,7 @@ def from_wandb(projects: list[str]) -> tuple[list[Measured], list[str]]:
             # Oldest first: a newer run of the same name takes the place of an older one.
             for run in api.runs(project, order="+created_at"):
                 _take(run, project, found, notes)
-    except Exception as error:  # whatever the client raises: no login, no network, no project
+    except Exception as error:  # the client raises many kinds: no login, no network, no project
         raise UserError(
             f"W&B could not be read ({reason_of(error)}): check the name, `wandb login` and the "
             "network, or collect from the results folder"
@@ -129,7 +129,7 @@ def _take(run: Any, project: str, found: dict[tuple[str, str], Measured], notes:
 
 
 def _metrics(summary: dict[str, Any]) -> dict[str, Metric]:
-    """Return the metrics of a run's summary, whose intervals are keys of their own."""
+    """Return the metrics of a run's summary, in which intervals are separate keys."""
     metrics = {}
     for name, value in summary.items():
         if name.startswith(("_", _INTERVAL)) or not isinstance(value, int | float):

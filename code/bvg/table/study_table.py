@@ -1,8 +1,7 @@
-"""The study's table: a row per model, a column per measure; checked, since people edit it.
+"""The study's table, a row per model and a column per measure, with checks, as people edit it.
 
-The format is that of the published table (Gavrikov & Keuper, CVPR 2024), which collect.py writes
-too. A table that cannot be trusted is refused with a sentence: figures that are silently wrong are
-worse than none.
+The format is that of the published table (Gavrikov & Keuper, CVPR 2024), which collect.py also
+writes. Inconsistent tables are refused with an error message.
 """
 
 import csv
@@ -32,28 +31,28 @@ from bvg.table.merging import NO_WEIGHTS
 from bvg.zoo.table import find
 
 MODEL = "model"
-UNKNOWN = "unknown"  # the category of a model that neither the user nor the zoo knows
+UNKNOWN = "unknown"  # the category of models without one
 _MISSING = {"nan", "na", "n/a", "#n/a", "#nv", "null", "none", "-", "–"}  # in any case
-_UNNAMED = {"", "Unnamed: 0"}  # how an index without a name is written, and read again
+_UNNAMED = {"", "Unnamed: 0"}  # pandas' names of an index without a name
 _SEPARATORS = ",;\t"
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*%?")
 _POINT = re.compile(r"[+-]?\d*\.\d*(?:[eE][+-]?\d+)?\s*%?")
-# Accuracies that can be below 1 % for every model of a good table.
+# Accuracies that can be below 1 % for every model of a valid table.
 _MAY_BE_LOW = (ADVERSARIAL, "top1_acc/imagenet-a")
-_GOOD = 30.0  # percent on ImageNet, from which no other accuracy is below 1 % on all models
+_GOOD = 30.0  # if a model's ImageNet accuracy is above this, other accuracies are above 1 %
 _EQUAL = 1e-9  # relative, or absolute below 1: the same value
-_ALIKE = 0.93  # difflib's ratio, from which a column's name is taken for a slip of the pen
-_CAREFUL = "correct the table, or write it again with code/collect.py"
+_SIMILAR = 0.93  # difflib's ratio above which a column's name is taken for a typing error
+_REMEDY = "correct the table, or write it again with code/collect.py"
 
 
 @dataclass(frozen=True)
 class StudyTable:
     """A table of models.
 
-    values: numbers, a row per model (index `model`), a column per measure; NaN where there is none.
-    categories: how each model was trained, by model.
-    intervals: low, high and n by (model, column), as collect.py writes them; empty where unknown.
-    path: the file. notes: what a reader of any figure must know about the table.
+    values: numbers, a row per model (index `model`), a column per measure; NaN for empty cells.
+    categories: the kind of training, by model.
+    intervals: low, high and n by (model, column), as written by collect.py; empty if unknown.
+    path: the file. notes: remarks for readers of figures.
     """
 
     values: pd.DataFrame
@@ -66,13 +65,13 @@ class StudyTable:
 def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
     """Return the table in a CSV file, with its models' categories and its cells' intervals.
 
-    categories: a JSON file {category: [model, …]}; only its models are kept. Without it, the
-    category is that of `models.csv` beside the table, else the zoo's. Intervals are those of
-    `intervals.csv` beside the table, where it is there. Cells are separated by commas, semicolons
-    or tabs; decimal commas (not with commas between cells) and percent signs are understood. A
-    model that the table has under two names counts once. Raises UserError for what cannot be right:
-    no column `model`, two columns of one name, a name that is nearly a known one, two different
-    rows of one model, words or infinities among numbers, values outside their range.
+    categories: a JSON file {category: [model, …]}; only its models are kept. Default: those of
+    `models.csv` next to the table, else the zoo's. Intervals are from `intervals.csv` next to the
+    table, if it exists. Cells are separated by commas, semicolons or tabs; decimal commas (unless
+    commas separate cells) and percent signs are accepted. A model with two names counts once.
+    Raises UserError for inconsistent tables: no column `model`, two columns of one name, a name
+    similar to a known one, two different rows of one model, words or infinities among numbers,
+    values outside their range.
     """
     notes: list[str] = []
     values = _numbers(_without_repetitions(_read(path, notes), path, notes), path, notes)
@@ -96,7 +95,7 @@ def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
 
 
 def _read(path: Path, notes: list[str]) -> pd.DataFrame:
-    """Return the file's cells as text, empty where nothing is known."""
+    """Return the file's cells as text; missing values are empty."""
     try:
         header, rows = _cells_in(path)
     except FileNotFoundError as error:
@@ -109,7 +108,7 @@ def _read(path: Path, notes: list[str]) -> pd.DataFrame:
     header, rows = _with_named_models(header, rows, path, notes)
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise UserError(f"{path} has two columns called {twice[0]!r}: {_CAREFUL}")
+        raise UserError(f"{path} has two columns called {twice[0]!r}: {_REMEDY}")
     if MODEL not in header:
         near = [name for name in header if _folded(name) in (MODEL, "models", "name")]
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -120,10 +119,10 @@ def _read(path: Path, notes: list[str]) -> pd.DataFrame:
 
 
 def _cells_in(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of a CSV file, without blanks around cells and empty lines.
+    """Return the header and the rows of a CSV file, without spaces around cells and empty lines.
 
-    Where cells are separated by semicolons or tabs, a column of decimal commas gets points.
-    Raises FileNotFoundError, and UserError for a file that is no table.
+    If semicolons or tabs separate the cells, decimal commas are replaced by points.
+    Raises FileNotFoundError, and UserError for any other file.
     """
     try:
         content = path.read_bytes()
@@ -138,20 +137,20 @@ def _cells_in(path: Path) -> tuple[list[str], list[list[str]]]:
     except (UnicodeError, csv.Error, IsADirectoryError) as error:
         raise UserError(
             f"{path} is not a table of comma-separated values in UTF-8 ({reason_of(error)}): "
-            f"{_CAREFUL}"
+            f"{_REMEDY}"
         ) from error
     header, *rows = [line for line in lines if any(line)] or [[]]
     if len(header) == 1:
         raise UserError(
-            f"{path} is not a table: its first line has no comma, semicolon or tab; {_CAREFUL}"
+            f"{path} is not a table: its first line has no comma, semicolon or tab; {_REMEDY}"
         )
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise UserError(
                 f"{path}: row {number} below the header has {len(row)} cells, not {len(header)}; "
-                f"{_CAREFUL}"
+                f"{_REMEDY}"
             )
-    # Spreadsheets write empty columns beside the table.
+    # Spreadsheets may add empty columns.
     used = [k for k, name in enumerate(header) if name or any(row[k] for row in rows)]
     columns = [[row[k] for row in rows] for k in used]
     if separator != ",":
@@ -160,13 +159,13 @@ def _cells_in(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _separator(text: str) -> str:
-    """Return the separator that gives the header the most cells; the comma if they are alike."""
+    """Return the separator that gives the header the most cells; the comma in case of a tie."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     return max(_SEPARATORS, key=lambda one: len(next(csv.reader([header], delimiter=one), [])))
 
 
 def _with_points(column: list[str]) -> list[str]:
-    """Return a column with points for decimal commas, unless it has both."""
+    """Return a column with points instead of decimal commas, unless it has both."""
     commas = [bool(_COMMA.fullmatch(cell)) for cell in column]
     if any(_POINT.fullmatch(cell) for cell in column):
         return column
@@ -179,7 +178,7 @@ def _with_points(column: list[str]) -> list[str]:
 def _with_named_models(
     header: list[str], rows: list[list[str]], path: Path, notes: list[str]
 ) -> tuple[list[str], list[list[str]]]:
-    """Return the cells without a numbered index; a nameless first column of names is the models."""
+    """Return the cells without a numbered index; an unnamed first column of names is `model`."""
     if header[0] not in _UNNAMED or not rows:
         return header, rows
     numbered = all(row[0].isdecimal() for row in rows)
@@ -192,10 +191,10 @@ def _with_named_models(
 
 
 def _without_repetitions(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
-    """Return the table with a row per model; equal rows count once, different ones are refused."""
+    """Return the table with a row per model; raises UserError for different rows of one model."""
     unnamed = int((frame[MODEL] == "").sum())
     if unnamed:
-        raise UserError(f"{path} has {unnamed} row(s) without a model's name: {_CAREFUL}")
+        raise UserError(f"{path} has {unnamed} row(s) without a model's name: {_REMEDY}")
     repeated = int(frame.duplicated().sum())
     frame = frame.drop_duplicates()
     different = frame[MODEL][frame[MODEL].duplicated()]
@@ -211,7 +210,7 @@ def _without_repetitions(frame: pd.DataFrame, path: Path, notes: list[str]) -> p
 
 
 def _numbers(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
-    """Return the columns of numbers; columns of other things are left out, and that is noted."""
+    """Return the columns of numbers; other columns are skipped, and noted."""
     columns, other = {}, []
     for name in frame:
         numbers = pd.to_numeric(_without_percent(frame[name]), errors="coerce")
@@ -232,9 +231,9 @@ def _numbers(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
 
 
 def _without_percent(column: pd.Series) -> pd.Series:
-    """Return the column's cells with real minus signs as hyphens, and without percent signs.
+    """Return the column's cells with ASCII minus signs, and without percent signs.
 
-    A percentage of what the table holds as a share, such as shape bias, is divided by 100.
+    Percentages in columns of fractions, such as shape bias, are divided by 100.
     """
     name, text = str(column.name), column.str.replace("−", "-")
     signed = text.str.endswith("%")
@@ -247,7 +246,7 @@ def _without_percent(column: pd.Series) -> pd.Series:
 
 
 def _with_published_names(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the table in which the study's attack is called as in the study."""
+    """Return the table with the study's name for the study's attack."""
     attacks = [name for name in values if is_published_attack(str(name))]
     if ADVERSARIAL in values or len(attacks) != 1:
         return values
@@ -255,17 +254,17 @@ def _with_published_names(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_names(columns: Iterable[str], path: Path) -> None:
-    """Refuse a name that is nearly one of a missing column, and a table without any known one."""
+    """Raise UserError for a name similar to a missing column's, or if no column is known."""
     present = set(columns)
     missing = [name for name in STUDY_COLUMNS if name not in present]
     folded = {_folded(name): name for name in missing}
     for name in present - set(STUDY_COLUMNS):
         near = folded.get(_folded(name)) or next(
-            iter(get_close_matches(name, missing, 1, _ALIKE)), None
+            iter(get_close_matches(name, missing, 1, _SIMILAR)), None
         )
         if near and not name.startswith(near) and not _are_siblings(name, near):
             raise UserError(f"{path} has a column {name!r}; if {near!r} is meant, rename it")
-    by_collect = path.with_name("provenance.json").is_file()  # then other benchmarks are allowed
+    by_collect = path.with_name("provenance.json").is_file()  # may have other benchmarks only
     if not present & set(LABELS) and not by_collect:
         known = ", ".join(list(LABELS)[:3])
         raise UserError(
@@ -275,7 +274,7 @@ def _check_names(columns: Iterable[str], path: Path) -> None:
 
 
 def _are_siblings(name: str, other: str) -> bool:
-    """Return whether two names differ in numbers only, or in a brief ending, as A and R do."""
+    """Return whether two names differ in numbers only, or in a short ending, like A and R."""
 
     def kind(text: str) -> str:
         return re.sub(r"(?<=[/-])[^/-]{1,2}$", "#", re.sub(r"[\d._]+", "#", text))
@@ -301,11 +300,11 @@ def _check_ranges(values: pd.DataFrame, path: Path) -> None:
 
 
 def _check_percent(values: pd.DataFrame, path: Path) -> None:
-    """Refuse accuracies that are shares: all of them, or those of one column beside others."""
+    """Raise UserError for accuracies that are fractions instead of percentages."""
     tops = {name: values[name].max() for name in PERCENT if name in values}
     tops = {name: top for name, top in tops.items() if top > 0 and name not in _MAY_BE_LOW}
     shares = [name for name, top in tops.items() if top <= 1]
-    # Models that know nothing are below 1 %, too; where intervals are, the table is collect.py's.
+    # Untrained models are below 1 %, too; with intervals, the table was written by collect.py.
     all_shares = len(shares) == len(tops) and not path.with_name("intervals.csv").is_file()
     if shares and (all_shares or tops.get(IMAGENET, 0) >= _GOOD):
         raise UserError(
@@ -343,7 +342,7 @@ def _chosen(
 
 
 def _rows_of(wanted: Iterable[str], values: pd.DataFrame) -> dict[str, str]:
-    """Return which of the wanted names each row has, by name or as another name in the zoo."""
+    """Return the wanted name of each row, by its name or by another name in the zoo."""
     rows = {name: name for name in wanted if name in values.index}
     by_zoo = {known.name: str(row) for row in values.index if (known := find(str(row)))}
     for name in wanted:
@@ -357,10 +356,11 @@ def _rows_of(wanted: Iterable[str], values: pd.DataFrame) -> dict[str, str]:
 def _each_once(
     values: pd.DataFrame, weights: Mapping[str, str], notes: list[str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the table with one row for a model of two names, and the names that are left out.
+    """Return the table with one row per model, and for each dropped name the one that is kept.
 
-    One model: equal hashes of weights or, where one is not known, one row of the zoo. Its rows
-    become one if they agree wherever both have a value; if not, both are kept and a note says so.
+    Two names are one model if the hashes of their weights are equal or, if one is unknown, if they
+    are the same row of the zoo. Their rows are merged if all common values agree; otherwise both
+    are kept, with a note.
     """
     values, kept, instead = values.copy(), [], {}
     by_weights: dict[str, str] = {}
@@ -395,7 +395,7 @@ def _each_once(
 
 
 def _facts_beside(path: Path, column: str) -> dict[str, str]:
-    """Return a column of models.csv beside the table, by model; nothing where it is not there."""
+    """Return a column of models.csv next to the table, by model; empty without the file."""
     models = path.with_name("models.csv")
     if not models.is_file():
         return {}
@@ -417,9 +417,9 @@ def _category(model: str, of_model: Mapping[str, str]) -> str:
 
 
 def _intervals_beside(path: Path, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return low, high and n by (model, column), from the file beside the table.
+    """Return low, high and n by (model, column), from the file next to the table.
 
-    names: models that count as another one, which has their intervals where it has none itself.
+    names: dropped names of models, whose intervals are used if those of the kept name are missing.
     """
     beside, ends = path.with_name("intervals.csv"), ["low", "high", "n"]
     if not beside.is_file():

@@ -26,13 +26,12 @@ UNKNOWN = "unknown"
 def write_table(table: Table, folder: Path, notes: list[str]) -> list[Path]:
     """Write the table's files and return their paths.
 
-    Raises UserError, before anything is written, where benchmark.csv is not a file that was written
-    by this function and left as it was: nobody's own table is overwritten. The record is written
-    first, and knows the table before, too: so one that a full disk or a kill has stopped half-way
-    can be written again.
+    Raises UserError, before anything is written, if benchmark.csv was not written by this function
+    or was edited since, so that no table of the user's is overwritten. The record is written first
+    and includes the previous table's hash, so that an interrupted call can be repeated.
     """
     make_folder(folder, "--out")
-    before = _check_own(folder)
+    before = _check_unedited(folder)
     texts = {
         INTERVALS: _csv(["model", "column", "low", "high", "n", "note"], _intervals(table)),
         MODELS: _csv(_MODEL_COLUMNS, _models(table)),
@@ -46,8 +45,8 @@ def write_table(table: Table, folder: Path, notes: list[str]) -> list[Path]:
     return [folder / name for name in (TABLE, INTERVALS, MODELS, PROVENANCE)]
 
 
-def _check_own(folder: Path) -> str | None:
-    """Return the SHA-256 of an existing table, if any; refuse one that we did not write."""
+def _check_unedited(folder: Path) -> str | None:
+    """Return the SHA-256 of an existing table, if any; raises UserError for a user's table."""
     table, path = folder / TABLE, folder / PROVENANCE
     if not table.exists():
         return None
@@ -91,7 +90,7 @@ _MODEL_COLUMNS = ["model", "category", "year", "trained_on", "method", "paper", 
 
 
 def _models(table: Table) -> Iterable[list[Any]]:
-    """Yield what the zoo knows of each model."""
+    """Yield the zoo's facts about each model."""
     for model in table.models:
         results = [result for (name, _), result in table.sources.items() if name == model]
         identity: dict[str, Any] = next(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,7 +38,6 @@ def check(
     report: Path,
     options: CheckpointOptions,
     again: bool = False,
-    say: Callable[[str], None] = print,
 ) -> list[Checked]:
     """Return the outcome for every row: downloaded, verified, loaded strictly, and run once.
 
@@ -53,13 +52,13 @@ def check(
         before = known.get(row.name)
         if before and before.state == FINE and before.row == _hash(row) and not again:
             result = before
-            say(f"{row.name}: already verified")
+            print(f"{row.name}: already verified")
         else:
             result = _checked(row, options)
             known[row.name] = result
             content = {"format": 1, "models": {n: asdict(r) for n, r in sorted(known.items())}}
             write_text(report, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-            say(f"{row.name}: {result.state}")
+            print(f"{row.name}: {result.state}")
         results.append(result)
     return results
 

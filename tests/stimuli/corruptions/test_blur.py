@@ -12,7 +12,7 @@ from bvg.stimuli.corruptions.blur import (
     zoom_blur,
     zoomed,
 )
-from bvg.stimuli.corruptions.filters import gaussian_blurred, quantised, within
+from bvg.stimuli.corruptions.filters import border_indices, gaussian_blurred, quantised
 from oracles import corruptions_noise_blur as oracle
 from stimulus_helpers import batch_of, photo_like
 
@@ -156,7 +156,7 @@ def test_gaussians_are_scipys(border, sigma, truncate):
 
 def test_an_unknown_border_is_an_error():
     with pytest.raises(ValueError, match="wrapped"):
-        within(np.arange(3), 3, "wrapped")
+        border_indices(np.arange(3), 3, "wrapped")
 
 
 def test_quantised_truncates_and_keeps_whole_levels():

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import interpolate, pad
 
 from bvg.stimuli.batch import Batch
-from bvg.stimuli.corruptions.filters import cached_parts, gaussian_blurred, within
+from bvg.stimuli.corruptions.filters import border_indices, cached_parts, gaussian_blurred
 from bvg.stimuli.corruptions.motion import motion_blurred
 from bvg.stimuli.randomness import keyed_generator
 
@@ -104,7 +104,7 @@ def defocus_kernel(radius: int, alias_blur: float) -> np.ndarray:
     offsets = np.arange(taps) - taps // 2
     weights = np.exp(-0.5 * (offsets / alias_blur) ** 2)
     rows, soft = np.arange(size)[:, None], np.zeros((size, size))
-    np.add.at(soft, (rows, within(rows + offsets, size, "mirror")), weights / weights.sum())
+    np.add.at(soft, (rows, border_indices(rows + offsets, size, "mirror")), weights / weights.sum())
     return soft @ (disk / disk.sum()) @ soft.T
 
 

@@ -55,13 +55,13 @@ def _gaussian_matrix(
     radius = int(truncate * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-    sources = within(np.arange(size)[:, None] + offsets, size, border)
+    sources = border_indices(np.arange(size)[:, None] + offsets, size, border)
     matrix = np.zeros((size, size))
     np.add.at(matrix, (np.arange(size)[:, None], sources), weights / weights.sum())
     return torch.from_numpy(matrix).float().to(device)
 
 
-def within(indices: np.ndarray, size: int, border: str) -> np.ndarray:
+def border_indices(indices: np.ndarray, size: int, border: str) -> np.ndarray:
     """Return indices outside 0 … size - 1 mapped into it; see gaussian_blurred for borders."""
     if border == "nearest":
         return indices.clip(0, size - 1)

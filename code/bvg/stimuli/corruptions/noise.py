@@ -13,7 +13,7 @@ import torch
 
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.corruptions.filters import cached_parts
-from bvg.stimuli.randomness import drawn
+from bvg.stimuli.randomness import keyed_draws
 
 # Severities 1 … 5 (Hendrycks & Dietterich 2019, published code).
 GAUSSIAN_NOISE = (0.08, 0.12, 0.18, 0.26, 0.38)  # SD
@@ -26,14 +26,14 @@ _STEPS = 2**24  # torch.rand's float32 values are multiples of 1 / 2**24
 
 def gaussian_noise(batch: Batch, severity: int) -> torch.Tensor:
     """Return the images plus N(0, σ²)."""
-    noise = drawn(batch, f"gaussian_noise_{severity}", torch.randn)
+    noise = keyed_draws(batch, f"gaussian_noise_{severity}", torch.randn)
     return noise.mul_(GAUSSIAN_NOISE[severity - 1]).add_(batch.pixels.contiguous())
 
 
 def shot_noise(batch: Batch, severity: int) -> torch.Tensor:
     """Return Poisson(x * c) / c: photons counted, c of them at full intensity."""
     photons = SHOT_NOISE[severity - 1]
-    draws = drawn(batch, f"shot_noise_{severity}", torch.rand)
+    draws = keyed_draws(batch, f"shot_noise_{severity}", torch.rand)
     levels = (batch.pixels.contiguous() * 255).round_().to(torch.int32)
     parts = zip(cached_parts(draws), cached_parts(levels), strict=True)
     counts = torch.cat([poisson_quantiles(*part, photons) for part in parts])
@@ -43,7 +43,7 @@ def shot_noise(batch: Batch, severity: int) -> torch.Tensor:
 def impulse_noise(batch: Batch, severity: int) -> torch.Tensor:
     """Return the images with each value replaced by 0 or 1 with probability p / 2 each."""
     share = IMPULSE_NOISE[severity - 1]
-    draws = drawn(batch, f"impulse_noise_{severity}", torch.rand)
+    draws = keyed_draws(batch, f"impulse_noise_{severity}", torch.rand)
     # Masks as numbers 0 and 1, because torch.where takes four times as long.
     kept = torch.ge(draws, share, out=torch.empty_like(draws))
     white = draws.ge_(share / 2).sub_(kept)
@@ -52,7 +52,7 @@ def impulse_noise(batch: Batch, severity: int) -> torch.Tensor:
 
 def speckle_noise(batch: Batch, severity: int) -> torch.Tensor:
     """Return x + x * N(0, σ²)."""
-    noise = drawn(batch, f"speckle_noise_{severity}", torch.randn)
+    noise = keyed_draws(batch, f"speckle_noise_{severity}", torch.randn)
     return noise.mul_(SPECKLE_NOISE[severity - 1]).add_(1).mul_(batch.pixels.contiguous())
 
 

@@ -1,0 +1,66 @@
+"""Other people's predictions on ImageNet's validation set, one CSV per model.
+
+The layout is ImageNet-X's (https://github.com/facebookresearch/imagenetx, model_predictions):
+file_name,predicted_class,predicted_probability, classes being positions in the sorted wnids.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, val_number
+from bvg.errors import UserError, reason_of
+from bvg.predictions.table import Predictions
+
+COLUMNS = {"file_name": str, "predicted_class": np.int64, "predicted_probability": np.float64}
+
+
+def read_published(path: Path, labels: Mapping[int, int], partial: bool = False) -> Predictions:
+    """Return the predictions in a file, of one answer per image, in the file's order.
+
+    labels: of the validation images by number. The classes are called "0" to "999". Raises
+    UserError for a file of another layout, for values out of range, for images that are unknown or
+    occur twice, and for fewer than 50,000 images unless `partial`.
+    """
+    try:
+        table = pd.read_csv(path, usecols=[*COLUMNS], dtype=COLUMNS)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {reason_of(error)}; correct --predictions") from error
+    except (ValueError, TypeError) as error:
+        raise _refused(path, reason_of(error)) from error
+    numbers = [val_number(Path(str(name)).stem) for name in table["file_name"]]
+    answers = table["predicted_class"].to_numpy()
+    confidence = table["predicted_probability"].to_numpy()
+    wanted = [-1 if number is None else labels.get(number, -1) for number in numbers]
+    if -1 in wanted:
+        name = table["file_name"][wanted.index(-1)]
+        raise _refused(path, f"{name} is none of the validation images")
+    if len({*numbers}) < len(numbers):
+        raise _refused(path, "it contains an image twice")
+    if not ((answers >= 0) & (answers < VAL_CLASSES)).all():
+        raise _refused(path, f"a class is not from 0 to {VAL_CLASSES - 1}")
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise _refused(path, "a probability is not in [0, 1]")
+    if not len(numbers) or (len(numbers) < VAL_IMAGES and not partial):
+        raise UserError(
+            f"{path} has {len(numbers):,} of the {VAL_IMAGES:,} validation images: complete it, or "
+            "score those that are there with --partial"
+        )
+    return Predictions(
+        classes=tuple(map(str, range(VAL_CLASSES))),
+        images=table["file_name"].to_numpy(dtype=object),
+        conditions=np.full(len(numbers), "clean", dtype=object),
+        labels=np.array(wanted, dtype=np.int16),
+        answers=answers[:, None].astype(np.int16),
+        confidence=confidence,
+        columns={},
+    )
+
+
+def _refused(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"{path} is not a table of predictions ({reason}): its columns are {','.join(COLUMNS)}, a "
+        "row per image of ImageNet's validation set, named as in the archive"
+    )

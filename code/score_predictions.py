@@ -1,0 +1,212 @@
+"""Score predictions that are on disk, without a model: calibration, class balance, ImageNet-X.
+
+    python code/score_predictions.py                              # finished results of ImageNet
+    python code/score_predictions.py --results DIR --imagenet_x DIR --models tv_resnet50
+    python code/score_predictions.py --predictions ResNet50.csv DINO.csv --out scores.csv
+
+Brings the results of eval_imagenet.py up to date: those of earlier versions lack calibration and
+class balance, and all of them lack ImageNet-X's error ratios if its annotations were not there. The
+scores are computed from predictions.parquet and go into summary.json; the predictions stay as they
+are, and a second call changes nothing. Class balance needs the probability of the label, which
+earlier versions did not record: only its first half, the balance of accuracies, is known then.
+With --predictions, scores other people's tables instead, a CSV per model with the columns
+file_name, predicted_class and predicted_probability: their accuracy (top-1 and ReaL), calibration
+and error ratios. Their labels come with ImageNet-X's annotations.
+Reference: ResNet50.csv and DINO.csv of https://github.com/facebookresearch/imagenetx
+(model_predictions/base) have a top-1 accuracy of 76.13 and 76.75 %, a calibration error of .037 and
+.027, and error ratios of 2.39 and 2.15 for unusual textures.
+Data: ImageNet-X's annotations, python code/download.py imagenet-x (CC-BY-NC 4.0).
+Keys: see eval_imagenet.py.
+"""
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from bvg.data.finding import find_data, look_for
+from bvg.data.imagenet_real import read_real, real_file
+from bvg.data.imagenet_x import Annotations, read_annotations, read_val_labels
+from bvg.errors import UserError, reason_of
+from bvg.figures.imagenet import imagenet_figures
+from bvg.files import lock_folder, written_atomically
+from bvg.predictions.published import read_published
+from bvg.predictions.store import ResultFolder
+from bvg.predictions.table import read_predictions, schema
+from bvg.run.command_line import data_flag, guarded, parse_words, partial_flag, plain_parser
+from bvg.run.runs import metrics_table, print_files
+from bvg.run.wandb_mirror import MODES, mirror
+from bvg.scores.accuracy import accuracy
+from bvg.scores.calibration import calibration_metrics, reliability
+from bvg.scores.class_balance import ACCURACY, class_balance_metrics
+from bvg.scores.imagenet import imagenet_metrics
+from bvg.scores.imagenet_real import real_accuracy, with_real_columns
+from bvg.scores.imagenet_x import PREFIX, imagenet_x_metrics
+from bvg.scores.metric import Metric
+
+BENCHMARK = "imagenet"
+SHOWN = (
+    "top1_acc/imagenet",
+    "calibration/ece",
+    "calibration/overconfidence",
+    "class-balance/accuracy",
+    "class-balance",
+    "imagenet-x/accuracy",
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Return the exit code of the command line `argv`."""
+    parser = plain_parser(
+        __doc__, "exit codes: 0 done; 2 a problem you can fix (one sentence says how)."
+    )
+    add = parser.add_argument
+    add(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="folder of results to score (default: results)",
+    )
+    add(
+        "--models",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="score only these models' results (default: all)",
+    )
+    data_flag(parser, "imagenet-x")
+    add(
+        "--predictions",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="score these tables of predictions instead of results (default: none)",
+    )
+    partial_flag(parser)
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="with --predictions: also write the scores to this CSV (default: print them only)",
+    )
+    add(
+        "--wandb",
+        choices=MODES,
+        default="auto",
+        help="upload results whose scores changed to W&B; auto uploads if you are logged in "
+        "(default: auto)",
+    )
+    args = parse_words(parser, argv)
+    return guarded(lambda: _run(args), "--out" if args.predictions else "--results")
+
+
+def _run(args: argparse.Namespace) -> None:
+    if args.predictions:
+        score_tables(args.predictions, args.imagenet_x, args.partial, args.out)
+    elif args.out or args.partial:
+        raise UserError("--out and --partial apply to --predictions: add it, or drop them")
+    else:
+        annotated = look_for("imagenet-x", args.imagenet_x)
+        annotations = read_annotations(annotated) if annotated else None
+        changed = score_results(args.results / BENCHMARK, args.models, annotations)
+        mirror(changed, args.wandb)
+
+
+def score_results(benchmark: Path, names: list[str], annotations: Annotations | None) -> list[Path]:
+    """Score the models' finished results below a folder; return the summaries that changed.
+
+    names: of the models; all if it is empty.
+    """
+    found = {path.parent.name: path.parent for path in sorted(benchmark.glob("*/summary.json"))}
+    if not found:
+        raise UserError(
+            f"{benchmark} has no finished result: run eval_imagenet.py first, or give the folder "
+            "of the results with --results"
+        )
+    if unknown := [name for name in names if name not in found]:
+        raise UserError(
+            f"{benchmark} has no finished result of {', '.join(unknown)}: choose --models from "
+            f"{', '.join(found)}"
+        )
+    changed, metrics = [], {}
+    for name in names or found:
+        with ExitStack() as held:
+            lock_folder(found[name], held)
+            store = ResultFolder(found[name], schema(BENCHMARK, (), ()))
+            if not store.is_complete():
+                print(f"{name}: is being re-run and is skipped; the same command resumes it")
+                continue
+            predictions = read_predictions(store.predictions)
+            scores = imagenet_metrics(predictions, annotations)
+            is_new = update(store, scores, annotations)
+        print(f"{name}: {'scored' if is_new else 'already up to date'}, in {found[name]}")
+        changed += [store.summary] * is_new
+        metrics[name] = scores | reliability(predictions)
+    if metrics:
+        print_files(*imagenet_figures(metrics, benchmark))
+        print(metrics_table(metrics, SHOWN))
+    return changed
+
+
+def update(store: ResultFolder, scores: dict[str, Metric], annotations: Annotations | None) -> bool:
+    """Write the scores into a result's summary; return whether it changed.
+
+    Other scores stay, but for those by other annotations.
+    """
+    try:
+        summary = json.loads(store.summary.read_text(encoding="utf-8"))
+        before, scored_with = summary["metrics"], summary.get("scored_with", {})
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"{store.summary} cannot be read ({reason_of(error)}): re-run it with --overwrite, or "
+            "name the others with --models"
+        ) from error
+    if annotations:
+        before = {key: value for key, value in before.items() if not key.startswith(f"{PREFIX}/")}
+        scored_with = scored_with | {"imagenet_x": annotations.fingerprint}
+    metrics = before | {key: metric.as_dict() for key, metric in scores.items()}
+    updated = summary | {"metrics": metrics}
+    updated |= {"scored_with": scored_with} if scored_with else {}
+    if updated == summary:
+        return False
+    store.finish(updated)
+    return True
+
+
+def score_tables(paths: list[Path], given: str | None, partial: bool, out: Path | None) -> None:
+    """Score other people's tables of predictions, print the scores and write them to `out`."""
+    folder = find_data("imagenet-x", given)
+    labels, annotations = read_val_labels(folder), read_annotations(folder)
+    real = read_real(real_file(None))
+    tables: dict[str, dict[str, Metric]] = {}
+    for path in paths:
+        if path.stem in tables:
+            raise UserError(f"two files are called {path.stem}: rename one, or score one at a time")
+        predictions = read_published(path, labels, partial)
+        tables[path.stem] = (
+            {"top1_acc/imagenet": accuracy(predictions, 1)}
+            | real_accuracy(with_real_columns(predictions, real))
+            | calibration_metrics(predictions)
+            | {ACCURACY: class_balance_metrics(predictions)[ACCURACY]}
+            | imagenet_x_metrics(predictions, annotations)
+        )
+    keys = dict.fromkeys(key for scores in tables.values() for key in scores)
+    print(metrics_table(tables, [*keys]))
+    if out:
+        rows = [
+            {"model": model, "metric": key, **asdict(metric)}
+            for model, scores in tables.items()
+            for key, metric in scores.items()
+        ]
+        with written_atomically(out, "--out") as file:
+            file.write(pd.DataFrame(rows).to_csv(index=False).encode())
+        print_files(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
