@@ -215,7 +215,7 @@ def test_a_damaged_record_is_one_sentence_and_exit_2(tmp_path, capsys, text):
 
 def test_an_unknown_set_is_refused_with_those_that_there_are(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        draw.main(["--out", str(tmp_path), "--sets", "imagenet-x"])
+        draw.main(["--out", str(tmp_path), "--sets", "imagenet-w"])
     assert stop.value.code == 2
     assert "imagenet-sketch" in capsys.readouterr().err
 

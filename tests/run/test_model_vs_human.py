@@ -144,7 +144,7 @@ def test_what_is_missing_is_said_before_any_model_is_loaded(call, tmp_path, caps
     with pytest.raises(SystemExit):
         call(stimuli, "--datasets", "unknown")
     assert call(stimuli, "--datasets", "edge", "--humans", str(stimuli / "edge")) == 2
-    assert "give the folder above it with --humans" in capsys.readouterr().err
+    assert f"{stimuli}, with --humans" in capsys.readouterr().err
 
 
 def test_a_limit_is_per_condition(call, tmp_path):

@@ -73,7 +73,7 @@ NAMES = ("miniature_plain", "raising", "greedy", "broken", "filling", "freeing")
 FINE = ("miniature_plain", "greedy", "freeing")
 REASONS = {
     "imagenet --limit 16 of raising": "model raising failed on images of shape (16, 3, 224, 224) "
-    "with RuntimeError: boom; fix the model or drop it from --model",
+    "(RuntimeError: boom): fix the model or drop it from --model",
     "imagenet --limit 16 of broken": "broken.pth is only part of a checkpoint: it may be "
     "truncated: copy or download it again",
     "imagenet --limit 16 of filling": "no space is left on the disk; free some space and re-run "
