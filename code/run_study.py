@@ -119,6 +119,9 @@ BENCHMARKS = {
         inputs=1 + 4,
         flags=LOWPASS,
     ),
+    "refined_bias": Benchmark(  # 10 classes of shape and 10 of texture
+        "eval_refined_bias.py", "refined_bias", "refined-bias", images=6_000, conditions=2
+    ),
     "spectral": Benchmark(  # clean, and 11 cutoffs of a low and a high pass
         "eval_spectral.py", "imagenet_spectral", inputs=1 + 2 * 11
     ),

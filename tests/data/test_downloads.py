@@ -26,7 +26,14 @@ ALL = read_catalogue()
 def test_the_catalogue_has_what_the_study_needs():
     groups = {name.partition("/")[0] for name in ALL}
     assert groups == {
-        *("model-vs-human", "imagenet-v2", "imagenet-a", "imagenet-r", "imagenet-sketch"),
+        *(
+            "model-vs-human",
+            "refined-bias",
+            "imagenet-v2",
+            "imagenet-a",
+            "imagenet-r",
+            "imagenet-sketch",
+        ),
         *("imagenet-c-bar", "imagenet-real", "human-decisions", "study-table", "published-tables"),
         *("imagenet", "imagenet-c", "imagenet-p", "imagenet-x"),
     }

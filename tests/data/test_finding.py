@@ -28,6 +28,7 @@ FLAGS = {
     "model-vs-human": "--stimuli",
     "model-vs-human/cue-conflict": "--stimuli",
     "imagenet-x": "--imagenet_x",
+    "refined-bias": "--refined_bias",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

@@ -6,7 +6,7 @@ float32. A decision with a second parameter is also given the labels, (B,) int64
 Ties go to the class with the lower index, on every device: sorts are stable.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 
 import torch
@@ -102,6 +102,23 @@ def top5_and_category(classes: tuple[str, ...]) -> Decision:
         else:
             category = torch.full((len(logits),), -1, dtype=torch.int16, device=logits.device)
         return {**answers, "category": category}
+
+    return decide
+
+
+def top5_and_ranks(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) -> Decision:
+    """Return the decision among all classes, together with the rank of each group of classes.
+
+    classes: of the model's logits. groups: their members, by name. Adds `rank_<name>`, the best
+    rank of a group's members among all classes, from 1 to the number of classes.
+    """
+    members = {name: [classes.index(one) for one in group] for name, group in groups.items()}
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        order = logits.float().sort(dim=1, descending=True, stable=True).indices
+        ranks = order.argsort(dim=1) + 1
+        best = {f"rank_{name}": ranks[:, own].amin(dim=1) for name, own in members.items()}
+        return top5(logits) | {name: rank.to(torch.int16) for name, rank in best.items()}
 
     return decide
 

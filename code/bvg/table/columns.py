@@ -24,6 +24,7 @@ BENCHMARKS = (
     "imagenet_shape_bias",
     "imagenet_model_vs_human_lowpass",
     "imagenet_shape_bias_lowpass",
+    "refined_bias",
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",

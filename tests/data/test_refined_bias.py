@@ -1,0 +1,67 @@
+"""REFINED-BIAS: its layout, its labels, and what is refused."""
+
+import shutil
+
+import pytest
+
+from bvg.data.imagenet import imagenet_classes
+from bvg.data.refined_bias import CLASSES, refined_bias
+from conftest import refusal
+from variant_helpers import jpeg, lay_out
+
+WNIDS = imagenet_classes()
+
+
+@pytest.fixture
+def stimuli(tmp_path, monkeypatch):
+    monkeypatch.setattr("bvg.data.refined_bias.IMAGES", 2)
+    folders = [f"refined_bias_{cue}/{name}" for cue in CLASSES for name in CLASSES[cue]]
+    return lay_out(tmp_path / "refined", folders, 2, jpeg())
+
+
+def test_the_complete_set(stimuli):
+    images = refined_bias(stimuli, WNIDS)
+    assert len(images) == 40
+    assert images.conditions == ("shape",) * 20 + ("texture",) * 20
+    assert all(images.path(index).is_file() for index in range(40))
+    for name, label, cue in zip(images.names, images.labels, images.conditions, strict=True):
+        assert WNIDS[label] == CLASSES[cue][name.partition("/")[0]][0]
+    assert images.notes == {}
+
+
+def test_every_wnid_is_one_of_imagenet_s_and_belongs_to_one_class():
+    wnids = [w for classes in CLASSES.values() for group in classes.values() for w in group]
+    assert set(wnids) <= set(WNIDS)
+    assert len(wnids) == len(set(wnids)) == 24
+
+
+def test_the_folder_of_the_repository_is_understood(stimuli, tmp_path):
+    (tmp_path / "repository" / "refined_bias").mkdir(parents=True)
+    shutil.move(stimuli, tmp_path / "repository" / "refined_bias" / "datasets")
+    assert len(refined_bias(tmp_path / "repository", WNIDS)) == 40
+
+
+@pytest.mark.parametrize("lost", ["refined_bias_shape/clock", "refined_bias_texture/zebra/0.JPEG"])
+def test_an_incomplete_set_needs_partial(stimuli, lost):
+    path = stimuli / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert "--partial" in refusal(refined_bias, stimuli, WNIDS)
+    images = refined_bias(stimuli, WNIDS, partial=True)
+    (cue,) = images.notes
+    assert images.notes[cue]["partial"]["expected_images"] == 20
+    assert images.notes[cue]["partial"]["images"] == len(images) - 20
+
+
+def test_other_folders_are_refused(stimuli, tmp_path):
+    assert str(stimuli) in refusal(refined_bias, stimuli / "refined_bias_shape", WNIDS)
+    (tmp_path / "empty").mkdir()
+    assert "--refined_bias" in refusal(refined_bias, tmp_path / "empty", WNIDS)
+    (stimuli / "refined_bias_shape" / "zebra").mkdir()
+    assert "zebra" in refusal(refined_bias, stimuli, WNIDS)
+
+
+def test_a_model_of_other_classes_is_refused(stimuli):
+    assert "n0" in refusal(refined_bias, stimuli, ("ant", "bee"))
+    assert "n02391049" in refusal(
+        refined_bias, stimuli, tuple(wnid for wnid in WNIDS if wnid != "n02391049")
+    )
