@@ -30,6 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = plain_parser(
         __doc__, "exit codes: 0 done; 2 a problem you can fix (one sentence says how)."
     )
+    flags(parser)
+    args = parse_words(parser, argv)
+    return guarded(lambda: _collect(args), "--out")
+
+
+def flags(parser: argparse.ArgumentParser) -> None:
+    """Add what to read, what to leave out, and where to write."""
     parser.add_argument(
         "--results",
         type=Path,
@@ -96,8 +103,6 @@ def main(argv: list[str] | None = None) -> int:
         metavar="SENTENCE",
         help="notes to add to provenance.json and the report (default: none)",
     )
-    args = parse_words(parser, argv)
-    return guarded(lambda: _collect(args), "--out")
 
 
 def _collect(args: argparse.Namespace) -> None:

@@ -12,7 +12,6 @@ unpacking. ImageNet, ImageNet-C and ImageNet-P are not downloaded; the script pr
 them. Addresses, hashes and licences are in code/bvg/data/downloads.toml.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from bvg.data.downloads import (
 )
 from bvg.errors import UserError
 from bvg.progress import size, text_table
-from bvg.run.command_line import guarded, print_error
+from bvg.run.command_line import guarded, plain_parser, print_error
 
 _EXITS = """
 exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
@@ -38,12 +37,7 @@ command resumes).
 
 def main(argv: list[str] | None = None, catalogue: Path = CATALOGUE) -> int:
     """Return the exit code of the command line `argv` for the data sets of `catalogue`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=_EXITS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = plain_parser(__doc__, _EXITS)
     parser.add_argument(
         "names",
         nargs="*",

@@ -27,18 +27,15 @@ from bvg.published.reading import NoFilesError, Value
 from bvg.published.sources import READERS
 from bvg.published.statistics import published_tables, statistics_texts
 from bvg.published.tables import TABLES, read_sources, table_text
-from bvg.run.command_line import guarded
+from bvg.run.command_line import guarded, plain_parser
 
 _SHOWN = 5  # of a long list
 
 
 def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="exit codes: 0 success; 2 invalid input or usage (one sentence says what to do).",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = plain_parser(
+        __doc__, "exit codes: 0 done; 2 a problem you can fix (one sentence says how)."
     )
     parser.add_argument(
         "--files",

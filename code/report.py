@@ -26,17 +26,14 @@ from bvg.files import make_folder, written_atomically
 from bvg.page.page import page_of
 from bvg.page.published import read_all
 from bvg.published.tables import TABLES
-from bvg.run.command_line import guarded
+from bvg.run.command_line import guarded, plain_parser
 from bvg.table.study_table import read_study_table
 
 
 def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="exit codes: 0 success; 2 invalid input or usage (one sentence says what to do).",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = plain_parser(
+        __doc__, "exit codes: 0 done; 2 a problem you can fix (one sentence says how)."
     )
     parser.add_argument(
         "--table",

@@ -38,7 +38,7 @@ from bvg.data.finding import look_for
 from bvg.errors import UserError
 from bvg.files import make_folder, write_text
 from bvg.progress import duration
-from bvg.run.command_line import BUSY, guarded, positive, underscored
+from bvg.run.command_line import BUSY, guarded, plain_parser, positive, underscored
 from bvg.run.engines import Engine, devices_for, on_ray, reason_in, run_here
 from bvg.zoo.names import expanded, run_name, split_alias
 
@@ -348,12 +348,10 @@ def report(results: Path, notes: Sequence[str]) -> bool:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        epilog="exit codes: 0 all done; 1 some cells failed (listed at the end); 2 a problem you "
-        "can fix (one sentence says how); 130 interrupted (the same command resumes)",
+    parser = plain_parser(
+        __doc__,
+        "exit codes: 0 all done; 1 some cells failed (listed at the end); 2 a problem you can fix "
+        "(one sentence says how); 130 interrupted (the same command resumes)",
     )
     add = parser.add_argument
     text = "model names; also category:NAME of the zoo, glob patterns, or @FILE with one per line"

@@ -29,7 +29,7 @@ from bvg.run.decisions import Decision, decided
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
 from bvg.run.runs import Run, environment_of, finish, open_run, print_state, score_again
-from bvg.run.settings import settings_from
+from bvg.run.settings import Settings, settings_from
 from bvg.scores.metric import Metric
 from bvg.stimuli.batch import Columns, Stimuli, unchanged
 
@@ -120,23 +120,38 @@ def evaluate(
         complete = [run for run in runs if run.store.is_complete()]
         missing = [run for run in runs if not run.store.is_complete()]
         rescored = [run for run in complete if score_again(run, score, scored_with)]
-        # About as many frames at a time as there would be images.
-        settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
-        done = min((run.store.done for run in missing), default=0)
-        with Meter(name, "img", len(images), done) as meter:
-            counters = run_pass(images, missing, stimuli, decide, settings, meter.show)
-        if counters["images_decoded"]:
-            print(
-                f"decoded {counters['images_decoded']:,} images once for {len(missing)} model(s): "
-                f"{counters['stimuli_made']:,} stimuli, {counters['model_inputs']:,} model inputs"
-            )
-        used = {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
+        used = _answer(name, missing, images, stimuli, decide, settings)
         environment = environment_of(settings.device)
         for run in missing:
             finish(run, images, score, scored_with, used, environment)
         # After all results are safe on disk, since W&B may wait for a network.
         wandb_mirror.mirror([run.store.summary for run in [*missing, *rescored]], args.wandb)
     return runs
+
+
+def _answer(
+    name: str,
+    missing: list[Run],
+    images: ImageSet,
+    stimuli: Stimuli | Mapping[str, Stimuli],
+    decide: Decision,
+    settings: Settings,
+) -> dict[str, int]:
+    """Evaluate the models on the images that their results lack, in one pass over the images.
+
+    Returns what the pass used, and its counters, for the record.
+    """
+    # About as many frames at a time as there would be images.
+    settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
+    done = min((run.store.done for run in missing), default=0)
+    with Meter(name, "img", len(images), done) as meter:
+        counters = run_pass(images, missing, stimuli, decide, settings, meter.show)
+    if counters["images_decoded"]:
+        print(
+            f"decoded {counters['images_decoded']:,} images once for {len(missing)} model(s): "
+            f"{counters['stimuli_made']:,} stimuli, {counters['model_inputs']:,} model inputs"
+        )
+    return {"batch_size": settings.batch_size, "num_workers": settings.num_workers, **counters}
 
 
 def _layout(name: str, images: ImageSet, columns: Columns) -> pa.Schema:
