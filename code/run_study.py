@@ -142,6 +142,15 @@ INSTEAD = {
     "shape_bias_lowpass": "model_vs_human_lowpass",
     "imagenet_c_generated": "imagenet_c",
 }
+# Evaluated on the same crops of ImageNet's images, which the first one keeps for the others.
+SAME_CROPS = (
+    "imagenet",
+    "imagenet_real",
+    "imagenet_c_generated",
+    "spectral",
+    "criticalband",
+    "adv",
+)
 
 
 def data_flags(kind: Benchmark, root: Path | None) -> list[str]:
@@ -163,7 +172,8 @@ def has_data(kind: Benchmark, flags: Sequence[str]) -> bool:
 class Cell:
     """A command of the study: models on a benchmark.
 
-    benchmark: as given, a name and possibly flags. flags: all of the script's flags but --model.
+    benchmark: as given, a name and possibly flags. flags: all of the script's flags but --model and
+    `cache`, where decoded crops are kept.
     """
 
     benchmark: str
@@ -171,6 +181,7 @@ class Cell:
     models: tuple[str, ...]
     flags: tuple[str, ...]
     results: Path
+    cache: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -182,7 +193,7 @@ class Cell:
     def command(self) -> list[str]:
         """Return the command, with absolute paths."""
         script = str(CODE / self.kind.script)
-        return [sys.executable, script, "--model", *self.models, *self.flags]
+        return [sys.executable, script, "--model", *self.models, *self.cache, *self.flags]
 
     @property
     def inputs(self) -> int:
@@ -223,6 +234,11 @@ class Cell:
         return same and known["times"].items() <= self.times().items()
 
 
+def crops_of(results: Path) -> Path:
+    """Return the folder of the crops that a study's benchmarks share."""
+    return results / ".study" / "crops"
+
+
 def read(file: Path) -> dict[str, Any]:
     """Return the record of a completed cell; {} if there is none."""
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -261,15 +277,21 @@ def cells_of(arguments: argparse.Namespace) -> list[Cell]:
         raise UserError(f"two models are named {twice[0]!r}: rename one with RUNNAME=MODEL")
     here = [name for name, kind in BENCHMARKS.items() if has_data(kind, data_flags(kind, data))]
     default = [[name] for name in here if INSTEAD.get(name) not in here]
+    chosen = [text or [""] for text in arguments.benchmark or default]
+    shared = [name for name, *_ in chosen if name in SAME_CROPS]
     cells = []
-    for text in arguments.benchmark or default:
-        name, *own = text or [""]
+    for name, *own in chosen:
         if name not in BENCHMARKS:
             raise UserError(f"unknown benchmark {name!r}: choose from {', '.join(BENCHMARKS)}")
         kind = BENCHMARKS[name]
         words = (*kind.flags.split(), *data_flags(kind, data), *own)
         flags = (*words, "--results", str(results), *arguments.flags)
-        cells += [Cell(shlex.join(text), kind, (model,), flags, results) for model in models]
+        keep = arguments.crop_cache and name in SAME_CROPS and len(shared) > 1
+        cache = ("--cache_crops", str(crops_of(results))) if keep else ()
+        cells += [
+            Cell(shlex.join([name, *own]), kind, (model,), flags, results, cache)
+            for model in models
+        ]
     if not cells:
         raise UserError(
             "no data set is available: give a folder that contains data sets with --data, or "
@@ -376,6 +398,11 @@ def parser() -> argparse.ArgumentParser:
     add("--gpus_per_cell", type=float, metavar="N", help=text)
     text = "CPUs per Ray task (default: 1)"
     add("--cpus_per_cell", type=float, default=1, metavar="N", help=text)
+    text = (
+        "decode ImageNet's images for each benchmark (default: where several benchmarks use the "
+        "same crops and there is room, keep them in <results>/.study/crops, 7.5 GB for 50,000)"
+    )
+    add("--no_crop_cache", dest="crop_cache", action="store_false", help=text)
     text = "print cells, model inputs and time, and write nothing"
     add("--dry_run", action="store_true", help=text)
     text = "for --dry_run: model inputs per second (default: as measured in this results folder)"
@@ -414,6 +441,11 @@ def study(arguments: argparse.Namespace) -> int:
     logs = make_folder(results / ".study")
     todo = [cell for cell in cells if not cell.is_done()]
     print(f"{len(cells)} cells, {len(cells) - len(todo)} already done; logs: {logs}")
+    if any(cell.cache for cell in todo):
+        print(
+            f"decoded crops are kept in {crops_of(results)}: 7.5 GB for the 50,000 images of "
+            "ImageNet (delete them when the study is complete; --no_crop_cache: keep none)"
+        )
     if arguments.engine == "ray":
         engine = on_ray(arguments.gpus_per_cell, arguments.cpus_per_cell)
     else:

@@ -120,6 +120,24 @@ def test_cells_are_the_commands_one_would_type(fake, capsys):
     assert not (fake / "r").exists()
 
 
+def test_benchmarks_on_the_same_crops_keep_them(tmp_path, capsys):
+    (tmp_path / "imagenet").mkdir()
+    words = ["--data", str(tmp_path), "--results", str(tmp_path / "r"), "--model", "a"]
+    kept = ["--cache_crops", str(tmp_path / "r" / ".study" / "crops")]
+
+    def keeps(*more: str) -> dict[str, bool]:
+        commands = _commands(capsys, *words, *more)
+        return {Path(c[1]).stem: " ".join(kept) in " ".join(c) for c in commands}
+
+    assert keeps("--benchmark", "spectral", "imagenet", "suppression") == {
+        "eval_spectral": True,
+        "eval_imagenet": True,
+        "eval_suppression": False,
+    }
+    assert not any(keeps("--benchmark", "spectral", "suppression").values())
+    assert not any(keeps("--no_crop_cache", "--benchmark", "spectral", "imagenet").values())
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

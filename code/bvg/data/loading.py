@@ -3,7 +3,7 @@
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from bvg.data.crop_cache import Crop, Crops, Writer, cached_crops, stamp
 from bvg.data.image_set import ImageSet
 from bvg.data.preprocessing import UNDECODABLE, Preprocessing, decode
 from bvg.errors import UserError, reason_of
@@ -30,6 +31,7 @@ class Decoded(NamedTuple):
     failures: (position, reason) of each image that could not be decoded, which is not in the batch.
     resized: positions of images that were resized although stimuli should be ready to use.
     seconds: time spent reading, decoding and cropping, summed over the images.
+    decoded: each file's size and time if it was decoded; None if its crops were on disk.
     """
 
     indices: torch.Tensor
@@ -38,6 +40,7 @@ class Decoded(NamedTuple):
     failures: list[tuple[int, str]]
     resized: list[int]
     seconds: float
+    decoded: list[tuple[int, int] | None]
 
     def split(self, most: int) -> list["Decoded"]:
         """Return the decoded images in parts of at most `most` files, without the failures."""
@@ -48,7 +51,7 @@ class Decoded(NamedTuple):
             first = ends[start - 1] if start else 0
             rows = slice(first, ends[min(start + most, len(ends)) - 1])
             views = [view[rows] for view in self.views]
-            parts.append(Decoded(self.indices[files], self.frames[files], views, [], [], 0.0))
+            parts.append(Decoded(self.indices[files], self.frames[files], views, [], [], 0.0, []))
         return parts or [self]
 
 
@@ -59,13 +62,21 @@ class _Image(NamedTuple):
     failure: str
     resized: bool
     seconds: float
+    decoded: tuple[int, int] | None = None
 
 
 class _Decoder(Dataset):
-    def __init__(self, images: ImageSet, views: tuple[Preprocessing, ...], threads: int) -> None:
+    def __init__(
+        self,
+        images: ImageSet,
+        views: tuple[Preprocessing, ...],
+        threads: int,
+        cached: Sequence[Crops],
+    ) -> None:
         self.images = images
         self.views = views
         self.threads = threads
+        self.cached = cached
 
     def __getitems__(self, indices: list[int]) -> Decoded:
         if self.threads > 1:  # Pillow releases the GIL while it decodes and resizes
@@ -88,10 +99,19 @@ class _Decoder(Dataset):
             failures=[(index, image.failure) for index, image in pairs if image.failure],
             resized=[index for index, image in pairs if image.resized],
             seconds=sum(image.seconds for image in done),
+            decoded=[image.decoded for image in done if not image.failure],
         )
 
     def _one(self, index: int) -> _Image:
         begin = time.perf_counter()
+        file = self.images.files[index]
+        found = [crops.get(file) for crops in self.cached]
+        if found and None not in found:
+            pixels = [crop.pixels[None] for crop in found if crop]
+            resized = any(crop.resized for crop in found if crop)
+            return _Image(pixels, "", resized, time.perf_counter() - begin)
+        # Before the file is read: if it is replaced meanwhile, its crop will not be used again.
+        state = stamp(self.images.path(index)) if self.cached else None
         try:
             read = self.images.reader or _single
             frames = read(self.images.path(index))
@@ -101,7 +121,7 @@ class _Decoder(Dataset):
         resized = any(
             view.keep_ready and not view.is_ready(frame) for view in self.views for frame in frames
         )
-        return _Image(crops, "", resized, time.perf_counter() - begin)
+        return _Image(crops, "", resized, time.perf_counter() - begin, state)
 
 
 def _single(path: Path) -> list[Image.Image]:
@@ -126,32 +146,48 @@ def decoded_batches(
     batch_size: int,
     num_workers: int,
     pin_memory: bool,
+    cache: Path | None = None,
 ) -> Iterator[Decoded]:
     """Yield the images from position `start` on, in order, in batches of `batch_size`.
 
     With workers, at most 2 batches per worker are decoded ahead. Without workers, each batch is
     decoded on request, by one thread per core, which is best if the model runs on the same cores.
+    cache: a folder in which crops are kept, and looked for (see crop_cache); files of several
+    frames are always decoded.
     Raises UserError if a worker dies (usually for lack of memory).
     """
     threads = 1 if num_workers else os.cpu_count() or 1
-    loader = DataLoader(
-        _Decoder(images, views, threads),
-        batch_size=batch_size,
-        sampler=range(start, len(images)),
-        num_workers=num_workers,
-        collate_fn=_identity,
-        pin_memory=pin_memory,
-        prefetch_factor=2 if num_workers else None,
-    )
-    try:
-        yield from loader
-    except RuntimeError as error:
-        if "worker" not in str(error):
-            raise
-        raise UserError(
-            f"a worker process that decodes images died ({reason_of(error)}): re-run with fewer "
-            f"--num_workers, which need less memory"
-        ) from error
+    with cached_crops(cache, images, views) as on_disk:
+        loader = DataLoader(
+            _Decoder(images, views, threads, [crops for crops, _ in on_disk]),
+            batch_size=batch_size,
+            sampler=range(start, len(images)),
+            num_workers=num_workers,
+            collate_fn=_identity,
+            pin_memory=pin_memory,
+            prefetch_factor=2 if num_workers else None,
+        )
+        try:
+            for batch in loader:
+                for (_, writer), view in zip(on_disk, batch.views, strict=False):
+                    if writer:
+                        _keep(writer, images, batch, view.numpy())
+                yield batch
+        except RuntimeError as error:
+            if "worker" not in str(error):
+                raise
+            raise UserError(
+                f"a worker process that decodes images died ({reason_of(error)}): re-run with "
+                "fewer --num_workers, which need less memory"
+            ) from error
+
+
+def _keep(writer: Writer, images: ImageSet, batch: Decoded, pixels: np.ndarray) -> None:
+    """Add the crops that were decoded to those on disk."""
+    resized = set(batch.resized)
+    for index, state, crop in zip(batch.indices.tolist(), batch.decoded, pixels, strict=True):
+        if state:
+            writer.add(images.files[index], state, Crop(crop, index in resized))
 
 
 def _identity(batch: Any) -> Any:

@@ -14,6 +14,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from bvg.data.fetch import cache_folder
 from bvg.errors import UserError, is_out_of_memory, reason_of, storage_error
 from bvg.run.wandb_mirror import MODES
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD
@@ -117,6 +118,16 @@ def _add_execution(group: argparse._ArgumentGroup) -> None:
         metavar="W",
         help="worker processes that decode images (default: one per core, at most 8; 0 on the CPU, "
         "where threads decode between batches)",
+    )
+    group.add_argument(
+        "--cache_crops",
+        type=Path,
+        nargs="?",
+        const=cache_folder() / "crops",
+        metavar="DIR",
+        help="keep the decoded crops of single images in DIR (without DIR: $BVG_CACHE/crops), and "
+        "use those that an earlier run kept; 150 kB per image, 7.5 GB for ImageNet's validation "
+        "set (default: decode the files each time)",
     )
     group.add_argument(
         "--results",

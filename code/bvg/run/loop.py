@@ -130,6 +130,7 @@ class _Pass:
             settings.batch_size,
             settings.num_workers,
             pin_memory=settings.device.type == "cuda",
+            cache=settings.cache_crops,
         )
         queued: tuple[Decoded, dict] | None = None
         while True:

@@ -7,6 +7,7 @@ import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -24,6 +25,7 @@ class Settings:
     """How to run, as opposed to what to evaluate (only precision and seed can change a result).
 
     allow_unstable: evaluate models whose outputs are random or depend on the batch.
+    cache_crops: folder in which decoded crops are kept for other runs; None: nowhere.
     """
 
     device: torch.device
@@ -33,6 +35,7 @@ class Settings:
     seed: int = 0
     skip_bad_images: bool = False
     allow_unstable: bool = False
+    cache_crops: Path | None = None
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
@@ -56,6 +59,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
         args.seed,
         args.skip_bad_images,
         args.allow_unstable,
+        args.cache_crops,
     )
 
 
