@@ -6,6 +6,8 @@ is assigned a square of the other that is as like it as possible, and both pictu
 the pairs' means, in black and white. Both then have the same pieces, to the last pixel.
 """
 
+from functools import cache
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -17,7 +19,7 @@ SIDE = 256  # pixels, as published
 PIECE = 16  # pixels a side
 # Nine categories, as published: those of the most similar areas, so that their sizes are similar.
 SHOWN = ("bolt", "comb", "cross", "dumbbell", "fish", "hourglass", "key", "star", "wave")
-AREA = 0.17  # of the picture
+AREA = 0.14  # of the picture
 TURN = np.pi / 12  # largest rotation in either direction
 _UNIT = 100.0  # pixels, the radius at which a silhouette's area is measured
 
@@ -33,8 +35,7 @@ def anagram(one: str, other: str, number: int, seed: int) -> tuple[np.ndarray, n
     rng = generator(seed, "visual-anagrams", key)
     first, second = (_pieces(_silhouette(name, rng)) for name in (one, other))
     here, there = linear_sum_assignment(_distances(first, second))
-    shared = (first[here] + second[there]) / 2
-    shared = np.where(shared > 0.5, np.float32(1), np.float32(0))
+    shared = (first[here] + second[there] > 255).astype(np.float32)
     ground, figure, _ = world.colours(rng).astype(np.float32)
     pictures = []
     for places in (here, there):
@@ -46,11 +47,21 @@ def anagram(one: str, other: str, number: int, seed: int) -> tuple[np.ndarray, n
 
 
 def _silhouette(name: str, rng: np.random.Generator) -> np.ndarray:
-    """Return the mask of a category that covers AREA of the picture, near its centre."""
-    whole = mask(name, SIDE, (SIDE / 2, SIDE / 2), _UNIT, 0.0).mean()
-    radius = _UNIT * float(np.sqrt(AREA / whole))
+    """Return the mask of a category that covers AREA of the picture, near its centre.
+
+    In whole numbers from 0 to 255, of which products and their sums over a piece are exact in
+    float32, so that the best assignment is the same on every machine.
+    """
     x, y = SIDE / 2 + rng.uniform(-8, 8, 2)
-    return mask(name, SIDE, (x, y), radius, rng.uniform(-TURN, TURN))
+    inside = mask(name, SIDE, (x, y), _radius(name), rng.uniform(-TURN, TURN))
+    return np.rint(255 * inside)
+
+
+@cache
+def _radius(name: str) -> float:
+    """Return the radius in pixels at which a category's silhouette covers AREA."""
+    whole = mask(name, SIDE, (SIDE / 2, SIDE / 2), _UNIT, 0.0).mean()
+    return _UNIT * float(np.sqrt(AREA / whole))
 
 
 def _pieces(picture: np.ndarray) -> np.ndarray:

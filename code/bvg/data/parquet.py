@@ -41,11 +41,12 @@ def read_rows(files: Sequence[Path], columns: Sequence[str], name: str) -> pd.Da
 
 def _rows_of(file: Path, columns: Sequence[str], name: str) -> pd.DataFrame:
     try:
-        layout = pq.read_schema(file)
-        found = {*layout.names, *_parts(layout)}
-        if missing := [column for column in (BYTES, *columns) if column not in found]:
-            raise ValueError(f"it has no column {first_few(missing)}")
-        table = pq.read_table(file, columns=list(columns), use_threads=False).flatten()
+        with pq.ParquetFile(file) as parquet:
+            layout = parquet.schema_arrow
+            found = {*layout.names, *_parts(layout)}
+            if missing := [column for column in (BYTES, *columns) if column not in found]:
+                raise ValueError(f"it has no column {first_few(missing)}")
+            table = parquet.read(columns=list(columns), use_threads=False).flatten()
         rows = table.to_pandas()
         for column, names in _class_names(layout).items():
             if column in rows:
