@@ -34,23 +34,18 @@ def anagram(one: str, other: str, number: int, seed: int) -> tuple[np.ndarray, n
     key = Picture(CATEGORIES.index(one), CATEGORIES.index(other), number)
     rng = generator(seed, "visual-anagrams", key)
     first, second = (_pieces(_silhouette(name, rng)) for name in (one, other))
-    here, there = linear_sum_assignment(_distances(first, second))
-    shared = (first[here] + second[there] > 255).astype(np.float32)
-    ground, figure, _ = world.colours(rng).astype(np.float32)
-    pictures = []
-    for places in (here, there):
-        arranged = np.empty_like(shared)
-        arranged[places] = shared
-        inside = _composed(arranged)[..., None]
-        pictures.append(in_bytes(ground + inside * (figure - ground)))
-    return pictures[0], pictures[1]
+    here, there = _matched(first, second)
+    shared = (first[here] + second[there] > 255).astype(np.uint8)
+    colours = in_bytes(world.colours(rng)[:2])  # of the ground and of the shape
+    one_way, other_way = (_composed(shared[np.argsort(places)]) for places in (here, there))
+    return colours[one_way], colours[other_way]
 
 
 def _silhouette(name: str, rng: np.random.Generator) -> np.ndarray:
     """Return the mask of a category that covers AREA of the picture, near its centre.
 
-    In whole numbers from 0 to 255, of which products and their sums over a piece are exact in
-    float32, so that the best assignment is the same on every machine.
+    In whole numbers from 0 to 255, of which products and their sums over a piece are exact, so that
+    the best assignment is the same on every machine.
     """
     x, y = SIDE / 2 + rng.uniform(-8, 8, 2)
     inside = mask(name, SIDE, (x, y), _radius(name), rng.uniform(-TURN, TURN))
@@ -71,12 +66,24 @@ def _pieces(picture: np.ndarray) -> np.ndarray:
     return squares.reshape(-1, PIECE, PIECE)
 
 
-def _distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the squared distance of each piece of `some` from each of `others`, up to constants.
+def _matched(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of pieces of the one and of the other that belong together.
 
-    Constants of a row or a column do not change which assignment is best.
+    Empty pieces and full ones belong to their like, as far as there are any, and the others to
+    those of the least squared distance in all.
     """
-    return -some.reshape(len(some), -1) @ others.reshape(len(others), -1).T
+    here, there = [], []
+    for level in (0, 255):
+        alike = [np.flatnonzero((of == level).all(axis=(1, 2))) for of in (first, second)]
+        count = min(map(len, alike))
+        here += alike[0][:count].tolist()
+        there += alike[1][:count].tolist()
+    rest = [np.setdiff1d(np.arange(len(first)), taken) for taken in (here, there)]
+    some, others = (of[k].reshape(len(k), -1) for of, k in zip((first, second), rest, strict=True))
+    # The rest of the squared distance is the same for every assignment.
+    alike_most = linear_sum_assignment(np.einsum("ij,kj->ik", some, others), maximize=True)
+    places = [k[chosen] for k, chosen in zip(rest, alike_most, strict=True)]
+    return np.concatenate([here, places[0]]), np.concatenate([there, places[1]])
 
 
 def _composed(pieces: np.ndarray) -> np.ndarray:

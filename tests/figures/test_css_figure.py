@@ -30,12 +30,13 @@ def test_bars_are_the_fractions_of_pairs_and_published_ones_are_named(kept, tmp_
 
 
 @pytest.mark.parametrize("pairs", [72, 1440])
-def test_published_fractions_are_whole_numbers_of_pairs(pairs):
+def test_published_values_are_whole_numbers_of_pairs_and_images(pairs):
+    half = 0.5e-4 + 1e-9  # to which the tables are rounded
+    for name, (accuracy, score) in script.PUBLISHED[pairs].items():
+        assert abs(score - round(score * pairs) / pairs) <= half, name
+        assert abs(accuracy - round(2 * accuracy * pairs) / (2 * pairs)) <= half, name
     for name, parts in script.published(pairs).items():
-        assert sum(parts) == pytest.approx(1), name
-        # Rounded to 1e-4 in the tables, and the humans' are means over observers.
-        off = [abs(part * pairs - round(part * pairs)) for part in parts]
-        assert name == script.HUMANS or max(off) < 3e-4 * pairs + 1e-9, name
+        assert sum(parts) == pytest.approx(1) and min(parts) > -1e-9, name
     assert (script.HUMANS in script.published(pairs)) == (pairs == 72)
 
 
