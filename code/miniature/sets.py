@@ -170,7 +170,7 @@ def _anagrams(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
 
 
 def _hybrids(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
-    yield "test-00000-of-00001.parquet", hybrids_file(seed)
+    yield "frequency-cue-conflict.parquet", hybrids_file(seed)
 
 
 def _in_category(

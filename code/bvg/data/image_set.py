@@ -35,7 +35,7 @@ class ImageSet:
         image has the same name in the files of all conditions.
     reader: returns the frames of a file, where they are not read as an image file's; its paths may
         then lead into a file, such as <Parquet file>/<row>.
-    frames: the usual number of frames per file.
+    frames: the usual number of frames per file; more than one where files hold sequences.
     view: the preprocessing of the files.
 
     Bytes of names that are not UTF-8 are escaped, since predictions are stored as UTF-8.
@@ -71,7 +71,7 @@ class ImageSet:
 
     @property
     def has_sequences(self) -> bool:
-        """Return whether files hold several frames."""
+        """Return whether files hold sequences of frames, which have a row each."""
         return self.frames > 1
 
     def path(self, index: int) -> Path:
