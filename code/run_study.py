@@ -122,6 +122,10 @@ BENCHMARKS = {
     "refined_bias": Benchmark(  # 10 classes of shape and 10 of texture
         "eval_refined_bias.py", "refined_bias", "refined-bias", images=6_000, conditions=2
     ),
+    "css": Benchmark("eval_css.py", "css_*", "visual-anagrams", images=144),
+    "frequency_cue_conflict": Benchmark(  # how many images there are is not stated
+        "eval_frequency_cue_conflict.py", "frequency_cue_conflict", "frequency-cue-conflict", 1_280
+    ),
     "spectral": Benchmark(  # clean, and 11 cutoffs of a low and a high pass
         "eval_spectral.py", "imagenet_spectral", inputs=1 + 2 * 11
     ),

@@ -4,9 +4,10 @@
 
 Writes a folder per data set, named as in code/download.py: DIR/imagenet (for --imagenet),
 imagenet-real, imagenet-v2, imagenet-a, imagenet-r, imagenet-sketch, imagenet-c, imagenet-c-bar,
-imagenet-p, and model-vs-human with its 17 data sets; and DIR/world.json, which records how they
-were drawn. The same flags draw the same pixels with any number of workers. A data set appears under
-its final name once it is complete; existing ones are not drawn again.
+imagenet-p, model-vs-human with its 17 data sets, visual-anagrams and frequency-cue-conflict; and
+DIR/world.json, which records how they were drawn. The same flags draw the same pixels with any
+number of workers. A data set appears under its final name once it is complete; existing ones are
+not drawn again.
 """
 
 import argparse
@@ -55,6 +56,8 @@ def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, str):
             path.write_text(content + "\n", encoding="utf-8")
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
         else:
             # Each option applies to one of the two formats.
             quality = SETS[name].quality

@@ -12,10 +12,12 @@ from bvg.data.imagenet_x import FACTORS, LABELS, PROTOTYPES, TOP_FACTOR
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from miniature import corrupting, parametric, perturbing, renditions, world
 from miniature.imagenet_c import CONDITIONS, imagenet_c
+from miniature.parquet import anagrams_file, hybrids_file
 from miniature.silhouettes import mask
 from miniature.world import CATEGORIES, SIDE, VAL_BORDER, Picture, generator, in_bytes, render
 
-Content = np.ndarray | str  # of a file: an image's pixels (uint8, RGB or grey), or text
+# Of a file: an image's pixels (uint8, RGB or grey), text, or the file as it is.
+Content = np.ndarray | str | bytes
 
 HARD = CATEGORIES[1::2]
 """The categories of the A-like set: only some, as ImageNet-A has 200 of 1000."""
@@ -163,6 +165,14 @@ def _perturbed(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
             yield f"{kind}/{name}/{name}_{picture.number}/{frame + 1:02d}.jpg", image
 
 
+def _anagrams(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    yield "pairs-72.parquet", anagrams_file(seed)
+
+
+def _hybrids(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    yield "frequency-cue-conflict.parquet", hybrids_file(seed)
+
+
 def _in_category(
     seed: int, picture: Picture, name: str, image: Callable[[np.random.Generator], np.ndarray]
 ) -> Iterator[tuple[str, Content]]:
@@ -271,5 +281,7 @@ SETS: dict[str, DataSet] = {
         _some(1), _perturbed, len(perturbing.PERTURBATIONS) * perturbing.FRAMES, PUBLISHED
     ),
     **_model_vs_human(),
+    "visual-anagrams": DataSet(lambda per_class: [Picture(0, 0, 1)], _anagrams),
+    "frequency-cue-conflict": DataSet(lambda per_class: [Picture(0, 0, 1)], _hybrids),
 }
 """By name: the keys of bvg/data/downloads.toml, with model-vs-human's sets below its folder."""

@@ -29,6 +29,8 @@ def test_the_catalogue_has_what_the_study_needs():
         *(
             "model-vs-human",
             "refined-bias",
+            "visual-anagrams",
+            "frequency-cue-conflict",
             "imagenet-v2",
             "imagenet-a",
             "imagenet-r",

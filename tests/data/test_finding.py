@@ -29,6 +29,8 @@ FLAGS = {
     "model-vs-human/cue-conflict": "--stimuli",
     "imagenet-x": "--imagenet_x",
     "refined-bias": "--refined_bias",
+    "visual-anagrams": "--visual_anagrams",
+    "frequency-cue-conflict": "--frequency_cue_conflict",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from bvg.data.css import members_of
 from bvg.data.imagenet_x import FACTORS, Annotations
+from bvg.data.preprocessing import SQUASHED_224
 from bvg.predictions.table import Predictions
-from bvg.run.decisions import top5
+from bvg.run.decisions import largest_of, top5
 from bvg.scores.calibration import calibration_metrics
 from bvg.scores.criticalband import accuracy_matrix, integer_thresholds
 from bvg.scores.imagenet_x import imagenet_x_metrics
@@ -26,8 +29,9 @@ from eval_criticalband import BANDS
 from eval_criticalband import stimuli as critical_band
 from eval_spectral import stimuli as spectral
 from eval_suppression import CUES
-from miniature import measure, world
+from miniature import anagrams, measure, world
 from miniature.augmentation import attacked
+from miniature.hybrids import hybrids
 from miniature.measure import decisions, load, normalised, sample
 
 WEIGHTS = Path(measure.__file__).parent / "weights"
@@ -133,6 +137,41 @@ def test_suppression_finds_who_relies_on_shape_and_who_on_texture(batch):
     )
     assert kept["colour"]["greyscale"] > 0.97
     assert min(kept["colour"].values()) > 0.9  # of no model of this world, colour is a cue
+
+
+@torch.inference_mode()
+def test_only_who_knows_shapes_recognises_both_arrangements_of_the_same_pieces():
+    """shape_randomised knows textures alone, of which the pictures have none."""
+    pairs = anagrams.ordered_pairs()[::2]
+    pictures = [p for pair in pairs for p in anagrams.anagram(*pair, 1, UNSEEN)]
+    squash = SQUASHED_224["pillow"]
+    pixels = np.stack([squash(Image.fromarray(picture)) for picture in pictures])
+    x = normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)
+    labels = torch.tensor([anagrams.SHOWN.index(name) for pair in pairs for name in pair])
+    decide = largest_of(members_of(anagrams.SHOWN, world.CATEGORIES))
+    score, accuracy = {}, {}
+    for name in ("blur", "stylised", "plain", "shape_randomised"):
+        answers = decide(model(name)(x), labels)["answers"][:, 0]
+        right = (answers == labels).double().reshape(-1, 2)
+        score[name], accuracy[name] = right.prod(dim=1).mean().item(), right.mean().item()
+    assert score["shape_randomised"] < 0.06 and accuracy["shape_randomised"] < 0.25
+    assert score["blur"] > 0.35
+    assert score["stylised"] > score["shape_randomised"] + 0.1
+    assert score["stylised"] > score["plain"] + 0.05
+
+
+def test_frequency_conflict_finds_who_was_trained_on_low_frequencies_and_on_high():
+    found = [*hybrids(UNSEEN)][::2]
+    index = world.CATEGORIES.index
+    low, high = np.array([(index(one), index(other)) for one, other, *_ in found]).T
+    images = torch.from_numpy(np.stack([image for *_, image in found])).permute(0, 3, 1, 2)
+    bias = {}
+    for name in ("blur", "plain", "high_pass"):
+        counts = count_decisions(decisions(model(name), images).numpy(), low, high)
+        bias[name] = counts.bias().value
+        assert counts.shape + counts.texture > 0.4 * counts.total
+    assert bias["blur"] > 0.6
+    assert bias["plain"] < 0.35 and bias["high_pass"] < 0.35
 
 
 def test_adversarial_training_makes_robust_and_a_larger_radius_more_so(batch):

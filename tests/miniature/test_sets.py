@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bvg.data.css import visual_anagrams
+from bvg.data.frequency_cue_conflict import frequency_cue_conflict
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.imagenet import imagenet_val, val_number
 from bvg.data.imagenet_c import corruption_folders
@@ -17,7 +19,7 @@ from bvg.data.imagenet_x import FACTORS, read_annotations, read_val_labels
 from bvg.data.model_vs_human import DATA_SETS, model_vs_human
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
-from miniature import sets, world
+from miniature import anagrams, sets, world
 from miniature.draw import save
 from miniature.sets import SETS
 from miniature.world import CATEGORIES, Picture
@@ -174,6 +176,19 @@ def test_p_has_ten_perturbations_of_one_sequence_per_category(folder):
     assert set(images.conditions) == set(PERTURBATIONS)
     frames = images.reader(images.path(0))
     assert [frame.size for frame in frames] == [(224, 224)] * 8
+
+
+def test_anagrams_are_a_complete_set_of_nine_categories(folder):
+    images = visual_anagrams(folder / "visual-anagrams", 72, CATEGORIES)
+    assert images.notes == {} and images.classes == anagrams.SHOWN
+    assert np.bincount(images.labels).tolist() == [16] * 9
+
+
+def test_every_two_categories_are_in_frequency_conflict(folder):
+    images = frequency_cue_conflict(folder / "frequency-cue-conflict", CATEGORIES)
+    pairs = {*zip(images.labels.tolist(), images.columns["high"].tolist(), strict=True)}
+    assert len(images) == len(pairs) == 16 * 15
+    assert images.reader(images.path(239))[0].size == (224, 224)
 
 
 def test_model_vs_human_has_every_condition_of_every_set(folder):

@@ -35,7 +35,8 @@ def _sequences(folder: Path, classes) -> ImageSet:
     labels = np.repeat(np.arange(len(classes)), 3)
     files = [f"shake/{name}" for name in names]
     conditions = ("shake",) * len(names)
-    return ImageSet(folder, files, names, labels, classes, conditions=conditions, reader=_frames)
+    reading = {"reader": _frames, "frames": 4}
+    return ImageSet(folder, files, names, labels, classes, conditions=conditions, **reading)
 
 
 @pytest.fixture

@@ -33,8 +33,9 @@ class ImageSet:
     notes: facts about the set for the record (for example that it is partial).
     conditions: the condition that each file shows; empty if the stimuli make the conditions. An
         image has the same name in the files of all conditions.
-    reader: returns the frames of a file that holds several; None for one image per file.
-    frames: the usual number of frames per file.
+    reader: returns the frames of a file, where they are not read as an image file's; its paths may
+        then lead into a file, such as <Parquet file>/<row>.
+    frames: the usual number of frames per file; more than one where files hold sequences.
     view: the preprocessing of the files.
 
     Bytes of names that are not UTF-8 are escaped, since predictions are stored as UTF-8.
@@ -67,6 +68,11 @@ class ImageSet:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.files)
+
+    @property
+    def has_sequences(self) -> bool:
+        """Return whether files hold sequences of frames, which have a row each."""
+        return self.frames > 1
 
     def path(self, index: int) -> Path:
         """Return the file of one image."""
@@ -112,11 +118,14 @@ def _as_bytes(name: str) -> bytes:
 
 
 def _size(path: Path) -> int | str:
-    """Return a file's size in bytes, or the number of images in a folder of frames."""
+    """Return a file's size in bytes, or the number of images in a folder of frames.
+
+    For an image in a file, such as <Parquet file>/<row>, that of the file.
+    """
     try:
         return len(image_files(path)) if path.is_dir() else os.stat(path).st_size
     except (OSError, UserError):  # such as a broken link; decoding it will report the error
-        return "unreadable"
+        return os.stat(path.parent).st_size if path.parent.is_file() else "unreadable"
 
 
 def class_balanced(images: ImageSet, limit: int, seed: int) -> ImageSet:

@@ -7,6 +7,7 @@ than 8 bits, which Pillow clips instead of scaling. docs/fidelity.md has a table
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -36,8 +37,8 @@ def image_endings() -> frozenset[str]:
     return frozenset(decoded - containers | {".mpo"})  # several JPEGs, which Pillow opens as one
 
 
-def decode(path: Path) -> Image.Image:
-    """Return the first frame of an image file as 8-bit RGB.
+def decode(path: Path | BinaryIO) -> Image.Image:
+    """Return the first frame of an image file, or of an opened one, as 8-bit RGB.
 
     Raises one of UNDECODABLE when it cannot be decoded.
     """

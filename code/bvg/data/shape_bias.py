@@ -23,7 +23,7 @@ from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError, first_few
 
 IMAGES = 1_280
-_NAME = re.compile(r"(?P<shape>.+?)\d+-(?P<texture>.+?)\d+")
+_NAME = re.compile(r"(?P<first>.+?)\d+-(?P<second>.+?)\d+")
 
 
 def download_cue_conflict() -> Path:
@@ -42,28 +42,39 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
     folder = existing_folder(root, "the folder of cue-conflict stimuli", "--stimuli")
     if (folder / "cue-conflict").is_dir():
         folder = folder / "cue-conflict"
+    cues = ("shape", "texture")
+    images = in_conflict(folder, "model-vs-human/cue-conflict", classes, cues, partial)
+    if len(images) != IMAGES:
+        images.notes["partial"] = {"images": len(images), "expected_images": IMAGES}
+    return images
+
+
+def in_conflict(
+    folder: Path, name: str, classes: tuple[str, ...], cues: tuple[str, str], partial: bool
+) -> ImageSet:
+    """Return the images <a>/<a><n>-<b><m>.<ending> in `folder`, whose two cues are in conflict.
+
+    Labels are the categories <a>; a column named as the second of the `cues` has <b>. name: of the
+    data set in the catalogue. Raises UserError as `cue_conflict` does.
+    """
     files, labels, names, unused = in_class_folders(folder, classes)
     if not files:
         layout = f"category folders ({', '.join(classes[:3])}, …) with files like "
         layout += f"{classes[0]}1-{classes[1]}2.png"
-        raise wrong_folder(folder, "model-vs-human/cue-conflict", layout, classes)
+        raise wrong_folder(folder, name, layout, classes)
     unknown = sorted(set(subfolders(folder)) - set(classes))
     if unknown:
         raise UserError(f"{folder / unknown[0]} is not one of the {len(classes)} categories")
     if len(classes) == len(CATEGORIES) and not partial:  # models of other classes are refused
         check_categories(folder, labels, classes)
-    textures = [_texture(folder, file, classes) for file in files]
-    notes = unused_note(unused)
-    if len(files) != IMAGES:
-        notes["partial"] = {"images": len(files), "expected_images": IMAGES}
     return ImageSet(
         folder,
         tuple(files),
         tuple(names),
         labels,
         classes,
-        {"texture": np.array(textures, dtype=np.int64)},
-        notes,
+        {cues[1]: np.array([_second(folder, file, classes, cues) for file in files], np.int64)},
+        unused_note(unused),
         view=READY_224,
     )
 
@@ -80,12 +91,17 @@ def check_categories(folder: Path, labels: np.ndarray, classes: tuple[str, ...])
         )
 
 
-def _texture(folder: Path, file: str, classes: tuple[str, ...]) -> int:
-    match = _NAME.fullmatch(Path(file).stem)
-    shape, texture = (match["shape"], match["texture"]) if match else ("", "")
-    if shape != file.partition("/")[0] or texture not in classes:
+def cues_of(name: str) -> tuple[str, str]:
+    """Return the two categories in the name <a><n>-<b><m>; empty ones for other names."""
+    match = _NAME.fullmatch(Path(name).stem)
+    return (match["first"], match["second"]) if match else ("", "")
+
+
+def _second(folder: Path, file: str, classes: tuple[str, ...], cues: tuple[str, str]) -> int:
+    first, second = cues_of(file)
+    if first != file.partition("/")[0] or second not in classes:
         raise UserError(
-            f"{folder / file} is not named <shape><n>-<texture><m> with two categories, of which "
-            f"the shape is its folder's: rename or remove it"
+            f"{folder / file} is not named <{cues[0]}><n>-<{cues[1]}><m> with two categories, of "
+            f"which the {cues[0]} is its folder's: rename or remove it"
         )
-    return classes.index(texture)
+    return classes.index(second)

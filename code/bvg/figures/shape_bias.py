@@ -27,11 +27,16 @@ def by_category(table: pd.DataFrame) -> pd.Series:
     return pd.Series(values, dtype=float)
 
 
-def shape_bias_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list[Path]:
+def shape_bias_figure(
+    observers: Mapping[str, pd.DataFrame],
+    path: Path,
+    cues: tuple[str, str] = ("shape", "texture"),
+) -> list[Path]:
     """Return the files of a figure of decision tables, by observer's name.
 
     The name `humans` gets the papers' red circles; categories are ordered by humans' shape bias
-    where they are there, else by the observers' mean.
+    where they are there, else by the observers' mean. cues: what is in conflict; the first one's
+    categories are the rows.
     """
     biases = {name: by_category(table) for name, table in observers.items()}
     means = pd.DataFrame(biases).mean(axis=1)
@@ -70,8 +75,8 @@ def shape_bias_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list
             clip_on=False,
         )
         handles.append(points)
-    _format_axes(axes, list(order.index))
-    legend_below(figure, handles, labels, "in brackets: shape bias", LEGEND)
+    _format_axes(axes, list(order.index), cues)
+    legend_below(figure, handles, labels, f"in brackets: {cues[0]} bias", LEGEND)
     return save(figure, path)
 
 
@@ -81,18 +86,18 @@ def _style(name: str, number: int) -> tuple[str, str]:
     return colour(number), marker(number + 1)  # marker 0 is the humans'
 
 
-def _format_axes(axes: Axes, categories: list[str]) -> None:
+def _format_axes(axes: Axes, categories: list[str], cues: tuple[str, str]) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(categories) - 0.4)
     axes.set_yticks(range(len(categories)), categories)
     axes.tick_params(axis="y", length=0, pad=9)  # room for markers at 0
     axes.set_xticks([tick / 10 for tick in range(11)])
-    axes.set_xlabel("fraction of 'texture' decisions")
-    axes.set_ylabel("shape category")
+    axes.set_xlabel(f"fraction of '{cues[1]}' decisions")
+    axes.set_ylabel(f"{cues[0]} category")
     axes.hlines(
         [row + 0.5 for row in range(len(categories) - 1)], 0, 1, colors="0.85", linewidth=0.8
     )
     top = axes.secondary_xaxis("top", functions=(lambda texture: 1 - texture,) * 2)
     top.set_xticks([tick / 10 for tick in range(11)])
-    top.set_xlabel("fraction of 'shape' decisions")
+    top.set_xlabel(f"fraction of '{cues[0]}' decisions")
     axes.spines[["left", "right"]].set_visible(False)

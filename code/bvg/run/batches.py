@@ -63,10 +63,10 @@ def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: 
         rows[name] = np.repeat(values[indices].astype(np.int16), count)
     for name in answers[0][1]:
         stacked = torch.stack([columns[name] for _, columns in answers], dim=1).cpu().numpy()
-        if images.reader:
+        if images.has_sequences:
             stacked = _by_file(name, stacked, frames)
         rows[name] = stacked.reshape(len(indices) * count, *stacked.shape[2:])
-    if images.reader:
+    if images.has_sequences:
         rows["frames"] = np.repeat(frames.astype(np.int16), count)
     return rows
 
@@ -141,7 +141,7 @@ def save_stimuli(
     with Meter("saving stimuli", "img", len(images)) as meter:
         for name, frames in _one_by_one(images, view, stimuli, device, seed, skip_bad_images):
             for number, example in enumerate(frames):
-                frame = f"/{number:03d}" if images.reader else ""
+                frame = f"/{number:03d}" if images.has_sequences else ""
                 for condition, picture in example.items():
                     _save(folder / condition / f"{stems[name]}{frame}.png", picture)
                     written += 1

@@ -123,6 +123,25 @@ def top5_and_ranks(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) 
     return decide
 
 
+def largest_of(groups: Mapping[str, Sequence[int]]) -> Decision:
+    """Return the decision among groups of classes, by the largest logit of each.
+
+    groups: the indices of their members, by name. The confidence is that of the softmax over the
+    groups' largest logits (Doshi et al. 2025). Adds `margin`: by how much the label's exceeds the
+    largest of the other groups, divided by √2, which is the distance from the decision boundary.
+    """
+    members = [list(indices) for indices in groups.values()]
+
+    def decide(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        largest = torch.stack([logits[:, indices].amax(dim=1) for indices in members], dim=1)
+        scores, own = _wide(largest), labels[:, None]
+        others = scores.scatter(1, own, -torch.inf).amax(dim=1)
+        margin = (scores.gather(1, own)[:, 0] - others) / 2**0.5
+        return _ranked(largest.float(), scores.softmax(dim=1)) | {"margin": margin.float()}
+
+    return decide
+
+
 def top5_and_category_sums(classes: tuple[str, ...]) -> Decision:
     """Return the decision among all classes that also notes which of the 16 categories is largest.
 

@@ -159,7 +159,7 @@ def _layout(name: str, images: ImageSet, columns: Columns) -> pa.Schema:
     extra = {key: values for key, values in columns.items() if key not in ("answers", "confidence")}
     floats = [key for key, values in extra.items() if values.is_floating_point()]
     whole = [*images.columns, *(key for key in extra if key not in floats)]
-    return schema(name, images.classes, whole + ["frames"] * bool(images.reader), floats)
+    return schema(name, images.classes, whole + ["frames"] * images.has_sequences, floats)
 
 
 def example(images: ImageSet, stimuli: Stimuli, args: argparse.Namespace) -> Example:

@@ -39,7 +39,7 @@ class CueDecisions:
         followed one cue, resamples do not vary, and the interval is Wilson's.
         """
         if self.shape + self.texture == 0:
-            return Metric(None, n=self.total, note="no decision followed the shape or the texture")
+            return Metric(None, n=self.total, note="no decision followed either cue")
         if not self.shape or not self.texture:
             low, high = wilson(self.shape, self.shape + self.texture)
             note = "Wilson's interval: all decisions followed one cue"
