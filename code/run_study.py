@@ -122,6 +122,9 @@ BENCHMARKS = {
     "refined_bias": Benchmark(  # 10 classes of shape and 10 of texture
         "eval_refined_bias.py", "refined_bias", "refined-bias", images=6_000, conditions=2
     ),
+    "imagenet9": Benchmark(  # eight variants
+        "eval_imagenet9.py", "imagenet9", "imagenet9", images=8 * 4_050, conditions=8
+    ),
     "spectral": Benchmark(  # clean, and 11 cutoffs of a low and a high pass
         "eval_spectral.py", "imagenet_spectral", inputs=1 + 2 * 11
     ),
@@ -130,6 +133,9 @@ BENCHMARKS = {
     ),
     "suppression": Benchmark(  # originals, and one suppression of each of 4 cues
         "eval_suppression.py", "imagenet_suppression", inputs=1 + 4
+    ),
+    "imagenet_w": Benchmark(  # without and with the watermark
+        "eval_imagenet_w.py", "imagenet_w", inputs=2
     ),
     "adv": Benchmark(  # clean and attacked; PGD's 40 steps with a gradient, and its two ends
         "eval_imagenet_adv.py", "imagenet_adv_*", inputs=2 + 40 * 2 + 2

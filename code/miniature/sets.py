@@ -8,9 +8,10 @@ from itertools import product
 
 import numpy as np
 
+from bvg.data.imagenet9 import VARIANTS
 from bvg.data.imagenet_x import FACTORS, LABELS, PROTOTYPES, TOP_FACTOR
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
-from miniature import corrupting, parametric, perturbing, renditions, world
+from miniature import backgrounds, corrupting, parametric, perturbing, renditions, world
 from miniature.imagenet_c import CONDITIONS, imagenet_c
 from miniature.silhouettes import mask
 from miniature.world import CATEGORIES, SIDE, VAL_BORDER, Picture, generator, in_bytes, render
@@ -163,6 +164,11 @@ def _perturbed(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
             yield f"{kind}/{name}/{name}_{picture.number}/{frame + 1:02d}.jpg", image
 
 
+def _on_backgrounds(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    for variant, file, image in backgrounds.variants(seed, picture):
+        yield f"{variant}/val/{file}", image
+
+
 def _in_category(
     seed: int, picture: Picture, name: str, image: Callable[[np.random.Generator], np.ndarray]
 ) -> Iterator[tuple[str, Content]]:
@@ -270,6 +276,7 @@ SETS: dict[str, DataSet] = {
     "imagenet-p": DataSet(
         _some(1), _perturbed, len(perturbing.PERTURBATIONS) * perturbing.FRAMES, PUBLISHED
     ),
+    "imagenet9": DataSet(_some(backgrounds.OBJECTS), _on_backgrounds, len(VARIANTS)),
     **_model_vs_human(),
 }
 """By name: the keys of bvg/data/downloads.toml, with model-vs-human's sets below its folder."""

@@ -29,6 +29,7 @@ FLAGS = {
     "model-vs-human/cue-conflict": "--stimuli",
     "imagenet-x": "--imagenet_x",
     "refined-bias": "--refined_bias",
+    "imagenet9": "--imagenet9",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

@@ -25,10 +25,12 @@ BENCHMARKS = (
     "imagenet_model_vs_human_lowpass",
     "imagenet_shape_bias_lowpass",
     "refined_bias",
+    "imagenet9",
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
     "imagenet_suppression",
+    "imagenet_w",
 )
 ATTACKS = "imagenet_adv"
 # Prefixes for the means of a corruption over its severities, since "contrast", for example, is also
