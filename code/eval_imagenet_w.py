@@ -83,7 +83,7 @@ def draw(models, classes, path):
         keys |= {"accuracy on cartons": CARTON_GAP, "probability of carton": DELTA}
     return curves(
         models | others,
-        [categories(keys, "with the watermark - without", apart=True)],
+        [categories(keys, "with the watermark − without", apart=True)],
         path,
         y_label="change (percentage points)",
         limits=(None, None),

@@ -13,8 +13,8 @@ from bvg.data.imagenet9 import MIXED_RAND, MIXED_SAME, ORIGINAL
 from miniature import world
 from miniature.world import CATEGORIES, SIDE, Picture, generator
 
-OBJECTS = 10  # of each category
-CONTRAST = 0.25  # of a background's texture; 1 is that of an object's
+OBJECTS = 5  # of each category
+CONTRAST = 0.2  # of a background's texture; 1 is that of an object's
 
 
 def background(seed: int, picture: Picture) -> np.ndarray:
