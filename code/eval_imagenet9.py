@@ -13,8 +13,8 @@ A model's answer is the category of its best class among all 1000, of which 370 
 nine categories; any other class is wrong. For models of other classes, these are the categories.
 Writes top1_acc/imagenet9/<variant> (percent) for original, mixed_same, mixed_rand, mixed_next,
 only_bg_b, only_bg_t, only_fg and no_fg; imagenet9/bg-gap (mixed_same - mixed_rand, percentage
-points); imagenet9/object-focus (1 - BG-gap / accuracy on originals, 1 being best); W&B project
-"imagenet9"; a figure of all models.
+points); object-focus (1 - BG-gap / accuracy on originals, 1 being best); W&B project "imagenet9"; a
+figure of all models.
 """
 
 import sys

@@ -8,6 +8,7 @@ category in each variant).
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def imagenet9(root: str | Path, classes: tuple[str, ...] | None, partial: bool =
         )
     categories = _categories(folder, present[0], classes)
     parts = {name: _variant(folder / name / "val", categories, partial) for name in present}
-    notes = {name: part.notes for name, part in parts.items() if part.notes}
+    notes: dict[str, Any] = {name: part.notes for name, part in parts.items() if part.notes}
     if missing:
         notes[MISSING] = missing
     return ImageSet(

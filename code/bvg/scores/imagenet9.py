@@ -15,7 +15,7 @@ from bvg.scores.accuracy import correct_in_top
 from bvg.scores.bootstrap import bootstrapped, resampled_accuracies
 from bvg.scores.metric import Metric, proportion
 
-GAP, FOCUS = "imagenet9/bg-gap", "imagenet9/object-focus"
+GAP, FOCUS = "imagenet9/bg-gap", "object-focus"
 _NEEDS = {GAP: (MIXED_SAME, MIXED_RAND), FOCUS: (MIXED_SAME, MIXED_RAND, ORIGINAL)}
 _UNDEFINED = "no original is right, or a variant has no image"
 
