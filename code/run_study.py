@@ -126,6 +126,9 @@ BENCHMARKS = {
     "frequency_cue_conflict": Benchmark(  # how many images there are is not stated
         "eval_frequency_cue_conflict.py", "frequency_cue_conflict", "frequency-cue-conflict", 1_280
     ),
+    "imagenet9": Benchmark(  # eight variants
+        "eval_imagenet9.py", "imagenet9", "imagenet9", images=8 * 4_050, conditions=8
+    ),
     "spectral": Benchmark(  # clean, and 11 cutoffs of a low and a high pass
         "eval_spectral.py", "imagenet_spectral", inputs=1 + 2 * 11
     ),
@@ -134,6 +137,9 @@ BENCHMARKS = {
     ),
     "suppression": Benchmark(  # originals, and one suppression of each of 4 cues
         "eval_suppression.py", "imagenet_suppression", inputs=1 + 4
+    ),
+    "imagenet_w": Benchmark(  # without and with the watermark
+        "eval_imagenet_w.py", "imagenet_w", inputs=2
     ),
     "adv": Benchmark(  # clean and attacked; PGD's 40 steps with a gradient, and its two ends
         "eval_imagenet_adv.py", "imagenet_adv_*", inputs=2 + 40 * 2 + 2

@@ -8,9 +8,10 @@ from itertools import product
 
 import numpy as np
 
+from bvg.data.imagenet9 import VARIANTS
 from bvg.data.imagenet_x import FACTORS, LABELS, PROTOTYPES, TOP_FACTOR
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
-from miniature import corrupting, parametric, perturbing, renditions, world
+from miniature import backgrounds, corrupting, parametric, perturbing, renditions, world
 from miniature.imagenet_c import CONDITIONS, imagenet_c
 from miniature.parquet import anagrams_file, hybrids_file
 from miniature.silhouettes import mask
@@ -173,6 +174,11 @@ def _hybrids(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
     yield "frequency-cue-conflict.parquet", hybrids_file(seed)
 
 
+def _on_backgrounds(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    for variant, file, image in backgrounds.variants(seed, picture):
+        yield f"{variant}/val/{file}", image
+
+
 def _in_category(
     seed: int, picture: Picture, name: str, image: Callable[[np.random.Generator], np.ndarray]
 ) -> Iterator[tuple[str, Content]]:
@@ -280,6 +286,7 @@ SETS: dict[str, DataSet] = {
     "imagenet-p": DataSet(
         _some(1), _perturbed, len(perturbing.PERTURBATIONS) * perturbing.FRAMES, PUBLISHED
     ),
+    "imagenet9": DataSet(_some(backgrounds.OBJECTS), _on_backgrounds, len(VARIANTS)),
     **_model_vs_human(),
     "visual-anagrams": DataSet(lambda per_class: [Picture(0, 0, 1)], _anagrams),
     "frequency-cue-conflict": DataSet(lambda per_class: [Picture(0, 0, 1)], _hybrids),

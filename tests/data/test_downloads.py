@@ -31,6 +31,7 @@ def test_the_catalogue_has_what_the_study_needs():
             "refined-bias",
             "visual-anagrams",
             "frequency-cue-conflict",
+            "imagenet9",
             "imagenet-v2",
             "imagenet-a",
             "imagenet-r",

@@ -31,6 +31,7 @@ FLAGS = {
     "refined-bias": "--refined_bias",
     "visual-anagrams": "--visual_anagrams",
     "frequency-cue-conflict": "--frequency_cue_conflict",
+    "imagenet9": "--imagenet9",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

@@ -17,6 +17,7 @@ from bvg.predictions.table import Predictions
 from bvg.run.decisions import largest_of, top5
 from bvg.scores.calibration import calibration_metrics
 from bvg.scores.criticalband import accuracy_matrix, integer_thresholds
+from bvg.scores.imagenet9 import FOCUS, GAP, imagenet9_metrics, key_of
 from bvg.scores.imagenet_x import imagenet_x_metrics
 from bvg.scores.shape_bias import count_decisions
 from bvg.scores.spectral import spectral_measures
@@ -29,7 +30,7 @@ from eval_criticalband import BANDS
 from eval_criticalband import stimuli as critical_band
 from eval_spectral import stimuli as spectral
 from eval_suppression import CUES
-from miniature import anagrams, measure, world
+from miniature import anagrams, backgrounds, measure, world
 from miniature.augmentation import attacked
 from miniature.hybrids import hybrids
 from miniature.measure import decisions, load, normalised, sample
@@ -204,6 +205,39 @@ def test_shape_bias_has_the_planted_models_at_its_ends():
     without = set(values) - {"stylised", "stylised_and_plain"}  # which also must go by shape
     assert all(values[name] < values["stylised"] - 0.05 for name in without)
     assert values["stylised_and_plain"] > 0.95
+
+
+@torch.inference_mode()
+def test_backgrounds_matter_to_the_texture_model_most():
+    """Of backgrounds, only the texture tells the category; stylised learned to ignore textures."""
+    drawn = [
+        (variant, picture, image)
+        for picture in PICTURES
+        for variant, _, image in backgrounds.variants(UNSEEN, picture)
+        if variant in ("original", "mixed_same", "mixed_rand", "only_fg", "only_bg_t")
+    ]
+    images = torch.from_numpy(np.stack([image for *_, image in drawn])).permute(0, 3, 1, 2) / 255
+    found = {}
+    for name in ("plain", "stylised", "shape_randomised"):
+        answers = top5(model(name)(normalised(images)))
+        found[name] = imagenet9_metrics(
+            Predictions(
+                world.CATEGORIES,
+                np.array([f"{p.shape}/{p.number}" for _, p, _ in drawn], object),
+                np.array([variant for variant, *_ in drawn], object),
+                np.array([p.shape for _, p, _ in drawn], np.int16),
+                answers["answers"].numpy(),
+                answers["confidence"].numpy(),
+                {},
+            )
+        )
+    texture = found.pop("shape_randomised")
+    assert texture[GAP].low > 20 and texture[FOCUS].high < 0.8
+    for other in found.values():
+        assert other[GAP].value < texture[GAP].low
+        assert other[key_of("only_bg_t")].value < texture[key_of("only_bg_t")].low
+        assert other[key_of("only_fg")].value > 90
+    assert found["stylised"][FOCUS].value > 0.9
 
 
 @torch.inference_mode()

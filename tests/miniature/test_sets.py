@@ -11,6 +11,8 @@ from bvg.data.css import visual_anagrams
 from bvg.data.frequency_cue_conflict import frequency_cue_conflict
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.imagenet import imagenet_val, val_number
+from bvg.data.imagenet9 import VARIANTS as BACKGROUNDS
+from bvg.data.imagenet9 import imagenet9
 from bvg.data.imagenet_c import corruption_folders
 from bvg.data.imagenet_ood import VARIANTS, variant_images
 from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
@@ -19,7 +21,7 @@ from bvg.data.imagenet_x import FACTORS, read_annotations, read_val_labels
 from bvg.data.model_vs_human import DATA_SETS, model_vs_human
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
-from miniature import anagrams, sets, world
+from miniature import anagrams, backgrounds, sets, world
 from miniature.draw import save
 from miniature.sets import SETS
 from miniature.world import CATEGORIES, Picture
@@ -40,7 +42,12 @@ def folder(tmp_path_factory) -> Path:
 def _first(name: str, pictures: list[Picture]) -> list[Picture]:
     if name == "model-vs-human/cue-conflict":
         return [p for p in pictures if p.number == 1 and (p.shape - p.texture) % 16 < 2]
-    if name in ("imagenet-c", "imagenet-c-bar", "imagenet-p"):  # many files of each key
+    if name in (
+        "imagenet-c",
+        "imagenet-c-bar",
+        "imagenet-p",
+        "imagenet9",
+    ):  # many files of each key
         return [p for p in pictures if p.number == 1 and p.shape < 2]
     several = name.startswith("model-vs-human/") or name == "imagenet"
     return [p for p in pictures if p.number <= 2 or (several and p.shape == 3)]
@@ -189,6 +196,33 @@ def test_every_two_categories_are_in_frequency_conflict(folder):
     pairs = {*zip(images.labels.tolist(), images.columns["high"].tolist(), strict=True)}
     assert len(images) == len(pairs) == 16 * 15
     assert images.reader(images.path(239))[0].size == (224, 224)
+
+
+def test_objects_are_on_their_own_and_on_other_backgrounds(folder):
+    images = imagenet9(folder / "imagenet9", CATEGORIES, partial=True)  # here two objects
+    assert len(images) == 8 * 2 and tuple(dict.fromkeys(images.conditions)) == BACKGROUNDS
+    assert set(images.names) == {f"{name}/{name}_1" for name in CATEGORIES[:2]}
+    picture = Picture(5, 5, 2)
+    drawn = {variant: image for variant, _, image in backgrounds.variants(0, picture)}
+    covered = backgrounds.foreground(0, picture)[1][..., 0]
+    inside, outside = covered == 1, covered == 0
+    for variant in ("mixed_same", "mixed_rand", "mixed_next", "only_fg"):
+        assert np.array_equal(drawn[variant][inside], drawn["original"][inside])
+        assert np.mean(drawn[variant][outside] != drawn["original"][outside]) > 0.9
+    for variant in ("only_bg_t", "no_fg"):
+        assert np.array_equal(drawn[variant][outside], drawn["original"][outside])
+    assert not drawn["only_fg"][outside].any()
+    assert not drawn["no_fg"][inside].any() and not drawn["only_bg_b"][inside].any()
+
+
+def test_mixed_backgrounds_are_of_the_same_the_next_and_any_category():
+    pictures = list(SETS["imagenet9"].pictures(20))
+    others = [backgrounds.others(0, picture) for picture in pictures]
+    for picture, of in zip(pictures, others, strict=True):
+        assert of["mixed_same"].shape == picture.shape and of["mixed_same"] in pictures
+        assert of["mixed_same"].number != picture.number
+        assert of["mixed_next"].shape == (picture.shape + 1) % 16
+    assert len({of["mixed_rand"].shape for of in others}) > 12
 
 
 def test_model_vs_human_has_every_condition_of_every_set(folder):

@@ -58,9 +58,11 @@ def test_model_inputs_are_those_of_the_published_data_sets():
         "refined_bias": 6_000,
         "css": 144,
         "frequency_cue_conflict": 1_280,
+        "imagenet9": 8 * 4_050,
         "spectral": 23 * 50_000,
         "criticalband": 29 * 50_000,
         "suppression": 5 * 50_000,
+        "imagenet_w": 2 * 50_000,
         "adv": 50_000 * (2 + 1 + 40 * 2 + 1),
     }
 

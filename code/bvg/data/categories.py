@@ -25,7 +25,8 @@ _INDICES = {
 }
 
 
-def _expand(ranges: str) -> tuple[int, ...]:
+def expand(ranges: str) -> tuple[int, ...]:
+    """Return the numbers of a text such as "7-9 12": 7, 8, 9, 12."""
     indices: list[int] = []
     for part in ranges.split():
         first, _, last = part.partition("-")
@@ -34,6 +35,6 @@ def _expand(ranges: str) -> tuple[int, ...]:
 
 
 CATEGORY_INDICES: dict[str, tuple[int, ...]] = {
-    name: _expand(ranges) for name, ranges in _INDICES.items()
+    name: expand(ranges) for name, ranges in _INDICES.items()
 }
 CATEGORIES: tuple[str, ...] = tuple(CATEGORY_INDICES)

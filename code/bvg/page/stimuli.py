@@ -17,6 +17,7 @@ _CAPTIONS = {
     "imagenet_model_vs_human_lowpass": "Low-pass control: one image through each filter.",
     "imagenet_suppression": "Suppression: one image without global shape, local shape, texture or "
     "colour.",
+    "imagenet_w": "ImageNet-W: one image without and with the watermark.",
     "imagenet_c_generated": "Corruptions of ImageNet-C, made from one image.",
 }
 

@@ -142,6 +142,35 @@ def largest_of(groups: Mapping[str, Sequence[int]]) -> Decision:
     return decide
 
 
+def top1_category(category_of: Sequence[int]) -> Decision:
+    """Return the decision for the category of the best of all classes, -1 if it has none.
+
+    category_of: the category of each class of the logits, (C,), -1 for none. The confidence is the
+    best class's probability.
+    """
+    numbers = torch.tensor(category_of, dtype=torch.int16)
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        of_classes = top5(logits)
+        best = of_classes["answers"][:, :1].long()
+        return of_classes | {"answers": numbers.to(best.device)[best]}
+
+    return decide
+
+
+def top5_and_probability(name: str, position: int) -> Decision:
+    """Return the decision among all classes, together with the probability of one of them.
+
+    position: of the class among the logits. Adds `<name>_probability`.
+    """
+
+    def decide(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        probability = _wide(logits).softmax(dim=1)[:, position].float()
+        return top5(logits, labels) | {f"{name}_probability": probability}
+
+    return decide
+
+
 def top5_and_category_sums(classes: tuple[str, ...]) -> Decision:
     """Return the decision among all classes that also notes which of the 16 categories is largest.
 

@@ -28,10 +28,12 @@ BENCHMARKS = (
     "css_72",
     "css_1440",
     "frequency_cue_conflict",
+    "imagenet9",
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
     "imagenet_suppression",
+    "imagenet_w",
 )
 ATTACKS = "imagenet_adv"
 # Prefixes for the means of a corruption over its severities, since "contrast", for example, is also
