@@ -25,7 +25,8 @@ _INDICES = {
 }
 
 
-def _expand(ranges: str) -> tuple[int, ...]:
+def expanded(ranges: str) -> tuple[int, ...]:
+    """Return the class indices of a list such as "294-297 404"; "a-b" includes both ends."""
     indices: list[int] = []
     for part in ranges.split():
         first, _, last = part.partition("-")
@@ -34,6 +35,6 @@ def _expand(ranges: str) -> tuple[int, ...]:
 
 
 CATEGORY_INDICES: dict[str, tuple[int, ...]] = {
-    name: _expand(ranges) for name, ranges in _INDICES.items()
+    name: expanded(ranges) for name, ranges in _INDICES.items()
 }
 CATEGORIES: tuple[str, ...] = tuple(CATEGORY_INDICES)

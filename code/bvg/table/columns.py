@@ -25,6 +25,8 @@ BENCHMARKS = (
     "imagenet_model_vs_human_lowpass",
     "imagenet_shape_bias_lowpass",
     "refined_bias",
+    "laion_c",
+    "laion_c_generated",
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
