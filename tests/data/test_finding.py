@@ -29,6 +29,7 @@ FLAGS = {
     "model-vs-human/cue-conflict": "--stimuli",
     "imagenet-x": "--imagenet_x",
     "refined-bias": "--refined_bias",
+    "laion-c": "--laion_c",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

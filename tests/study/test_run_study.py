@@ -56,6 +56,8 @@ def test_model_inputs_are_those_of_the_published_data_sets():
         "model_vs_human_lowpass": 5 * 18_080,
         "shape_bias_lowpass": 5 * 1_280,
         "refined_bias": 6_000,
+        "laion_c": 130_000,
+        "laion_c_generated": 21 * 4_800,
         "spectral": 23 * 50_000,
         "criticalband": 29 * 50_000,
         "suppression": 5 * 50_000,
