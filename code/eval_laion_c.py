@@ -22,6 +22,7 @@ undefined if any is missing), …/measured (mean of those evaluated), in percent
 
 import sys
 from functools import partial
+from typing import Any
 
 from bvg.data.finding import find_data
 from bvg.data.imagenet import are_imagenet, imagenet_val
@@ -59,7 +60,7 @@ STICKERS = (100, 200, 400, 600, 1200)
 VERTICAL_LINES = ((224, 1), (178, 2), (112, 4), (84, 6), (60, 8))  # lines, pixels between points
 GEOMETRIC_SHAPES = (150, 300, 600, 800, 1000)
 LUMINANCE = ((0, 50), (50, 100), (100, 125), (125, 150), (150, 255))  # 8-bit levels, from … to
-GENERATED = {
+GENERATED: dict[str, tuple[Any, ...]] = {
     "stickers": STICKERS,
     "vertical_lines": VERTICAL_LINES,
     "geometric_shapes": GEOMETRIC_SHAPES,
@@ -71,8 +72,6 @@ STICKER_IMAGES = 1000  # that stickers are made of; as published, 100,000 of Ima
 # Mean accuracy over all 6 × 5 conditions in percent (the leaderboard in the authors' repository).
 PUBLISHED = {
     "EVA-G/14 560 (published)": 67.5,
-    "EVA-02-L/14 448 (published)": 66.8,
-    "ViT-L/14 CLIP, IN12k (published)": 57.8,
     "ConvNeXt-XXL CLIP (published)": 54.8,
     "ViT-B/16 AugReg, IN21k (published)": 47.1,
 }
@@ -132,11 +131,6 @@ def generator(corruption, severity, bank):
     return luminance_checkerboard(*value)
 
 
-def generated(batch, conditions):
-    yield "clean", batch.pixels
-    yield from corrupted(batch, conditions)
-
-
 def draw_accuracy(models, key, corruptions, severities, clean, published, path):
     """Return the files of a figure of accuracy by level, and of means, with the published ones."""
     places = {0: f"top1_acc/{key}/clean"} if clean else {}
@@ -165,12 +159,12 @@ def draw_accuracy(models, key, corruptions, severities, clean, published, path):
 def main(argv=None):
     args = parse_args(__doc__, argv, flags)
     check_flags(args)
-    known = GENERATED if args.generate else CORRUPTIONS
+    known = [*GENERATED] if args.generate else [*CORRUPTIONS]
     corruptions = [name for name in CORRUPTIONS if name in args.corruptions and name in known]
     severities = [severity for severity in SEVERITIES if severity in args.severities]
     protocol = {"corruptions": corruptions, "severities": severities}
     if args.generate:
-        name, key, stimuli = "laion_c_generated", "laion-c-generated", generated
+        name, key = "laion_c_generated", "laion-c-generated"
         folder = find_data("imagenet", args.imagenet)
         models, classes = load_models(args)
         images = of_superclasses(imagenet_val(folder, classes, args.partial), args.seed)
@@ -184,7 +178,11 @@ def main(argv=None):
             for name in corruptions
             for s in severities
         }
-        stimuli = partial(generated, conditions=conditions)
+
+        def stimuli(batch):
+            yield "clean", batch.pixels
+            yield from corrupted(batch, conditions)
+
     else:
         name, key, stimuli = "laion_c", "laion-c", unchanged
         folder = find_data("laion-c", args.laion_c)
@@ -210,8 +208,8 @@ def main(argv=None):
     means = (f"top1_acc/{key}/{name}" for name in corruptions)
     print_table(runs, f"top1_acc/{key}", f"top1_acc/{key}/measured", *means)
     if runs and published:
-        known = PUBLISHED | {"best human (published)": BEST_HUMAN}
-        print("mean accuracy:", ", ".join(f"{name} {value}" for name, value in known.items()))
+        references = PUBLISHED | {"best human (published)": BEST_HUMAN}
+        print("mean accuracy:", ", ".join(f"{name} {value}" for name, value in references.items()))
 
 
 if __name__ == "__main__":

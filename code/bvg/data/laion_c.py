@@ -144,9 +144,9 @@ def _incomplete(root: Path, parts: dict[str, ImageSet], partial: bool) -> dict[s
     counts = {name: len(part) for name, part in parts.items()}
     lacking = {}
     for name, part in parts.items():
-        absent = sorted(set(range(len(part.classes))) - set(part.labels.tolist()))
-        if absent:
-            lacking[name] = [part.classes[label] for label in absent]
+        there = {part.classes[label] for label in part.labels}
+        if absent := [one for one in part.classes if one not in there]:
+            lacking[name] = absent
     if not lacking and len({*counts.values()}) == 1:
         return {}
     if not partial:

@@ -90,8 +90,9 @@ def _with_shapes(image: np.ndarray, _name: str, draws: torch.Generator, count: i
     turns = torch.randint(360, (count,), generator=draws).tolist()
     canvas = Image.fromarray(image)
     draw = ImageDraw.Draw(canvas)
-    for kind, *place, colour, turn in zip(kinds, x, y, sizes, colours, turns, strict=True):
-        SHAPES[kind](draw, *place, tuple(colour), turn)
+    for number, kind in enumerate(kinds):
+        colour = tuple(colours[number])
+        SHAPES[kind](draw, x[number], y[number], sizes[number], colour, turns[number])
     return np.asarray(canvas)
 
 
