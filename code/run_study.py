@@ -129,6 +129,16 @@ BENCHMARKS = {
     "imagenet9": Benchmark(  # eight variants
         "eval_imagenet9.py", "imagenet9", "imagenet9", images=8 * 4_050, conditions=8
     ),
+    "laion_c": Benchmark(  # a few more images: their exact number is not published
+        "eval_laion_c.py", "laion_c", "laion-c", images=130_000, conditions=6 * 5
+    ),
+    "laion_c_generated": Benchmark(  # clean, and 4 corruptions at 5 levels; 300 of 16 superclasses
+        "eval_laion_c.py",
+        "laion_c_generated",
+        images=16 * 300,
+        inputs=1 + 4 * 5,
+        flags="--generate",
+    ),
     "spectral": Benchmark(  # clean, and 11 cutoffs of a low and a high pass
         "eval_spectral.py", "imagenet_spectral", inputs=1 + 2 * 11
     ),
@@ -146,11 +156,12 @@ BENCHMARKS = {
     ),
 }
 # Skipped by default if the other one runs: cue conflict is one of model-vs-human's data sets, and
-# ImageNet-C need not be generated if its files are available.
+# ImageNet-C and LAION-C need not be generated if their files are available.
 INSTEAD = {
     "shape_bias": "model_vs_human",
     "shape_bias_lowpass": "model_vs_human_lowpass",
     "imagenet_c_generated": "imagenet_c",
+    "laion_c_generated": "laion_c",
 }
 # Evaluated on the same crops of ImageNet's images, which the first one keeps for the others.
 SAME_CROPS = (
@@ -391,7 +402,7 @@ def parser() -> argparse.ArgumentParser:
     text = (
         f"benchmarks, of {', '.join(BENCHMARKS)}; quote a name with additional flags (default: all "
         "whose data are available, without shape_bias[_lowpass] if model_vs_human[_lowpass] runs, "
-        "and without imagenet_c_generated if imagenet_c runs)"
+        "and without imagenet_c_generated or laion_c_generated if the published files are there)"
     )
     add("--benchmark", nargs="+", type=shlex.split, metavar="NAME", help=text)
     text = "folder of the data sets (default: environment variables and downloads)"

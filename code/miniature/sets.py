@@ -11,7 +11,15 @@ import numpy as np
 from bvg.data.imagenet9 import VARIANTS
 from bvg.data.imagenet_x import FACTORS, LABELS, PROTOTYPES, TOP_FACTOR
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
-from miniature import backgrounds, corrupting, parametric, perturbing, renditions, world
+from miniature import (
+    backgrounds,
+    corrupting,
+    laion_c,
+    parametric,
+    perturbing,
+    renditions,
+    world,
+)
 from miniature.imagenet_c import CONDITIONS, imagenet_c
 from miniature.parquet import anagrams_file, hybrids_file
 from miniature.silhouettes import mask
@@ -154,6 +162,20 @@ def _corrupted(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
         yield f"{kind}/{severity}/{name}/{name}_{picture.number}.JPEG", image
 
 
+def _published_laion_c(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    name = CATEGORIES[picture.shape]
+    clean = render(seed, "laion-c", picture)
+    file = f"{name}/{name}_{picture.number}"
+    for kind, level, image in laion_c.laion_c(clean, file, seed, _others(seed)):
+        yield f"{kind}/intensity_level_{level}/{file}_{kind}_{level}.JPEG", image
+
+
+@cache
+def _others(seed: int) -> list[np.ndarray]:
+    """Return pictures of which stickers and mosaics are made, one of each category."""
+    return [render(seed, "laion-c/others", key) for key in world.matched(1)]
+
+
 def _perturbed(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
     whole = render(seed, "imagenet-p", picture, VAL_BORDER).astype(np.float32) / 255
     name = CATEGORIES[picture.shape]
@@ -283,6 +305,7 @@ SETS: dict[str, DataSet] = {
     "imagenet-c-bar": DataSet(
         _some(2), _corrupted, len(corrupting.CORRUPTIONS) * len(corrupting.SEVERITIES), PUBLISHED
     ),
+    "laion-c": DataSet(_some(1), _published_laion_c, laion_c.CONDITIONS),
     "imagenet-p": DataSet(
         _some(1), _perturbed, len(perturbing.PERTURBATIONS) * perturbing.FRAMES, PUBLISHED
     ),

@@ -32,6 +32,7 @@ FLAGS = {
     "visual-anagrams": "--visual_anagrams",
     "frequency-cue-conflict": "--frequency_cue_conflict",
     "imagenet9": "--imagenet9",
+    "laion-c": "--laion_c",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

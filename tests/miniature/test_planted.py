@@ -23,11 +23,13 @@ from bvg.scores.shape_bias import count_decisions
 from bvg.scores.spectral import spectral_measures
 from bvg.stimuli.batch import Batch, Stimuli
 from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name
+from bvg.stimuli.laion_c import corrupted
 from bvg.stimuli.lowpass import lowpass
 from bvg.stimuli.suppression import ORIGINAL, suppressed
 from bvg.stimuli.suppression import condition_name as suppression_name
 from eval_criticalband import BANDS
 from eval_criticalband import stimuli as critical_band
+from eval_laion_c import generator
 from eval_spectral import stimuli as spectral
 from eval_suppression import CUES
 from miniature import anagrams, backgrounds, measure, world
@@ -173,6 +175,23 @@ def test_frequency_conflict_finds_who_was_trained_on_low_frequencies_and_on_high
         assert counts.shape + counts.texture > 0.4 * counts.total
     assert bias["blur"] > 0.6
     assert bias["plain"] < 0.35 and bias["high_pass"] < 0.35
+
+
+def vertical_lines(batch: Batch):
+    """Yield levels 2 to 4: at 1 and 5, too much and too little is left."""
+    levels = {f"{level}": generator("vertical_lines", level, None) for level in (2, 3, 4)}
+    yield from corrupted(batch, levels)
+
+
+def test_lines_are_read_by_outline_and_best_by_who_was_trained_on_noise(batch):
+    """Lines keep the outlines and take the texture away; the gaps between them are fine noise."""
+    names = ("gaussian_noise", "stylised", "plain", "shape_randomised")
+    found = accuracies(batch, vertical_lines, *names)
+    mean = {name: sum(accuracy.values()) / 3 for name, accuracy in found.items()}
+    assert mean["gaussian_noise"] > mean["plain"] + 0.25
+    assert mean["stylised"] > mean["plain"] + 0.1
+    assert mean["plain"] > mean["shape_randomised"] + 0.04
+    assert mean["stylised"] > mean["shape_randomised"] + 0.2
 
 
 def test_adversarial_training_makes_robust_and_a_larger_radius_more_so(batch):

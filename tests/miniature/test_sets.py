@@ -18,6 +18,7 @@ from bvg.data.imagenet_ood import VARIANTS, variant_images
 from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
 from bvg.data.imagenet_real import read_real, with_real_labels
 from bvg.data.imagenet_x import FACTORS, read_annotations, read_val_labels
+from bvg.data.laion_c import laion_c
 from bvg.data.model_vs_human import DATA_SETS, model_vs_human
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
@@ -42,12 +43,8 @@ def folder(tmp_path_factory) -> Path:
 def _first(name: str, pictures: list[Picture]) -> list[Picture]:
     if name == "model-vs-human/cue-conflict":
         return [p for p in pictures if p.number == 1 and (p.shape - p.texture) % 16 < 2]
-    if name in (
-        "imagenet-c",
-        "imagenet-c-bar",
-        "imagenet-p",
-        "imagenet9",
-    ):  # many files of each key
+    many = ("imagenet-c", "imagenet-c-bar", "imagenet-p", "imagenet9", "laion-c")
+    if name in many:  # files of each key
         return [p for p in pictures if p.number == 1 and p.shape < 2]
     several = name.startswith("model-vs-human/") or name == "imagenet"
     return [p for p in pictures if p.number <= 2 or (several and p.shape == 3)]
@@ -174,6 +171,13 @@ def test_the_corruptions_of_c_grow_with_severity(folder):
     for kind in ("gaussian_noise", "defocus_blur", "contrast", "brightness"):
         one, five = (np.abs(drawn[f"{kind}/{k}/{name}"] - clean).mean() for k in (1, 5))
         assert one < five
+
+
+def test_laion_c_has_six_corruptions_at_five_levels(folder):
+    images = laion_c(folder / "laion-c", CATEGORIES, partial=True)  # here of two categories
+    assert len(images) == 6 * 5 * 2
+    assert images.names[:2] == images.names[-2:] == ("arrow/arrow_1", "bolt/bolt_1")
+    assert len(list(SETS["laion-c"].pictures(20))) == 16
 
 
 def test_p_has_ten_perturbations_of_one_sequence_per_category(folder):

@@ -26,7 +26,7 @@ _INDICES = {
 
 
 def expand(ranges: str) -> tuple[int, ...]:
-    """Return the numbers of a text such as "7-9 12": 7, 8, 9, 12."""
+    """Return the class indices of a list such as "294-297 404"; "a-b" includes both ends."""
     indices: list[int] = []
     for part in ranges.split():
         first, _, last = part.partition("-")

@@ -70,7 +70,7 @@ def corruption_folders(
     data_set = data_sets()[data.name]
     root = existing_folder(root, f"the {data_set.title} folder", data_set.flag)
     classes = classes or classes_in(root)
-    folders = _condition_folders(root, data, corruptions, severities)
+    folders = condition_folders(root, data, corruptions, severities)
     first = next(iter(folders.values()))
     check_known(root / first, sorted(set(subfolders(root / first)) - set(classes)))
     files, labels, names, unused = in_class_folders(root / first, classes)
@@ -89,7 +89,7 @@ def corruption_folders(
     return crossed(base, folders)
 
 
-def _condition_folders(
+def condition_folders(
     root: Path, data: CorruptionSet, corruptions: tuple[str, ...], severities: tuple[int, ...]
 ) -> dict[str, str]:
     """Return each condition's folder relative to `root`; raises UserError if one is missing."""

@@ -86,6 +86,20 @@ def sixteen_way(classes: tuple[str, ...]) -> Decision:
     return decide
 
 
+def best_groups(groups: Sequence[Sequence[int]]) -> Decision:
+    """Return the decision among groups of classes, ranked by the mean probability of their members.
+
+    groups: the members of each, as indices of the logits. Answers are numbers of groups, and the
+    confidence is the mean of the best one.
+    """
+
+    def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        means = _group_means(_wide(logits).softmax(dim=1), groups)
+        return _ranked(means, means)
+
+    return decide
+
+
 def top5_and_category(classes: tuple[str, ...]) -> Decision:
     """Return the decision among all classes, together with the best of the 16 categories.
 
@@ -223,8 +237,12 @@ def _ranked(scores: torch.Tensor, probabilities: torch.Tensor) -> dict[str, torc
 
 
 def _category_means(probabilities: torch.Tensor) -> torch.Tensor:
-    members = [list(indices) for indices in CATEGORY_INDICES.values()]
-    return torch.stack([probabilities[:, indices].mean(dim=1) for indices in members], dim=1)
+    return _group_means(probabilities, [*CATEGORY_INDICES.values()])
+
+
+def _group_means(probabilities: torch.Tensor, groups: Sequence[Sequence[int]]) -> torch.Tensor:
+    means = [probabilities[:, list(members)].mean(dim=1) for members in groups]
+    return torch.stack(means, dim=1)
 
 
 def _both_rules(logits: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 
@@ -34,6 +35,20 @@ Stimuli = Callable[[Batch], Iterator[Stimulus]]
 def unchanged(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the unchanged images as the only condition, `clean`."""
     yield CLEAN, batch.pixels
+
+
+def bytes_of(pixels: torch.Tensor) -> np.ndarray:
+    """Return (B, H, W, 3) uint8 of (B, 3, H, W) in [0, 1], for stimuli that are made on the CPU."""
+    levels = (pixels * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return np.ascontiguousarray(levels.cpu().numpy())
+
+
+def pixels_of(images: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return (B, 3, H, W) in [0, 1] on the device, of (B, H, W, 3) uint8."""
+    levels = torch.from_numpy(images)
+    if device.type == "cuda":  # so that the copy does not wait for what the GPU is doing
+        levels = levels.pin_memory()
+    return levels.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
 
 
 @contextmanager

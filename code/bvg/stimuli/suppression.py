@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, bytes_of, pixels_of
 from bvg.stimuli.nl_means import denoised
 from bvg.stimuli.randomness import keyed_generator
 
@@ -61,7 +61,7 @@ def suppressed(batch: Batch, conditions: Iterable[Condition]) -> Iterator[tuple[
     together = [c for c in conditions if on_gpu and len(c) == 1 and c[0].h is not None]
     yield from _denoised(batch, together)
     shared = {condition[:-1] for condition in conditions}
-    made: dict[Condition, np.ndarray] = {(): _bytes_of(batch.pixels)}
+    made: dict[Condition, np.ndarray] = {(): bytes_of(batch.pixels)}
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
 
         def images_of(condition: Condition) -> np.ndarray:
@@ -76,7 +76,7 @@ def suppressed(batch: Batch, conditions: Iterable[Condition]) -> Iterator[tuple[
 
         for condition in conditions:
             if condition not in together:
-                images = _pixels_of(images_of(condition), batch.pixels.device)
+                images = pixels_of(images_of(condition), batch.pixels.device)
                 yield condition_name(condition), images
 
 
@@ -87,19 +87,6 @@ def _denoised(batch: Batch, conditions: Sequence[Condition]) -> Iterator[tuple[s
         made = denoised(levels, strengths, TEMPLATE_WINDOW, SEARCH_WINDOW)
         for condition, images in zip(conditions, made, strict=True):
             yield condition_name(condition), images.float() / 255
-
-
-def _bytes_of(pixels: torch.Tensor) -> np.ndarray:
-    """Return (B, H, W, 3) uint8 of (B, 3, H, W) in [0, 1]."""
-    levels = (pixels * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return np.ascontiguousarray(levels.cpu().numpy())
-
-
-def _pixels_of(images: np.ndarray, device: torch.device) -> torch.Tensor:
-    levels = torch.from_numpy(images)
-    if device.type == "cuda":  # so that the copy does not wait for what the GPU is doing
-        levels = levels.pin_memory()
-    return levels.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
 
 
 def patch_shuffle(grid: int) -> Suppression:

@@ -29,6 +29,8 @@ BENCHMARKS = (
     "css_1440",
     "frequency_cue_conflict",
     "imagenet9",
+    "laion_c",
+    "laion_c_generated",
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
