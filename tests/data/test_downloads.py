@@ -29,6 +29,7 @@ def test_the_catalogue_has_what_the_study_needs():
         *(
             "model-vs-human",
             "refined-bias",
+            "critical-band-masking",
             "imagenet-v2",
             "imagenet-a",
             "imagenet-r",

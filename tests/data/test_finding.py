@@ -29,6 +29,7 @@ FLAGS = {
     "model-vs-human/cue-conflict": "--stimuli",
     "imagenet-x": "--imagenet_x",
     "refined-bias": "--refined_bias",
+    "critical-band-masking": "--critical_band_masking",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

@@ -28,6 +28,7 @@ BENCHMARKS = (
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
+    "critical_band_masking",
     "imagenet_suppression",
 )
 ATTACKS = "imagenet_adv"
