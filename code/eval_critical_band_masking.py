@@ -13,9 +13,7 @@ The decision is among the 16 categories; a threshold is the strongest noise of a
 more than half of the images are right; the channel is a Gaussian through the thresholds.
 Writes top1_acc/critical-band/f=<octave>/sd=<SD> (percent; f=0/sd=0 is without noise);
 critical-band/bandwidth (octaves), …/centre (cycles/image), …/peak-sensitivity, and …/r2 and
-…/degenerate of their fit, as published, and as in eval_criticalband.py relative to the accuracy
-without noise (_norm) and between the strengths (_interpolated); W&B project
-"critical_band_masking"; a figure of all models and humans.
+…/degenerate of their fit; W&B project "critical_band_masking"; a figure of all models and humans.
 The channels of the paper's networks: python code/score_predictions.py --trials DIR.
 On ImageNet's validation images, with noise drawn here: eval_criticalband.py.
 """
@@ -42,7 +40,7 @@ from bvg.scores.critical_band_masking import (
     CENTRE,
     HUMANS,
     SENSITIVITY,
-    channels_of_trials,
+    channel_of,
     human_channel,
     masking_metrics,
     trials_of,
@@ -63,7 +61,7 @@ def picture(predictions):
         name: 100 * trials[name].mean() if name in trials else np.nan for name in CONDITIONS
     }
     complete = len(trials) == len(CONDITIONS)
-    channel = channels_of_trials(trials)[""] if complete else None
+    channel = channel_of(trials) if complete else None
     return ChannelPicture(accuracy_matrix(accuracy), channel, BANDS, DEVIATIONS)
 
 

@@ -54,7 +54,7 @@ from bvg.scores.critical_band_masking import (
     HUMANS,
     SENSITIVITY,
     by_condition,
-    channels_of_trials,
+    channel_of,
 )
 from bvg.scores.imagenet import imagenet_metrics
 from bvg.scores.imagenet_real import real_accuracy, with_real_columns
@@ -113,8 +113,8 @@ def main(argv: list[str] | None = None) -> int:
         "--out",
         type=Path,
         metavar="FILE",
-        help="with --predictions or --trials: also write the scores to this CSV (default: print them "
-        "only)",
+        help="with --predictions or --trials: also write the scores to this CSV (default: print "
+        "them only)",
     )
     add(
         "--wandb",
@@ -251,7 +251,7 @@ def fit_trials(folder: Path, out: Path | None) -> None:
     rows = []
     for path, name in names.items():
         trials = by_condition(read_trials(path))
-        channel = channels_of_trials(trials)[""]
+        channel = channel_of(trials)
         rows.append(
             {
                 "model": name,

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bvg.data.critical_band_masking import CONDITIONS as OCTAVES
+from bvg.data.critical_band_masking import SPLITS, critical_band_masking
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.imagenet import imagenet_val, val_number
 from bvg.data.imagenet_c import corruption_folders
@@ -40,6 +42,8 @@ def _first(name: str, pictures: list[Picture]) -> list[Picture]:
         return [p for p in pictures if p.number == 1 and (p.shape - p.texture) % 16 < 2]
     if name in ("imagenet-c", "imagenet-c-bar", "imagenet-p"):  # many files of each key
         return [p for p in pictures if p.number == 1 and p.shape < 2]
+    if name == "critical-band-masking":  # a picture or two in each noise
+        return [p for p in pictures if p.number <= 2 or p.shape in (3, 4)]
     several = name.startswith("model-vs-human/") or name == "imagenet"
     return [p for p in pictures if p.number <= 2 or (several and p.shape == 3)]
 
@@ -174,6 +178,19 @@ def test_p_has_ten_perturbations_of_one_sequence_per_category(folder):
     assert set(images.conditions) == set(PERTURBATIONS)
     frames = images.reader(images.path(0))
     assert [frame.size for frame in frames] == [(224, 224)] * 8
+
+
+def test_critical_band_masking_has_every_octave_and_strength(folder):
+    images = critical_band_masking(folder / "critical-band-masking", CATEGORIES)
+    assert set(images.conditions) == {*OCTAVES}
+    assert {name.partition("/")[0] for name in images.names} == {*SPLITS}
+    assert {int(label) for label in images.labels} == {*SIXTEEN}
+    spread = {}
+    for index, condition in enumerate(images.conditions):
+        pixels = np.asarray(Image.open(images.path(index)))
+        assert pixels.shape == (224, 224, 3) and (pixels == pixels[..., :1]).all()
+        spread.setdefault(condition, []).append(pixels.std() / 255)
+    assert max(spread["criticalband/f=0/sd=0"]) < 0.08 < min(spread["criticalband/f=3/sd=0.16"])
 
 
 def test_model_vs_human_has_every_condition_of_every_set(folder):

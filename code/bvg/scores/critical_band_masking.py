@@ -3,8 +3,7 @@
 Source: Subramanian, Sizikova, Majaj & Pelli, "Spatial-frequency channels, shape bias, and
 adversarial robustness", NeurIPS 2023. Their 1,050 trials are about 30 for each octave and strength
 of noise, and 210 without noise: accuracies of different conditions are of different images. The
-published channel is that of the whole-step thresholds at 50 %; for other variants see
-bvg.scores.criticalband.
+channel is that of the whole-step thresholds at 50 %.
 """
 
 from collections.abc import Mapping
@@ -12,11 +11,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from bvg.data.categories import CATEGORIES
-from bvg.data.critical_band_masking import CONDITIONS, condition_of
+from bvg.data.critical_band_masking import BANDS, CONDITIONS, DEVIATIONS, condition_of
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import correct_in_top
 from bvg.scores.channel import Channel, fit_channel
-from bvg.scores.criticalband import REPLICATES, channels_of, parameters
+from bvg.scores.criticalband import (
+    LEVEL,
+    REPLICATES,
+    accuracy_matrix,
+    integer_thresholds,
+    nothing_passes,
+    parameters,
+    why_invalid,
+)
 from bvg.scores.metric import Metric, proportion
 from bvg.stimuli.criticalband import WITHOUT_NOISE
 
@@ -63,21 +70,20 @@ def by_condition(trials: Mapping[tuple[str, int], np.ndarray]) -> dict[str, np.n
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def channels_of_trials(trials: Trials) -> dict[str, Channel]:
-    """Return the channel of each variant, by suffix: "" is the published one.
-
-    Raises KeyError if a condition has no trial.
-    """
-    accuracy = {name: float(trials[name].mean()) for name in CONDITIONS}
-    return channels_of(accuracy, int(trials[WITHOUT_NOISE].sum()), CHANCE)
+def channel_of(trials: Trials) -> Channel:
+    """Return the channel; raises KeyError if a condition has no trial."""
+    matrix = accuracy_matrix({name: float(trials[name].mean()) for name in CONDITIONS})
+    right = int(trials[WITHOUT_NOISE].sum())
+    invalid = why_invalid(bool(nothing_passes(matrix, LEVEL)), right, LEVEL, CHANCE)
+    return fit_channel(integer_thresholds(matrix, LEVEL), invalid, BANDS, len(DEVIATIONS))
 
 
 def masking_metrics(predictions: Predictions) -> dict[str, Metric]:
     """Return accuracies in percent by condition, and the channel's parameters with intervals.
 
     Keys: top1_acc/critical-band/f=<octave>/sd=<SD>; critical-band/bandwidth (octaves), /centre
-    (cycles per image), /peak-sensitivity (1/16 … 1), /r2 and /degenerate (1 or 0), with the
-    variants' suffixes. 95 % percentile bootstrap over the images of each condition.
+    (cycles per image), /peak-sensitivity (1/16 … 1), /r2 and /degenerate (1 or 0). 95 % percentile
+    bootstrap over the images of each condition.
     """
     trials = trials_of(predictions)
     metrics = {
@@ -90,18 +96,20 @@ def masking_metrics(predictions: Predictions) -> dict[str, Metric]:
     if missing := [name for name in CONDITIONS if name not in trials]:
         note = f"no image was evaluated under {len(missing)} of the {len(CONDITIONS)} conditions"
         return metrics | {key: Metric(None, n=n, note=note) for key in _NAMES.values()}
-    fitted = channels_of_trials(trials)
-    for (name, suffix), metric in parameters(fitted, CONDITIONS, _resampled(trials), n).items():
-        metrics[f"{_NAMES.get(name, f'{PREFIX}/{name}')}{suffix}"] = metric
-    return metrics
+    found = parameters(channel_of(trials), _resampled_thresholds(trials), BANDS, n)
+    return metrics | {
+        _NAMES.get(name, f"{PREFIX}/{name}"): metric for name, metric in found.items()
+    }
 
 
-def _resampled(trials: Trials, replicates: int = REPLICATES) -> np.ndarray:
-    """Return accuracies (R, C), resampled with replacement within each condition.
+def _resampled_thresholds(trials: Trials) -> np.ndarray:
+    """Return the thresholds (R, bands) of images resampled within each condition.
 
     The number of right ones among n resampled images has a binomial distribution.
     """
     generator = np.random.default_rng(SEED)
     counts = np.array([len(trials[name]) for name in CONDITIONS])
     share = np.array([trials[name].mean() for name in CONDITIONS])
-    return generator.binomial(counts, share, (replicates, len(counts))) / counts
+    accuracies = generator.binomial(counts, share, (REPLICATES, len(counts))) / counts
+    numbers = accuracy_matrix({name: number for number, name in enumerate(CONDITIONS)})
+    return integer_thresholds(accuracies[:, numbers], LEVEL)

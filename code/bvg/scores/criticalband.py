@@ -13,7 +13,7 @@ Models can be compared within a variant only.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import nan
 
 import numpy as np
@@ -100,30 +100,25 @@ def channels(
     missing.
     """
     accuracy = dict(zip(conditions, correct.mean(axis=0), strict=True))
-    return channels_of(accuracy, int(correct[:, conditions.index(WITHOUT_NOISE)].sum()), chance)
-
-
-def channels_of(
-    accuracy: Mapping[str, float], right: int, chance: float = 0.0
-) -> dict[str, Channel]:
-    """Return the channel of each variant, as `channels`, from accuracies in [0, 1] by condition.
-
-    right: the number of images that are right without noise.
-    """
     matrix = accuracy_matrix(accuracy)
+    right = int(correct[:, conditions.index(WITHOUT_NOISE)].sum())
     invalid = {
-        suffix: _invalid(bool(nothing_passes(matrix, level)), right, float(level), chance)
+        suffix: why_invalid(bool(nothing_passes(matrix, level)), right, float(level), chance)
         for suffix, level in _levels(matrix).items()
     }
-    bands, deviations = noise_grid(accuracy)
+    bands, deviations = noise_grid(conditions)
     return {
         suffix: fit_channel(thresholds, invalid[suffix], bands, len(deviations))
         for suffix, thresholds in _thresholds(matrix).items()
     }
 
 
-def _invalid(nothing_passes: bool, right: int, level: float, chance: float) -> str:
-    """Return why the thresholds are meaningless, or an empty string."""
+def why_invalid(nothing_passes: bool, right: int, level: float, chance: float) -> str:
+    """Return why the thresholds are meaningless, or an empty string.
+
+    nothing_passes: whether not even images without noise do. right: how many of these are right.
+    level, chance: accuracies in [0, 1], of the thresholds and of guessing.
+    """
     if nothing_passes:
         return "the accuracy without noise does not exceed the level"
     if right < FEWEST_RIGHT:
@@ -147,26 +142,14 @@ def channel_metrics(
     value; the note has the reason, and the result of the formula. Arguments as for `channels`.
     """
     accuracies = resampled_accuracies(correct, replicates)
-    fitted = channels(conditions, correct, chance)
-    metrics = parameters(fitted, conditions, accuracies, len(correct))
-    return {f"{prefix}/{name}{suffix}": metric for (name, suffix), metric in metrics.items()}
-
-
-def parameters(
-    fitted: Mapping[str, Channel], conditions: Sequence[str], accuracies: np.ndarray, n: int
-) -> dict[tuple[str, str], Metric]:
-    """Return the metrics of the channel of each variant, by name and suffix; see channel_metrics.
-
-    accuracies: (R, C), of `n` resampled images under each condition.
-    """
     numbers = accuracy_matrix({name: number for number, name in enumerate(conditions)})
     resampled = _thresholds(accuracies[:, numbers])
     bands, _ = noise_grid(conditions)
-    return {
-        (name, suffix): metric
-        for suffix, channel in fitted.items()
-        for name, metric in _parameters(channel, resampled[suffix], bands, n).items()
-    }
+    metrics = {}
+    for suffix, channel in channels(conditions, correct, chance).items():
+        for name, metric in parameters(channel, resampled[suffix], bands, len(correct)).items():
+            metrics[f"{prefix}/{name}{suffix}"] = metric
+    return metrics
 
 
 def _levels(matrix: np.ndarray) -> dict[str, np.ndarray]:
@@ -193,10 +176,13 @@ def _thresholds(matrix: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _parameters(
+def parameters(
     channel: Channel, resampled: np.ndarray, bands: tuple[int, ...], n: int
 ) -> dict[str, Metric]:
-    """Return the metrics of one channel, from the thresholds (R, bands) of resampled images."""
+    """Return bw, cf, pns, r2 and degenerate of one channel, as metrics of `n` images.
+
+    resampled: the thresholds (R, bands) of resampled images, for the intervals.
+    """
     reasons = "; ".join(channel.degenerate)
     unknown = "the thresholds are equal, or the fit did not converge"
     metrics = {
