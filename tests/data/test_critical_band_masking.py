@@ -68,7 +68,7 @@ def test_an_incomplete_set_needs_partial(folder):
 
 
 def test_another_draw_of_the_noise_is_noted(folder):
-    name = next(path for path in (folder / "2").iterdir() if "noise0.08_freq3" in path.name)
+    name = next(folder.glob("[0-4]/*_cbm_noise0.08_freq3_*"))
     name.rename(name.with_name(name.name.replace("freq3", "freq4")))
     images = critical_band_masking(folder, CATEGORIES)
     assert OTHER_DRAW in images.notes and "partial" not in images.notes

@@ -3,12 +3,14 @@
 The stimuli and the scores are those of the benchmarks; only the pictures are drawn here.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import eval_critical_band_masking
 from bvg.data.imagenet_x import FACTORS, Annotations
 from bvg.predictions.table import Predictions
 from bvg.run.decisions import top5
@@ -28,7 +30,9 @@ from eval_spectral import stimuli as spectral
 from eval_suppression import CUES
 from miniature import measure, world
 from miniature.augmentation import attacked
+from miniature.draw import save
 from miniature.measure import decisions, load, normalised, sample
+from miniature.sets import NOISES, SETS
 
 WEIGHTS = Path(measure.__file__).parent / "weights"
 UNSEEN = 7  # a world seed that no recipe has trained on
@@ -90,6 +94,31 @@ def test_noise_of_one_octave_disturbs_least_who_was_trained_on_it(batch):
     }
     gain = [a - b for a, b in zip(kept["band_noise"], kept["greyscale"], strict=True)]
     assert max(gain) == gain[NOISY_BAND] > 0.5
+
+
+def test_noise_in_published_files_disturbs_least_who_was_trained_on_it(tmp_path):
+    """The same through the script, on files in the layout of critical-band masking."""
+    name, names = "critical-band-masking", ("band_noise", "greyscale")
+    for picture in SETS[name].pictures(1):
+        sd, band = NOISES[picture.number - 1]
+        if sd == "0" or (band == NOISY_BAND and sd in ("0.02", "0.04")):
+            save(name, UNSEEN, tmp_path / name, picture)
+    argv = ["--model", *(f"{model}=miniature_{model}" for model in names), "--wandb", "disabled"]
+    argv += ["--critical_band_masking", str(tmp_path / name), "--results", str(tmp_path)]
+    assert eval_critical_band_masking.main(argv) == 0
+    kept = {}
+    for model in names:
+        summary = tmp_path / "critical_band_masking" / model / "summary.json"
+        metrics = json.loads(summary.read_text())["metrics"]
+        assert metrics["critical-band/bandwidth"]["value"] is None  # other octaves are missing
+        found = {
+            key: metrics[f"top1_acc/critical-band/{key}"]["value"]
+            for key in ("f=0/sd=0", "f=4/sd=0.02", "f=4/sd=0.04")
+        }
+        assert found["f=0/sd=0"] > 50
+        print(model, found)
+        kept[model] = found["f=4/sd=0.02"] + found["f=4/sd=0.04"]
+    assert kept["band_noise"] > kept["greyscale"] + 80
 
 
 @torch.inference_mode()
