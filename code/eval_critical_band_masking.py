@@ -60,8 +60,7 @@ def picture(predictions):
     accuracy = {
         name: 100 * trials[name].mean() if name in trials else np.nan for name in CONDITIONS
     }
-    complete = len(trials) == len(CONDITIONS)
-    channel = channel_of(trials) if complete else None
+    channel = channel_of(trials) if len(trials) == len(CONDITIONS) else None
     return ChannelPicture(accuracy_matrix(accuracy), channel, BANDS, DEVIATIONS)
 
 

@@ -116,9 +116,8 @@ def test_noise_in_published_files_disturbs_least_who_was_trained_on_it(tmp_path)
             for key in ("f=0/sd=0", "f=4/sd=0.02", "f=4/sd=0.04")
         }
         assert found["f=0/sd=0"] > 50
-        print(model, found)
         kept[model] = found["f=4/sd=0.02"] + found["f=4/sd=0.04"]
-    assert kept["band_noise"] > kept["greyscale"] + 80
+    assert kept["band_noise"] > kept["greyscale"] + 50
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ from scipy.optimize import curve_fit
 
 import eval_critical_band_masking
 import score_predictions
+from bvg.data.critical_band_masking import TRIALS
 from bvg.predictions.table import read_predictions
 from oracles import straight_line
 
@@ -88,6 +89,9 @@ def test_channels_of_the_published_trials_are_those_of_the_table(fixtures, tmp_p
     out = tmp_path / "channels.csv"
     trials = fixtures / "critical-band" / "networks"
     assert score_predictions.main(["--trials", str(trials), "--out", str(out)]) == 0
+    first = json.loads(next(trials.glob("*.json")).read_text())
+    counts = {sd: tuple(len(first[f"noise{sd}freq{f}"]) for f in range(7)) for sd in NOISES}
+    assert counts == TRIALS
     found = pd.read_csv(out, keep_default_na=False)
     assert len(found) == 43 and (found["trials"] == 1050).all()
     table = pd.read_csv(fixtures / "published" / "external" / "critical_band_networks.csv")

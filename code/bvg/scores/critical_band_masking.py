@@ -88,9 +88,10 @@ def masking_metrics(predictions: Predictions) -> dict[str, Metric]:
     trials = trials_of(predictions)
     metrics = {
         f"top1_acc/{name.replace('criticalband', PREFIX)}": proportion(
-            int(right.sum()), len(right), scale=100
+            int(trials[name].sum()), len(trials[name]), scale=100
         )
-        for name, right in trials.items()
+        for name in CONDITIONS
+        if name in trials
     }
     n = len(predictions.labels)
     if missing := [name for name in CONDITIONS if name not in trials]:
