@@ -13,6 +13,8 @@ Writes top1_acc/criticalband/f=<octave>/sd=<SD> (percent); metric/criticalband/b
 half the accuracy without noise, as published and (_interpolated) between the strengths; the same
 among 16 categories (criticalband16), for the images that belong to one; W&B project
 "imagenet_criticalband"; figures of all models, and of one image under all conditions.
+The published stimuli, with which humans were tested: eval_critical_band_masking.py. Their channel
+is drawn and printed for comparison; it is of 16 categories, and of thresholds at 50 %.
 """
 
 import sys
@@ -27,6 +29,7 @@ from bvg.run.evaluate import evaluate, example, load_models
 from bvg.run.runs import print_files, print_table
 from bvg.scores.accuracy import category_correct, condition_accuracies, top1_by_condition
 from bvg.scores.channel import LOWEST_CENTRE
+from bvg.scores.critical_band_masking import HUMANS, human_channel
 from bvg.scores.criticalband import channel_metrics
 from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name, critical_band
 
@@ -60,7 +63,7 @@ def figures(runs, args, images):
         predictions = run.predictions
         chance = 1 / len(predictions.classes)
         channels[run.name] = channel_picture(*top1_by_condition(predictions), chance)
-    print_files(*critical_band_figure(channels, folder / "critical_band"))
+    print_files(*critical_band_figure(channels, folder / "critical_band", human_channel()))
     rows = {f"SD {sd}": [condition_name(f, sd) for f in BANDS] for sd in DEVIATIONS}
     centres = [f"{LOWEST_CENTRE * 2.0**f:g}" for f in BANDS]
     unit = "centre frequency of the noise (cycles/image)"
@@ -89,6 +92,8 @@ def main(argv=None):
         f"top1_acc/{WITHOUT_NOISE}",
         *(f"metric/criticalband/{name}_norm" for name in ("bw", "cf", "pns", "r2")),
     )
+    if runs:
+        print(HUMANS)
 
 
 if __name__ == "__main__":

@@ -145,6 +145,13 @@ BENCHMARKS = {
     "criticalband": Benchmark(  # without noise, and 7 octaves of noise at 4 strengths
         "eval_criticalband.py", "imagenet_criticalband", inputs=1 + 7 * 4
     ),
+    "critical_band_masking": Benchmark(  # without noise, and 7 octaves of noise at 4 strengths
+        "eval_critical_band_masking.py",
+        "critical_band_masking",
+        "critical-band-masking",
+        images=1_050,
+        conditions=1 + 7 * 4,
+    ),
     "suppression": Benchmark(  # originals, and one suppression of each of 4 cues
         "eval_suppression.py", "imagenet_suppression", inputs=1 + 4
     ),

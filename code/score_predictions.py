@@ -3,6 +3,7 @@
     python code/score_predictions.py                              # finished results of ImageNet
     python code/score_predictions.py --results DIR --imagenet_x DIR --models tv_resnet50
     python code/score_predictions.py --predictions ResNet50.csv DINO.csv --out scores.csv
+    python code/score_predictions.py --trials DIR --out channels.csv
 
 Brings the results of eval_imagenet.py up to date: those of earlier versions lack calibration and
 class balance, and all of them lack ImageNet-X's error ratios if its annotations were not there. The
@@ -12,6 +13,10 @@ earlier versions did not record: only its first half, the balance of accuracies,
 With --predictions, scores other people's tables instead, a CSV per model with the columns
 file_name, predicted_class and predicted_probability: their accuracy (top-1 and ReaL), calibration
 and error ratios. Their labels come with ImageNet-X's annotations.
+With --trials, fits the channels of networks whose trials of critical-band masking were published
+(python code/download.py published-tables/critical_band), a row per file: thresholds at 50 %,
+bandwidth, centre, peak sensitivity, and why the fit is degenerate, if it is: the formulas' numbers
+then mean nothing. The paper's channels are these, degenerate ones included.
 Reference: ResNet50.csv and DINO.csv of https://github.com/facebookresearch/imagenetx
 (model_predictions/base) have a top-1 accuracy of 76.13 and 76.75 %, a calibration error of .037 and
 .027, and error ratios of 2.39 and 2.15 for unusual textures.
@@ -34,7 +39,7 @@ from bvg.data.imagenet_x import Annotations, read_annotations, read_val_labels
 from bvg.errors import UserError, reason_of
 from bvg.figures.imagenet import imagenet_figures
 from bvg.files import lock_folder, written_atomically
-from bvg.predictions.published import read_published
+from bvg.predictions.published import TRIAL_FILE, read_published, read_trials
 from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import read_predictions, schema
 from bvg.run.command_line import data_flag, guarded, parse_words, partial_flag, plain_parser
@@ -43,10 +48,19 @@ from bvg.run.wandb_mirror import MODES, mirror
 from bvg.scores.accuracy import accuracy
 from bvg.scores.calibration import calibration_metrics, reliability
 from bvg.scores.class_balance import ACCURACY, class_balance_metrics
+from bvg.scores.critical_band_masking import (
+    BANDWIDTH,
+    CENTRE,
+    HUMANS,
+    SENSITIVITY,
+    by_condition,
+    channel_of,
+)
 from bvg.scores.imagenet import imagenet_metrics
 from bvg.scores.imagenet_real import real_accuracy, with_real_columns
 from bvg.scores.imagenet_x import PREFIX, imagenet_x_metrics
 from bvg.scores.metric import Metric
+from bvg.stimuli.criticalband import WITHOUT_NOISE
 
 BENCHMARK = "imagenet"
 SHOWN = (
@@ -89,10 +103,18 @@ def main(argv: list[str] | None = None) -> int:
     )
     partial_flag(parser)
     add(
+        "--trials",
+        type=Path,
+        metavar="DIR",
+        help="fit the channels of the networks whose trials are in this folder instead, files "
+        "solomon_<network>_accuracies_<date>.json or cbm_… (default: none)",
+    )
+    add(
         "--out",
         type=Path,
         metavar="FILE",
-        help="with --predictions: also write the scores to this CSV (default: print them only)",
+        help="with --predictions or --trials: also write the scores to this CSV (default: print "
+        "them only)",
     )
     add(
         "--wandb",
@@ -102,14 +124,18 @@ def main(argv: list[str] | None = None) -> int:
         "(default: auto)",
     )
     args = parse_words(parser, argv)
-    return guarded(lambda: _run(args), "--out" if args.predictions else "--results")
+    return guarded(lambda: _run(args), "--out" if args.out else "--results")
 
 
 def _run(args: argparse.Namespace) -> None:
-    if args.predictions:
+    if args.trials:
+        fit_trials(args.trials, args.out)
+    elif args.predictions:
         score_tables(args.predictions, args.imagenet_x, args.partial, args.out)
     elif args.out or args.partial:
-        raise UserError("--out and --partial apply to --predictions: add it, or drop them")
+        raise UserError(
+            "--partial applies to --predictions, --out to that and --trials: add one, or drop them"
+        )
     else:
         annotated = look_for("imagenet-x", args.imagenet_x)
         annotations = read_annotations(annotated) if annotated else None
@@ -203,9 +229,46 @@ def score_tables(paths: list[Path], given: str | None, partial: bool, out: Path 
             for model, scores in tables.items()
             for key, metric in scores.items()
         ]
-        with written_atomically(out, "--out") as file:
-            file.write(pd.DataFrame(rows).to_csv(index=False).encode())
-        print_files(out)
+        write_table(pd.DataFrame(rows), out)
+
+
+def write_table(table: pd.DataFrame, out: Path) -> None:
+    """Write a table to `out`, as CSV."""
+    with written_atomically(out, "--out") as file:
+        file.write(table.to_csv(index=False).encode())
+    print_files(out)
+
+
+def fit_trials(folder: Path, out: Path | None) -> None:
+    """Fit the channels of published trials, print them and write them to `out`."""
+    files = {path: TRIAL_FILE.fullmatch(path.name) for path in sorted(folder.rglob("*.json"))}
+    names = {path: match["model"] for path, match in files.items() if match}
+    if not names:
+        raise UserError(
+            f"{folder} has no files solomon_<network>_accuracies_<date>.json: give another folder "
+            "with --trials, or run: python code/download.py published-tables/critical_band"
+        )
+    rows = []
+    for path, name in names.items():
+        trials = by_condition(read_trials(path))
+        channel = channel_of(trials)
+        rows.append(
+            {
+                "model": name,
+                "trials": sum(map(len, trials.values())),
+                "without noise (%)": round(100 * trials[WITHOUT_NOISE].mean(), 2),
+                "thresholds": " ".join(f"{step:g}" for step in channel.thresholds),
+                BANDWIDTH: channel.bandwidth,
+                CENTRE: channel.centre,
+                SENSITIVITY: channel.peak_sensitivity,
+                "degenerate": "; ".join(channel.degenerate),
+            }
+        )
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False, float_format="{:.3f}".format))
+    print(HUMANS)
+    if out:
+        write_table(table, out)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import score_predictions
 from bvg.data.imagenet_x import FACTORS
 from bvg.files import locked
 from bvg.predictions.table import read_predictions
+from bvg.scores.channel import fit_channel
 from conftest import CLASSES, draw
 from imagenet_x_helpers import entry, val_file, write_annotations
 from oracles.calibration import class_balance, error_ratios, expected_calibration_error
@@ -251,3 +252,53 @@ def test_tables_that_cannot_be_scored(tables, annotations, score, tmp_path, caps
     other.write_bytes(tables[0].read_bytes())
     assert score(*words, "--partial", "--predictions", tables[0], other) == 2
     assert tables[0].stem in capsys.readouterr().err
+
+
+def write_trials(folder: Path, network: str, steps: tuple[int, ...]) -> Path:
+    """Write trials of which three in four are right in noise that is withstood, else one."""
+    noises = ("0", "0.02", "0.04", "0.08", "0.16")
+    trials = {
+        f"noise{sd}freq{f}": [1, 1, 1, 0] if k <= 4 - steps[f] else [1, 0, 0, 0]
+        for k, sd in enumerate(noises)
+        for f in range(7)
+    }
+    path = folder / f"solomon_{network}_accuracies_2023-04-10T18:51:32.json"
+    folder.mkdir(exist_ok=True)
+    path.write_text(json.dumps(trials))
+    return path
+
+
+def test_channels_of_published_trials(score, tmp_path):
+    trials, out = tmp_path / "trials", tmp_path / "channels.csv"
+    write_trials(trials, "resnet50", (0, 1, 2, 3, 4, 2, 1))
+    write_trials(trials, "bagnet9", (4,) * 7)
+    (trials / "sb_scores.json").write_text("{}")  # beside them, as published
+    assert score("--trials", trials, "--out", out) == 0
+    table = pd.read_csv(out, index_col="model", keep_default_na=False)
+    assert [*table.index] == ["bagnet9", "resnet50"]
+    assert table["trials"].tolist() == [140, 140]
+    assert table["without noise (%)"].tolist() == [75, 75]
+    assert table.loc["resnet50", "thresholds"] == "0 1 2 3 4 2 1"
+    channel = fit_channel((0, 1, 2, 3, 4, 2, 1))
+    assert table.loc["resnet50", "critical-band/bandwidth"] == pytest.approx(channel.bandwidth)
+    assert table.loc["resnet50", "critical-band/centre"] == pytest.approx(channel.centre)
+    assert not table.loc["resnet50", "degenerate"] and table.loc["bagnet9", "degenerate"]
+
+
+def test_trials_of_another_layout_are_refused(score, tmp_path, capsys):
+    trials = tmp_path / "trials"
+    path = write_trials(trials, "net", (1,) * 7)
+    whole = json.loads(path.read_text())
+    for other in (
+        {**whole, "noise0.32freq0": [1]},
+        {key: right for key, right in whole.items() if key != "noise0freq3"},
+        {**whole, "noise0freq3": []},
+        {**whole, "noise0freq3": [0.5]},
+        [1],
+    ):
+        path.write_text(json.dumps(other))
+        assert score("--trials", trials) == 2
+        assert path.name in capsys.readouterr().err
+    path.unlink()
+    assert score("--trials", trials) == 2
+    assert "--trials" in capsys.readouterr().err

@@ -2,10 +2,8 @@
 
     python code/miniature/draw.py --out DIR
 
-Writes a folder per data set, named as in code/download.py: DIR/imagenet (for --imagenet),
-imagenet-real, imagenet-v2, imagenet-a, imagenet-r, imagenet-sketch, imagenet-c, imagenet-c-bar,
-imagenet-p, imagenet9, model-vs-human with its 17 data sets, visual-anagrams and
-frequency-cue-conflict; and DIR/world.json, which records how they were drawn. The same flags draw
+Writes a folder per data set, named as in code/download.py (DIR/imagenet for --imagenet; docs/
+miniature.md lists them), and DIR/world.json, which records how they were drawn. The same flags draw
 the same pixels with any number of workers. A data set appears under its final name once it is
 complete; existing ones are not drawn again.
 """

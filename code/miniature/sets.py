@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from bvg.data.critical_band_masking import BANDS, DEVIATIONS, SPLITS
 from bvg.data.imagenet9 import VARIANTS
 from bvg.data.imagenet_x import FACTORS, LABELS, PROTOTYPES, TOP_FACTOR
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
@@ -21,6 +22,7 @@ from miniature import (
     world,
 )
 from miniature.imagenet_c import CONDITIONS, imagenet_c
+from miniature.masking import masked
 from miniature.parquet import anagrams_file, hybrids_file
 from miniature.silhouettes import mask
 from miniature.world import CATEGORIES, SIDE, VAL_BORDER, Picture, generator, in_bytes, render
@@ -41,6 +43,9 @@ DISTINCTIVE: dict[str, Callable[[float, float], bool]] = {
 }
 """ImageNet-X's factors of a picture by the size of its shape (66 to 92 pixels) and its turn."""
 PUBLISHED = 85  # the JPEG quality of ImageNet-C's files
+NOISES = [*product(("0", *DEVIATIONS), BANDS)]
+"""Of critical-band masking: strength and octave, by the number of a picture of a category."""
+MASKED = 75  # the JPEG quality of its files
 EQUALISED_OVER = 16  # pictures whose mean spectrum the power is equalised to
 
 
@@ -201,6 +206,16 @@ def _on_backgrounds(seed: int, picture: Picture) -> Iterator[tuple[str, Content]
         yield f"{variant}/val/{file}", image
 
 
+def _masked(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    """Yield the picture in the noise with its number."""
+    sd, band = NOISES[picture.number - 1]
+    place, split = divmod(picture.number - 1, len(SPLITS))
+    number = place * len(CATEGORIES) + picture.shape
+    file = f"{split}/{number}_cbm_noise{sd}_freq{band}_gray_g_{CATEGORIES[picture.shape]}.JPEG"
+    clean = render(seed, "critical-band-masking", picture)
+    yield file, masked(clean, file, seed, band, float(sd))
+
+
 def _in_category(
     seed: int, picture: Picture, name: str, image: Callable[[np.random.Generator], np.ndarray]
 ) -> Iterator[tuple[str, Content]]:
@@ -266,6 +281,12 @@ def _some(number: int, categories: tuple[str, ...] = CATEGORIES) -> Callable[[in
     return lambda per_class: keys
 
 
+def _every_other_noise(per_class: int) -> list[Picture]:
+    """Return pictures of half of the categories in each noise of NOISES, of all in every second."""
+    keys = world.matched(len(NOISES))
+    return [key for key in keys if (key.shape + key.number) % 2]
+
+
 def _model_vs_human() -> dict[str, DataSet]:
     drawn: dict[str, DataSet] = {
         "edge": DataSet(_some(10), _edge),
@@ -310,6 +331,7 @@ SETS: dict[str, DataSet] = {
         _some(1), _perturbed, len(perturbing.PERTURBATIONS) * perturbing.FRAMES, PUBLISHED
     ),
     "imagenet9": DataSet(_some(backgrounds.OBJECTS), _on_backgrounds, len(VARIANTS)),
+    "critical-band-masking": DataSet(_every_other_noise, _masked, quality=MASKED),
     **_model_vs_human(),
     "visual-anagrams": DataSet(lambda per_class: [Picture(0, 0, 1)], _anagrams),
     "frequency-cue-conflict": DataSet(lambda per_class: [Picture(0, 0, 1)], _hybrids),

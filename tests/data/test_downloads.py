@@ -32,6 +32,7 @@ def test_the_catalogue_has_what_the_study_needs():
             "visual-anagrams",
             "frequency-cue-conflict",
             "imagenet9",
+            "critical-band-masking",
             "imagenet-v2",
             "imagenet-a",
             "imagenet-r",

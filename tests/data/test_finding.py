@@ -33,6 +33,7 @@ FLAGS = {
     "frequency-cue-conflict": "--frequency_cue_conflict",
     "imagenet9": "--imagenet9",
     "laion-c": "--laion_c",
+    "critical-band-masking": "--critical_band_masking",
     "human-decisions": "--humans",
     "study-table": "--table",
     "published-tables": "--files",

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
 from bvg.figures.criticalband import ChannelPicture, critical_band_figure
-from bvg.figures.drawing import DPI
+from bvg.figures.drawing import DPI, HUMAN_COLOUR
 from bvg.scores.channel import Channel
 
 CHANNEL = Channel(
@@ -115,6 +115,27 @@ def test_parameters_have_sensible_digits(tmp_path, kept, mu, amplitude, summary)
     channel = replace(CHANNEL, mu=mu, amplitude=amplitude)
     (axes,) = _drawn(tmp_path, kept, net=ChannelPicture(_accuracy(1), channel))
     assert axes.get_title().split("\n")[1] == summary
+
+
+def test_the_humans_are_drawn_for_comparison(tmp_path, kept):
+    humans = replace(CHANNEL, thresholds=(0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 0.0), amplitude=4.0, mu=4.5)
+    models = {"net": ChannelPicture(_accuracy(1), None), "own": ChannelPicture(_accuracy(2), None)}
+    critical_band_figure(models, tmp_path / "figure", humans)
+    for axes in _panels(kept[-1]):
+        assert list(_thresholds(axes).get_ydata()) == [4, 4, 4, 4, 2, 2, 4]
+        octaves, heights = _curve(axes).get_data()
+        assert np.interp(4.5, octaves, heights) == pytest.approx(0, abs=1e-3)
+        assert _curve(axes).get_color() == HUMAN_COLOUR
+    assert any("humans" in text.get_text() for text in kept[-1].legends[0].get_texts())
+
+
+def test_humans_are_not_compared_under_other_noise(tmp_path, kept):
+    accuracy = np.full((3, 7), 50.0)
+    other = ChannelPicture(accuracy, None, deviations=("0.05", "0.1"))
+    critical_band_figure({"net": other}, tmp_path / "figure", CHANNEL)
+    (axes,) = _panels(kept[-1])
+    assert _curve(axes) is None
+    assert not any("humans" in text.get_text() for text in kept[-1].legends[0].get_texts())
 
 
 def test_a_degenerate_fit_has_thresholds_and_a_reason_but_no_curve(tmp_path, kept):

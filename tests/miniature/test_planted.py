@@ -3,6 +3,7 @@
 The stimuli and the scores are those of the benchmarks; only the pictures are drawn here.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+import eval_critical_band_masking
 from bvg.data.css import members_of
 from bvg.data.imagenet_x import FACTORS, Annotations
 from bvg.data.preprocessing import SQUASHED_224
@@ -34,8 +36,10 @@ from eval_spectral import stimuli as spectral
 from eval_suppression import CUES
 from miniature import anagrams, backgrounds, measure, world
 from miniature.augmentation import attacked
+from miniature.draw import save
 from miniature.hybrids import hybrids
 from miniature.measure import decisions, load, normalised, sample
+from miniature.sets import NOISES, SETS
 
 WEIGHTS = Path(measure.__file__).parent / "weights"
 UNSEEN = 7  # a world seed that no recipe has trained on
@@ -97,6 +101,30 @@ def test_noise_of_one_octave_disturbs_least_who_was_trained_on_it(batch):
     }
     gain = [a - b for a, b in zip(kept["band_noise"], kept["greyscale"], strict=True)]
     assert max(gain) == gain[NOISY_BAND] > 0.5
+
+
+def test_noise_in_published_files_disturbs_least_who_was_trained_on_it(tmp_path):
+    """The same through the script, on files in the layout of critical-band masking."""
+    name, names = "critical-band-masking", ("band_noise", "greyscale")
+    for picture in SETS[name].pictures(1):
+        sd, band = NOISES[picture.number - 1]
+        if sd == "0" or (band == NOISY_BAND and sd in ("0.02", "0.04")):
+            save(name, UNSEEN, tmp_path / name, picture)
+    argv = ["--model", *(f"{model}=miniature_{model}" for model in names), "--wandb", "disabled"]
+    argv += ["--critical_band_masking", str(tmp_path / name), "--results", str(tmp_path)]
+    assert eval_critical_band_masking.main(argv) == 0
+    kept = {}
+    for model in names:
+        summary = tmp_path / "critical_band_masking" / model / "summary.json"
+        metrics = json.loads(summary.read_text())["metrics"]
+        assert metrics["critical-band/bandwidth"]["value"] is None  # other octaves are missing
+        found = {
+            key: metrics[f"top1_acc/critical-band/{key}"]["value"]
+            for key in ("f=0/sd=0", "f=4/sd=0.02", "f=4/sd=0.04")
+        }
+        assert found["f=0/sd=0"] > 50
+        kept[model] = found["f=4/sd=0.02"] + found["f=4/sd=0.04"]
+    assert kept["band_noise"] > kept["greyscale"] + 50
 
 
 @torch.inference_mode()

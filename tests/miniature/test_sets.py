@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bvg.data.critical_band_masking import CONDITIONS as OCTAVES
+from bvg.data.critical_band_masking import SPLITS, critical_band_masking
 from bvg.data.css import visual_anagrams
 from bvg.data.frequency_cue_conflict import frequency_cue_conflict
 from bvg.data.image_set import RESTRICTED, ImageSet
@@ -46,6 +48,8 @@ def _first(name: str, pictures: list[Picture]) -> list[Picture]:
     many = ("imagenet-c", "imagenet-c-bar", "imagenet-p", "imagenet9", "laion-c")
     if name in many:  # files of each key
         return [p for p in pictures if p.number == 1 and p.shape < 2]
+    if name == "critical-band-masking":  # a picture or two in each noise
+        return [p for p in pictures if p.number <= 2 or p.shape in (3, 4)]
     several = name.startswith("model-vs-human/") or name == "imagenet"
     return [p for p in pictures if p.number <= 2 or (several and p.shape == 3)]
 
@@ -227,6 +231,19 @@ def test_mixed_backgrounds_are_of_the_same_the_next_and_any_category():
         assert of["mixed_same"].number != picture.number
         assert of["mixed_next"].shape == (picture.shape + 1) % 16
     assert len({of["mixed_rand"].shape for of in others}) > 12
+
+
+def test_critical_band_masking_has_every_octave_and_strength(folder):
+    images = critical_band_masking(folder / "critical-band-masking", CATEGORIES)
+    assert set(images.conditions) == {*OCTAVES}
+    assert {name.partition("/")[0] for name in images.names} == {*SPLITS}
+    assert {int(label) for label in images.labels} == {*SIXTEEN}
+    spread = {}
+    for index, condition in enumerate(images.conditions):
+        pixels = np.asarray(Image.open(images.path(index)))
+        assert pixels.shape == (224, 224, 3) and (pixels == pixels[..., :1]).all()
+        spread.setdefault(condition, []).append(pixels.std() / 255)
+    assert max(spread["criticalband/f=0/sd=0"]) < 0.08 < min(spread["criticalband/f=3/sd=0.16"])
 
 
 def test_model_vs_human_has_every_condition_of_every_set(folder):

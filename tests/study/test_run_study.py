@@ -63,6 +63,7 @@ def test_model_inputs_are_those_of_the_published_data_sets():
         "laion_c_generated": 21 * 4_800,
         "spectral": 23 * 50_000,
         "criticalband": 29 * 50_000,
+        "critical_band_masking": 1_050,
         "suppression": 5 * 50_000,
         "imagenet_w": 2 * 50_000,
         "adv": 50_000 * (2 + 1 + 40 * 2 + 1),

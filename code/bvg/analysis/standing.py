@@ -38,7 +38,7 @@ _WORDS = {
     "classes": r"\d+",
 }
 # Words of protocols that say what the measure is, and nothing that we do otherwise.
-_NOTHING_ELSE = {"cue-conflict", "difficulty=1"}
+_NOTHING_ELSE = {"cue-conflict", "difficulty=1", "threshold=0.5"}
 _AS_MANY = 0.01  # by which share numbers of images may differ: some cannot be decoded
 # How published measures begin that begin otherwise in our table.
 _OUR_NAMES = {"flip-probability/": "flip_prob/", "top5-distance/": "top5_distance/"}
@@ -56,6 +56,7 @@ _BENCHMARKS = {
     "top5-distance/": ("imagenet_p",),
     "metric/bandpass/": ("imagenet_spectral",),
     "metric/criticalband/": ("imagenet_criticalband",),
+    "critical-band/": ("critical_band_masking",),
     "top1_acc/PGD-40/": ("imagenet_adv_pgd",),
     "shape-bias": ("imagenet_shape_bias", "imagenet_model_vs_human"),
     "fraction-": ("imagenet_shape_bias", "imagenet_model_vs_human"),

@@ -1,19 +1,26 @@
-"""Other people's predictions on ImageNet's validation set, one CSV per model.
+"""Other people's predictions: on ImageNet's validation set, and in critical-band masking.
 
-The layout is ImageNet-X's (https://github.com/facebookresearch/imagenetx, model_predictions):
-file_name,predicted_class,predicted_probability, classes being positions in the sorted wnids.
+The layout of the former, one CSV per model, is ImageNet-X's
+(https://github.com/facebookresearch/imagenetx, model_predictions):
+file_name,predicted_class,predicted_probability, classes being positions in the sorted wnids. That
+of the latter, one JSON per network, is Subramanian et al.'s
+(https://github.com/ajaysub110/critical-band-masking, data/network_data).
 """
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bvg.data.critical_band_masking import BANDS, DEVIATIONS
 from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, val_number
 from bvg.errors import UserError, reason_of
 from bvg.predictions.table import Predictions
 
+TRIAL_FILE = re.compile(r"(?:solomon|cbm)_(?P<model>.+)_accuracies_[^/]*\.json")
 COLUMNS = {"file_name": str, "predicted_class": np.int64, "predicted_probability": np.float64}
 
 
@@ -64,3 +71,26 @@ def _refused(path: Path, reason: str) -> UserError:
         f"{path} is not a table of predictions ({reason}): its columns are {','.join(COLUMNS)}, a "
         "row per image of ImageNet's validation set, named as in the archive"
     )
+
+
+def read_trials(path: Path) -> dict[tuple[str, int], np.ndarray]:
+    """Return a network's trials: whether each was right, (n,) bool, by SD (a text) and octave.
+
+    Raises UserError unless the file has trials, of 0 and 1, for exactly the published conditions.
+    """
+    keys = {f"noise{sd}freq{band}": (sd, band) for sd in ("0", *DEVIATIONS) for band in BANDS}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if {*content} != {*keys}:
+            raise ValueError(f"it lacks conditions, or has others than {next(iter(keys))} etc.")
+        trials = {keys[key]: np.array(values) for key, values in content.items()}
+        if not all(len(right) and np.isin(right, (0, 1)).all() for right in trials.values()):
+            raise ValueError("a trial is neither 0 nor 1, or a condition has none")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {reason_of(error)}") from error
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is not a network's trials by noise and octave ({reason_of(error)}): download "
+            "it again with: python code/download.py published-tables/critical_band"
+        ) from error
+    return {condition: right.astype(bool) for condition, right in trials.items()}

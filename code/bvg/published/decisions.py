@@ -10,7 +10,9 @@ from statistics import fmean
 
 import numpy as np
 
+from bvg.data.critical_band_masking import BANDS, DEVIATIONS
 from bvg.errors import UserError
+from bvg.predictions.published import TRIAL_FILE, read_trials
 from bvg.published import faults
 from bvg.published.faults import Found
 from bvg.published.reading import (
@@ -31,9 +33,6 @@ from bvg.scores.shape_bias import CueDecisions, count_decisions, count_table
 
 CUE_CONFLICT = "cue-conflict classes=16"
 
-_NOISES = ("0", "0.02", "0.04", "0.08", "0.16")  # standard deviations, as the files write them
-_BANDS = range(7)
-_NETWORK = re.compile(r"solomon_(.+)_accuracies_[^/]*\.json")
 _BAND_COLUMNS = (
     *("model", "trials", "clean16", "thresholds", "BW", "CF", "PNS", "shape_frac_mean16", "bacc"),
     "wacc_0.01",
@@ -89,7 +88,7 @@ def _joint_networks(path: Path) -> list[_Trials]:
     for row, cells in rows_of(path, _BAND_COLUMNS):
         where = f"{path}, row {row},"
         steps = re.findall(r"\d+", cells["thresholds"])
-        if len(steps) != len(_BANDS):
+        if len(steps) != len(BANDS):
             raise UserError(f"{where} has {len(steps)} thresholds instead of 7: {AGAIN}")
         networks.append(
             _Trials(
@@ -110,22 +109,23 @@ def _networks(folder: Path) -> list[_Trials]:
     if not paths:
         raise NoFilesError(f"{folder} holds no solomon_*.json")
     fractions = json_of(find(folder, "sb_scores.json"))
-    keys = [f"noise{noise}freq{band}" for noise in _NOISES for band in _BANDS]
     networks = []
     for path in paths:
-        name, trials = _NETWORK.fullmatch(path.name), json_of(path)
-        if not name or not isinstance(trials, dict) or {*trials} != {*keys}:
-            raise UserError(f"{path} is not a network's trials by noise and band: {NEWER}")
-        right = np.array([fmean(trials[key]) for key in keys]).reshape(len(_NOISES), len(_BANDS))
+        name, trials = TRIAL_FILE.fullmatch(path.name), read_trials(path)
+        if not name:
+            raise UserError(
+                f"{path} is not named solomon_<network>_accuracies_<date>.json: {NEWER}"
+            )
+        right = np.array([[trials[sd, f].mean() for f in BANDS] for sd in ("0", *DEVIATIONS)])
         networks.append(
             _Trials(
-                model=name[1],
+                model=name["model"],
                 file=path.name,
                 row="noise*freq*",
-                count=sum(len(trials[key]) for key in keys),
+                count=sum(map(len, trials.values())),
                 clean=float(100 * right[0].mean()),
                 thresholds=tuple(integer_thresholds(right, 0.5).tolist()),
-                shape=fmean(fractions[name[1]]) if name[1] in fractions else None,
+                shape=fmean(fractions[name["model"]]) if name["model"] in fractions else None,
             )
         )
     return networks

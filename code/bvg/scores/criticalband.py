@@ -103,7 +103,7 @@ def channels(
     matrix = accuracy_matrix(accuracy)
     right = int(correct[:, conditions.index(WITHOUT_NOISE)].sum())
     invalid = {
-        suffix: _invalid(bool(nothing_passes(matrix, level)), right, float(level), chance)
+        suffix: why_invalid(bool(nothing_passes(matrix, level)), right, float(level), chance)
         for suffix, level in _levels(matrix).items()
     }
     bands, deviations = noise_grid(conditions)
@@ -113,8 +113,12 @@ def channels(
     }
 
 
-def _invalid(nothing_passes: bool, right: int, level: float, chance: float) -> str:
-    """Return why the thresholds are meaningless, or an empty string."""
+def why_invalid(nothing_passes: bool, right: int, level: float, chance: float) -> str:
+    """Return why the thresholds are meaningless, or an empty string.
+
+    nothing_passes: whether not even images without noise do. right: how many of these are right.
+    level, chance: accuracies in [0, 1], of the thresholds and of guessing.
+    """
     if nothing_passes:
         return "the accuracy without noise does not exceed the level"
     if right < FEWEST_RIGHT:
@@ -143,7 +147,7 @@ def channel_metrics(
     bands, _ = noise_grid(conditions)
     metrics = {}
     for suffix, channel in channels(conditions, correct, chance).items():
-        for name, metric in _parameters(channel, resampled[suffix], bands, len(correct)).items():
+        for name, metric in parameters(channel, resampled[suffix], bands, len(correct)).items():
             metrics[f"{prefix}/{name}{suffix}"] = metric
     return metrics
 
@@ -172,10 +176,13 @@ def _thresholds(matrix: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _parameters(
+def parameters(
     channel: Channel, resampled: np.ndarray, bands: tuple[int, ...], n: int
 ) -> dict[str, Metric]:
-    """Return the metrics of one channel, from the thresholds (R, bands) of resampled images."""
+    """Return bw, cf, pns, r2 and degenerate of one channel, as metrics of `n` images.
+
+    resampled: the thresholds (R, bands) of resampled images, for the intervals.
+    """
     reasons = "; ".join(channel.degenerate)
     unknown = "the thresholds are equal, or the fit did not converge"
     metrics = {

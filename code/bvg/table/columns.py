@@ -34,6 +34,7 @@ BENCHMARKS = (
     "imagenet_adv",
     "imagenet_spectral",
     "imagenet_criticalband",
+    "critical_band_masking",
     "imagenet_suppression",
     "imagenet_w",
 )
