@@ -4,9 +4,9 @@
 
 Writes a folder per data set, named as in code/download.py: DIR/imagenet (for --imagenet),
 imagenet-real, imagenet-v2, imagenet-a, imagenet-r, imagenet-sketch, imagenet-c, imagenet-c-bar,
-imagenet-p, and model-vs-human with its 17 data sets; and DIR/world.json, which records how they
-were drawn. The same flags draw the same pixels with any number of workers. A data set appears under
-its final name once it is complete; existing ones are not drawn again.
+imagenet-p, refined-bias, and model-vs-human with its 17 data sets; and DIR/world.json, which
+records how they were drawn. The same flags draw the same pixels with any number of workers. A data
+set appears under its final name once it is complete; existing ones are not drawn again.
 """
 
 import argparse

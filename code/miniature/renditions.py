@@ -57,6 +57,12 @@ def flat(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
     return _painted(shape, rng, background(ground, rng, side), first)
 
 
+def surface(texture: int, rng: np.random.Generator, side: int) -> np.ndarray:
+    """Return the category's texture alone, in two colours and without a figure."""
+    first, second, _ = colours(rng).astype(np.float32)
+    return in_bytes(first + filling(texture, rng, side)[..., None] * (second - first))
+
+
 def shaded(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
     """Return the category in a gradient of two colours."""
     ground, first, second = colours(rng).astype(np.float32)

@@ -182,6 +182,14 @@ def _silhouette(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
     )
 
 
+def _cues_apart(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    """Yield the shape of a category in one colour, and its texture without a shape."""
+    name = CATEGORIES[picture.shape]
+    for cue, draw in (("shape", renditions.flat), ("texture", renditions.surface)):
+        image = draw(picture.shape, generator(seed, f"refined-bias/{cue}", picture), SIDE)
+        yield f"refined_bias_{cue}/{name}/{name}_{picture.number}.png", image
+
+
 def _in_session(name: str, condition: str, picture: Picture) -> str:
     category = CATEGORIES[picture.shape]
     number = (picture.number - 1) * len(CATEGORIES) + picture.shape + 1
@@ -270,6 +278,7 @@ SETS: dict[str, DataSet] = {
     "imagenet-p": DataSet(
         _some(1), _perturbed, len(perturbing.PERTURBATIONS) * perturbing.FRAMES, PUBLISHED
     ),
+    "refined-bias": DataSet(_some(4), _cues_apart, 2),
     **_model_vs_human(),
 }
 """By name: the keys of bvg/data/downloads.toml, with model-vs-human's sets below its folder."""

@@ -3,12 +3,14 @@
 The stimuli and the scores are those of the benchmarks; only the pictures are drawn here.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import eval_refined_bias
 from bvg.data.imagenet_x import FACTORS, Annotations
 from bvg.predictions.table import Predictions
 from bvg.run.decisions import top5
@@ -28,7 +30,9 @@ from eval_spectral import stimuli as spectral
 from eval_suppression import CUES
 from miniature import measure, world
 from miniature.augmentation import attacked
+from miniature.draw import save
 from miniature.measure import decisions, load, normalised, sample
+from miniature.sets import SETS
 
 WEIGHTS = Path(measure.__file__).parent / "weights"
 UNSEEN = 7  # a world seed that no recipe has trained on
@@ -133,6 +137,36 @@ def test_suppression_finds_who_relies_on_shape_and_who_on_texture(batch):
     )
     assert kept["colour"]["greyscale"] > 0.97
     assert min(kept["colour"].values()) > 0.9  # of no model of this world, colour is a cue
+
+
+def test_refined_bias_tells_the_shape_model_from_the_texture_model(tmp_path):
+    """Of shapes in one colour, and of textures without a shape; the whole script, on few images."""
+    for picture in SETS["refined-bias"].pictures(1):
+        if picture.number == 1:
+            save("refined-bias", UNSEEN, tmp_path / "data", picture)
+    names = ["miniature_plain", "miniature_stylised", "miniature_shape_randomised"]
+    words = [
+        "--refined_bias",
+        str(tmp_path / "data"),
+        "--results",
+        str(tmp_path),
+        "--device",
+        "cpu",
+    ]
+    assert eval_refined_bias.main(["--model", *names, *words]) == 0
+    assert (tmp_path / "refined_bias" / "shape_and_texture.png").exists()
+    found = [
+        json.loads((tmp_path / "refined_bias" / name / "summary.json").read_text())["metrics"]
+        for name in names
+    ]
+    shape, texture = (
+        [metrics[f"refined-bias/{cue}-mrr"]["value"] for metrics in found]
+        for cue in ("shape", "texture")
+    )
+    plain, stylised, randomised = range(3)
+    print(shape, texture)
+    assert shape[stylised] > shape[plain] > shape[randomised] + 0.2
+    assert texture[randomised] > texture[plain] > texture[stylised] + 0.2
 
 
 def test_adversarial_training_makes_robust_and_a_larger_radius_more_so(batch):
