@@ -183,9 +183,9 @@ def _silhouette(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
 
 
 def _cues_apart(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
-    """Yield the shape of a category in one colour, and its texture without a shape."""
+    """Yield the shape of a category in others' textures, and its texture without a shape."""
     name = CATEGORIES[picture.shape]
-    for cue, draw in (("shape", renditions.flat), ("texture", renditions.surface)):
+    for cue, draw in (("shape", renditions.quilted), ("texture", renditions.surface)):
         image = draw(picture.shape, generator(seed, f"refined-bias/{cue}", picture), SIDE)
         yield f"refined_bias_{cue}/{name}/{name}_{picture.number}.png", image
 

@@ -47,6 +47,8 @@ def shape_pairs(values: pd.DataFrame, categories: np.ndarray, errors: pd.DataFra
 
 def as_measured(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return r and its interval of pairs of measures as they are, whatever is more shape."""
+    if "high" not in pairs:  # there is no pair, or none with an r
+        return pairs
     turned = pairs["bias"].map(TOWARDS_SHAPE) * pairs["target"].map(TOWARDS_SHAPE) < 0
     ends = {"r": -pairs["r"], "low": -pairs["high"], "high": -pairs["low"]}
     return pairs.assign(**{name: pairs[name].where(~turned, end) for name, end in ends.items()})

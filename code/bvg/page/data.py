@@ -84,8 +84,8 @@ def _plain(values: pd.Series) -> list[float | None]:
 
 
 def _correlations(study: Study) -> list[dict[str, Any]]:
-    pairs = as_measured(study.shape_pairs) if len(study.shape_pairs) else study.shape_pairs
-    frames = [f for f in (study.correlations, study.singles, pairs) if len(f)]
+    frames = [study.correlations, study.singles, as_measured(study.shape_pairs)]
+    frames = [frame for frame in frames if len(frame)]
     if not frames:
         return []
     wanted = ["group", "bias", "target", "n", "r", "low", "high", "p", "p_permutation", "note"]
