@@ -18,6 +18,7 @@ from bvg.analysis.measures import (
     SHAPE_BIAS,
     TOTAL,
     TOWARDS_SHAPE,
+    short,
 )
 
 _ID = next(iter(AGGREGATES))
@@ -75,6 +76,11 @@ def measures_in(pairs: pd.DataFrame) -> list[str]:
     """Return the measures of these pairs, in the order of TOWARDS_SHAPE."""
     there = {*pairs["bias"], *pairs["target"]} if len(pairs) else set()
     return [name for name in TOWARDS_SHAPE if name in there]
+
+
+def turned(name: str) -> str:
+    """Return a measure's name, "(reversed)" where a lower value is more shape."""
+    return short(name) + (" (reversed)" if TOWARDS_SHAPE[name] < 0 else "")
 
 
 def verdicts(pairs: pd.DataFrame) -> pd.Series:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bvg.analysis.correlations import LEVEL
-from bvg.analysis.cues import measures_in, verdicts
-from bvg.analysis.measures import TOWARDS_SHAPE, short
+from bvg.analysis.cues import measures_in, turned, verdicts
+from bvg.analysis.measures import short
 from bvg.analysis.study import Study
 from bvg.analysis.wording import FEWEST_TOLD, begin, listed, number, p_value
 
@@ -58,15 +58,10 @@ def beyond_accuracy(study: Study) -> Iterator[str]:
             for _, row in kept.iterrows()
         )
         if said:
-            yield f"{begin(short(str(bias)))} goes with {said}."
+            yield f"{begin(short(str(bias)))} is correlated with {said}."
     silent = [short(str(b)) for b in rows["bias"].unique() if b not in set(strong["bias"])]
     if silent and len(strong):
         yield f"Nothing beyond accuracy that survives: {listed(silent)}."
-
-
-def turned(name: str) -> str:
-    """Return a measure's name; in reverse where a lower value is more shape."""
-    return short(name) + (", in reverse" if TOWARDS_SHAPE[name] < 0 else "")
 
 
 def _pair(row: pd.Series) -> str:

@@ -34,7 +34,7 @@ SUPPRESSED = {
 }
 # Measures of single cues that came after the study: biases, too, of tables that have them.
 CUES = {
-    "shape-bias/blur=2.5": "shape bias, blurred",
+    "shape-bias/blur=2.5": "blurred shape bias",
     **SUPPRESSED,
     "refined-bias/shape-mrr": "REFINED-BIAS: shape",
     "refined-bias/texture-mrr": "REFINED-BIAS: texture",

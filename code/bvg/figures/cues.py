@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bvg.analysis.cues import measures_in, verdicts
-from bvg.analysis.measures import SUPPRESSED, TOWARDS_SHAPE, short
+from bvg.analysis.cues import measures_in, turned, verdicts
+from bvg.analysis.measures import SUPPRESSED, short
 from bvg.analysis.study import Study
 from bvg.figures.drawing import PAGE_WIDTH, colour, marker, plt
 from bvg.scores.calibration import ECE
@@ -21,6 +21,7 @@ from bvg.scores.class_balance import BALANCE
 
 SHAPE_MRR, TEXTURE_MRR = "refined-bias/shape-mrr", "refined-bias/texture-mrr"
 _CLOUDS = 4
+_CELL = 0.52  # inches, a cell of the heat map
 _FONT = 6.5  # points
 
 
@@ -45,15 +46,15 @@ def shape_agreement(study: Study) -> Figure | None:
     names = measures_in(pairs)
     few = min(_CLOUDS, len(pairs))
     shown = [*range((few + 1) // 2), *range(len(pairs) - few // 2, len(pairs))]
-    width = 0.62 * len(names) + 1.5
-    size = (max(PAGE_WIDTH, width + 3.2), max(3.4, 0.62 * len(names) + 1.2))
+    width = _CELL * len(names) + 1.3
+    size = (max(PAGE_WIDTH, width + 3.4), max(3.4, _CELL * len(names) + 1.2))
     figure = plt.figure(figsize=size, layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[width, size[0] - width])
     _matrix(left.subplots(), pairs, names)
     for axes, row in zip(right.subplots(2, 2).flat, shown, strict=False):
         a, b = pairs.loc[row, ["bias", "target"]]
         _cloud(axes, study, a, b)
-        axes.set(xlabel=short(a), ylabel=short(b))
+        _label(axes, short(a), short(b))
     for axes in right.axes[len(shown) :]:
         axes.set_visible(False)
     _legend(figure)
@@ -70,7 +71,7 @@ def _matrix(axes: Axes, pairs: pd.DataFrame, names: list[str]) -> None:
         if verdict:
             axes.add_patch(Rectangle((i - 0.47, j - 0.47), 0.94, 0.94, fill=False, linewidth=1.2))
     axes.imshow(cells, cmap="PuOr_r", vmin=-1.6, vmax=1.6, aspect="auto")
-    labels = [short(n) + (" (reversed)" if TOWARDS_SHAPE[n] < 0 else "") for n in names]
+    labels = [turned(name) for name in names]
     axes.set_xticks(range(len(names) - 1), labels[:-1], rotation=35, ha="right", fontsize=_FONT)
     axes.set_yticks(range(1, len(names)), labels[1:], fontsize=_FONT)
     axes.set(xlim=(-0.5, len(names) - 1.5), ylim=(len(names) - 0.5, 0.5))
@@ -91,7 +92,7 @@ def suppression(study: Study) -> Figure | None:
             axes.scatter(np.full(len(y), place + beside), y, **style)
     axes.set_xticks(range(len(names)), [short(name) for name in names])
     axes.axhline(1, color="0.7", linewidth=0.6, zorder=0)
-    axes.set(ylabel="accuracy / accuracy on originals")
+    _label(axes, "", "accuracy / accuracy on originals")
     axes.set_ylim(bottom=0)
     _legend(figure)
     return figure
@@ -115,9 +116,15 @@ def calibration(study: Study) -> Figure | None:
 def _one_cloud(study: Study, x: str, y: str, x_label: str, y_label: str) -> Figure:
     figure, axes = plt.subplots(figsize=(0.6 * PAGE_WIDTH, 3.2), layout="constrained")
     _cloud(axes, study, x, y)
-    axes.set(xlabel=x_label, ylabel=y_label)
+    _label(axes, x_label, y_label)
     _legend(figure)
     return figure
+
+
+def _label(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x, fontsize=_FONT)
+    axes.set_ylabel(y, fontsize=_FONT)
+    axes.tick_params(labelsize=_FONT - 0.5, length=2)
 
 
 def _cloud(axes: Axes, study: Study, x: str, y: str) -> None:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from bvg.data.refined_bias import SHAPE, TEXTURE
 from bvg.figures.curves import categories, curves
-from bvg.figures.drawing import MANY, Metrics, model_style, numbers, save
+from bvg.figures.drawing import MANY, PAGE_WIDTH, Metrics, model_style, numbers, save
 from bvg.figures.heat_map import heat_map
 from bvg.figures.legend import legend_below, legend_height
 
@@ -42,7 +42,7 @@ def shape_and_texture(
     """
     many = len(models) > MANY
     height = legend_height([*models])
-    figure = plt.figure(figsize=(1.5 * _SIDE, _SIDE + height), layout="constrained")
+    figure = plt.figure(figsize=(PAGE_WIDTH, _SIDE + height), layout="constrained")
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.7, zorder=0)
     styles = [model_style(number, many) | {"linestyle": "none"} for number in range(len(models))]

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bvg.analysis.correlations import LEVEL
-from bvg.analysis.cues import measures_in
-from bvg.analysis.findings_cues import turned
+from bvg.analysis.cues import measures_in, turned
 from bvg.analysis.measures import TOTAL, short
 from bvg.analysis.study import FAMILY, Study
 from bvg.analysis.wording import FEW, FEWEST_TOLD, fewer, number, p_value, survives
