@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from browser import chromium, click, complaints, open_page
 from bvg.analysis.cues import as_measured, verdicts
 from bvg.analysis.findings import findings
 from bvg.analysis.measures import (
@@ -165,3 +166,18 @@ def test_the_page_has_a_cell_for_each_pair(study):
     assert section.count("data-bias=") == len(study.shape_pairs)
     assert section.count(" kept") == 3
     assert "shape_bias_lowpass" in section  # the control of shape bias
+
+
+def test_a_pair_of_the_page_is_drawn_with_its_own_sign(study, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(page_of(study), encoding="utf-8")
+    with chromium() as driver:
+        open_page(driver, path)
+        click(driver, f'#cues button[data-bias="shape-bias"][data-target="{LOCAL}"]')
+        axes = "return ['scatter-x', 'scatter-y'].map((id) => document.getElementById(id).value)"
+        assert driver.execute_script(axes) == ["shape-bias", LOCAL]
+        text = "return document.getElementById('scatter-said').textContent"
+        assert driver.execute_script(text).startswith("Total: r = 0.9")  # in the matrix -0.9
+        points = "return document.getElementById('suppression-chart').data.flatMap((t) => t.x)"
+        assert len(driver.execute_script(points)) == 3 * MODELS
+        assert complaints(driver) == []

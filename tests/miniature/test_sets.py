@@ -15,6 +15,7 @@ from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
 from bvg.data.imagenet_real import read_real, with_real_labels
 from bvg.data.imagenet_x import FACTORS, read_annotations, read_val_labels
 from bvg.data.model_vs_human import DATA_SETS, model_vs_human
+from bvg.data.refined_bias import refined_bias
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
 from miniature import sets, world
@@ -174,6 +175,13 @@ def test_p_has_ten_perturbations_of_one_sequence_per_category(folder):
     assert set(images.conditions) == set(PERTURBATIONS)
     frames = images.reader(images.path(0))
     assert [frame.size for frame in frames] == [(224, 224)] * 8
+
+
+def test_refined_bias_has_each_category_as_shape_and_as_texture(folder):
+    images = refined_bias(folder / "refined-bias", CATEGORIES)
+    assert len(images) == 2 * 2 * 16
+    assert images.conditions == ("shape",) * 32 + ("texture",) * 32
+    assert images.labels.tolist() == [k for k in SIXTEEN for _ in range(2)] * 2
 
 
 def test_model_vs_human_has_every_condition_of_every_set(folder):

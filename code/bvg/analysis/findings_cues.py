@@ -89,7 +89,8 @@ def _unreliable(pairs: pd.DataFrame) -> Iterator[str]:
     found: dict[str, float] = {}
     for measure, part in (("bias", "reliability_bias"), ("target", "reliability_target")):
         if part in pairs:
-            found |= pairs[pairs[part].notna()].groupby(measure)[part].min().to_dict()
+            least = pairs[pairs[part].notna()].groupby(measure)[part].min()
+            found |= {str(name): float(value) for name, value in least.items()}
     low = {name: value for name, value in found.items() if value < _UNRELIABLE}
     if low:
         said = listed(f"{short(name)} ({number(value)})" for name, value in low.items())

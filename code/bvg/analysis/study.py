@@ -21,6 +21,7 @@ from bvg.analysis.measures import (
     Measures,
     groups_of,
     measures_of,
+    names_of,
 )
 from bvg.analysis.prediction import prediction_table
 from bvg.analysis.published_faults import published_faults
@@ -120,7 +121,8 @@ def _predictions(
     """
     own = measures.biases[[name for name in BIASES if name in measures.biases]]
     whole = measures.biases[own.notna().all(axis=1)].notna().all()
-    biases = measures.biases[[name for name in measures.biases if name in own or whole[name]]]
+    kept = [name for name in names_of(measures.biases) if name in own or whole[name]]
+    biases = measures.biases[kept]
     frames = []
     for name in (TOTAL, OTHER):
         rows = groups[name]

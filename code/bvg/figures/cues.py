@@ -49,7 +49,8 @@ def shape_agreement(study: Study) -> Figure | None:
     width = _CELL * len(names) + 1.3
     size = (max(PAGE_WIDTH, width + 3.4), max(3.4, _CELL * len(names) + 1.2))
     figure = plt.figure(figsize=size, layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[width, size[0] - width])
+    ratios = [width, size[0] - width]
+    ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=ratios)
     _matrix(left.subplots(), pairs, names)
     for axes, row in zip(right.subplots(2, 2).flat, shown, strict=False):
         a, b = pairs.loc[row, ["bias", "target"]]
@@ -152,7 +153,7 @@ def _legend(figure: Figure) -> None:
         [*found.values()],
         [*found],
         loc="outside lower center",
-        ncols=5,
+        ncols=5 if figure.get_figwidth() >= PAGE_WIDTH else 3,
         frameon=False,
         fontsize=_FONT,
     )
