@@ -57,6 +57,22 @@ def flat(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
     return _painted(shape, rng, background(ground, rng, side), first)
 
 
+def quilted(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
+    """Return the category in a patchwork of the textures of six other ones."""
+    ground, first, second = colours(rng).astype(np.float32)
+    others = rng.choice([k for k in range(len(CATEGORIES)) if k != shape], 6, replace=False)
+    sheets = np.stack([filling(int(k), rng, side) for k in others])
+    patch = _patches(24, rng, side) % len(sheets)
+    share = np.take_along_axis(sheets, patch[None], axis=0)[0][..., None]
+    return _painted(shape, rng, background(ground, rng, side), first + share * (second - first))
+
+
+def surface(texture: int, rng: np.random.Generator, side: int) -> np.ndarray:
+    """Return the category's texture alone, in two colours and without a figure."""
+    first, second, _ = colours(rng).astype(np.float32)
+    return in_bytes(first + filling(texture, rng, side)[..., None] * (second - first))
+
+
 def shaded(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
     """Return the category in a gradient of two colours."""
     ground, first, second = colours(rng).astype(np.float32)
@@ -78,12 +94,17 @@ def outlined(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
 def patched(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:
     """Return the category as a patchwork of two colours and their mean."""
     ground, first, second = colours(rng).astype(np.float32)
-    y, x = np.mgrid[:side, :side].astype(np.float32)
-    seeds = rng.uniform(0, side, (PATCHES, 2))
-    nearest = np.argmin([(x - a) ** 2 + (y - b) ** 2 for a, b in seeds], axis=0)
+    nearest = _patches(PATCHES, rng, side)
     share = (rng.permutation(PATCHES) % 3 / 2).astype(np.float32)[nearest][..., None]
     figure = first + share * (second - first)
     return _painted(shape, rng, background(ground, rng, side), figure)
+
+
+def _patches(number: int, rng: np.random.Generator, side: int) -> np.ndarray:
+    """Return a division into patches, the cells around random points: (side, side), which one."""
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    points = rng.uniform(0, side, (number, 2))
+    return np.argmin([(x - a) ** 2 + (y - b) ** 2 for a, b in points], axis=0)
 
 
 def mosaic(shape: int, rng: np.random.Generator, side: int) -> np.ndarray:

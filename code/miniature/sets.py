@@ -235,6 +235,14 @@ def _silhouette(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
     )
 
 
+def _cues_apart(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    """Yield the shape of a category in others' textures, and its texture without a shape."""
+    name = CATEGORIES[picture.shape]
+    for cue, draw in (("shape", renditions.quilted), ("texture", renditions.surface)):
+        image = draw(picture.shape, generator(seed, f"refined-bias/{cue}", picture), SIDE)
+        yield f"refined_bias_{cue}/{name}/{name}_{picture.number}.png", image
+
+
 def _in_session(name: str, condition: str, picture: Picture) -> str:
     category = CATEGORIES[picture.shape]
     number = (picture.number - 1) * len(CATEGORIES) + picture.shape + 1
@@ -332,6 +340,7 @@ SETS: dict[str, DataSet] = {
     ),
     "imagenet9": DataSet(_some(backgrounds.OBJECTS), _on_backgrounds, len(VARIANTS)),
     "critical-band-masking": DataSet(_every_other_noise, _masked, quality=MASKED),
+    "refined-bias": DataSet(_some(4), _cues_apart, 2),
     **_model_vs_human(),
     "visual-anagrams": DataSet(lambda per_class: [Picture(0, 0, 1)], _anagrams),
     "frequency-cue-conflict": DataSet(lambda per_class: [Picture(0, 0, 1)], _hybrids),

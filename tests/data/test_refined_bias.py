@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from bvg.data.imagenet import imagenet_classes
-from bvg.data.refined_bias import CLASSES, refined_bias
+from bvg.data.refined_bias import CLASSES, classes_of, refined_bias
 from conftest import refusal
 from variant_helpers import jpeg, lay_out
 
@@ -58,6 +58,16 @@ def test_other_folders_are_refused(stimuli, tmp_path):
     assert "--refined_bias" in refusal(refined_bias, tmp_path / "empty", WNIDS)
     (stimuli / "refined_bias_shape" / "zebra").mkdir()
     assert "zebra" in refusal(refined_bias, stimuli, WNIDS)
+
+
+def test_folders_of_the_models_own_classes_are_understood(tmp_path):
+    folders = [f"refined_bias_{cue}/{name}" for cue in CLASSES for name in ("bee", "ant")]
+    images = refined_bias(lay_out(tmp_path / "own", folders, 2, jpeg()), ("ant", "bee", "cat"))
+    assert images.labels.tolist() == [0, 0, 1, 1] * 2
+    assert images.conditions == ("shape",) * 4 + ("texture",) * 4
+    assert images.notes == {}
+    own = classes_of(images.root, images.classes)
+    assert own == {cue: {"ant": ("ant",), "bee": ("bee",)} for cue in CLASSES}
 
 
 def test_a_model_of_other_classes_is_refused(stimuli):

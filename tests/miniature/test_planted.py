@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import eval_critical_band_masking
+import eval_refined_bias
 from bvg.data.css import members_of
 from bvg.data.imagenet_x import FACTORS, Annotations
 from bvg.data.preprocessing import SQUASHED_224
@@ -220,6 +221,37 @@ def test_lines_are_read_by_outline_and_best_by_who_was_trained_on_noise(batch):
     assert mean["stylised"] > mean["plain"] + 0.1
     assert mean["plain"] > mean["shape_randomised"] + 0.04
     assert mean["stylised"] > mean["shape_randomised"] + 0.2
+
+
+def test_refined_bias_tells_the_shape_model_from_the_texture_model(tmp_path):
+    """Of shapes in others' textures, and of textures without a shape; the script on few images."""
+    for picture in SETS["refined-bias"].pictures(1):
+        if picture.number == 1:
+            save("refined-bias", UNSEEN, tmp_path / "data", picture)
+    names = ["miniature_plain", "miniature_stylised", "miniature_shape_randomised"]
+    words = [
+        "--refined_bias",
+        str(tmp_path / "data"),
+        "--results",
+        str(tmp_path),
+        "--device",
+        "cpu",
+    ]
+    assert eval_refined_bias.main(["--model", *names, *words]) == 0
+    assert (tmp_path / "refined_bias" / "shape_and_texture.png").exists()
+    found = [
+        json.loads((tmp_path / "refined_bias" / name / "summary.json").read_text())["metrics"]
+        for name in names
+    ]
+    shape, texture = (
+        [metrics[f"refined-bias/{cue}-mrr"]["value"] for metrics in found]
+        for cue in ("shape", "texture")
+    )
+    plain, stylised, randomised = range(3)
+    assert shape[stylised] > 0.95 and texture[randomised] > 0.8
+    assert shape[stylised] - 0.2 > shape[plain] > shape[randomised] + 0.2
+    assert texture[randomised] - 0.2 > texture[plain] > texture[stylised] + 0.1
+    assert shape[randomised] < 0.25 and texture[stylised] < 0.25  # chance is 0.21
 
 
 def test_adversarial_training_makes_robust_and_a_larger_radius_more_so(batch):

@@ -22,6 +22,7 @@ from bvg.data.imagenet_real import read_real, with_real_labels
 from bvg.data.imagenet_x import FACTORS, read_annotations, read_val_labels
 from bvg.data.laion_c import laion_c
 from bvg.data.model_vs_human import DATA_SETS, model_vs_human
+from bvg.data.refined_bias import refined_bias
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
 from miniature import anagrams, backgrounds, sets, world
@@ -244,6 +245,13 @@ def test_critical_band_masking_has_every_octave_and_strength(folder):
         assert pixels.shape == (224, 224, 3) and (pixels == pixels[..., :1]).all()
         spread.setdefault(condition, []).append(pixels.std() / 255)
     assert max(spread["criticalband/f=0/sd=0"]) < 0.08 < min(spread["criticalband/f=3/sd=0.16"])
+
+
+def test_refined_bias_has_each_category_as_shape_and_as_texture(folder):
+    images = refined_bias(folder / "refined-bias", CATEGORIES)
+    assert len(images) == 2 * 2 * 16
+    assert images.conditions == ("shape",) * 32 + ("texture",) * 32
+    assert images.labels.tolist() == [k for k in SIXTEEN for _ in range(2)] * 2
 
 
 def test_model_vs_human_has_every_condition_of_every_set(folder):

@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from bvg.data.imagenet import imagenet_classes
-from bvg.data.refined_bias import CLASSES, WNIDS
+from bvg.data.refined_bias import CLASSES, members_of
 from bvg.predictions.table import Predictions
 from bvg.run.decisions import top5_and_ranks
 from bvg.scores.refined_bias import mean_reciprocal, refined_bias_metrics
 from oracles.refined_bias import rank_of
 
 ALL = imagenet_classes()
+WNIDS = members_of(CLASSES)
 
 
 def test_ranks_equal_counting_with_ties_to_the_lower_index():

@@ -11,6 +11,7 @@ from math import factorial
 import pandas as pd
 
 from bvg.analysis import findings_beyond as beyond
+from bvg.analysis import findings_cues as cues
 from bvg.analysis import findings_lowpass as lowpass
 from bvg.analysis.correlations import LEVEL
 from bvg.analysis.measures import AT, OTHER, SHAPE_BIAS, TOTAL, short
@@ -49,6 +50,8 @@ def findings(study: Study) -> list[Finding]:
         "Is there dependence that is not monotonic?": beyond.not_monotonic,
         "Do all biases together predict generalisation?": beyond.prediction,
         "Could measurement error hide correlations?": beyond.error,
+        "Do measures of shape agree?": cues.shape_measures,
+        "What do measures of single cues say beyond accuracy?": cues.beyond_accuracy,
         lowpass.QUESTION: lowpass.low_pass_control,
     }
     found = [Finding(question, tuple(answer(study))) for question, answer in answers.items()]

@@ -25,6 +25,42 @@ BIASES = {
     "metric/criticalband/cf_norm": "critical band: centre",
     "metric/criticalband/pns_norm": "critical band: peak sensitivity",
 }
+# What is left of accuracy when a cue is suppressed.
+SUPPRESSED = {
+    "metric/suppression/global-shape/relative": "without global shape",
+    "metric/suppression/local-shape/relative": "without local shape",
+    "metric/suppression/texture/relative": "without texture",
+    "metric/suppression/colour/relative": "without colour",
+}
+# Measures of single cues that came after the study: biases, too, of tables that have them.
+CUES = {
+    "shape-bias/blur=2.5": "blurred shape bias",
+    **SUPPRESSED,
+    "refined-bias/shape-mrr": "REFINED-BIAS: shape",
+    "refined-bias/texture-mrr": "REFINED-BIAS: texture",
+    "css/72": "configural shape (72 pairs)",
+    "css/1440": "configural shape (1,440 pairs)",
+    "frequency-cue-conflict/low-frequency-bias": "frequency cue conflict",
+    "imagenet9/bg-gap": "background gap",
+    "imagenet9/object-focus": "object focus",
+    "imagenet-w/gap": "watermark gap",
+    "critical-band/bandwidth": "bandwidth, published stimuli",
+    "critical-band/centre": "centre, published stimuli",
+    "critical-band/peak-sensitivity": "peak sensitivity, published stimuli",
+}
+# Which of them measure shape, and whether a higher value is more of it (1) or less (-1): accuracy
+# that is left without shape does not rely on it. The others are about colour, frequencies or
+# backgrounds, or, as the rank of texture, about an ability that does not exclude that of shape.
+TOWARDS_SHAPE = {
+    SHAPE_BIAS: 1,
+    "shape-bias/blur=2.5": 1,
+    "metric/suppression/global-shape/relative": -1,
+    "metric/suppression/local-shape/relative": -1,
+    "metric/suppression/texture/relative": 1,
+    "refined-bias/shape-mrr": 1,
+    "css/72": 1,
+    "css/1440": 1,
+}
 BENCHMARKS = {
     IMAGENET: "ImageNet",
     "top1_acc/imagenet-v2": "V2",
@@ -38,7 +74,9 @@ BENCHMARKS = {
     ADVERSARIAL: "PGD-40",
 }
 # Shown as single benchmarks where they are there; no part of the study's aggregates.
-STAND_INS = {
+OTHERS = {
+    "top1_acc/laion-c": "LAION-C",
+    "top1_acc/laion-c-generated": "LAION-C, generated",
     "top1_acc/imagenet-c/measured": "C, in part",
     "imagenet_c_generated/top1_acc/imagenet-c": "C, generated",
     "imagenet_c_generated/top1_acc/imagenet-c/measured": "C, generated, in part",
@@ -51,7 +89,7 @@ AGGREGATES = {
     "Concepts": ("top1_acc/imagenet-sketch", "top1_acc/imagenet-r", "top1_acc/stylized"),
     "Adversarial": (ADVERSARIAL,),
 }
-LABELS = {**BIASES, **BENCHMARKS, **STAND_INS}
+LABELS = {**BIASES, **CUES, **BENCHMARKS, **OTHERS}
 # Accuracies relative to the clean one, of whose means LPP and HPP consist.
 RELATIVE = tuple(f"{PREFIX}/{band}/{cutoff}" for band in ("LFC", "HFC") for cutoff in MEAN_CUTOFFS)
 _RELATIVE = re.compile(rf"{PREFIX}/(LFC|HFC)/(\d*\.?\d+)")
@@ -97,7 +135,7 @@ CORRUPTIONS = {
 _EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of its conditions
 OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))
 STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-conflict")
-PERCENT = (*BENCHMARKS, *STAND_INS, "top1_acc/cue-conflict")
+PERCENT = (*BENCHMARKS, *OTHERS, "top1_acc/cue-conflict")
 FRACTIONS = (SHAPE_BIAS, *OUTCOMES)
 
 ADVERSARIALLY_TRAINED = "adversarial_training"
@@ -109,10 +147,11 @@ _SHOWN = 3  # of a long list
 
 @dataclass(frozen=True)
 class Measures:
-    """The study's measures in a table, a row per model.
+    """The study's measures in a table, a row per model, and later ones that it has.
 
-    biases: by column name. targets: aggregates by name. benchmarks: single ones, by column name.
-    components: the columns that each aggregate is the mean of. notes: what is not as in the study.
+    biases: by column name, those of CUES last. targets: aggregates by name. benchmarks: single
+    ones, by column name. components: the columns that each aggregate is the mean of. notes: what is
+    not as in the study.
     """
 
     biases: pd.DataFrame
@@ -131,8 +170,8 @@ def measures_of(values: pd.DataFrame) -> Measures:
     """
     notes = _doubtful_means(values)
     values = with_derived(values)
-    biases = _there(values, BIASES)
-    benchmarks = _there(values, {**BENCHMARKS, **STAND_INS})
+    biases = _there(values, {**BIASES, **CUES})
+    benchmarks = _there(values, {**BENCHMARKS, **OTHERS})
     targets, components = {}, {}
     for aggregate, wanted in AGGREGATES.items():
         used = tuple(name for name in wanted if name in benchmarks)

@@ -8,10 +8,21 @@ import numpy as np
 import pandas as pd
 
 from bvg.analysis.correlations import corrected, correlation_table
+from bvg.analysis.cues import beyond_accuracy, shape_pairs
 from bvg.analysis.dependence import dependence
 from bvg.analysis.given_accuracy import REFERENCE, EffectiveRobustness, effective_robustness
 from bvg.analysis.measurement_error import attenuation, standard_errors
-from bvg.analysis.measures import AT, IMAGENET, OTHER, TOTAL, Measures, groups_of, measures_of
+from bvg.analysis.measures import (
+    AT,
+    BIASES,
+    IMAGENET,
+    OTHER,
+    TOTAL,
+    Measures,
+    groups_of,
+    measures_of,
+    names_of,
+)
 from bvg.analysis.prediction import prediction_table
 from bvg.analysis.published_faults import published_faults
 from bvg.table.study_table import StudyTable
@@ -26,7 +37,8 @@ class Study:
     groups: which models belong to each, by name. errors: standard errors of every measure.
     correlations: biases × aggregates, one family in Total, AT and Other; singles:
     biases × single benchmarks, not corrected. effective: biases × effective robustness.
-    dependences, attenuations, predictions: see the modules. faults: of the published table.
+    shape_pairs, cues_given_accuracy: of measures of single cues, see cues.py. dependences,
+    attenuations, predictions: see the modules. faults: of the published table.
     """
 
     table: StudyTable
@@ -37,6 +49,8 @@ class Study:
     singles: pd.DataFrame
     robustness: EffectiveRobustness
     effective: pd.DataFrame
+    shape_pairs: pd.DataFrame
+    cues_given_accuracy: pd.DataFrame
     dependences: pd.DataFrame
     attenuations: pd.DataFrame
     predictions: pd.DataFrame
@@ -57,15 +71,18 @@ def analyse(table: StudyTable, reference: tuple[str, ...] = REFERENCE) -> Study:
     main = {name: groups[name] for name in FAMILY}
     effective = _robustness(measures, np.isin(categories, reference))
     over = pd.concat([measures.biases, effective.residuals], axis=1)
+    correlations = _family(correlation_table(values, categories, groups, biases, targets, IMAGENET))
     return Study(
         table,
         measures,
         groups,
         errors,
-        _family(correlation_table(values, categories, groups, biases, targets, IMAGENET)),
+        correlations,
         correlation_table(values, categories, main, biases, [*measures.benchmarks], IMAGENET),
         effective,
         _family(correlation_table(over, categories, main, biases, [*effective.residuals])),
+        shape_pairs(values, categories, errors),
+        beyond_accuracy(correlations),
         correlation_table(values, categories, main, biases, targets, measure=dependence),
         correlation_table(
             values, categories, main, biases, targets, measure=partial(attenuation, errors=errors)
@@ -97,10 +114,18 @@ def _robustness(measures: Measures, reference: np.ndarray) -> EffectiveRobustnes
 def _predictions(
     measures: Measures, categories: np.ndarray, groups: Mapping[str, np.ndarray]
 ) -> pd.DataFrame:
-    """Return the predictions in Total and Other; AT is a single category of few models."""
+    """Return the predictions in Total and Other; AT is a single category of few models.
+
+    Measures of single cues take part if all models have them that have the study's biases: others
+    would leave too few models.
+    """
+    own = measures.biases[[name for name in BIASES if name in measures.biases]]
+    whole = measures.biases[own.notna().all(axis=1)].notna().all()
+    kept = [name for name in names_of(measures.biases) if name in own or whole[name]]
+    biases = measures.biases[kept]
     frames = []
     for name in (TOTAL, OTHER):
         rows = groups[name]
-        frame = prediction_table(measures.biases[rows], measures.targets[rows], categories[rows])
+        frame = prediction_table(biases[rows], measures.targets[rows], categories[rows])
         frames.append(frame.assign(group=name))
     return pd.concat(frames, ignore_index=True)

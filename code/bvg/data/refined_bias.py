@@ -4,6 +4,7 @@ Source: Kim et al., "On the Reliability of Cue Conflict and Beyond", arXiv 2603.
 images per class. A class is one of ImageNet's, or two or three that the stimuli do not distinguish.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from bvg.errors import UserError
 IMAGES = 300  # of each class
 SHAPE, TEXTURE = "shape", "texture"
 # By cue, the wnids of each class; the first one is the label in the predictions.
-CLASSES = {
+Classes = Mapping[str, Mapping[str, tuple[str, ...]]]
+CLASSES: Classes = {
     SHAPE: {
         "cassette": ("n02978881",),
         "ipod": ("n03584254",),
@@ -48,7 +50,6 @@ CLASSES = {
         "honeycomb": ("n03530642",),
     },
 }
-WNIDS = {name: wnids for classes in CLASSES.values() for name, wnids in classes.items()}
 _FOLDERS = {SHAPE: "refined_bias_shape", TEXTURE: "refined_bias_texture"}
 _BELOW = ("refined_bias/datasets", "datasets", "refined_bias")  # in the repository
 
@@ -57,7 +58,7 @@ def refined_bias(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
     """Return the stimuli `refined_bias_<cue>/<class>/<image>` under `root`.
 
     The condition is the cue, "shape" or "texture"; labels are the first wnid of each class, as an
-    index into `classes` (the models').
+    index into `classes` (the models'). For other classes than ImageNet's, see `classes_of`.
     Raises UserError for another layout, for models without these classes of ImageNet, and, unless
     `partial`, for other numbers of images or classes than the published ones.
     """
@@ -66,8 +67,13 @@ def refined_bias(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
     if not all((folder / inner).is_dir() for inner in _FOLDERS.values()):
         layout = f"the folders {' and '.join(_FOLDERS.values())}"
         raise wrong_folder(given, "refined-bias", layout, _FOLDERS.values())
-    check_answerable(folder, [wnid for wnids in WNIDS.values() for wnid in wnids], classes)
-    parts = {cue: _of_cue(folder / _FOLDERS[cue], cue, classes, partial) for cue in CLASSES}
+    known = classes_of(folder, classes)
+    needed = [name for members in members_of(known).values() for name in members]
+    check_answerable(folder, needed, classes)
+    parts = {cue: _of_cue(folder / _FOLDERS[cue], cue, own, classes) for cue, own in known.items()}
+    if known is CLASSES:
+        for cue, part in parts.items():
+            check_counts(part, (IMAGES * len(known[cue]), len(known[cue])), partial)
     notes = {cue: part.notes for cue, part in parts.items() if part.notes}
     return ImageSet(
         folder,
@@ -80,8 +86,25 @@ def refined_bias(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
     )
 
 
-def _of_cue(folder: Path, cue: str, classes: tuple[str, ...], partial: bool) -> ImageSet:
-    known = CLASSES[cue]
+def classes_of(folder: Path, classes: tuple[str, ...]) -> Classes:
+    """Return, by cue, the model's classes that belong to each class of the stimuli in `folder`.
+
+    These are the published ones, unless all class folders have names of the model's `classes`.
+    """
+    names = {cue: subfolders(folder / inner) for cue, inner in _FOLDERS.items()}
+    if all(own and {*own} <= {*classes} for own in names.values()):
+        return {cue: {name: (name,) for name in own} for cue, own in names.items()}
+    return CLASSES
+
+
+def members_of(known: Classes) -> dict[str, tuple[str, ...]]:
+    """Return the model's classes of each class of the stimuli, of either cue."""
+    return {name: members for own in known.values() for name, members in own.items()}
+
+
+def _of_cue(
+    folder: Path, cue: str, known: Mapping[str, tuple[str, ...]], classes: tuple[str, ...]
+) -> ImageSet:
     unknown = sorted(set(subfolders(folder)) - set(known))
     if unknown:
         raise UserError(
@@ -89,8 +112,6 @@ def _of_cue(folder: Path, cue: str, classes: tuple[str, ...], partial: bool) -> 
             f"({', '.join(known)}): remove it, or download the data set again"
         )
     files, positions, names, unused = in_class_folders(folder, known)
-    first = np.array([classes.index(wnids[0]) for wnids in known.values()], dtype=np.int64)
+    first = np.array([classes.index(members[0]) for members in known.values()], dtype=np.int64)
     notes = unused_note(unused)
-    images = ImageSet(folder, tuple(files), tuple(names), first[positions], classes, notes=notes)
-    check_counts(images, (IMAGES * len(known), len(known)), partial)
-    return images
+    return ImageSet(folder, tuple(files), tuple(names), first[positions], classes, notes=notes)

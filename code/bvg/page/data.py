@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bvg.analysis.cues import as_measured
 from bvg.analysis.measures import (
+    CUES,
     LABELS,
     OUTCOMES,
     SHAPE_BIAS,
+    SUPPRESSED,
     names_of,
     short,
     with_derived,
@@ -26,7 +29,10 @@ def payload(study: Study) -> dict[str, Any]:
     values = _columns(study)
     columns = [_column(study, values[name], name) for name in names_of(values)]
     biases = [*study.measures.biases]
-    targets = [*study.measures.targets, *study.measures.benchmarks]
+    cues = [name for name in biases if name in CUES]
+    # Cues can be on both axes, each beside the other measures of them.
+    others = [name for name in (SHAPE_BIAS, *cues) if cues and name in biases]
+    targets = [*study.measures.targets, *study.measures.benchmarks, *others]
     return {
         "few": FEW,
         "fewestTold": FEWEST_TOLD,
@@ -39,6 +45,7 @@ def payload(study: Study) -> dict[str, Any]:
         "groups": {name: np.flatnonzero(study.groups[name]).tolist() for name in FAMILY},
         "correlations": _correlations(study),
         "shapes": _shape_bias_by_category(study),
+        "suppressed": [name for name in SUPPRESSED if name in biases],
     }
 
 
@@ -77,7 +84,8 @@ def _plain(values: pd.Series) -> list[float | None]:
 
 
 def _correlations(study: Study) -> list[dict[str, Any]]:
-    frames = [f for f in (study.correlations, study.singles) if len(f)]
+    frames = [study.correlations, study.singles, as_measured(study.shape_pairs)]
+    frames = [frame for frame in frames if len(frame)]
     if not frames:
         return []
     wanted = ["group", "bias", "target", "n", "r", "low", "high", "p", "p_permutation", "note"]

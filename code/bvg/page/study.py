@@ -4,20 +4,24 @@ from pathlib import Path
 
 from bvg.analysis.findings import findings
 from bvg.analysis.findings_lowpass import beside
-from bvg.analysis.measures import OUTCOMES, SHAPE_BIAS, names_of
+from bvg.analysis.measures import OUTCOMES, SHAPE_BIAS, SUPPRESSED, names_of
 from bvg.analysis.study import Study
 from bvg.files import sha256_of
 from bvg.page.data import payload
 from bvg.page.parts import Part
 from bvg.page.stimuli import example_stimuli
-from bvg.page.tables import further, matrices, runs, tests
+from bvg.page.tables import further, matrices, runs, shape_matrix, tests
+from bvg.scores.calibration import ECE
 
 _SECTIONS = {
     "findings": "Findings",
     "runs": "Protocols",
     "scatter": "Scatter plot",
     "matrices": "Correlations",
+    "cues": "Measures of shape",
     "shape": "Shape bias",
+    "suppression": "Suppression",
+    "calibration": "Calibration",
     "models": "Models",
     "stimuli": "Stimuli",
 }
@@ -30,12 +34,18 @@ def study_part(study: Study, results: Path | None) -> Part:
     table = study.table.values
     biases, benchmarks = len(study.measures.biases.columns), len(study.measures.benchmarks.columns)
     measured, notes = runs(source)
+    shape_measures = shape_matrix(study)
+    absent = {
+        "cues": not shape_measures,
+        "suppression": not any(name in study.measures.biases for name in SUPPRESSED),
+        "calibration": ECE not in table or table[ECE].isna().all(),
+    }
     return Part(
         template="study.html",
         lead=f"{n} model{'s' * (n != 1)}, {categories} kind{'s' * (categories != 1)} of training, "
         f"{biases} bias{'es' * (biases != 1)} (shape or texture, spatial frequencies, critical "
         f"band), {benchmarks} benchmark{'s' * (benchmarks != 1)}. From {source.name}.",
-        sections=_SECTIONS,
+        sections={name: title for name, title in _SECTIONS.items() if not absent.get(name)},
         values={
             "findings": findings(study),
             "faults": study.faults,
@@ -43,6 +53,8 @@ def study_part(study: Study, results: Path | None) -> Part:
             "notes": notes,
             "matrices": matrices(study),
             "tests": tests(study),
+            "shape_measures": shape_measures,
+            "absent": absent,
             "further": further(study),
             "low_pass": beside(study),
             "has_shape": SHAPE_BIAS in study.measures.biases,
@@ -72,11 +84,17 @@ def _files(study: Study) -> dict[str, tuple[str, str | None]]:
             study.correlations.to_csv(index=False),
         ),
         "correlations_single.csv": ("single benchmarks", study.singles.to_csv(index=False)),
+        "shape_measures.csv": (
+            "r of each two measures of shape, turned so that more is more shape",
+            study.shape_pairs.to_csv(index=False),
+        ),
         "predictions.csv": (
             "cross-validated R² of biases",
             study.predictions.to_csv(index=False),
         ),
     }
+    if not len(study.shape_pairs):
+        del offered["shape_measures.csv"]
     if len(study.table.intervals):
         offered["intervals.csv"] = (
             "low, high and number of images of each cell",

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bvg.analysis.correlations import LEVEL
-from bvg.analysis.measures import short
+from bvg.analysis.cues import measures_in, turned
+from bvg.analysis.measures import TOTAL, short
 from bvg.analysis.study import FAMILY, Study
 from bvg.analysis.wording import FEW, FEWEST_TOLD, fewer, number, p_value, survives
 from bvg.errors import UserError, reason_of
@@ -39,6 +40,25 @@ def matrices(study: Study) -> list[Row]:
             }
         )
     return found
+
+
+def shape_matrix(study: Study) -> Row | None:
+    """Return the matrix of r of each two measures of shape, below its diagonal; None without any.
+
+    columns: the measures that head a column; rows: the others' names, and their cells.
+    """
+    pairs = study.shape_pairs
+    if not len(pairs) or pairs["r"].isna().all():
+        return None
+    names, everyone = measures_in(pairs), study.groups[TOTAL]
+    of = {(row["bias"], row["target"]): _cell(row, everyone) for _, row in pairs.iterrows()}
+    return {
+        "columns": [turned(name) for name in names[:-1]],
+        "rows": [
+            (turned(name), [of[other, name] for other in names[:k]])
+            for k, name in enumerate(names[1:], start=1)
+        ],
+    }
 
 
 def _too_few(n: int) -> str:
@@ -154,6 +174,26 @@ def further(study: Study) -> dict[str, list[list[str]]]:
             ["group", "bias", "target", "n"],
             ["r", "low", "high"],
             ["p_permutation", "holm_permutation", "p"],
+        ),
+        "shape_pairs": _texts(
+            study.shape_pairs,
+            ["bias", "target", "n"],
+            [
+                "r",
+                "low",
+                "high",
+                "r_given",
+                "reliability_bias",
+                "reliability_target",
+                "r_corrected",
+            ],
+            ["p_permutation", "holm_permutation"],
+        ),
+        "cues_given_accuracy": _texts(
+            study.cues_given_accuracy,
+            ["bias", "target", "n"],
+            ["r", "r_given", "low_given", "high_given"],
+            ["p_given", "holm_given"],
         ),
         "attenuations": _texts(
             study.attenuations,

@@ -6,7 +6,7 @@ rank is that among all classes of the model; where a class has several wnids, th
 
 import numpy as np
 
-from bvg.data.refined_bias import CLASSES
+from bvg.data.refined_bias import CLASSES, Classes
 from bvg.predictions.table import Predictions
 from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.metric import Metric, proportion
@@ -15,24 +15,25 @@ RESAMPLES = 1000
 SEED = 0  # of the bootstrap; fixed, so that a result can be recomputed to the last digit
 
 
-def refined_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
+def refined_bias_metrics(predictions: Predictions, classes: Classes = CLASSES) -> dict[str, Metric]:
     """Return the mean reciprocal rank in (0, 1] and top-1 accuracy in percent, by cue.
 
+    classes: those of the stimuli, by cue, with the model's classes that belong to each.
     Named refined-bias/<cue>-mrr and top1_acc/refined-bias/<cue>, overall and by class
     (…/class/<name>). The 95 % intervals of the former are from a bootstrap over images.
     """
     metrics: dict[str, Metric] = {}
-    for cue, classes in CLASSES.items():
+    for cue, own in classes.items():
         ranks = {}
-        for name, wnids in classes.items():
+        for name, members in own.items():
             rows = predictions.conditions == cue
-            rows &= predictions.labels == predictions.classes.index(wnids[0])
+            rows &= predictions.labels == predictions.classes.index(members[0])
             if rows.any():
                 ranks[name] = predictions.columns[f"rank_{name}"][rows]
         if ranks:
             metrics |= _of_ranks(np.concatenate([*ranks.values()]), cue, "")
-            for name, own in ranks.items():
-                metrics |= _of_ranks(own, cue, f"/class/{name}")
+            for name, of_class in ranks.items():
+                metrics |= _of_ranks(of_class, cue, f"/class/{name}")
     return metrics
 
 

@@ -43,7 +43,7 @@
         hovertemplate: `<b>%{text}</b><br>${plain(category)}<br>${a.label}: %{x:.4~g}<br>${b.label}: %{y:.4~g}<extra></extra>`,
       };
     }).filter((trace) => trace.x.length);
-    const unit = (c) => c.key.startsWith("shape") || c.key.startsWith("metric") ? "" : " (%)";
+    const unit = (c) => payload.biases.includes(c.key) ? "" : " (%)";
     Plotly.react("scatter-chart", traces, chartLayout({
       xaxis: { title: { text: a.label } }, yaxis: { title: { text: b.label + unit(b) } }, height: narrow() ? 470 : 520, showlegend: true,
     }), chartConfig);
@@ -51,22 +51,53 @@
     byId("scatter-said").textContent = `${group}: ${said(row)}`;
   }
 
-  function shapeBias() {
-    const bias = column("shape-bias"), right = column("top1_acc/cue-conflict");
-    if (!byId("shape-chart") || !bias) return;
+  // A row of points for each kind of training; more: what else to say of a model when pointed at.
+  function byCategory(id, key, title, range, more = () => "") {
+    const c = column(key);
+    if (!byId(id)) return;
+    if (!c) { byId(id).hidden = true; return; }
     const traces = categories.map((category) => {
-      const own = payload.models.map((_, i) => i).filter((i) => payload.categories[i] === category && bias.values[i] !== null);
+      const own = payload.models.map((_, i) => i).filter((i) => payload.categories[i] === category && c.values[i] !== null);
       return {
-        type: "scatter", mode: "markers", name: plain(category), marker: marker(category), error_x: bars(bias, own),
-        x: own.map((i) => bias.values[i]), y: own.map(() => plain(category)),
-        text: own.map((i) => escape(payload.models[i]) +
-          (right?.values[i] != null ? `<br>cue-conflict images right by shape: ${number(right.values[i], 1)} %` : "")),
-        hovertemplate: "<b>%{text}</b><br>shape bias %{x:.3f}<extra></extra>",
+        type: "scatter", mode: "markers", name: plain(category), marker: marker(category), error_x: bars(c, own),
+        x: own.map((i) => c.values[i]), y: own.map(() => plain(category)),
+        text: own.map((i) => escape(payload.models[i]) + more(i)),
+        hovertemplate: `<b>%{text}</b><br>${c.label}: %{x:.3f}<extra></extra>`,
       };
     }).filter((trace) => trace.x.length);
-    Plotly.react("shape-chart", traces, chartLayout({
-      xaxis: { title: { text: narrow() ? "shape bias" : "← texture      shape bias      shape →" }, range: [-0.02, 1.02] },
-      yaxis: { autorange: "reversed", type: "category" }, showlegend: false, height: 130 + 46 * traces.length,
+    Plotly.react(id, traces, chartLayout({
+      xaxis: { title: { text: title }, ...range }, yaxis: { autorange: "reversed", type: "category" },
+      showlegend: false, height: 130 + 46 * traces.length,
+    }), chartConfig);
+  }
+
+  function shapeBias() {
+    const right = column("top1_acc/cue-conflict");
+    byCategory("shape-chart", "shape-bias", narrow() ? "shape bias" : "← texture      shape bias      shape →", { range: [-0.02, 1.02] },
+      (i) => right?.values[i] != null ? `<br>cue-conflict images right by shape: ${number(right.values[i], 1)} %` : "");
+  }
+
+  function calibration() {
+    byCategory("ece-chart", "calibration/ece", "expected calibration error", { rangemode: "tozero" });
+    byCategory("balance-chart", "class-balance", "class balance", {});
+  }
+
+  function suppression() {
+    if (!byId("suppression-chart")) return;
+    const shown = payload.suppressed.map(column);
+    const traces = categories.map((category, k) => {
+      const points = shown.flatMap((c, place) => payload.models.map((_, i) => [c, place, i]))
+        .filter(([c, , i]) => payload.categories[i] === category && c.values[i] !== null);
+      return {
+        type: "scatter", mode: "markers", name: plain(category), marker: marker(category),
+        x: points.map(([, place]) => place + 0.6 * (k + 0.5) / categories.length - 0.3), y: points.map(([c, , i]) => c.values[i]),
+        text: points.map(([c, , i]) => `<b>${escape(payload.models[i])}</b><br>${c.label}`),
+        hovertemplate: "%{text}: %{y:.3f}<extra></extra>",
+      };
+    });
+    Plotly.react("suppression-chart", traces, chartLayout({
+      xaxis: { tickvals: shown.map((_, place) => place), ticktext: shown.map((c) => narrow() ? c.label.replaceAll(" ", "<br>") : c.label), zeroline: false },
+      yaxis: { title: { text: "accuracy / that on originals" }, rangemode: "tozero" }, height: narrow() ? 470 : 420, showlegend: true,
     }), chartConfig);
   }
 
@@ -116,7 +147,8 @@
   byId("published-look")?.addEventListener("change", (event) =>
     byId("matrices").classList.toggle("as-published", event.target.checked));
   for (const button of document.querySelectorAll(".matrix button")) {
-    const tell = () => { byId("matrix-said").textContent = `${button.closest("table").dataset.group}, ${button.title}`; };
+    const { group: of, said: where = "matrix-said" } = button.closest("table").dataset;
+    const tell = () => { byId(where).textContent = `${of}, ${button.title}`; };
     button.addEventListener("focus", tell);
     button.addEventListener("mouseenter", tell);
     button.addEventListener("click", () => {
@@ -133,5 +165,5 @@
     byId("scatter-said").textContent = "The table has no bias, or no benchmark, to draw.";
     byId("scatter-chart").hidden = true;
   }
-  charts.push(scatter, shapeBias, fractions, objects);
+  charts.push(scatter, shapeBias, fractions, objects, suppression, calibration);
 }
