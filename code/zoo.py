@@ -117,10 +117,11 @@ def _check(args: argparse.Namespace) -> int:
         raise UserError("no models to check: give NAME [NAME …], or --all")
     rows = list(zoo().values()) if args.all else [_row(name) for name in args.names]
     # Here, because the libraries take seconds to import and list and show do without them.
+    from bvg.run.settings import best_device
     from bvg.zoo.checking import FAILED, check, summary_text
     from bvg.zoo.loading import CheckpointOptions
 
-    options = CheckpointOptions(weights_dir=args.weights_dir)
+    options = CheckpointOptions(weights_dir=args.weights_dir, device=str(best_device(None)))
     results = check(rows, args.report, options, args.again)
     print(summary_text(results))
     print(f"wrote {args.report}")

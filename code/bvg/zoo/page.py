@@ -16,6 +16,8 @@ _TITLES = {
     "architecture": "Other architectures",
     "transformer": "Vision transformers",
     "more_data": "More data",
+    "self_supervised": "Self-supervised, more data",
+    "zero_shot": "Zero-shot",
     "untrained": "Untrained",
 }
 _HEAD = ("model", "method", "trained on", "M", "px", "study", "published", "from", "licence")
