@@ -93,35 +93,35 @@ def imagenet_labels(labels: Sequence[str], model: str) -> tuple[str, ...]:
             f"{model} has {len(labels):,} labels, not ImageNet's {VAL_CLASSES:,} "
             f"({first_few(own)}): give a classifier of ImageNet-1k"
         )
-    names = _names_of_classes()
-    if all(_plain(label) in names[k] for k, label in enumerate(own)):
-        found = dict(enumerate(wnids))
+    readings = _readings(own)
+    if all(k in classes for k, classes in enumerate(readings)):
+        found = [*wnids]
     else:
-        readings = [[k for k in range(len(names)) if _plain(label) in names[k]] for label in own]
         unclear = [label for label, ks in zip(own, readings, strict=True) if len(ks) != 1]
-        if unclear or len({ks[0] for ks in readings}) < len(own):
+        if unclear or len({min(ks) for ks in readings}) < len(own):
             raise UserError(
                 f"{model} has labels that do not say certainly which of ImageNet's classes they "
                 f"are ({first_few(unclear or own)}): load it in a factory, --model "
                 "path/to/file.py:factory, that names its classes in an attribute `classes`"
             )
-        found = {number: wnids[ks[0]] for number, ks in enumerate(readings)}
-    named = iter(found.values())
+        found = [wnids[min(ks)] for ks in readings]
+    named = iter(found)
     return tuple(label if label in background else next(named) for label in labels)
 
 
-def _names_of_classes() -> list[set[str]]:
-    """Return the names of each of ImageNet's classes, in lower case."""
+def _readings(labels: Sequence[str]) -> list[set[int]]:
+    """Return, for each label, the classes of ImageNet that it may name."""
     from timm.data import ImageNetInfo
     from torchvision.models import ResNet50_Weights
 
     info = ImageNetInfo("imagenet-1k")
     english = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
-    names = []
+    classes: dict[str, set[int]] = {}
     for k, wnid in enumerate(imagenet_classes()):
         synonyms = info.index_to_description(k)
-        names.append({_plain(n) for n in (wnid, synonyms, synonyms.split(",")[0], english[k])})
-    return names
+        for name in (wnid, synonyms, synonyms.split(",")[0], english[k]):
+            classes.setdefault(_plain(name), set()).add(k)
+    return [classes.get(_plain(label), set()) for label in labels]
 
 
 def _plain(label: str) -> str:

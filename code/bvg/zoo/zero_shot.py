@@ -12,8 +12,8 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,17 +131,17 @@ def zero_shot_model(name: str, text: Text, device: str = "cpu") -> NormalizedMod
     names, classes = _class_names(library, text.class_names)
     templates = _templates(library, text.templates)
     published = library.get_pretrained_cfg(arch, tag) if tag else {}
+    quick = bool(published.get("quick_gelu"))  # the activation that the weights were trained with
     with _loading(name):
         clip = library.create_model(
-            arch,
-            pretrained=tag or None,
-            require_pretrained=True,
-            # The activation that the weights were trained with, whatever the name says.
-            force_quick_gelu=bool(published.get("quick_gelu")),
+            arch, pretrained=tag or None, require_pretrained=True, force_quick_gelu=quick
         )
         tokenizer = library.get_tokenizer(arch)
+        architecture = json.dumps([library.get_model_config(arch), quick], sort_keys=True)
     clip = clip.eval().requires_grad_(False)
-    weights, key = _text_weights(library, clip, tokenizer, names, templates, device)
+    causes = [architecture, weights_sha256(clip), json.dumps([names, templates, CATEGORIES])]
+    key = _hash(causes, tokenizer, names, templates)
+    weights = _kept(key, lambda: _encoded(library, clip, tokenizer, names, templates, device))
     config = clip.visual.preprocess_cfg
     size = config["size"] if not isinstance(config["size"], int) else (config["size"],) * 2
     bias = torch.zeros(()) if clip.logit_bias is None else clip.logit_bias.detach()
@@ -279,53 +279,32 @@ def _shown(given: str) -> str:
     return f"{path.name}, {sha256_of(path)[:16]}"
 
 
-def _text_weights(
-    library: Any,
-    clip: nn.Module,
-    tokenizer: Any,
-    names: Sequence[str],
-    templates: Sequence[str],
-    device: str,
-) -> tuple[dict[str, torch.Tensor], str]:
-    """Return the text weights of the classes and of the 16 categories, and a hash of their causes.
+def _hash(
+    causes: Sequence[str], tokenizer: Any, names: Sequence[str], templates: Sequence[str]
+) -> str:
+    """Return the hash of all that the text weights follow from.
 
-    Causes are the model's weights, the names, the templates, and the tokens of each name and of
-    each template, which stand for the tokenizer.
+    The tokens of each name and of each template stand for the tokenizer.
     """
-    digest = hashlib.sha256(weights_sha256(clip).encode())
-    digest.update(json.dumps([names, templates, CATEGORIES]).encode())
-    with_names = [templates[0].format(name) for name in names]
-    sentences = [*with_names, *(template.format(names[0]) for template in templates)]
+    digest = hashlib.sha256("\0".join(causes).encode())
+    sentences = [templates[0].format(name) for name in names]
+    sentences += [template.format(names[0]) for template in templates]
     digest.update(tokenizer(sentences).to(torch.int64).numpy().tobytes())
-    key = digest.hexdigest()
+    return digest.hexdigest()
+
+
+def _kept(key: str, compute: Callable[[], dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return the text weights in the cache, computed the first time, or if the file is damaged."""
     path = cache_folder() / "zero_shot" / f"{key}.safetensors"
     with locked_beside(path):
-        weights = _read(path)
-        if weights is None:
-            print(
-                f"encoding {len(names):,} classes in {len(templates)} template(s) on {device}; "
-                f"kept in {path.parent}",
-                file=sys.stderr,
-                flush=True,
-            )
-            clip = clip.to(device)
-            weights = {
-                "classes": _encoded(library, clip, tokenizer, names, templates, device),
-                "categories": _encoded(library, clip, tokenizer, CATEGORIES, templates, device),
-            }
-            clip.to("cpu")
-            with written_atomically(path, "BVG_CACHE") as file:
-                file.write(save(weights))
-    return weights, key
-
-
-def _read(path: Path) -> dict[str, torch.Tensor] | None:
-    """Return the weights in a file of the cache; None if it is missing or damaged."""
-    try:
-        weights = load_file(path)
-    except (FileNotFoundError, SafetensorError):
-        return None
-    return weights if weights.keys() == {"classes", "categories"} else None
+        with suppress(FileNotFoundError, SafetensorError):
+            weights = load_file(path)
+            if weights.keys() == {"classes", "categories"}:
+                return weights
+        weights = compute()
+        with written_atomically(path, "BVG_CACHE") as file:
+            file.write(save(weights))
+    return weights
 
 
 def _encoded(
@@ -335,20 +314,33 @@ def _encoded(
     names: Sequence[str],
     templates: Sequence[str],
     device: str,
-) -> torch.Tensor:
-    """Return the weights of the classes, (D, classes) float32 on the CPU, as the library has them.
+) -> dict[str, torch.Tensor]:
+    """Return the text weights of the classes and of the 16 categories, as the library has them.
 
-    In full precision, whatever --precision is, since they are kept.
+    (D, classes) and (D, 16) float32 on the CPU, in full precision whatever --precision is, since
+    they are kept.
     """
+    print(
+        f"encoding {len(names):,} class names in {len(templates)} template(s) on {device}",
+        file=sys.stderr,
+        flush=True,
+    )
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
+    clip.to(device)
     try:
-        weights = library.build_zero_shot_classifier(
-            clip, tokenizer, names, templates, _BATCH, device, use_tqdm=sys.stderr.isatty()
-        )
+        return {
+            kind: library.build_zero_shot_classifier(
+                clip, tokenizer, texts, templates, _BATCH, device, use_tqdm=sys.stderr.isatty()
+            )
+            .float()
+            .cpu()
+            .contiguous()
+            for kind, texts in (("classes", names), ("categories", CATEGORIES))
+        }
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
-    return weights.float().cpu().contiguous()
+        clip.to("cpu")
 
 
 def _native(config: dict[str, Any]) -> Preprocessing | None:
