@@ -7,10 +7,13 @@
     python code/zoo.py check --all               # the same for the whole zoo
     python code/zoo.py docs                      # rewrite docs/models.md
 
+Besides the zoo's, models can be any of timm, torchvision, open_clip and Hugging Face, and your own
+files: docs/models.md. The zero-shot rows need pip install open_clip_torch.
 Columns of list: M param. is millions of parameters, px the side of the training images; study and
 published are top-1 accuracies, with the study's preprocessing and with the model's own.
 check writes its report (JSON) after every model and resumes from it: models that passed are
-skipped, models that failed are checked again. All weights together take about 40 GB.
+skipped, models that failed are checked again. All weights together take about 320 GB, 250 of them
+for the zero-shot models.
 """
 
 import argparse
