@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from bvg.data.categories import CATEGORIES
+from bvg.data.imagenet import imagenet_classes
 from bvg.data.preprocessing import Preprocessing
-from bvg.run.models import by_category_names, load_all
+from bvg.predictions.identity import differences
+from bvg.run.command_line import options
+from bvg.run.models import LoadedModel, by_category_names, load_all
 from bvg.run.probe import probe
 from bvg.run.settings import Settings
 from bvg.zoo import zero_shot
@@ -238,32 +241,39 @@ def test_probabilities_are_refused(function, folders, few):
     assert "softmax or sigmoid" in refusal(probe, answers, view, settings, "mine")
 
 
-def test_the_texts_are_part_of_the_identity(folders, few, tmp_path):
-    from bvg.predictions.identity import differences
-    from bvg.run.command_line import options
+def test_the_texts_are_part_of_the_identity(folders, tmp_path):
+    """With names given by wnid in another order, whose logits are put into ImageNet's."""
+    wnids = imagenet_classes()
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"{wnid}\tname {wnid[-4:]}\n" for wnid in reversed(wnids)))
+    template = tmp_path / "one.txt"
+    template.write_text("a sketch of {}\n")
 
-    def identity(templates: str) -> dict:
-        args = options(
-            model=[f"open_clip:local-dir:{folders['clip']}"],
-            templates=templates,
-            class_names=few,
-            device="cpu",
-        )
+    def model_with(templates: str) -> LoadedModel:
+        spec = f"open_clip:local-dir:{folders['clip']}"
+        args = options(model=[spec], templates=templates, class_names=names, device="cpu")
         (model,) = load_all(args, Settings(torch.device("cpu")), None)
-        (by_name,) = by_category_names([model])
-        assert by_name.identity == model.identity
-        assert (model.classes, by_name.classes) == (
-            ("class0", "class1", "class2", "class3"),
-            CATEGORIES,
-        )
-        return {"model": model.identity}
+        return model
 
-    before = identity("simple7")
-    assert before["model"]["spec"] == "open_clip:local-dir:clip"
-    assert not differences(before, identity("simple7"))
-    changed = " ".join(differences(before, identity("none")))
-    assert "--templates was simple7 and is now none" in changed
-    assert "weights changed" not in changed
+    model = model_with("none")
+    (by_name,) = by_category_names([model])
+    assert by_name.identity == model.identity
+    assert (model.classes, by_name.classes) == (wnids, CATEGORIES)
+    unordered = model.model.network(pixels())
+    assert torch.equal(model.model(pixels()), unordered.flip(1))
+    assert model.identity["spec"] == "open_clip:local-dir:clip"
+    assert not differences(model.identity, model_with("none").identity)
+    changed = differences({"model": model.identity}, {"model": model_with(str(template)).identity})
+    assert any(phrase.startswith("--templates was none and is now one.txt") for phrase in changed)
+    assert not any("weights" in phrase for phrase in changed)
+
+
+def test_a_model_of_other_classes_does_not_choose_among_the_categories(folders, few):
+    spec = f"open_clip:local-dir:{folders['clip']}"
+    args = options(model=[spec], templates="none", class_names=few, device="cpu")
+    models = load_all(args, Settings(torch.device("cpu")), None)
+    assert models[0].classes == ("class0", "class1", "class2", "class3")
+    assert by_category_names(models) == []
 
 
 def test_unavailable_models_are_one_sentence(monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from bvg.data.categories import CATEGORIES
-from bvg.data.imagenet import imagenet_classes
+from bvg.data.imagenet import are_imagenet, imagenet_classes
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
 from bvg.run.probe import probe
@@ -160,11 +160,11 @@ def load_one(
 
 
 def by_category_names(models: Sequence[LoadedModel]) -> list[LoadedModel]:
-    """Return the zero-shot models among `models`, choosing among the names of the 16 categories.
+    """Return the zero-shot models of ImageNet's classes, choosing among 16 names of categories.
 
     They share the image towers and, since the names are given, the identities of the originals.
     """
-    named = [(model, by_category(model.model)) for model in models]
+    named = [(model, by_category(model.model)) for model in models if are_imagenet(model.classes)]
     return [
         replace(model, model=answering, classes=CATEGORIES)
         for model, answering in named

@@ -151,7 +151,7 @@ _ZERO_SHOT = """## Zero-shot models
 
 `--model open_clip:ARCH/TAG` is any model of `open_clip.list_pretrained()`, `hf-hub:ORG/NAME` one on
 the Hugging Face hub, `open_clip:local-dir:FOLDER` one in a folder of the hub's layout
-(open_clip_config.json and weights), and the rows above are shorter names of the first. They need
+(open_clip_config.json and weights; for your own), and the rows above are shorter names of the first. They need
 `pip install open_clip_torch`, and models with a tokenizer or a text tower of Hugging Face
 (SigLIP, CLIPA, RoBERTa) `pip install transformers`.
 

@@ -31,7 +31,7 @@ from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError, first_few, reason_of
 from bvg.files import locked_beside, sha256_of, written_atomically
 from bvg.zoo.libraries import DELETE_CACHED, hub_or_cache, near_names, socket_timeout
-from bvg.zoo.normalized import NormalizedModel
+from bvg.zoo.normalized import NormalizedModel, Reordered
 from bvg.zoo.weights import weights_sha256
 
 PREFIX = "open_clip:"
@@ -101,6 +101,7 @@ def by_category(model: nn.Module) -> NormalizedModel | None:
 
     It shares the image tower; None for any other model.
     """
+    model = model.network if isinstance(model, Reordered) else model
     network = getattr(model, "network", None)
     if not isinstance(network, ZeroShot) or not isinstance(model, NormalizedModel):
         return None
@@ -193,11 +194,11 @@ def _arch_and_tag(library: Any, name: str) -> tuple[str, str]:
             "open_clip:ARCH/TAG or hf-hub:ORG/NAME"
         )
     tags = library.list_pretrained_tags_by_model(arch)
-    if tag.lower().replace("-", "_") not in tags and not Path(tag).is_file():
+    if tag.lower().replace("-", "_") not in tags:
         found = f"no weights {tag!r}" if tag else "several weights"
         raise UserError(
             f"open_clip's {arch} has {found}: give --model open_clip:{arch}/TAG with one of "
-            f"{first_few(tags, 12) or 'your own file'}"
+            f"{first_few(tags, 12)}; your own weights go into a folder (docs/models.md)"
         )
     return arch, tag
 
