@@ -10,6 +10,9 @@ Writes shape-bias, shape-bias/max (by the category of the top-1 class), fraction
 fraction-correct-texture, fraction-neither (in [0, 1], also by /category/<name>),
 top1_acc/cue-conflict and …/congruent (percent), W&B project "imagenet_shape_bias"; decision
 tables in the published format; a figure of all models.
+Zero-shot models (open_clip:…) also choose directly among the names of the 16 categories, the rule
+of Gavrikov et al., ICLR 2025 (arXiv 2403.09193; CLIP RN50: 0.1970, by classes 0.1952): the same
+keys with /names (shape-bias/names, …) in a run of its own, W&B project "imagenet_shape_bias_names".
 
 Low-pass control (Wolff et al., ICLR 2026, arXiv 2602.13859; OpenCLIP ViT-H-14: shape bias 0.60
 unfiltered, 0.96 at sigma 2.5): how much of the bias is the high frequencies' alone?
@@ -34,11 +37,12 @@ from bvg.figures.shape_bias import shape_bias_figure
 from bvg.run.command_line import data_flag, lowpass_flags, parse_args, script
 from bvg.run.decisions import categories_of, sixteen_way
 from bvg.run.evaluate import evaluate, example, load_models
+from bvg.run.models import by_category_names
 from bvg.run.runs import print_files, print_table
 from bvg.scores.decision_table import decision_table, write_decisions
 from bvg.scores.humans import humans_of_one_set
 from bvg.scores.lowpass import by_filter, filters_of
-from bvg.scores.shape_bias import shape_bias_metrics
+from bvg.scores.shape_bias import metrics_by_names, shape_bias_metrics
 from bvg.stimuli.batch import unchanged
 from bvg.stimuli.lowpass import lowpass
 
@@ -89,6 +93,23 @@ def low_pass_control(models, images, decide, humans, args):
         print_table(runs, *(f"{key}/{name}" for key in KEYS for name in filters))
 
 
+def choose_among_names(models, images, args):
+    """Evaluate zero-shot models that choose among the 16 names, as a result of its own."""
+    runs = evaluate(
+        "imagenet_shape_bias_names",
+        models,
+        images,
+        unchanged,
+        sixteen_way(CATEGORIES),
+        metrics_by_names,
+        args,
+    )
+    for run in runs:
+        table = decision_table(run.predictions, run.name, "cue")
+        print_files(write_decisions(table, run.folder, "cue-conflict"))
+    print_table(runs, *(f"{key}/names" for key in KEYS if not key.endswith("/max")))
+
+
 @script
 def main(argv=None):
     args = parse_args(__doc__, argv, flags)
@@ -114,6 +135,8 @@ def main(argv=None):
         folder = args.results / "imagenet_shape_bias"
         print_files(*shape_bias_figure(observers, folder / "shape_bias"))
     print_table(runs, *KEYS)
+    if by_name := by_category_names(models):
+        choose_among_names(by_name, images, args)
 
 
 if __name__ == "__main__":

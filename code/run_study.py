@@ -99,7 +99,10 @@ BENCHMARKS = {
         extras="human-decisions",
     ),
     "shape_bias": Benchmark(
-        "eval_shape_bias.py", "imagenet_shape_bias", "model-vs-human/cue-conflict", 1_280
+        "eval_shape_bias.py",
+        "imagenet_shape_bias imagenet_shape_bias_names",  # the latter of zero-shot models
+        "model-vs-human/cue-conflict",
+        1_280,
     ),
     "model_vs_human_lowpass": Benchmark(  # through four filters, and unfiltered
         "eval_model_vs_human.py",

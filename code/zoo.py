@@ -7,10 +7,13 @@
     python code/zoo.py check --all               # the same for the whole zoo
     python code/zoo.py docs                      # rewrite docs/models.md
 
+Besides the zoo's, models can be any of timm, torchvision, open_clip and Hugging Face, and your own
+files: docs/models.md. The zero-shot rows need pip install open_clip_torch.
 Columns of list: M param. is millions of parameters, px the side of the training images; study and
 published are top-1 accuracies, with the study's preprocessing and with the model's own.
 check writes its report (JSON) after every model and resumes from it: models that passed are
-skipped, models that failed are checked again. All weights together take about 40 GB.
+skipped, models that failed are checked again. All weights together take about 320 GB, 250 of them
+for the zero-shot models.
 """
 
 import argparse
@@ -117,10 +120,11 @@ def _check(args: argparse.Namespace) -> int:
         raise UserError("no models to check: give NAME [NAME …], or --all")
     rows = list(zoo().values()) if args.all else [_row(name) for name in args.names]
     # Here, because the libraries take seconds to import and list and show do without them.
+    from bvg.run.settings import best_device
     from bvg.zoo.checking import FAILED, check, summary_text
     from bvg.zoo.loading import CheckpointOptions
 
-    options = CheckpointOptions(weights_dir=args.weights_dir)
+    options = CheckpointOptions(weights_dir=args.weights_dir, device=str(best_device(None)))
     results = check(rows, args.report, options, args.again)
     print(summary_text(results))
     print(f"wrote {args.report}")

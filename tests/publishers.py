@@ -159,6 +159,21 @@ def vonenet(state: State) -> list[tuple[dict, bool]]:
     return [({"flags": flags, "epoch": 70, "state_dict": prefixed(state, "module.")}, True)]
 
 
+def dinov2(state: State) -> list[tuple[dict, bool]]:
+    """Return the backbone, with a token for masked patches, and the bare linear layer."""
+    backbone = {key: value for key, value in state.items() if not key.startswith("head.")}
+    head = {key.removeprefix("head."): v for key, v in state.items() if key not in backbone}
+    mask = torch.ones_like(state["cls_token"][0])
+    return [(backbone | {"mask_token": mask}, False), (head, False)]
+
+
+def dinov2_giant(state: State) -> list[tuple[dict, bool]]:
+    """Return the same with the publisher's names of the gated layers."""
+    (backbone, legacy), head = dinov2(state)
+    named = {k.replace("fc1", "w12").replace("fc2", "w3"): v for k, v in backbone.items()}
+    return [(named, legacy), head]
+
+
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     **{
         f"resnet50_trained_on_{data}": (old_pytorch_examples,)
@@ -196,6 +211,12 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "vit_base_patch16_224.mae_in1k": (mae,),
     "vit_base_patch16_224.mae_in1k_mean0.5": (mae,),
     "vit_base_patch16_224.dino_in1k": (dino_vit,),
+    **{
+        f"dinov2_vit{size}14{registers}_lc{layers}": (dinov2_giant if size == "g" else dinov2,)
+        for size in "sblg"
+        for registers in ("", "_reg")
+        for layers in ("", "_1layer")
+    },
 }
 
 

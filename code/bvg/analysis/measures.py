@@ -80,8 +80,6 @@ OTHERS = {
     "top1_acc/imagenet-c/measured": "C, in part",
     "imagenet_c_generated/top1_acc/imagenet-c": "C, generated",
     "imagenet_c_generated/top1_acc/imagenet-c/measured": "C, generated, in part",
-    "top1_acc/laion-c": "LAION-C",
-    "top1_acc/laion-c-generated": "LAION-C, generated",
 }
 AGGREGATES = {
     "ID": (IMAGENET, "top1_acc/imagenet-v2", "top1_acc/imagenet-real"),

@@ -15,6 +15,9 @@ _NAMES = {
     "model.weights_sha256": "the model's weights",
     "model.file_sha256": "the model's Python file",
     "model.classes_sha256": "the model's attribute `classes`",
+    "model.text_sha256": "the names or sentences of the classes, or the text tower,",
+    "model.templates": "--templates",
+    "model.class_names": "--class_names",
     "model.spec": "the model",
     "model.unstable": "what the model's outputs depend on besides the image",
 }

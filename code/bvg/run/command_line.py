@@ -68,7 +68,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="models to evaluate: zoo or timm names, torchvision:NAME[/WEIGHTS], "
+        help="models to evaluate: zoo or timm names, torchvision:NAME[/WEIGHTS], zero-shot "
+        "open_clip:ARCH/TAG or hf-hub:ORG/NAME, Hugging Face classifiers hf:ORG/NAME or hf:FOLDER, "
         "file://checkpoint.pth, or path/to/file.py:factory; RUNNAME=MODEL sets the name of the "
         "results",
     )
@@ -181,6 +182,19 @@ def _add_weights(group: argparse._ArgumentGroup) -> None:
         help="weights to use from a file:// checkpoint, as a dotted path such as state_dict or "
         "teacher.backbone (default: averaged weights under state_dict_ema or model_ema if present, "
         "as in timm, else the only ones that fit)",
+    )
+    group.add_argument(
+        "--templates",
+        metavar="SET",
+        help="sentences around the class names of zero-shot models: openai80, simple7, none (the "
+        "names alone), or a text file with one {} per line (default: openai80)",
+    )
+    group.add_argument(
+        "--class_names",
+        type=Path,
+        metavar="FILE",
+        help="what zero-shot models call the classes: a text file of ImageNet's 1000 names in the "
+        "order of the wnids, or of lines `class<TAB>name` (default: open_clip's names)",
     )
     for name, default in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
         group.add_argument(

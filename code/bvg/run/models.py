@@ -6,23 +6,31 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from bvg.data.imagenet import imagenet_classes
+from bvg.data.categories import CATEGORIES
+from bvg.data.imagenet import are_imagenet, imagenet_classes
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
 from bvg.run.probe import probe
-from bvg.run.settings import Settings
+from bvg.run.settings import Settings, best_device
+from bvg.zoo import hugging_face
 from bvg.zoo.loading import CheckpointOptions, load_model
 from bvg.zoo.names import split_alias
 from bvg.zoo.normalized import Reordered, names_of_logits, positions_in_imagenet
+from bvg.zoo.table import find
+from bvg.zoo.weights import weights_sha256
+from bvg.zoo.zero_shot import FOLDER, HUB, PREFIX, Text, by_category
 
 _CHECKPOINT_FLAGS = ("arch", "weights_key", "mean", "std")
+_TEXT_FLAGS = ("templates", "class_names")
+# What identifies a model besides its weights, if its origin states it.
+_IDENTIFYING = ("file_sha256", "templates", "class_names", "text_sha256")
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,25 @@ def checkpoint_options(args: argparse.Namespace, models: Sequence[str]) -> Check
             file=sys.stderr,
             flush=True,
         )
-    return CheckpointOptions(weights_dir=args.weights_dir, **given)
+    text = {name: getattr(args, name) for name in _TEXT_FLAGS if getattr(args, name) is not None}
+    if text and models and not any(map(_is_zero_shot, models)):
+        print(
+            f"warning: {', '.join(f'--{name}' for name in text)} ignored: only zero-shot models "
+            f"(open_clip:, hf-hub:) use them, and {models[0]} is none",
+            file=sys.stderr,
+            flush=True,
+        )
+    device = str(best_device(args.device))
+    return CheckpointOptions(
+        weights_dir=args.weights_dir, text=Text(**text), device=device, **given
+    )
+
+
+def _is_zero_shot(model: str) -> bool:
+    spec = split_alias(model)[1]
+    row = find(spec)
+    names = row.library if row else (spec,)
+    return any(name.startswith((PREFIX, HUB)) for name in names)
 
 
 def load_one(
@@ -109,8 +135,7 @@ def load_one(
         spec, model = type(source).__name__, deepcopy(source).eval().requires_grad_(False)
     origin = {"spec": spec, **getattr(model, "origin", {})}
     identity: dict[str, Any] = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
-    if "file_sha256" in origin:
-        identity["file_sha256"] = origin["file_sha256"]
+    identity |= {key: origin[key] for key in _IDENTIFYING if key in origin}
     view = view or getattr(model, "native", None)
     if view is None:
         raise UserError(
@@ -134,18 +159,17 @@ def load_one(
     return LoadedModel(name, model, view, classes, identity, origin)
 
 
-def weights_sha256(model: nn.Module) -> str:
-    """Return a hash of every parameter and buffer: names, types, shapes and values.
+def by_category_names(models: Sequence[LoadedModel]) -> list[LoadedModel]:
+    """Return the zero-shot models of ImageNet's classes, choosing among 16 names of categories.
 
-    It does not depend on the file format the weights came in.
+    They share the image towers and, since the names are given, the identities of the originals.
     """
-    digest = hashlib.sha256()
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    named = [(model, by_category(model.model)) for model in models if are_imagenet(model.classes)]
+    return [
+        replace(model, model=answering, classes=CATEGORIES)
+        for model, answering in named
+        if answering is not None
+    ]
 
 
 def _portable(spec: str) -> str:
@@ -155,4 +179,7 @@ def _portable(spec: str) -> str:
         return f"{Path(path).name}{colon}{factory}"
     if spec.startswith("file://"):
         return f"file://{Path(spec).name}"
+    for prefix in (f"{PREFIX}{FOLDER}", hugging_face.PREFIX):
+        if spec.startswith(prefix) and Path(spec.removeprefix(prefix)).expanduser().is_dir():
+            return f"{prefix}{Path(spec).name}"
     return spec

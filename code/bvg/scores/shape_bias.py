@@ -106,6 +106,19 @@ def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
     return metrics
 
 
+def metrics_by_names(predictions: Predictions) -> dict[str, Metric]:
+    """Return the metrics of answers that were chosen among the 16 names, with keys …/names.
+
+    Those of single categories, and of the alternative rule, which is then the same, are left out.
+    """
+    metrics = shape_bias_metrics(predictions)
+    return {
+        f"{key}/names": metric
+        for key, metric in metrics.items()
+        if "/category/" not in key and key != "shape-bias/max"
+    }
+
+
 def _noted(metric: Metric, predictions: Predictions) -> Metric:
     """Return the metric with a note of the categories whose shape no image has."""
     present = {int(label) for label in predictions.labels}

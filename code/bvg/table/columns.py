@@ -22,6 +22,7 @@ BENCHMARKS = (
     "imagenet_p",
     "imagenet_model_vs_human",
     "imagenet_shape_bias",
+    "imagenet_shape_bias_names",
     "imagenet_model_vs_human_lowpass",
     "imagenet_shape_bias_lowpass",
     "refined_bias",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from torch import nn
 
@@ -31,8 +32,8 @@ def model_of_file(path: Path, factory: str) -> nn.Module:
     return model
 
 
-def call(path: Path, factory: str) -> nn.Module:
-    """Return what `factory` in the Python file `path` returns, which must be a module.
+def call(path: Path, factory: str, **options: Any) -> nn.Module:
+    """Return what `factory(**options)` in the Python file `path` returns, which must be a module.
 
     The file may import modules next to it. Raises UserError for a missing file or factory, for any
     error of the code (with the line), and if the result is not a module.
@@ -41,7 +42,7 @@ def call(path: Path, factory: str) -> nn.Module:
         raise UserError(f"the model file {path} does not exist: check the path")
     try:
         with _neighbours(path.resolve().parent):
-            model = _factory(_executed(path), factory, path)()
+            model = _factory(_executed(path), factory, path)(**options)
     except (UserError, KeyboardInterrupt):
         raise
     except BaseException as error:  # including SystemExit

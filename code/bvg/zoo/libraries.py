@@ -21,7 +21,7 @@ from bvg.zoo.weights import load_strictly
 _TRANSFORMS_INPUT = ("googlenet", "inception_v3")
 # Names of layers in torchvision's DenseNet checkpoints (norm.1, where the network has norm1).
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
-_DELETE_CACHED = "delete the file in the cache ({}) to download it again"
+DELETE_CACHED = "delete the file in the cache ({}) to download it again"
 _STALL = 15  # seconds without data after which downloads of torch.hub, which has no limit, fail
 
 
@@ -56,9 +56,9 @@ def timm_model(name: str) -> NormalizedModel:
     if not timm.is_model_pretrained(name):
         known = [k for k in timm_names() if k.startswith(name.partition(".")[0] + ".")]
         raise UserError(
-            f"timm has no weights named {name!r}{_perhaps(name, known or timm_names())}"
+            f"timm has no weights named {name!r}{near_names(name, known or timm_names())}"
         )
-    with _hub() as problem, _socket_timeout():
+    with hub_or_cache() as problem, socket_timeout():
         try:
             network = timm.create_model(name, pretrained=True)
         except OSError as error:  # of huggingface_hub, httpx and urllib
@@ -74,7 +74,7 @@ def timm_model(name: str) -> NormalizedModel:
 
 
 @contextmanager
-def _hub() -> Iterator[str]:
+def hub_or_cache() -> Iterator[str]:
     """Yield why the Hugging Face hub cannot be reached, or "" if it can.
 
     Without internet, its client tries each file six times: 47 s for a model that is not in the
@@ -100,7 +100,7 @@ def _hub() -> Iterator[str]:
 
 
 @contextmanager
-def _socket_timeout() -> Iterator[None]:
+def socket_timeout() -> Iterator[None]:
     """Set a time limit for connections that have none."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(before or _STALL)
@@ -148,7 +148,7 @@ def torchvision_model(name: str) -> NormalizedModel:
         options["image_size"] = weights.meta["min_size"][0]
     state = _torchvision_state(name, weights)
     network = _torchvision_network(name, **options)
-    load_strictly(network, state, f"the file of {weights}", _DELETE_CACHED.format("TORCH_HOME"))
+    load_strictly(network, state, f"the file of {weights}", DELETE_CACHED.format("TORCH_HOME"))
     preset = weights.transforms()
     native = Preprocessing(
         resize=preset.resize_size[0],
@@ -162,7 +162,7 @@ def torchvision_model(name: str) -> NormalizedModel:
 def _torchvision_state(name: str, weights: Any) -> dict[str, Any]:
     what = f"torchvision's {name}"
     try:
-        with _socket_timeout():
+        with socket_timeout():
             state = weights.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, weights_only=True
             )
@@ -190,7 +190,7 @@ def architecture(name: str, **options: Any) -> nn.Module:
     bare = name.removeprefix("timm:")
     if not is_timm_name(bare):
         raise UserError(
-            f"timm has no architecture {bare!r}{_perhaps(bare, timm.list_models())}; "
+            f"timm has no architecture {bare!r}{near_names(bare, timm.list_models())}; "
             "give --arch NAME (timm) or --arch torchvision:NAME"
         )
     return timm.create_model(bare, pretrained=False, **options)
@@ -213,10 +213,11 @@ def _torchvision_network(name: str, **options: Any) -> nn.Module:
 
 
 def _no_classifier(name: str) -> str:
-    return f"torchvision has no classifier {name!r}{_perhaps(name, _torchvision_names())}"
+    return f"torchvision has no classifier {name!r}{near_names(name, _torchvision_names())}"
 
 
-def _perhaps(name: str, known: list[str]) -> str:
+def near_names(name: str, known: list[str]) -> str:
+    """Return a question that names the known names nearest to `name`, or ""."""
     near = difflib.get_close_matches(name, known, n=4, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
@@ -231,5 +232,5 @@ def _no_download(what: str, variable: str, reason: str) -> str:
 def _broken(what: str, variable: str, error: Exception) -> str:
     return (
         f"the weights of {what} could not be loaded ({type(error).__name__}: {reason_of(error)}): "
-        + _DELETE_CACHED.format(variable)
+        + DELETE_CACHED.format(variable)
     )

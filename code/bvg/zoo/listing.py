@@ -117,5 +117,7 @@ def _percent(value: float | None, view: str) -> str:
 
 
 def _statistics(row: ZooModel) -> str:
+    if row.library and row.mean is None:
+        return "the library's"
     mean, std = row.mean or IMAGENET_MEAN, row.std or IMAGENET_STD
     return f"{' '.join(map(str, mean))}, {' '.join(map(str, std))}"

@@ -4,8 +4,8 @@ import difflib
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,24 @@ from torch import nn
 from bvg.data.fetch import cache_folder, fetch
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
-from bvg.zoo import libraries
+from bvg.zoo import hugging_face, libraries, zero_shot
 from bvg.zoo.checkpoints import kind_of, read_checkpoint
 from bvg.zoo.factories import call, model_of_file
 from bvg.zoo.names import FACTORY
 from bvg.zoo.normalized import NormalizedModel
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
 from bvg.zoo.weights import OTHER_ROW, State, chosen, load_strictly, rearranged
+from bvg.zoo.zero_shot import Text
 
 _REPOSITORY = Path(__file__).resolve().parents[3]  # the parent of `code/…` in the zoo's table
 
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """What a local checkpoint does not record about itself.
+    """What a local checkpoint does not record about itself, and a zero-shot model's classes.
 
     weights_key: dotted path of the weights in the file; "" for the default of zoo.weights.chosen.
+    text: the names and sentences of a zero-shot model's classes, which are encoded on `device`.
     """
 
     arch: str = "resnet50"
@@ -40,6 +42,8 @@ class CheckpointOptions:
     std: Sequence[float] = IMAGENET_STD
     weights_dir: Path | None = None
     weights_key: str = ""
+    text: Text = field(default_factory=Text)
+    device: str = "cpu"
 
 
 def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module:
@@ -48,7 +52,8 @@ def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module
     It maps (B, 3, H, W) float RGB in [0, 1] to (B, classes) logits. A name is looked up in this
     order: a model of the zoo (models/*.toml) or an alias; `path/to/file.py:factory`, a function of
     the user's that returns such a module; `file://checkpoint` with options.arch;
-    `torchvision:NAME`; a timm name. Raises UserError, with similar names, for anything else.
+    `torchvision:NAME`; `open_clip:ARCH/TAG` or `hf-hub:NAME`, zero-shot; `hf:NAME` or `hf:FOLDER`;
+    a timm name. Raises UserError, with similar names, for anything else.
     """
     options = options or CheckpointOptions()
     model = _resolve(name, options)
@@ -60,13 +65,18 @@ def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module
 def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
     row = find(name)
     if row is not None:
-        return _from_zoo(row, options.weights_dir)
+        return _from_zoo(row, options)
     if match := FACTORY.fullmatch(name):
         return model_of_file(_user_path(match["path"]), match["factory"])
     if name.startswith("file://"):
         return _from_checkpoint(_user_path(name.removeprefix("file://")), options)
     if name.startswith("torchvision:"):
         return libraries.torchvision_model(name.removeprefix("torchvision:"))
+    if name.startswith((zero_shot.PREFIX, zero_shot.HUB)):
+        bare = name.removeprefix(zero_shot.PREFIX)
+        return zero_shot.zero_shot_model(bare, options.text, options.device)
+    if name.startswith(hugging_face.PREFIX):
+        return hugging_face.hugging_face_model(name.removeprefix(hugging_face.PREFIX))
     if libraries.is_timm_name(name.removeprefix("timm:")):
         return libraries.timm_model(name.removeprefix("timm:"))
     raise UserError(_unknown(name))
@@ -76,16 +86,17 @@ def _user_path(text: str) -> Path:
     return Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises for unknown users)
 
 
-def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
+def _from_zoo(row: ZooModel, options: CheckpointOptions) -> NormalizedModel:
     if row.unavailable:
         raise UserError(f"model {row.name} is unavailable: {row.unavailable}")
     if row.guess:
         _say(row, f"unconfirmed: {row.guess}")
     if row.library:
-        return _from_first_library(row)
+        return _from_first_library(row, options)
     origin: dict[str, object] = {"zoo": row.name}
     if row.files:  # before the network is built, which may take seconds
-        folder = weights_dir or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
+        default = os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
+        folder = options.weights_dir or Path(default)
         state, where, found = _zoo_state(row, folder)
         origin |= {"sources": [file.source[0] for file in row.files]} | found
     with torch.random.fork_rng(devices=[]):
@@ -106,7 +117,7 @@ def _from_zoo(row: ZooModel, weights_dir: Path | None) -> NormalizedModel:
 def architecture_of(row: ZooModel) -> nn.Module:
     """Return the network of a row with initial weights."""
     if match := FACTORY.fullmatch(row.arch):
-        return call(_REPOSITORY / match["path"], match["factory"])
+        return call(_REPOSITORY / match["path"], match["factory"], **row.arch_options)
     return libraries.architecture(row.arch, **row.arch_options)
 
 
@@ -131,13 +142,17 @@ def _say(row: ZooModel, words: str) -> None:
     print(f"{row.name}: {words}", file=sys.stderr, flush=True)
 
 
-def _from_first_library(row: ZooModel) -> NormalizedModel:
+def _from_first_library(row: ZooModel, options: CheckpointOptions) -> NormalizedModel:
+    loaders: dict[str, Callable[[str], NormalizedModel]] = {
+        "timm": libraries.timm_model,
+        "torchvision": libraries.torchvision_model,
+        "open_clip": lambda name: zero_shot.zero_shot_model(name, options.text, options.device),
+    }
     problems = []
     for name in row.library:
         library, _, rest = name.partition(":")
-        loader = libraries.timm_model if library == "timm" else libraries.torchvision_model
         try:
-            model = loader(rest)
+            model = loaders[library](rest)
         except UserError as error:
             problems.append(str(error))
             continue
@@ -219,5 +234,6 @@ def _unknown(name: str) -> str:
     perhaps = f" (did you mean {' or '.join(near)}?)" if near else ""
     return (
         f"unknown model {name!r}{perhaps}: a model is a name of the zoo or of timm, "
-        "torchvision:NAME, file://checkpoint.pth with --arch, or path/to/file.py:factory"
+        "torchvision:NAME, open_clip:ARCH/TAG, hf-hub:NAME, hf:NAME, file://checkpoint.pth with "
+        "--arch, or path/to/file.py:factory"
     )

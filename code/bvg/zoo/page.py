@@ -16,6 +16,8 @@ _TITLES = {
     "architecture": "Other architectures",
     "transformer": "Vision transformers",
     "more_data": "More data",
+    "self_supervised": "Self-supervised, more data",
+    "zero_shot": "Zero-shot",
     "untrained": "Untrained",
 }
 _HEAD = ("model", "method", "trained on", "M", "px", "study", "published", "from", "licence")
@@ -65,9 +67,10 @@ MobileNet that scores 37.5 instead of 54.5 % is detected at N = 200.
 _OFFLINE = """## Without a network
 
 Cached weights are loaded without a network: the zoo's and other checkpoints from
-`$BVG_WEIGHTS`, timm's from `$HF_HOME`, torchvision's from `$TORCH_HOME`. For timm's, the Hugging
-Face hub is queried once; if it does not respond, the model is loaded from the cache or, if it is
-not cached, the script ends with one sentence. The hub client's own settings apply:
+`$BVG_WEIGHTS`, timm's, open_clip's and Hugging Face's from `$HF_HOME`, torchvision's from
+`$TORCH_HOME`. For those in `$HF_HOME`, the Hugging Face hub is queried once; if it does not
+respond, the model is loaded from the cache or, if it is not cached, the script ends with one
+sentence. The hub client's own settings apply:
 
 | variable | meaning |
 |---|---|
@@ -144,6 +147,52 @@ TensorFlow's background class, the logits are brought into ImageNet's order, wit
 background, and every benchmark works. Other names are those of the data set's folders.
 """
 
+_ZERO_SHOT = """## Zero-shot models
+
+`--model open_clip:ARCH/TAG` is any model of `open_clip.list_pretrained()`, `hf-hub:ORG/NAME` one on
+the Hugging Face hub, `open_clip:local-dir:FOLDER` one in a folder of the hub's layout
+(open_clip_config.json and weights; for your own), and the rows above are shorter names of the first. They need
+`pip install open_clip_torch`, and models with a tokenizer or a text tower of Hugging Face
+(SigLIP, CLIPA, RoBERTa) `pip install transformers`.
+
+Such a model is a classifier of ImageNet's 1000 classes, for every script: its weights are features
+of the class names in every template, made by open_clip's own `build_zero_shot_classifier`, and its
+outputs the scaled cosines (plus the bias, for SigLIP), never probabilities. Attacks go through the
+image tower. ImageNet-A and -R restrict the 1000 logits, which is the same as using 200 names.
+
+| what | how |
+|---|---|
+| `--templates` | `openai80` (default, as in open_clip's evaluation), `simple7`, `none` (the name alone), or a text file with one `{}` per line |
+| `--class_names` | a text file of 1000 names in the order of the wnids, or of lines `class<TAB>name` for a data set of other classes (default: open_clip's names, of which "missile" and "sunglasses" each stand for two classes) |
+| text weights | computed once per model, names, templates and tokenizer, on `--device`, and kept in `$BVG_CACHE/zero_shot`; the name of the file is a hash of all of these and is part of each result's identity |
+| activation | QuickGELU where the weights were trained with it, also under a name without `-quickgelu` |
+| preprocessing | `--preprocess native`: size, mean, std, interpolation, crop or squash of the model's own configuration; else the study's |
+| other sizes | where a benchmark's images have another size than the tower's (224 px stimuli for SigLIP at 256), they are resized on the device (bicubic, antialiased) |
+| precision | in fp32 unless `--precision` says otherwise; cosines and logits always are. Published accuracies were mostly computed with mixed precision |
+| 16 categories | `shape-bias` averages the probabilities of the classes of each category, as for all models; eval_shape_bias.py also reports `shape-bias/names`, chosen among the 16 names. Published for CLIP RN50: .1952 and .1970, for ViT-L/14 .5991 and .6095 |
+
+The published accuracies are those of open_clip's docs/openclip_results.csv. Models that it lists
+twice, with and without QuickGELU, have one row, with the number of the activation that they were
+trained with. As nothing could be downloaded, SigLIP's own vocabulary is untested here: the tests
+have a small one with the same conventions (canonical text, 64 tokens, padding).
+
+## Hugging Face classifiers
+
+`--model hf:ORG/NAME` or `hf:FOLDER` is any image classifier of transformers (`pip install
+transformers`). Each of its 1000 labels must be a name of its class: the wnid, WordNet's synonyms or
+the first of them, or torchvision's name. They may be in any order if no name is ambiguous; labels
+such as LABEL_0, and weights that do not fill the network exactly, are refused. Preprocessing and
+normalization are those of its preprocessor_config.json.
+"""  # noqa: E501
+
+_DINO = """## DINOv2
+
+The heads are the publisher's: `dinov2_vits14_lc` reads the class tokens of the last four layers, as
+torch hub's function of that name does by default, `…_1layer` that of the last one; both read the
+mean of the last layer's patches. Their native preprocessing is Resize 256 (bicubic), crop 224.
+Position embeddings are resized from 518 to 224 px as the publisher does, which differs from timm.
+"""
+
 
 def models_page(rows: Iterable[ZooModel]) -> str:
     """Return docs/models.md."""
@@ -160,7 +209,7 @@ def models_page(rows: Iterable[ZooModel]) -> str:
     parts.append(_GONE + "\n" + _table([("model", "method", "why"), *reasons]))
     data = [("tag", "what it is"), *TRAINING_DATA.items()]
     parts.append(_DATA + "\n" + _table(data))
-    return "\n".join([*parts, _CHECKED, _OFFLINE, _ADD, _CHECKPOINTS])
+    return "\n".join([*parts, _ZERO_SHOT, _DINO, _CHECKED, _OFFLINE, _ADD, _CHECKPOINTS])
 
 
 def _cells(row: ZooModel) -> tuple[str, ...]:

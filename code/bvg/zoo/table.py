@@ -21,6 +21,15 @@ TRAINING_DATA = {
     "YFCC-100M": "a hundred million images from Flickr",
     "WIT-400M": "OpenAI's 400 million image and text pairs, through CLIP",
     "LAION": "image and text pairs from web pages",
+    "CC-12M": "12 million image and text pairs from web pages",
+    "COYO-700M": "700 million image and text pairs from web pages",
+    "COCO": "Microsoft COCO, images with captions",
+    "CommonPool": "parts of DataComp's pool of 12.8 billion image and text pairs from web pages",
+    "DataComp-1B": "DataComp's filtered 1.4 billion image and text pairs from web pages",
+    "DFN": "2 or 5 billion image and text pairs, filtered by a network",
+    "MetaCLIP": "0.4 or 2.5 billion image and text pairs, curated as OpenAI's were",
+    "WebLI": "Google's 10 billion images from web pages, with texts in many languages",
+    "LVD-142M": "142 million images like those of ImageNet-1k, -21k and other curated sets",
     "miniature": "the embedded world (docs/miniature.md)",
     "none": "nothing: initial weights",
 }
@@ -64,11 +73,11 @@ class ZooModel:
     parameters: in millions.
     study_top1: top-1 accuracy in the study's table, percent, with the study's preprocessing (Resize
         256, crop 224, bilinear). published_top1: the publisher's, with the model's own.
-    library: models of a library with its weights (`timm:…`, `torchvision:…`), in order of
-        preference.
+    library: models of a library with its weights (`timm:…`, `torchvision:…`, `open_clip:…`), in
+        order of preference.
     arch: the architecture into which the merged `files` are loaded (strictly): a timm name,
         `torchvision:NAME` or `code/<path>.py:factory` (in this repository); arch_options: further
-        arguments of timm's or torchvision's constructor.
+        arguments of the constructor.
     seed: random seed of the initial weights of an untrained model.
     mean, std: the normalization; None for the library's, or ImageNet's.
     native: the model's own preprocessing, as fields of Preprocessing; libraries provide theirs.

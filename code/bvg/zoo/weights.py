@@ -7,6 +7,7 @@ the user has to choose with --weights_key.
 """
 
 import fnmatch
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -152,6 +153,26 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
         raise UserError(f"{where} is refused by the network ({reason_of(error)}): {remedy}") from (
             error
         )
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Return a hash of every parameter and buffer: names, types, shapes and values.
+
+    It does not depend on the file format the weights came in. Buffers that a module names in an
+    attribute `computed` follow from others and, since their last digits depend on the device, are
+    excluded.
+    """
+    digest = hashlib.sha256()
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for prefix, module in model.named_modules():
+        if isinstance(names := getattr(module, "computed", None), tuple):
+            for name in names:
+                tensors.pop(f"{prefix}.{name}".lstrip("."), None)
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _other_outputs(own: dict[str, Any], state: State) -> str:
