@@ -1,4 +1,4 @@
-"""The drawings that subjects click on, as SVG: of the 16 categories, and of the miniature's shapes."""
+"""The drawings that subjects click on: of the 16 categories, and of the miniature's shapes."""
 
 from pathlib import Path
 
@@ -6,7 +6,10 @@ from bvg.errors import UserError
 from miniature.silhouettes import SILHOUETTES, Part
 
 FOLDER = Path(__file__).resolve().parent / "icons"
-_SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1.35 -1.35 2.7 2.7" width="129" height="129">'
+_SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1.35 -1.35 2.7 2.7" width="129" '
+    'height="129">'
+)
 
 
 def icon(category: str) -> str:

@@ -14,7 +14,7 @@ def noise(draws: np.random.Generator, side: int = SIDE) -> np.ndarray:
     """Return noise whose power falls as 1 / frequency, (side, side) in [0, 1].
 
     The amplitude of each frequency f, in cycles per pixel, is f ** -0.5, that of the mean 0; phases
-    are uniform and independent. The real part is scaled so that its least value is 0, its largest 1.
+    are uniform and independent. The real part is scaled to a least value of 0 and a largest of 1.
     """
     frequencies = np.fft.fftfreq(side)
     distance = np.hypot(frequencies[:, None], frequencies)

@@ -47,7 +47,8 @@ MOST_CATEGORIES = 16
 
 def _parser() -> argparse.ArgumentParser:
     parser = plain_parser(
-        __doc__, "exit codes: 0 stopped with Ctrl-C; 2 a problem you can fix (one sentence says how)."
+        __doc__,
+        "exit codes: 0 stopped with Ctrl-C; 2 a problem you can fix (one sentence says how).",
     )
     add = parser.add_argument
     add("stimuli", type=Path, metavar="STIMULI", help="folder of the pictures to show")
@@ -225,7 +226,9 @@ def _serve(args: argparse.Namespace) -> None:
         host, port = server.server_address[:2]
         trials = len(study.order(1))
         print(f"{study.name}: {trials:,} trials a subject, instruction: {study.instruction}")
-        print(f"open http://{host}:{port}/ in Chrome, Edge or Firefox; stop with Ctrl-C", flush=True)
+        print(
+            f"open http://{host}:{port}/ in Chrome, Edge or Firefox; stop with Ctrl-C", flush=True
+        )
         try:
             server.serve_forever()
         except KeyboardInterrupt:

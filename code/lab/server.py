@@ -19,6 +19,7 @@ from PIL import Image
 from bvg.errors import UserError
 from lab.icons import icon
 from lab.mask import mask
+from lab.stimuli import Stimulus, in_order
 from lab.tables import MOST_SUBJECTS, RefusedError, Study
 
 HERE = Path(__file__).resolve().parent
@@ -65,6 +66,7 @@ class Server(ThreadingHTTPServer):
         pages = {f"/page/{path.name}": path for path in (HERE / "page").iterdir()}
         self.files = {**pages, "/": HERE / "page" / "index.html", **LIBRARIES}
         self.icons = {name: icon(name) for name in study.categories}
+        self.drawings = [Stimulus(HERE, "icon", name) for name in study.categories]
 
     def content(self, path: str) -> Content | None:
         """Return what a path of the page refers to, or None for an unknown one."""
@@ -86,7 +88,11 @@ class Server(ThreadingHTTPServer):
         subject, study = _subject(message), self.study
         self.owners[subject] = _token(message)
         place = {stimulus.key: number for number, stimulus in enumerate(study.stimuli)}
-        right = partial(_right, study=study)
+        practice = {stimulus.key: number for number, stimulus in enumerate(study.practice)}
+
+        def right(stimulus: Stimulus) -> str:
+            return stimulus.right(study.instruction, study.categories)
+
         return {
             "id": self.identity,
             "texts": study.settings["instructions"][study.instruction],
@@ -99,10 +105,13 @@ class Server(ThreadingHTTPServer):
                 for trial, stimulus in enumerate(study.order(subject), start=1)
             ],
             "practice": [
-                {"url": f"/practice/{number}", "right": right(stimulus)}
-                for number, stimulus in enumerate(study.practice)
+                {"url": f"/practice/{practice[stimulus.key]}", "right": right(stimulus)}
+                for stimulus in in_order(study.practice, study.seed, subject)
             ]
-            or [{"url": f"/icon/{name}", "right": name} for name in study.categories],
+            or [
+                {"url": f"/icon/{stimulus.category}", "right": stimulus.category}
+                for stimulus in in_order(self.drawings, study.seed, subject)
+            ],
         }
 
     def save(self, message: dict[str, Any], browser: str) -> dict[str, Any]:
@@ -117,10 +126,6 @@ class Server(ThreadingHTTPServer):
 
 class _AnotherWindowError(Exception):
     pass
-
-
-def _right(stimulus: Any, study: Study) -> str:
-    return stimulus.right(study.instruction, study.categories)
 
 
 def _subject(message: dict[str, Any]) -> int:

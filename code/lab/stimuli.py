@@ -127,7 +127,7 @@ def _check_size(path: Path) -> None:
 
 
 def in_order(stimuli: Sequence[Stimulus], seed: int, subject: int) -> list[Stimulus]:
-    """Return the stimuli in a subject's random order, a pure function of seed, subject and names."""
+    """Return the stimuli in a subject's random order, a pure function of seed, subject and keys."""
 
     def place(stimulus: Stimulus) -> bytes:
         key = f"{seed}\0{subject}\0{stimulus.key}".encode(errors="surrogateescape")

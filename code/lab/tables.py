@@ -195,9 +195,7 @@ def _rows(path: Path, columns: list[str] | tuple[str, ...]) -> dict[int, list[st
         ) from error
 
 
-def _write(
-    path: Path, columns: list[str] | tuple[str, ...], rows: dict[int, list[str]]
-) -> None:
+def _write(path: Path, columns: list[str] | tuple[str, ...], rows: dict[int, list[str]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
