@@ -1,6 +1,8 @@
-"""The lab's experiment for tests: pictures, a server in this process, and a browser with a subject."""
+"""The lab's experiment for tests: pictures, a server, and a browser with a subject."""
 
 import json
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image
 
 from bvg.data.categories import CATEGORIES
-from lab.serve import read_settings, study_of
+from lab.serve import _parser, study_of
 from lab.server import HERE, LIBRARIES, Server
 from lab.tables import Study, check_protocol
 
@@ -46,8 +48,6 @@ def made_study(
     folder: Path, out: Path, settings: Path = HERE / "settings.json", **changes
 ) -> Study:
     """Return the study of a folder, as the command line would make it."""
-    from lab.serve import _parser
-
     words = [str(folder), "--out", str(out), "--settings", str(settings)]
     words += [word for flag, value in changes.items() for word in (f"--{flag}", str(value))]
     out.mkdir(parents=True, exist_ok=True)
@@ -66,6 +66,19 @@ def served(study: Study, port: int = 0) -> Iterator[Server]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def process_serving(folder: Path, out: Path, *words: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """Yield the command's own process, which may be killed, and the address that it prints."""
+    command = [sys.executable, str(HERE / "serve.py"), str(folder), "--out", str(out)]
+    command += ["--port", "0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        assert process.stdout
+        try:
+            yield process, next(line for line in process.stdout if "http" in line).split()[1]
+        finally:
+            process.kill()
 
 
 def url_of(server: Server) -> str:
@@ -110,7 +123,8 @@ _SUBJECT = """
     due.push(act);
     return ++id;
   };
-  const subject = window.subject = { answers: ANSWERS, shown: 0, hold: null, late: [], onFrame: null };
+  const subject = { answers: ANSWERS, shown: 0, hold: null, late: [] };
+  window.subject = subject;
   const canvas = () => document.getElementById("screen");
   const click = (x, y) => {
     const box = canvas().getBoundingClientRect(), scale = box.width / 546;
@@ -132,7 +146,6 @@ _SUBJECT = """
       click(x, y);
     }
     before = phase;
-    subject.onFrame?.(phase);
   };
   const frame = () => {
     if (subject.hold && canvas()?.dataset.phase === subject.hold && !canvas().hidden) {
@@ -187,9 +200,12 @@ def press(driver) -> str:
     return text
 
 
-def begin(driver, server: Server, subject: int = 1, practise: bool = False) -> list[str]:
-    """Begin a session up to the first block's page, and return the texts of the pages before it."""
-    driver.get(url_of(server))
+def begin(driver, server: Server | str, subject: int = 1, practise: bool = False) -> list[str]:
+    """Begin a session up to the first block's page, and return the texts of the pages before it.
+
+    server: or its address.
+    """
+    driver.get(server if isinstance(server, str) else url_of(server))
     until(driver, "document.querySelector('form').subject")
     driver.execute_script(
         "const form = document.querySelector('form'); form.subject.value = arguments[0];"

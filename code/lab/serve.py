@@ -1,4 +1,4 @@
-"""The psychophysical experiment of texture-vs-shape as a web page: which category was that picture?
+"""The experiment of texture-vs-shape with human observers, as a web page.
 
     python code/lab/serve.py ~/stimuli/cue-conflict --out raw-data/lab/cue-conflict
 
@@ -7,9 +7,9 @@ set up screen, distance and order. A trial: 300 ms fixation, 200 ms picture, 200
 to click on one of 16 icons.
 Paper: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019.
 Data: any folder of 224 x 224 stimuli, <category>/<image>, <condition>/<category>/<image> or
-dnn/session-<n>/…: model-vs-human's (python code/download.py model-vs-human), the miniature world's.
+dnn/session-<n>/…: model-vs-human's (python code/download.py model-vs-human), or the miniature's.
 Writes, after every trial, OUT/<name>_subject-<NN>_session_1.csv in the published format, for
-eval_shape_bias.py --humans OUT, and OUT/timing/…_timing.csv; OUT/protocol.json records the settings.
+eval_shape_bias.py --humans OUT, and OUT/timing/…_timing.csv; OUT/protocol.json has the settings.
 The page's libraries (jsPsych 8) are installed with npm the first time.
 """
 
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         help="address to listen on; others than this machine's own open the experiment to the "
         "network, unencrypted (default: 127.0.0.1)",
     )
-    add("--port", type=non_negative, default=8000, help="(default: 8000; 0: any free one)")
+    add("--port", type=non_negative, default=8000, help="(default: 8000; 0 chooses a free one)")
     return parser
 
 
@@ -168,9 +168,7 @@ def study_of(args: argparse.Namespace) -> Study:
     grid = grid_of({stimulus.category for stimulus in stimuli}, settings)
     shown = {name for column in grid for name in column}
     if set(CATEGORIES) & shown and shown != set(CATEGORIES):
-        raise UserError(
-            f"grid_columns in {args.settings} are not the {len(CATEGORIES)} categories: correct them"
-        )
+        raise UserError(f"grid_columns in {args.settings} must be the 16 categories: correct them")
     practice = _practice(args.practice, shown) if args.practice else []
     name = args.name or args.stimuli.resolve().name
     if not re.fullmatch(r"[\w.-]+", name) or "_" in name or name.startswith("."):
@@ -223,12 +221,10 @@ def _serve(args: argparse.Namespace) -> None:
                 f"cannot listen on {args.host}, port {args.port} ({error.strerror}): choose "
                 "another one with --port or --host"
             ) from error
-        host, port = server.server_address[:2]
+        url = f"http://{args.host}:{server.server_port}/"
         trials = len(study.order(1))
         print(f"{study.name}: {trials:,} trials a subject, instruction: {study.instruction}")
-        print(
-            f"open http://{host}:{port}/ in Chrome, Edge or Firefox; stop with Ctrl-C", flush=True
-        )
+        print(f"open {url} in Chrome, Edge or Firefox; stop with Ctrl-C", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -152,6 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
     timeout = SECONDS
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or every answer waits for 40 ms
     server_version, sys_version = "lab", ""
 
     def log_message(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of an experiment: any of the project's folders of stimuli, and each subject's order."""
+"""The pictures of an experiment, from any of the project's folders, in each subject's order."""
 
 import hashlib
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Stimulus:
         return f"{self.condition}/{self.category}/{self.file}"
 
     def right(self, instruction: str, categories: Sequence[str]) -> str:
-        """Return the answer that counts as correct: the texture's if the instruction asks for it."""
+        """Return the answer that counts as correct: the texture, if asked for, or the category."""
         texture = texture_of(self.file) if "-" in self.file else ""
         return texture if instruction == "texture" and texture in categories else self.category
 

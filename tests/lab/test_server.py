@@ -5,8 +5,6 @@ import http.client
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 from contextlib import suppress
 
@@ -25,7 +23,7 @@ from conftest import refusal
 from lab.icons import icon
 from lab.mask import mask, noise
 from lab.serve import main
-from lab.server import HERE, MOST_BYTES
+from lab.server import MOST_BYTES
 from lab.stimuli import in_order, stimuli_in
 from lab.tables import MEASURED, TIMING, Study, check_protocol
 from lab_helpers import (
@@ -35,6 +33,7 @@ from lab_helpers import (
     draw_conflicts,
     made_study,
     needs_libraries,
+    process_serving,
     served,
     url_of,
 )
@@ -141,11 +140,8 @@ def test_a_full_disk_loses_nothing_that_was_saved(server, study, monkeypatch, fi
 
 def test_a_killed_server_has_written_all_that_it_confirmed(conflicts, tmp_path):
     needs_libraries()
-    command = [sys.executable, str(HERE / "serve.py"), str(conflicts), "--port", "0"]
-    command += ["--out", str(tmp_path / "out")]
     confirmed = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
-        url = next(line for line in process.stdout if "http" in line).split()[1]
+    with process_serving(conflicts, tmp_path / "out") as (process, url):
         for trial in range(1, 8):
             assert asked(f"{url}trial", answer(trial))[0] == 200
             confirmed.append(trial)

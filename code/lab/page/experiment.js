@@ -276,6 +276,5 @@ document.querySelector("form").addEventListener("submit", async (event) => {
   } catch (error) {
     problem.textContent = `${error.message}.`;
     byId("experimenter").hidden = false;
-    if (!(error instanceof AnotherWindowError)) throw error;
   }
 });
