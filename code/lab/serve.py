@@ -9,7 +9,7 @@ Paper: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 
 Data: any folder of 224 x 224 stimuli, <category>/<image>, <condition>/<category>/<image> or
 dnn/session-<n>/…: model-vs-human's (python code/download.py model-vs-human), or the miniature's.
 Writes, after every trial, OUT/<name>_subject-<NN>_session_1.csv in the published format, for
-eval_shape_bias.py --humans OUT, and OUT/timing/…_timing.csv; OUT/protocol.json has the settings.
+eval_shape_bias.py --humans OUT, and OUT/…_timing.tsv; OUT/protocol.json has the settings.
 The page's libraries (jsPsych 8) are installed with npm the first time.
 """
 

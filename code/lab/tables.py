@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bvg.errors import UserError
-from bvg.files import make_folder, write_text
+from bvg.files import written_atomically
 from bvg.scores.decision_table import COLUMNS
 from lab.stimuli import Stimulus, fingerprint, in_order
 
@@ -48,6 +48,7 @@ TIMING = ("subj", "session", "trial", *MEASURED, "first_response", "user_agent")
 MOST_SUBJECTS = 999
 MOST_CHARACTERS = 200  # of the browser's name
 PROTOCOL = "protocol.json"
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 class RefusedError(Exception):
@@ -104,8 +105,8 @@ class Study:
         return self.out / f"{self.name}_{subject_name(subject)}_session_{SESSION}.csv"
 
     def timing_table(self, subject: int) -> Path:
-        """Return the file of a subject's timing, apart from those that score decisions."""
-        return self.out / "timing" / f"{self.table(subject).stem}_timing.csv"
+        """Return the file of a subject's timing; whoever reads decisions reads all *.csv."""
+        return self.out / f"{self.table(subject).stem}_timing.tsv"
 
     def image_name(self, subject: int, trial: int, stimulus: Stimulus) -> str:
         """Return a trial's imagename in the published pattern."""
@@ -145,7 +146,6 @@ class Study:
         timing[trial] = [*subj, *measured, first, _printable(browser)]
         saved[trial] = subj + decided
         try:
-            make_folder(self.timing_table(subject).parent, "--out")
             _write(self.timing_table(subject), TIMING, timing)
             _write(self.table(subject), COLUMNS, saved)
         except UserError:
@@ -182,13 +182,13 @@ def _rows(path: Path, columns: list[str] | tuple[str, ...]) -> dict[int, list[st
     """Return the rows of a table by trial, none if there is no file; raises UserError."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            header, *rows = csv.reader(file)
+            header, *rows = csv.reader(file, delimiter=_DELIMITERS[path.suffix])
         if header != [*columns] or any(len(row) != len(columns) for row in rows):
             raise ValueError
         return {int(row[2]): row for row in rows}
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise UserError(
             f"{path} is not a table of this experiment: move it elsewhere, or choose another "
             "folder with --out"
@@ -197,10 +197,15 @@ def _rows(path: Path, columns: list[str] | tuple[str, ...]) -> dict[int, list[st
 
 def _write(path: Path, columns: list[str] | tuple[str, ...], rows: dict[int, list[str]]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, delimiter=_DELIMITERS[path.suffix], lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows[trial] for trial in sorted(rows))
-    write_text(path, text.getvalue())
+    _write_text(path, text.getvalue())
+
+
+def _write_text(path: Path, text: str) -> None:
+    with written_atomically(path, "--out") as file:
+        file.write(text.encode(errors="surrogateescape"))
 
 
 def check_protocol(study: Study) -> str:
@@ -214,7 +219,7 @@ def check_protocol(study: Study) -> str:
     except FileNotFoundError:
         identity = secrets.token_hex(8)
         text = json.dumps({"id": identity, **own}, indent=2, ensure_ascii=False)
-        write_text(path, text + "\n")
+        _write_text(path, text + "\n")
         return identity
     except ValueError:
         before = None

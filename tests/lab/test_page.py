@@ -110,7 +110,7 @@ def test_a_whole_session_gives_the_shape_bias_as_clicked(driver, conflicts, tmp_
     assert [*table["category"]] == [stimulus.category for stimulus in order]
     assert table["rt"].astype(float).between(0.5, 0.5 + 2 / 60).all()
     assert count_table(table).bias().value == pytest.approx(13 / 20)
-    timing = pd.read_csv(study.timing_table(1))
+    timing = pd.read_csv(study.timing_table(1), sep="\t")
     assert not timing["dropped"].any() and (timing["clicks"] == 1).all()
     assert (timing[["cursor_x", "cursor_y"]] == 0).all(axis=None)
 
@@ -131,7 +131,7 @@ def test_phases_last_whole_frames_of_any_screen(driver, conflicts, tmp_path, rat
         begin(driver, server)
         driver.execute_script("subject.late = [1]")  # one frame of the second trial
         finish(driver)
-    timing = pd.read_csv(study.timing_table(1))
+    timing = pd.read_csv(study.timing_table(1), sep="\t")
     phases = ["fixation", "stimulus", "blank_1", "mask", "blank_2", "response", "gap", "end"]
     lasted = timing[[f"{phase}_ms" for phase in phases]].diff(axis=1).iloc[:, 1:] * rate / 1000
     assert timing["refresh_ms"].tolist() == pytest.approx([1000 / rate] * 3, rel=1e-6)
@@ -167,7 +167,7 @@ def test_answers_that_change_or_are_missing(driver, conflicts, tmp_path):
         False,
         False,
     ]
-    timing = pd.read_csv(study.timing_table(1))
+    timing = pd.read_csv(study.timing_table(1), sep="\t")
     assert [*timing["clicks"]] == [2, 0, 0, 1, 2]
     assert timing["first_response"].fillna("").tolist() == ["cat", "", "", "truck", "knife"]
     assert timing["first_rt"][0] == pytest.approx(0.3, abs=0.02)
@@ -198,7 +198,7 @@ def test_interrupted_trials_are_repeated_later(driver, conflicts, tmp_path):
                 press(driver)  # back to it
                 assert until(driver, "document.fullscreenElement")
         finish(driver)
-    timing = pd.read_csv(study.timing_table(1))
+    timing = pd.read_csv(study.timing_table(1), sep="\t")
     assert [*timing["repeats"]] == [1, 1, 1, 0]
     table = read_decisions(study.table(1))
     # Trial 4 came first after three interruptions.

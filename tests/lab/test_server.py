@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import eval_shape_bias
 import lab.serve
 from bvg.data.categories import CATEGORIES
 from bvg.errors import UserError
@@ -75,7 +76,7 @@ def test_what_is_written_is_read_as_published_tables_are(server, study):
     assert [*table["rt"].astype(str)] == ["0.25", "NaN", *["0.25"] * 18]
     first = order[0]
     assert table["imagename"][0] == f"0001_neutral_s01_0_{first.category}_00_{first.file}"
-    timing = pd.read_csv(study.timing_table(1))
+    timing = pd.read_csv(study.timing_table(1), sep="\t")
     assert [*timing["trial"]] == [*range(1, 21)] and {*MEASURED} < {*timing}
 
 
@@ -134,7 +135,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(server, study, monkeypatch, fi
     assert study.table(1).read_bytes() == before
     assert asked(url, answer(2))[0] == 200
     assert [*read_decisions(study.table(1))["trial"]] == [1, 2]
-    assert [*pd.read_csv(study.timing_table(1))["trial"]] == [1, 2]
+    assert [*pd.read_csv(study.timing_table(1), sep="\t")["trial"]] == [1, 2]
     assert not [path for path in study.out.rglob("*") if "tmp" in path.name]
 
 
@@ -162,7 +163,7 @@ def test_a_server_that_was_killed_goes_on_where_it_was(conflicts, study):
         asked(f"{url_of(server)}/trial", answer(1))
     # Killed after the timing was written, before the decision was.
     timing = study.timing_table(1)
-    unfinished = "subject-01,1,2" + "," * (len(TIMING) - 3) + "\n"
+    unfinished = "subject-01\t1\t2" + "\t" * (len(TIMING) - 3) + "\n"
     timing.write_text(timing.read_text(encoding="utf-8") + unfinished, encoding="utf-8")
     with served(made_study(conflicts, study.out)) as again:
         url = url_of(again)
@@ -172,7 +173,7 @@ def test_a_server_that_was_killed_goes_on_where_it_was(conflicts, study):
         assert asked(f"{url}/trial", answer(3))[0] == 409
         assert asked(f"{url}/trial", answer(3, token="another window"))[0] == 200
     assert [*read_decisions(study.table(1))["trial"]] == [1, 2, 3]
-    assert [*pd.read_csv(timing)["dropped"].fillna(0)] == [0, 1, 0]
+    assert [*pd.read_csv(timing, sep="\t")["dropped"].fillna(0)] == [0, 1, 0]
 
 
 def test_other_settings_in_the_same_folder_are_refused(conflicts, study):
@@ -216,13 +217,13 @@ def test_a_table_of_something_else_is_not_overwritten(study):
 )
 def test_impossible_answers_are_refused_and_leave_no_file(server, study, changes):
     assert asked(f"{url_of(server)}/trial", {**answer(1), **changes})[0] == 400
-    assert not [*study.out.rglob("*.csv")]
+    assert not [*study.out.rglob("*.?sv")]
 
 
 def test_what_a_browser_calls_itself_is_cut_and_cleaned(server, study):
     agent = 'Mozilla "5"\t,' + 300 * "x"
     assert asked(f"{url_of(server)}/trial", answer(1), **{"User-Agent": agent})[0] == 200
-    written = pd.read_csv(study.timing_table(1))["user_agent"][0]
+    written = pd.read_csv(study.timing_table(1), sep="\t")["user_agent"][0]
     assert written == ('Mozilla "5",' + 300 * "x")[: len(written)] and len(written) == 199
 
 
@@ -377,3 +378,32 @@ def test_shape_bias_of_what_was_written(server, study):
         message = answer(trial, stimulus.category if by_shape else texture)
         assert asked(f"{url_of(server)}/trial", message)[0] == 200
     assert count_table(humans_of_one_set(study.out)).bias().value == pytest.approx(14 / 20)
+
+
+MODEL = """
+import torch
+
+class Constant(torch.nn.Module):
+    classes = CLASSES
+
+    def __init__(self):
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.arange(16.0))
+
+    def forward(self, x):
+        return self.bias + x.mean((1, 2, 3))[:, None] * self.bias
+
+def constant(): return Constant()
+"""
+
+
+def test_the_scripts_read_the_tables_unchanged(conflicts, tmp_path, capsys):
+    study = made_study(conflicts, tmp_path / "humans")
+    for trial, stimulus in enumerate(study.order(1), start=1):
+        study.save(1, {"trial": trial, "response": stimulus.category, "rt": 0.5}, "")
+    model = tmp_path / "constant.py"
+    model.write_text(MODEL.replace("CLASSES", repr(CATEGORIES)), encoding="utf-8")
+    words = ["--model", f"{model}:constant", "--stimuli", str(conflicts), "--num_workers", "0"]
+    words += ["--results", str(tmp_path / "r"), "--humans", str(study.out), "--device", "cpu"]
+    assert eval_shape_bias.main(words) == 0, capsys.readouterr().err
+    assert (tmp_path / "r" / "imagenet_shape_bias" / "shape_bias.png").exists()
