@@ -60,6 +60,11 @@ $(VENV)/installed: requirements.txt | $(RUN)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+# jsPsych for the tests of the experiment's page, which skip without it.
+$(VENV)/installed-dev: requirements-dev.txt code/lab/package-lock.json $(VENV)/installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@if command -v npm >/dev/null; \
+		then cd code/lab && npm ci --silent --ignore-scripts --no-audit --no-fund \
+			|| echo "npm could not install jsPsych: the tests of code/lab's page skip" >&2; \
+		else echo "npm is not installed: the tests of code/lab's page skip" >&2; fi
 	@touch $@
