@@ -42,7 +42,7 @@ CUES = {
     "css/1440": "configural shape (1,440 pairs)",
     "frequency-cue-conflict/low-frequency-bias": "frequency cue conflict",
     "imagenet9/bg-gap": "background gap",
-    "imagenet9/object-focus": "object focus",
+    "object-focus": "object focus",
     "imagenet-w/gap": "watermark gap",
     "critical-band/bandwidth": "bandwidth, published stimuli",
     "critical-band/centre": "centre, published stimuli",
