@@ -3,14 +3,14 @@
     python code/eval_imagenet9.py --model resnet50.tv_in1k
 
 Reference: 95.6, 86.2 and 78.9 % on original, mixed_same and mixed_rand, BG-gap 7.3 points, for a
-ResNet-50 (the repository's table, of timm's weights in 2020).
+ResNet-50 (the repository's table).
 Papers: Xiao, Engstrom, Ilyas & Madry, "Noise or Signal: The Role of Image Backgrounds in Object
 Recognition", ICLR 2021; Hesse et al., "Beyond Accuracy: What Matters in Designing Well-Behaved
 Image Classification Models?", TMLR 2026 (object focus).
 Data: the published 224-pixel test images, <variant>/val/<00_dog … 08_fish>/*.JPEG, 4,050 in each of
 eight variants, used as they are; python code/download.py imagenet9 downloads them.
 A model's answer is the category of its best class among all 1000, of which 370 belong to one of the
-nine categories; any other class is wrong. For models of other classes, these are the categories.
+nine categories; any other is wrong. For a model of other classes, these are the folders' names.
 Writes top1_acc/imagenet9/<variant> (percent) for original, mixed_same, mixed_rand, mixed_next,
 only_bg_b, only_bg_t, only_fg and no_fg; imagenet9/bg-gap (mixed_same - mixed_rand, percentage
 points); object-focus (1 - BG-gap / accuracy on originals, 1 being best); W&B project "imagenet9"; a
