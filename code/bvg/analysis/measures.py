@@ -74,12 +74,12 @@ BENCHMARKS = {
     ADVERSARIAL: "PGD-40",
 }
 # Shown as single benchmarks where they are there; no part of the study's aggregates.
-OTHERS = {
-    "top1_acc/laion-c": "LAION-C",
-    "top1_acc/laion-c-generated": "LAION-C, generated",
+STAND_INS = {
     "top1_acc/imagenet-c/measured": "C, in part",
     "imagenet_c_generated/top1_acc/imagenet-c": "C, generated",
     "imagenet_c_generated/top1_acc/imagenet-c/measured": "C, generated, in part",
+    "top1_acc/laion-c": "LAION-C",
+    "top1_acc/laion-c-generated": "LAION-C, generated",
 }
 AGGREGATES = {
     "ID": (IMAGENET, "top1_acc/imagenet-v2", "top1_acc/imagenet-real"),
@@ -87,7 +87,7 @@ AGGREGATES = {
     "Concepts": ("top1_acc/imagenet-sketch", "top1_acc/imagenet-r", "top1_acc/stylized"),
     "Adversarial": (ADVERSARIAL,),
 }
-LABELS = {**BIASES, **CUES, **BENCHMARKS, **OTHERS}
+LABELS = {**BIASES, **CUES, **BENCHMARKS, **STAND_INS}
 # Accuracies relative to the clean one, of whose means LPP and HPP consist.
 RELATIVE = tuple(f"{PREFIX}/{band}/{cutoff}" for band in ("LFC", "HFC") for cutoff in MEAN_CUTOFFS)
 _RELATIVE = re.compile(rf"{PREFIX}/(LFC|HFC)/(\d*\.?\d+)")
@@ -133,7 +133,7 @@ CORRUPTIONS = {
 _EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of its conditions
 OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))
 STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-conflict")
-PERCENT = (*BENCHMARKS, *OTHERS, "top1_acc/cue-conflict")
+PERCENT = (*BENCHMARKS, *STAND_INS, "top1_acc/cue-conflict")
 FRACTIONS = (SHAPE_BIAS, *OUTCOMES)
 
 ADVERSARIALLY_TRAINED = "adversarial_training"
@@ -169,7 +169,7 @@ def measures_of(values: pd.DataFrame) -> Measures:
     notes = _doubtful_means(values)
     values = with_derived(values)
     biases = _there(values, {**BIASES, **CUES})
-    benchmarks = _there(values, {**BENCHMARKS, **OTHERS})
+    benchmarks = _there(values, {**BENCHMARKS, **STAND_INS})
     targets, components = {}, {}
     for aggregate, wanted in AGGREGATES.items():
         used = tuple(name for name in wanted if name in benchmarks)
