@@ -166,7 +166,7 @@ def draw(
     trials: pd.DataFrame,
     metrics: Mapping[str, Mapping[str, Metric]],
     tables: Mapping[str, pd.DataFrame],
-    summary: pd.DataFrame,
+    summary: tuple[pd.DataFrame, list[str]],
     stimuli: str | None,
     folder: Path,
 ) -> None:
@@ -183,9 +183,10 @@ def draw(
             for cue, name in ((SHAPE, "shape_bias"), (TEXTURE, "shape_bias_by_texture")):
                 print_files(*shape_bias_figure(own, folder / f"{name}{ending}", cue, icons))
             print_files(*figures.cues_figure(_by_cue(own), folder / f"cues{ending}"))
-        confusion = tables["confusion"]
-        confusion = confusion[confusion["data_set"] == data_set]
-        print_files(*figures.confusion_figure(confusion, folder / f"confusion_{data_set}"))
+        if data_set in (*FIGURE_2, CUE_CONFLICT):  # the others' are in the table
+            confusion = tables["confusion"]
+            confusion = confusion[confusion["data_set"] == data_set]
+            print_files(*figures.confusion_figure(confusion, folder / f"confusion_{data_set}"))
     ordered = [name for name in FIGURE_2 if name in present]
     ordered += [name for name in present if name not in (*ordered, CUE_CONFLICT)]
     if ordered:
@@ -211,8 +212,8 @@ def draw(
     if times:
         print_files(*figures.times_figure(times, folder / "response_times"))
     _draw_consistency(tables["error_consistency"], folder)
-    if len(summary):
-        print_files(*figures.summary_figure(summary, folder / "summary"))
+    if summary[1]:
+        print_files(*figures.summary_figure(*summary, folder / "summary"))
 
 
 def _draw_consistency(pairs: pd.DataFrame, folder: Path) -> None:
@@ -225,8 +226,7 @@ def _draw_consistency(pairs: pd.DataFrame, folder: Path) -> None:
     for ending, part in groups.items():
         matrix, data_sets = scores.matrix_of(part)
         if len(matrix) > 1:
-            mean = f"mean of {', '.join(data_sets)}" if len(data_sets) > 1 else data_sets[0]
-            mean = f"mean of {len(data_sets)} data sets" if len(data_sets) > 5 else mean
+            mean = "mean of " * (len(data_sets) > 1) + figures.mean_of_sets(data_sets)
             print_files(*matrix_figure(matrix, mean, folder / f"error_consistency{ending}"))
 
 
@@ -269,8 +269,20 @@ def pictures(stimuli: str | None) -> tuple[dict[str, np.ndarray], dict[str, np.n
         if files:
             examples[data_set] = _picture(files[0])
         if data_set == "silhouette":
-            icons = {path.parent.name: _picture(path) for path in reversed(files)}
+            icons = _whole_shapes(files)
     return examples, icons
+
+
+def _whole_shapes(files: list[Path]) -> dict[str, np.ndarray]:
+    """Return the silhouette of each category that reaches the picture's border least."""
+    best: dict[str, tuple[float, np.ndarray]] = {}
+    for path in files:
+        picture = _picture(path)
+        edges = (picture[0], picture[-1], picture[:, 0], picture[:, -1])
+        dark = float(np.mean([255 - edge.astype(float) for edge in edges]))
+        if dark < best.get(path.parent.name, (np.inf,))[0]:
+            best[path.parent.name] = dark, picture
+    return {category: picture for category, (_, picture) in best.items()}
 
 
 def _picture(path: Path) -> np.ndarray:

@@ -86,7 +86,7 @@ def accuracy_bars(
     axes.axhline(_CHANCE, color="0.5", linewidth=0.7, linestyle=":")
     axes.set_xticks(range(len(data_sets)), data_sets)
     axes.set_xlim(-0.5, len(data_sets) - 0.5)
-    axes.set_ylim(0, 112 if turned else 106)
+    axes.set_ylim(0, 116 if turned else 108)
     axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel("accuracy (%)", fontsize=_FONT)
     axes.tick_params(labelsize=_FONT, length=2)
@@ -95,7 +95,7 @@ def accuracy_bars(
     if shown:
         # The names are below the pictures.
         axes.tick_params(axis="x", pad=72 * (_PICTURE + 0.08))
-        below = -(_PICTURE / 2 + 0.05) * 112 / (height - 1.5)
+        below = -(_PICTURE / 2 + 0.05) * 116 / (height - 1.5)
         for place, name in enumerate(data_sets):
             if name in shown:
                 beside(axes, shown[name], (place, below), _PICTURE)
@@ -327,17 +327,22 @@ def _grid(names: Sequence[str], height: float) -> tuple[Any, np.ndarray]:
 
 def _label_panel(axes: Axes, name: str, number: int, of: int) -> None:
     """Write the observer's name above its panel; show ticks where no panel is below."""
-    letters = int(1.6 / letter_width([name], _FONT - 0.5))
+    letters = int(1.35 / letter_width([name], _FONT - 0.5))
     title = wrapped(name, letters)
     axes.set_title(title, fontsize=_FONT - 0.5, pad=2, parse_math=False)
     if number + 4 >= of:
         axes.tick_params(labelbottom=True)
 
 
-def summary_figure(summary: pd.DataFrame, path: Path) -> list[Path]:
+def mean_of_sets(data_sets: Sequence[str]) -> str:
+    """Return the data sets' names where they fit a line, else their number."""
+    return ", ".join(data_sets) if len(data_sets) <= 5 else f"{len(data_sets)} data sets"
+
+
+def summary_figure(summary: pd.DataFrame, data_sets: Sequence[str], path: Path) -> list[Path]:
     """Return the files of model-vs-human's summary: four panels of bars, a row per observer.
 
-    summary: from `scores.decisions.summary`.
+    summary: from `scores.decisions.summary`, with the data sets that it is a mean of.
     """
     table = summary.sort_values([*summary.columns][0], kind="stable")
     table = table.loc[sorted(table.index, key=lambda name: str(name) == HUMANS)]
@@ -366,4 +371,5 @@ def summary_figure(summary: pd.DataFrame, path: Path) -> list[Path]:
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_yticks(range(len(names)), names, parse_math=False)
+    figure.supxlabel(f"mean of {mean_of_sets(data_sets)}", fontsize=_FONT)
     return save(figure, path)

@@ -107,7 +107,8 @@ def shape_bias_figure(
         _draw_bars(side, table, cue, biases.index, (number, len(observers)), paint)
     _format_axes(axes, list(biases.index), cue, pictures or {})
     _format_side(side, cue)
-    legend_below(figure, handles, labels, "in brackets: shape bias", LEGEND)
+    bars = "bars: share of images decided by shape or texture"
+    legend_below(figure, handles, labels, f"in brackets: shape bias; {bars}", LEGEND)
     return save(figure, path)
 
 
@@ -181,5 +182,5 @@ def _format_side(axes: Axes, cue: str) -> None:
     axes.set_xlim((0, 1) if cue == SHAPE else (1, 0))
     axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
     axes.tick_params(axis="y", length=0, labelleft=False, labelright=False)
-    axes.set_xlabel("either\n(of all images)")
+    axes.set_xlabel("decided")
     axes.spines[["top", "left", "right"]].set_visible(False)

@@ -75,7 +75,10 @@ def _cue_metrics(trials: pd.DataFrame) -> dict[str, Metric]:
     found = {}
     for ending, part in parts.items():
         found[f"shape-bias{ending}"] = shape_bias(part)
-        found |= fractions(cue_decisions(part), ending)
+        shares = fractions(cue_decisions(part), ending)
+        if trials["member"].nunique() > 1:  # intervals for independent decisions
+            shares = {key: Metric(metric.value, n=metric.n) for key, metric in shares.items()}
+        found |= shares
     congruent = trials["category"] == trials["texture"]
     right = congruent & (trials["object_response"] == trials["category"])
     found["top1_acc/cue-conflict/congruent"] = share(trials, right, congruent, scale=100)
@@ -213,14 +216,19 @@ OOD, DIFFERENCE = "OOD accuracy", "accuracy difference to humans"
 OBSERVED, CONSISTENT = "observed consistency with humans", "error consistency with humans"
 
 
-def summary(rights: Mapping[str, pd.DataFrame], pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return model-vs-human's four numbers of each observer: one row each, NaN where unknown.
+def summary(
+    rights: Mapping[str, pd.DataFrame], pairs: pd.DataFrame
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return model-vs-human's four numbers of each observer, and of which data sets they are means.
+
+    One row per observer, NaN where unknown; empty where no data set of model-vs-human's is common
+    to all observers, or there are no people.
 
     Accuracy (in [0, 1]); its squared difference to each of the people's; the share of images that
     both got right or both wrong; and error consistency: means over people, the conditions that
     count, and the data sets that all observers and people have in common (Geirhos et al. 2021,
-    section 2). rights, pairs: from `rights_of` and `agreement`. People are compared with each other
-    person. Empty where no data set of model-vs-human's is common to all.
+    section 2). rights, pairs: from `rights_of` and `agreement`. Each of the people is compared with
+    the others.
     """
     observers = [*dict.fromkeys(o for right in rights.values() for o in right.columns.levels[0])]
     shared = [
@@ -229,7 +237,7 @@ def summary(rights: Mapping[str, pd.DataFrame], pairs: pd.DataFrame) -> pd.DataF
         if name in DATA_SETS and {*observers} == {*right.columns.get_level_values(0)}
     ]
     if not shared or HUMANS not in observers:
-        return pd.DataFrame()
+        return pd.DataFrame(), []
     rows = {}
     for observer in observers:
         values = np.array([_compared(rights[name], name, observer) for name in shared])
@@ -241,7 +249,7 @@ def summary(rights: Mapping[str, pd.DataFrame], pairs: pd.DataFrame) -> pd.DataF
             )
         ]["value"].to_numpy(float)
         rows[observer] = [*mean_of_defined(values.T), float(mean_of_defined(kappa))]
-    return pd.DataFrame(rows, index=[OOD, DIFFERENCE, OBSERVED, CONSISTENT]).T
+    return pd.DataFrame(rows, index=[OOD, DIFFERENCE, OBSERVED, CONSISTENT]).T, shared
 
 
 def _compared(right: pd.DataFrame, data_set: str, observer: str) -> tuple[float, float, float]:
