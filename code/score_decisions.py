@@ -4,12 +4,12 @@
     python code/score_decisions.py results/imagenet_model_vs_human paper=~/human-raw-data
 
 Reference: 9,236 shape and 398 texture decisions of ten people (shape bias 0.9587), 162 and 572 of
-ResNet-50 (0.2207), in texture-vs-shape's raw data; Figure 2: ResNet-50 18.1 % on edges, people 87.1.
+ResNet-50 (0.2207), in texture-vs-shape's raw data; on edges, ResNet-50 18.1 %, people 87.1 %.
 Papers: Geirhos et al., ICLR 2019 (texture-vs-shape) and NeurIPS 2021 (model-vs-human); Gavrikov et
 al. 2024, arXiv 2403.09193 (vision-language models).
 Data: folders of tables (*.csv), which may be in folders below, in any of these formats:
   texture-vs-shape   <experiment>-experiment[-trained-CNNs]/<experiment>-experiment_<subject>_….csv
-  model-vs-human     <data set>/<data set>_<subject>_session_<n>.csv; ours, and the laboratory's page
+  model-vs-human     <data set>/<data set>_<subject>_session_<n>.csv; our scripts' tables, too
                      (all: subj,session,trial,rt,object_response,category,condition,imagename)
   vision-language    <model>.csv with the columns image,response (or pred_label), cue-conflict only
 People (subj subject-01 and so on) are one observer, humans, in each data set; two observers of one
@@ -196,9 +196,7 @@ def draw(
             if any(f"top1_acc/{data_set}" in found for data_set in ordered)
         }
         print_files(
-            *figures.accuracy_bars(
-                shown, tables["members"], ordered, examples, folder / "accuracy"
-            )
+            *figures.accuracy_bars(shown, tables["members"], ordered, examples, folder / "accuracy")
         )
     graded = [name for name in figures.DISTORTIONS if name in present]
     if graded:
@@ -249,9 +247,7 @@ def _times(trials: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
     several = people["observer"].nunique() > 1
     found: dict[str, dict[str, pd.Series]] = {}
     for (name, observer), part in people.groupby(["data_set", "observer"], sort=False):
-        times = {
-            str(member): scores.response_times(own) for member, own in part.groupby("member")
-        }
+        times = {str(member): scores.response_times(own) for member, own in part.groupby("member")}
         times = {member: own for member, own in times.items() if len(own)}
         if times:
             found[f"{name}, {observer}" if several else str(name)] = times

@@ -1,5 +1,7 @@
-"""Figures of decision tables: accuracy on the data sets of Geirhos et al. 2019, as their figures 2
-and 6; response times; what was answered instead; and model-vs-human's summary.
+"""Figures of decision tables: accuracy, response times, confusions, and the papers' summaries.
+
+Layouts after figures 2 and 6 of Geirhos et al., ICLR 2019, and the summary of Geirhos et al.,
+NeurIPS 2021.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,7 +58,8 @@ def accuracy_bars(
 
     After figure 2 of Geirhos et al. 2019, with a number on each bar and an example picture, (H, W,
     3) uint8, below each group. metrics: observer -> top1_acc/<data set> in percent. members: of
-    `scores.decisions.members`; people are drawn as dots. More than 48 bars become a table in colours.
+    `scores.decisions.members`; people are drawn as dots. More than 48 bars become a table in
+    colours.
     """
     values = {
         name: numbers(scores, [f"top1_acc/{data_set}" for data_set in data_sets])
@@ -101,7 +104,7 @@ def accuracy_bars(
                 beside(axes, shown[name], (place, below), _PICTURE)
     people = "; dots: each of the people" if HUMANS in metrics else ""
     title = f"vertical lines: 95 % intervals; dotted line: chance (1/{len(CATEGORIES)}){people}"
-    legend_below(figure, handles, [*metrics], title)
+    legend_below(figure, [bars[0] for bars in handles], [*metrics], title)
     return save(figure, path)
 
 
@@ -148,18 +151,16 @@ def distortions_figure(
     """
     seen = {*members["data_set"]}
     panels = [_distortion(name) for name in DISTORTIONS if name in seen]
-    ends = members.groupby(["observer", "data_set", "condition"])["accuracy"].agg(
-        ["min", "max", "size"]
-    )
+    if len(metrics) > MANY:
+        return _coloured(metrics, panels, path)
     ranges: dict[str, dict[str, Metric]] = {name: {} for name in metrics}
-    for (observer, data_set, condition), row in ends.iterrows():
+    for (observer, data_set, condition), each in members.groupby(
+        ["observer", "data_set", "condition"]
+    )["accuracy"]:
         key = f"top1_acc/{data_set}/{condition}"
-        if observer in metrics and key in metrics[observer]:
-            value = metrics[observer][key].value
-            several = row["size"] > 1
-            ranges[observer][key] = Metric(
-                value, *((row["min"], row["max"]) if several else (None, None))
-            )
+        if key in metrics.get(str(observer), {}):
+            ends = (each.min(), each.max()) if len(each) > 1 else (None, None)
+            ranges[str(observer)][key] = Metric(metrics[str(observer)][key].value, *ends)
     people = Humans(f"{HUMANS} (all, and the range of people)", ranges.pop(HUMANS, {}))
     if not ranges:
         ranges = {HUMANS: dict(people.metrics)}
@@ -174,6 +175,37 @@ def distortions_figure(
         reference=(f"chance (1/{len(CATEGORIES)})", _CHANCE),
         intervals="range of a network's sessions",
     )
+
+
+def _coloured(metrics: Mapping[str, Metrics], panels: Sequence[Panel], path: Path) -> list[Path]:
+    """Draw a row per observer instead of a line, since many lines would hide each other."""
+    names = _ordered(pd.Series([*metrics]))
+    columns = min(5, len(panels))
+    rows = ceil(len(panels) / columns)
+    size = (PAGE_WIDTH + 0.6, (0.75 + 0.115 * len(names)) * rows + 0.4)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=size, layout="constrained", squeeze=False, sharey=True
+    )
+    image: Any = None
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        values = np.array([numbers(metrics[name], panel.keys.values())[0] for name in names])
+        # From the mildest condition to the hardest, evenly spaced.
+        image = axes.imshow(values, cmap=COLOURS, vmin=0, vmax=100, aspect="auto")
+        axes.set_title(panel.title, fontsize=_FONT, pad=3)
+        labels = [*panel.ticks.values()]
+        axes.set_xticks(range(len(labels)), labels, rotation=90 if len(labels) > 5 else 0)
+        axes.set_xlabel(panel.x_label, fontsize=_FONT - 1, labelpad=2)
+        axes.tick_params(labelsize=_FONT - 1, length=0, pad=2)
+        axes.spines[:].set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_yticks(range(len(names)), names, parse_math=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    bar = figure.colorbar(image, ax=[*grid.flat[: len(panels)]], shrink=0.6, aspect=30, pad=0.01)
+    bar.set_label(f"accuracy (%); chance is {_CHANCE:g} %", fontsize=_FONT - 0.5)
+    bar.ax.tick_params(labelsize=_FONT - 1, length=2)
+    bar.outline.set_visible(False)
+    return save(figure, path)
 
 
 def _distortion(data_set: str) -> Panel:
@@ -203,9 +235,7 @@ def times_figure(times: Mapping[str, Mapping[str, pd.Series]], path: Path) -> li
     responses, the line reaches from the 5th to the 95th percentile; dots are people's medians.
     """
     names = [*times][::-1]
-    figure, axes = plt.subplots(
-        figsize=(PAGE_WIDTH, 0.9 + 0.3 * len(names)), layout="constrained"
-    )
+    figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 0.9 + 0.3 * len(names)), layout="constrained")
     for row, name in enumerate(names):
         low, first, median, third, high = np.percentile(
             pd.concat(times[name].values()), (5, 25, 50, 75, 95)
@@ -217,7 +247,11 @@ def times_figure(times: Mapping[str, Mapping[str, pd.Series]], path: Path) -> li
         rows = row + np.linspace(-0.2, 0.2, len(each))
         axes.scatter(each, rows, 6, HUMAN_COLOUR, edgecolors="white", linewidths=0.3, zorder=4)
         axes.annotate(
-            f"{median:.0f}", (high, row), (4, 0), textcoords="offset points", va="center",
+            f"{median:.0f}",
+            (high, row),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
             fontsize=_FONT - 0.5,
         )
     axes.set_yticks(range(len(names)), names)
@@ -244,7 +278,7 @@ def confusion_figure(confusions: pd.DataFrame, path: Path) -> list[Path]:
     answers = [*shown, *sorted({*confusions["response"]} - {*shown})]
     observers = _ordered(confusions["observer"])
     figure, grid = _grid(observers, 1.78)
-    image = None
+    image: Any = None
     for number, (axes, name) in enumerate(zip(grid, observers, strict=False)):
         own = confusions[confusions["observer"] == name]
         counts = own.pivot_table(index="category", columns="response", values="n", aggfunc="sum")
@@ -273,7 +307,9 @@ def cues_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list[Path]
     observers: name -> columns category, shape, texture, neither: percent of its conflict images.
     """
     names = _ordered(pd.Series([*observers]))
-    categories = sorted({name for table in observers.values() for name in table.index}, reverse=True)
+    categories = sorted(
+        {name for table in observers.values() for name in table.index}, reverse=True
+    )
     figure, grid = _grid(names, 1.78)
     for number, (axes, name) in enumerate(zip(grid, names, strict=False)):
         table = observers[name].reindex(categories)
@@ -344,7 +380,7 @@ def summary_figure(summary: pd.DataFrame, data_sets: Sequence[str], path: Path) 
 
     summary: from `scores.decisions.summary`, with the data sets that it is a mean of.
     """
-    table = summary.sort_values([*summary.columns][0], kind="stable")
+    table = summary.sort_values(next(iter(summary.columns)), kind="stable")
     table = table.loc[sorted(table.index, key=lambda name: str(name) == HUMANS)]
     names = [*map(str, table.index)]
     figure, grid = plt.subplots(
@@ -362,8 +398,12 @@ def summary_figure(summary: pd.DataFrame, data_sets: Sequence[str], path: Path) 
         for row, value in enumerate(values):
             text = "–" if np.isnan(value) else f"{value:.{digits}f}"
             axes.annotate(
-                text, (max(0.0, np.nan_to_num(value)), row), (2, 0), textcoords="offset points",
-                va="center", fontsize=_FONT - 1,
+                text,
+                (max(0.0, np.nan_to_num(value)), row),
+                (2, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=_FONT - 1,
             )
         axes.set_title(wrapped(column, 24), fontsize=_FONT)
         axes.margins(x=0.2, y=0.01)

@@ -63,16 +63,14 @@ def read_responses(path: Path, answers: Sequence[str] = RESPONSES) -> pd.DataFra
     """Return a table of cue-conflict images and responses, as `read_decisions` does others.
 
     That is the format of the vision-language study (Gavrikov et al. 2024): a model per file, which
-    names it, and the columns `image` (<shape><n>-<texture><m>) and the first that it has of `answers`:
-    `pred_label` is the category that its authors took the `response` for.
+    names it, and the columns `image` (<shape><n>-<texture><m>) and the first that there is of
+    `answers`: `pred_label` is the category that its authors took the `response` for.
     Raises UserError for any other file, or one without a row.
     """
     table = _cells(path)
     answer = next((name for name in answers if name in table.columns), None)
     if answer is None or _IMAGE not in table.columns:
-        raise UserError(
-            f"{path} lacks the column {_IMAGE}, or {' or '.join(answers)}: {_ANOTHER}"
-        )
+        raise UserError(f"{path} lacks the column {_IMAGE}, or {' or '.join(answers)}: {_ANOTHER}")
     table = _stripped(table, path, [_IMAGE, answer])
     shapes = [_CUES.fullmatch(without_suffix(name)) for name in table[_IMAGE]]
     if not all(shapes):

@@ -94,9 +94,7 @@ def shape_bias(trials: pd.DataFrame) -> Metric:
     """Return the shape bias with an interval over images."""
     if trials["member"].nunique() == 1:
         return cue_decisions(trials).bias()
-    response, shape, texture = (
-        trials[name] for name in ("object_response", "category", "texture")
-    )
+    response, shape, texture = (trials[name] for name in ("object_response", "category", "texture"))
     conflict = shape != texture
     followed = conflict & ((response == shape) | (response == texture))
     bias = share(trials, followed & (response == shape), followed)
@@ -182,8 +180,8 @@ def agreement(rights: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         for pair, consistency in consistencies(flat, groups, conditions).items():
             one, _, other = pair.partition("\n")
             metric = consistency.metric()
-            rows.append((name, one, other, metric.value, metric.low, metric.high, metric.n))
-            rows[-1] += (metric.note,)
+            values = (metric.value, metric.low, metric.high, metric.n, metric.note)
+            rows.append((name, one, other, *values))
     columns = ["data_set", "observer", "other", "value", "low", "high", "n", "note"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -230,7 +228,7 @@ def summary(
     section 2). rights, pairs: from `rights_of` and `agreement`. Each of the people is compared with
     the others.
     """
-    observers = [*dict.fromkeys(o for right in rights.values() for o in right.columns.levels[0])]
+    observers = [*dict.fromkeys(o for right in rights.values() for o, _ in right.columns)]
     shared = [
         name
         for name, right in rights.items()
@@ -258,11 +256,9 @@ def _compared(right: pd.DataFrame, data_set: str, observer: str) -> tuple[float,
     for condition in _counted(data_set, [*dict.fromkeys(right.index.get_level_values(0))]):
         table = right.loc[condition]
         own, people = table[[observer]], table[[HUMANS]]
-        pairs = [
-            (table[a], table[b]) for a, b in product(own.columns, people.columns) if a != b
-        ]
+        pairs = [(table[a], table[b]) for a, b in product(own.columns, people.columns) if a != b]
         differences = [(a.mean() - b.mean()) ** 2 for a, b in pairs]
         same = [(a == b)[a.notna() & b.notna()].mean() for a, b in pairs]
-        accuracy = own.stack(future_stack=True).mean()
-        values.append([accuracy.mean(), np.nanmean(differences), np.nanmean(same)])
+        accuracy = np.nanmean(own.to_numpy(float))
+        values.append([accuracy, np.nanmean(differences), np.nanmean(same)])
     return tuple(mean_of_defined(np.array(values, dtype=float).T))

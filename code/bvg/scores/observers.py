@@ -114,7 +114,8 @@ def _read(path: Path, source: Source) -> pd.DataFrame:
     responses = holds_responses(path)
     table = read_responses(path) if responses else read_decisions(path)
     experiment = CUE_CONFLICT if responses else _experiment(path)
-    data_sets = [_data_set(experiment, condition) for condition in table["condition"]]
+    of_condition = {c: _data_set(experiment, c) for c in table["condition"].unique()}
+    data_sets = table["condition"].map(of_condition)
     table = table.assign(subj=table["subj"].map(subject_of), data_set=data_sets)
     parts = [_tidy(part, path, str(name)) for name, part in table.groupby("data_set", sort=False)]
     table = pd.concat(parts)
