@@ -228,7 +228,9 @@ def summary(
     section 2). rights, pairs: from `rights_of` and `agreement`. Each of the people is compared with
     the others.
     """
-    observers = [*dict.fromkeys(o for right in rights.values() for o, _ in right.columns)]
+    observers = [
+        *dict.fromkeys(o for right in rights.values() for o in right.columns.get_level_values(0))
+    ]
     shared = [
         name
         for name, right in rights.items()
