@@ -52,7 +52,8 @@ def main(argv=None):
         tables = {run.name: decision_table(run.predictions, run.name, "fcc") for run in runs}
         for run in runs:
             print_files(write_decisions(tables[run.name], run.folder, "frequency-cue-conflict"))
-        print_files(*shape_bias_figure(tables, args.results / NAME / "low_frequency_bias", CUES))
+        path = args.results / NAME / "low_frequency_bias"
+        print_files(*shape_bias_figure(tables, path, names=CUES))
     print_table(runs, BIAS, *(f"{PREFIX}/fraction-{name}" for name in ("low", "high", "neither")))
 
 

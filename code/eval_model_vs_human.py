@@ -33,7 +33,7 @@ import pandas as pd
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, locate_stimuli, model_vs_human
-from bvg.figures.drawing import HUMANS
+from bvg.figures.drawing import HUMANS, remove
 from bvg.figures.lowpass import consistency_by_accuracy, filters_panel, shape_bias_by_filter
 from bvg.figures.model_vs_human import accuracy_figure, consistency_figure, matrix_figure
 from bvg.figures.shape_bias import shape_bias_figure
@@ -70,6 +70,7 @@ MEANS = (  # over data sets, of however many there are
     "shape-bias/max",
     *(f"error-consistency/mean{end}" for end in ("", *FEWER)),
 )
+FIGURES = ("accuracy", "shape_bias", "error_consistency", "error_consistency_humans")
 # Wolff et al.: accuracy (%) and error consistency with humans; means of all 17 data sets.
 PUBLISHED = {
     "OpenCLIP ViT-H-14": {
@@ -108,7 +109,10 @@ def flags(group):
 
 
 def write_files(runs, humans, human_cues, folder):
-    """Write the decision tables, and figures of all models."""
+    """Write the decision tables, and figures of all models; remove those of an earlier call."""
+    remove(*(folder / name for name in FIGURES))  # perhaps of other models, humans or data sets
+    for name in ("human_comparison.csv", "error_consistency.csv"):
+        (folder / name).unlink(missing_ok=True)
     right, cues = {}, {}
     for run in runs:
         predictions = run.predictions
@@ -131,8 +135,6 @@ def compare(right, humans, folder):
     """Write the error consistency of the models with each other and with the humans."""
     comparison, consistency = folder / "human_comparison.csv", folder / "error_consistency.csv"
     figure = folder / "error_consistency_humans"
-    for path in (comparison, *(figure.with_suffix(kind) for kind in (".png", ".pdf"))):
-        path.unlink(missing_ok=True)  # of an earlier call, perhaps with other humans
     matrix, count = between_models(right)
     mean = f"mean of {count} data set{'s' * (count > 1)}"
     if humans:

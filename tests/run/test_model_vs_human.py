@@ -137,6 +137,21 @@ def test_our_tables_can_be_given_as_any_others_and_are_no_humans(call, tmp_path)
     assert ("rotation/" + table["condition"]).tolist() == predictions.conditions.tolist()
 
 
+def test_a_call_leaves_no_figure_of_an_earlier_one(call, tmp_path):
+    stimuli = write_data_set(tmp_path / "stimuli", "edge", 3)
+    write_data_set(stimuli, "cue-conflict", 3)
+    assert call(stimuli, "--datasets", "edge", "cue-conflict", "--partial") == 0
+    kinds = {path.stem for path in call.folder.glob("*.png")}
+    assert kinds == {"accuracy", "shape_bias", "error_consistency"}
+    # One model has nobody to agree with; without cue-conflict there is no shape bias.
+    chosen = ("--datasets", "edge", "--partial", "--overwrite")
+    assert call(stimuli, *chosen, models=("one",)) == 0
+    assert {path.name for path in call.folder.iterdir() if path.is_file()} == {
+        "accuracy.png",
+        "accuracy.pdf",
+    }
+
+
 def test_what_is_missing_is_said_before_any_model_is_loaded(call, tmp_path, capsys):
     stimuli = write_data_set(tmp_path / "stimuli", "edge", 1)
     assert call(stimuli, models=("not_there",)) == 2

@@ -100,12 +100,14 @@ def curves(
     caption: str = "",
     humans: Humans | None = None,
     reference: tuple[str, float] | None = None,
+    intervals: str = "95 % intervals",
 ) -> list[Path]:
     """Return the files of a figure of these panels: `path` with .png and with .pdf.
 
     models: label -> metrics, up to 8 of them with their 95 % intervals; what has no value is not
     drawn. limits: of the y axis, which all panels share; None: as the values are. caption: of the
-    legend, what else it should say. reference: label and height of a dotted line.
+    legend, what else it should say. reference: label and height of a dotted line. intervals: what
+    is drawn from a metric's lower to its upper end.
     """
     many = len(models) > MANY
     extra = {humans.label: _HUMAN_STYLE} if humans else {}
@@ -128,7 +130,7 @@ def curves(
     dot = _DOT if all(panel.apart for panel in panels) else {}
     shown = [*(style | dot for style in styles), *extra.values()]
     handles = [Line2D([], [], **style) for style in shown]
-    notes = [caption] * bool(caption) + [_intervals(panels)] * (not many)
+    notes = [caption] * bool(caption) + [_intervals(panels, intervals)] * (not many)
     legend_below(figure, handles, labels, "; ".join(notes))
     return save(figure, path)
 
@@ -190,7 +192,9 @@ def _each(panel: Panel, humans: Humans) -> dict[float, np.ndarray]:
 
 def _human_lines(axes: Axes, panel: Panel, humans: Humans) -> None:
     each = _each(panel, humans)
-    x, (mean, _, _) = _points(panel, humans.metrics)
+    x, (mean, low, high) = _points(panel, humans.metrics)
+    if np.isfinite(high - low).any():
+        axes.fill_between(x, low, high, color=_PALE, linewidth=0, zorder=1)
     axes.plot([*each], [*each.values()], color=HUMAN_COLOUR, linewidth=0.4, alpha=0.45, zorder=4.5)
     if len(x):  # constrained layout fails with a line that is empty and not clipped
         axes.plot(x, mean, clip_on=False, zorder=5, **_HUMAN_STYLE)
@@ -243,7 +247,7 @@ def _label_axes(grid: Sequence[Axes], panels: Sequence[Panel], y_label: str) -> 
             axes.tick_params(labelbottom=False)
 
 
-def _intervals(panels: Sequence[Panel]) -> str:
+def _intervals(panels: Sequence[Panel], what: str) -> str:
     """Return how the intervals are drawn."""
     kinds = {"vertical lines" if panel.apart else "light bands" for panel in panels}
-    return f"{' and '.join(sorted(kinds))}: 95 % intervals"
+    return f"{' and '.join(sorted(kinds))}: {what}"

@@ -13,8 +13,10 @@ from bvg.scores.metric import Metric
 
 matplotlib.use("Agg")  # files only: no display is needed
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.textpath import text_to_path
 
 DPI = 200  # of PNG files
@@ -95,6 +97,28 @@ def letter_width(texts: Iterable[str], points: float) -> float:
         text_to_path.get_text_width_height_descent(text, font, False)[0] / len(text) / 72
         for text in texts
     )
+
+
+def remove(*paths: Path) -> None:
+    """Remove figures of an earlier call, which `save` wrote, so that none is out of date."""
+    for path in paths:
+        for kind in ("png", "pdf"):
+            path.with_name(f"{path.name}.{kind}").unlink(missing_ok=True)
+
+
+def observer_styles(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of each observer: the papers' red circles for humans."""
+    styles = {}
+    for number, name in enumerate(names):
+        own = (colour(number), marker(number + 1))  # marker 0 is the humans'
+        styles[name] = (HUMAN_COLOUR, "o") if name == HUMANS else own
+    return styles
+
+
+def beside(axes: Axes, picture: np.ndarray, place: tuple[float, float], inches: float) -> None:
+    """Draw a small picture, (H, W, 3) uint8, centred at a place in data coordinates."""
+    image = OffsetImage(picture, zoom=72 * inches / picture.shape[0])
+    axes.add_artist(AnnotationBbox(image, place, frameon=False, pad=0, annotation_clip=False))
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

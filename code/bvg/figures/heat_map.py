@@ -28,15 +28,15 @@ def heat_map(
     *,
     digits: int = 0,
     square: bool = False,
-    mean: bool = False,
+    mean: int = 0,
     humans: bool = False,
 ) -> list[Path]:
     """Return the files of a table drawn in colours: `path` with .png and with .pdf.
 
     table: numbers, NaN where unknown. unit: what they are. digits: after the point; in cells that
     are too small, numbers are left out. square: whether cells are as high as they are wide. mean:
-    whether the last column is set apart, as the mean of the others. humans: whether the first row
-    and column are the humans', in red.
+    how many of the last columns are set apart, as means of the others. humans: whether the first
+    row, and of a square the first column, are the humans', in red.
     """
     values = table.to_numpy(float)
     rows, columns = values.shape
@@ -66,9 +66,9 @@ def heat_map(
     axes.tick_params(labelsize=font, length=0, pad=2, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     if mean:
-        axes.axvline(columns - 1.5, color="white", linewidth=1.5)
+        axes.axvline(columns - mean - 0.5, color="white", linewidth=1.5)
     if humans:
-        for label in (axes.get_xticklabels()[0], axes.get_yticklabels()[0]):
+        for label in [axes.get_yticklabels()[0], *(axes.get_xticklabels()[:1] if square else [])]:
             label.set_color(HUMAN_COLOUR)
     below = _axes(figure, left, _BAR - 0.15, width * columns, 0.09)
     figure.colorbar(image, cax=below, orientation="horizontal").outline.set_visible(False)

@@ -14,7 +14,7 @@ from bvg.figures.heat_map import heat_map
 from bvg.scores.metric import Metric
 from bvg.scores.model_vs_human import CONSISTENCY, CONSISTENCY_MEAN, OOD_MEAN, Rights, mean_of
 
-_AXES = {
+AXES = {
     "colour": "",
     "contrast": "contrast (%)",
     "high-pass": "filter's standard deviation",
@@ -68,7 +68,7 @@ def accuracy_figure(models: Mapping[str, Metrics], humans: Rights, path: Path) -
 def _panel(data_set: str) -> Panel:
     conditions, excluded = DATA_SETS[data_set].conditions, DATA_SETS[data_set].excluded
     keys = {tick_label(data_set, name): f"top1_acc/{data_set}/{name}" for name in conditions}
-    return categories(keys, data_set, _AXES[data_set], map(conditions.index, excluded))
+    return categories(keys, data_set, AXES[data_set], map(conditions.index, excluded))
 
 
 def tick_label(data_set: str, condition: str) -> str:

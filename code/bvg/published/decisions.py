@@ -28,8 +28,8 @@ from bvg.published.reading import (
 )
 from bvg.scores.channel import fit_channel
 from bvg.scores.criticalband import integer_thresholds
-from bvg.scores.decision_table import read_decisions
-from bvg.scores.shape_bias import CueDecisions, count_decisions, count_table
+from bvg.scores.decision_table import read_decisions, read_responses
+from bvg.scores.shape_bias import CueDecisions, count_table
 
 CUE_CONFLICT = "cue-conflict classes=16"
 
@@ -191,7 +191,6 @@ _VLM_JOINT = (
     *("file", "rows", "conflict", "shape", "texture", "shape_bias", "either"),
     "nonconflict_right",
 )
-_CUES = re.compile(r"([a-z]+)\d+-([a-z]+)\d+(?:\.\w+)?")
 
 
 def vlm_shapebias(folder: Path) -> Found:
@@ -211,7 +210,8 @@ def vlm_shapebias(folder: Path) -> Found:
         for kind in _VLM_FOLDERS:
             if path.parent.as_posix().endswith(f"/{kind}"):
                 file = f"{kind}/{path.name}"
-                values += _vlm_values(file, _count_decisions(path), file, "1-1280")
+                counts = count_table(read_responses(path, ["pred_label"]))
+                values += _vlm_values(file, counts, file, "1-1280")
     if not values:
         raise NoFilesError(f"{folder} holds no {' or '.join(_VLM_FOLDERS)}/*.csv")
     return values, []
@@ -220,14 +220,3 @@ def vlm_shapebias(folder: Path) -> Found:
 def _vlm_values(name: str, counts: CueDecisions, file: str, row: str) -> list[Value]:
     protocol = f"{CUE_CONFLICT} {_VLM_FOLDERS[name.rpartition('/')[0]]}"
     return _shape_bias(name, counts, file, row, protocol)
-
-
-def _count_decisions(path: Path) -> CueDecisions:
-    rows = [cells for _, cells in rows_of(path, None)]
-    if not {"image", "pred_label"} <= {*rows[0]}:
-        raise UserError(f"{path} lacks the column image or pred_label: {NEWER}")
-    cues = [_CUES.fullmatch(cells["image"]) for cells in rows]
-    if not all(cues):
-        raise UserError(f"{path} has an image whose name is not <shape>-<texture>: {NEWER}")
-    labels = [cells["pred_label"] for cells in rows]
-    return count_decisions(labels, [cue[1] for cue in cues if cue], [cue[2] for cue in cues if cue])

@@ -1,7 +1,8 @@
 """Decision tables in the format of the psychophysics papers.
 
 Columns `subj, session, trial, rt, object_response, category, condition, imagename`, as published
-by Geirhos et al. (texture-vs-shape, model-vs-human): humans and models in one format.
+by Geirhos et al. (texture-vs-shape, model-vs-human): humans and models in one format. The format of
+the vision-language study (Gavrikov et al. 2024), `image, response`, is read into the same columns.
 """
 
 import codecs
@@ -9,12 +10,12 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from bvg.errors import UserError, reason_of
+from bvg.errors import UserError, first_few, reason_of
 from bvg.files import write_text
 from bvg.predictions.table import Predictions
 
@@ -31,6 +32,9 @@ COLUMNS = [
 # The parts of an image's name, before the original file's.
 _PATTERN = ("trial", "experiment", "subject", "condition", "category", "number")
 _TEXT = ("subj", "object_response", "category", "condition", "imagename")
+_IMAGE, RESPONSES = "image", ("pred_label", "response")
+_CUES = re.compile(r"([a-z]+)\d+-[a-z]+\d+")
+_ANOTHER = "download it again, or move it out of the folder"
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,4}$")  # of an image file
 
 
@@ -42,6 +46,72 @@ def read_decisions(path: Path) -> pd.DataFrame:
     mark, semicolons or tabs, spaces around values, further columns, in UTF-16 or Latin-1.
     Raises UserError for any other file, or one without trials or with an incomplete one.
     """
+    table = _cells(path)
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise UserError(
+            f"{path} is not a decision table: it has no column {', '.join(missing)}; remove it, or "
+            f"give it the columns {', '.join(COLUMNS)}"
+        )
+    table = _stripped(table, path, COLUMNS)
+    if (table[["subj", "category", "condition", "imagename"]] == "").any(axis=None):
+        raise UserError(f"{path} has an incomplete row: download it again, or remove the row")
+    return table.apply(lambda column: column if column.name in _TEXT else _numbers(column))
+
+
+def read_responses(path: Path, answers: Sequence[str] = RESPONSES) -> pd.DataFrame:
+    """Return a table of cue-conflict images and responses, as `read_decisions` does others.
+
+    That is the format of the vision-language study (Gavrikov et al. 2024): a model per file, which
+    names it, and the columns `image` (<shape><n>-<texture><m>) and the first that there is of
+    `answers`: `pred_label` is the category that its authors took the `response` for.
+    Raises UserError for any other file, or one without a row.
+    """
+    table = _cells(path)
+    answer = next((name for name in answers if name in table.columns), None)
+    if answer is None or _IMAGE not in table.columns:
+        raise UserError(f"{path} lacks the column {_IMAGE}, or {' or '.join(answers)}: {_ANOTHER}")
+    table = _stripped(table, path, [_IMAGE, answer])
+    shapes = [_CUES.fullmatch(without_suffix(name)) for name in table[_IMAGE]]
+    if not all(shapes):
+        unknown = table[_IMAGE][[shape is None for shape in shapes]].iloc[0]
+        raise UserError(
+            f"{path} has the image {unknown!r}, whose name is not <shape><n>-<texture><m>: "
+            f"{_ANOTHER}"
+        )
+    columns = {
+        "subj": re.sub(r"\.csv(\.gz)?$", "", path.name, flags=re.IGNORECASE),
+        "session": 1,
+        "trial": range(1, len(table) + 1),
+        "rt": float("nan"),
+        "object_response": table[answer].to_numpy(),
+        "category": [shape[1] for shape in shapes if shape],
+        "condition": "0",
+        "imagename": table[_IMAGE].to_numpy(),
+    }
+    return pd.DataFrame(columns, index=range(len(table)))
+
+
+def holds_responses(path: Path) -> bool:
+    """Return whether a file is a table for `read_responses`, rather than for `read_decisions`.
+
+    Raises UserError, which says what was found and what is needed, where it is neither.
+    """
+    found = [*_cells(path).columns]
+    if {*COLUMNS} <= {*found}:
+        return False
+    if _IMAGE in found and any(name in found for name in RESPONSES):
+        return True
+    raise UserError(
+        f"{path} is no decision table: its columns are {first_few(found, 12)}, where "
+        f"{', '.join(COLUMNS)} (texture-vs-shape, model-vs-human) or {_IMAGE} and "
+        f"{' or '.join(RESPONSES)} (cue-conflict only) are needed; rename its columns, or move it "
+        "out of the folder"
+    )
+
+
+def _cells(path: Path) -> pd.DataFrame:
+    """Return a file's cells as text, with column names in lower case; raises UserError."""
     text = _text(path)
     header = next(filter(str.strip, text.splitlines()), "")
     if not header:
@@ -55,22 +125,19 @@ def read_decisions(path: Path) -> pd.DataFrame:
             f"{path} is not a decision table ({reason_of(error)}): remove it, or download it again"
         ) from error
     table.columns = [str(name).strip().lower() for name in table.columns]
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise UserError(
-            f"{path} is not a decision table: it has no column {', '.join(missing)}; remove it, or "
-            f"give it the columns {', '.join(COLUMNS)}"
-        )
-    twice = [name for name in COLUMNS if (table.columns == name).sum() > 1]
+    return table
+
+
+def _stripped(table: pd.DataFrame, path: Path, columns: list[str]) -> pd.DataFrame:
+    """Return these columns without spaces around values; raises UserError without a row."""
+    twice = [name for name in columns if (table.columns == name).sum() > 1]
     if twice:
         raise UserError(f"{path} has the column {twice[0]} twice: remove one")
-    table = table[COLUMNS].fillna("").apply(lambda column: column.str.strip())
+    table = table[columns].fillna("").apply(lambda column: column.str.strip())
     table = table[(table != "").any(axis=1)]  # spreadsheets may add empty rows
     if table.empty:
         raise UserError(f"{path} has no trials, only column names: remove it, or download it again")
-    if (table[["subj", "category", "condition", "imagename"]] == "").any(axis=None):
-        raise UserError(f"{path} has an incomplete row: download it again, or remove the row")
-    return table.apply(lambda column: column if column.name in _TEXT else _numbers(column))
+    return table
 
 
 def _text(path: Path) -> str:

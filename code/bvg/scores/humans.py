@@ -6,7 +6,7 @@ raw-data/<data set>/*.csv in https://github.com/bethgelab/model-vs-human.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from bvg.errors import UserError, first_few
 from bvg.scores.decision_table import correctness, joined, read_decisions, table_files
 from bvg.scores.shape_bias import texture_of
 
-_SUBJECT = "subject-"  # published folders also contain models' tables
+SUBJECT = "subject-"  # published folders also contain models' tables
 _NONE = "na"  # as published, for no response
 _MISSED = dict.fromkeys(("", "nan", "n/a", "<na>", "none", "null"), _NONE)
 _SYNONYMS = {"aeroplane": "airplane", "automobile": "car"}
@@ -54,25 +54,29 @@ def human_decisions(folder: Path, data_set: str | None = None) -> pd.DataFrame:
     tables = []
     for path in table_files(folder):
         table = read_decisions(path)
-        table["subj"] = table["subj"].map(_subject)
-        table = table[table["subj"].str.startswith(_SUBJECT)]
+        table["subj"] = table["subj"].map(subject_of)
+        table = table[table["subj"].str.startswith(SUBJECT)]
         if len(table):
-            tables.append(_checked(table, path, data_set))
+            tables.append(checked(table, path, data_set))
     return joined(tables) if tables else table
 
 
-def _subject(name: str) -> str:
+def subject_of(name: str) -> str:
     """Return subject-01 for variants such as Subject_1; other names unchanged."""
     number = re.fullmatch(r"subject[-_ ]?(\d+)", name.casefold())
-    return f"{_SUBJECT}{int(number[1]):02d}" if number else name
+    return f"{SUBJECT}{int(number[1]):02d}" if number else name
 
 
-def _checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
-    """Return one file's rows with the published spelling; raises UserError for unknown values."""
+def checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
+    """Return one file's rows with the published spelling of responses and categories.
+
+    data_set: with its conditions and images as published where it is one of DATA_SETS, else any.
+    Raises UserError for unknown values.
+    """
     tidy = table.assign(
         object_response=[_word(word, _MISSED) for word in table["object_response"]],
         category=[_word(word) for word in table["category"]],
-        condition=[condition_of(data_set, condition) for condition in table["condition"]],
+        condition=conditions_of(data_set, table["condition"]),
     )
     found = set(tidy["category"])
     # If none of the categories is known, they are those of another data set.
@@ -80,7 +84,7 @@ def _checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     allowed = {
         "category": known,
         "object_response": {*known, _NONE},
-        "condition": {*DATA_SETS[data_set].conditions},
+        "condition": {*_conditions(data_set, tidy["condition"])},
     }
     for column, values in allowed.items():
         expected = f"one of {', '.join(sorted(values))}"
@@ -90,6 +94,17 @@ def _checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
         expected = f"{CUE_CONFLICT}'s …-<texture><n>.png, with a category as texture,"
         _refuse(path, "imagename", table["imagename"][~textures.isin(known)], expected)
     return tidy.assign(condition=table["condition"])
+
+
+def conditions_of(data_set: str, spellings: Iterable[str]) -> list[str]:
+    """Return each condition as DATA_SETS spells it; unchanged for other data sets."""
+    if data_set not in DATA_SETS:
+        return [*spellings]
+    return [condition_of(data_set, spelling) for spelling in spellings]
+
+
+def _conditions(data_set: str, found: Iterable[str]) -> Iterable[str]:
+    return DATA_SETS[data_set].conditions if data_set in DATA_SETS else found
 
 
 def _word(spelling: str, same: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -117,7 +132,7 @@ def humans_of_one_set(given: str) -> pd.DataFrame:
 
 def _nobody(folder: Path) -> str:
     return (
-        f"{folder} holds decision tables, but none of humans (subj = {_SUBJECT}01 and so on): "
+        f"{folder} holds decision tables, but none of humans (subj = {SUBJECT}01 and so on): "
         "give another folder with --humans"
     )
 

@@ -90,7 +90,7 @@ def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
     metrics = {
         "shape-bias": _noted(overall.bias(), predictions),
         "shape-bias/max": _noted(by_max.bias(), predictions),
-        **_fractions(overall, ""),
+        **fractions(overall, ""),
     }
     right, congruent = response == shape, shape == texture
     metrics["top1_acc/cue-conflict"] = proportion(int(right.sum()), len(right), 100)
@@ -102,7 +102,7 @@ def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
         if (rows & ~congruent).any():
             counts = count_decisions(response[rows], shape[rows], texture[rows])
             metrics[f"shape-bias/category/{category}"] = counts.bias()
-            metrics |= _fractions(counts, f"/category/{category}")
+            metrics |= fractions(counts, f"/category/{category}")
     return metrics
 
 
@@ -127,7 +127,8 @@ def _noted(metric: Metric, predictions: Predictions) -> Metric:
     return replace(metric, note="; ".join(filter(None, (metric.note, note))))
 
 
-def _fractions(counts: CueDecisions, suffix: str) -> dict[str, Metric]:
+def fractions(counts: CueDecisions, suffix: str) -> dict[str, Metric]:
+    """Return the shares of conflict images decided by shape, by texture and by neither."""
     return {
         f"fraction-correct-shape{suffix}": proportion(counts.shape, counts.total),
         f"fraction-correct-texture{suffix}": proportion(counts.texture, counts.total),

@@ -1,0 +1,187 @@
+"""Decision tables of any observers, from folders in any of the published formats, as one table.
+
+The formats: texture-vs-shape (Geirhos et al. 2019), model-vs-human (2021), our own, which are alike
+but for the names of folders and experiments, and the vision-language study's (Gavrikov et al.
+2024). An observer is a network, or all people who took part in an experiment together.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bvg.data.model_vs_human import CUE_CONFLICT
+from bvg.errors import UserError
+from bvg.scores.decision_table import (
+    holds_responses,
+    original_image,
+    read_decisions,
+    read_responses,
+)
+from bvg.scores.humans import SUBJECT, checked, conditions_of, subject_of
+from bvg.scores.shape_bias import texture_of
+
+HUMANS = "humans"
+GREYSCALE, ORIGINAL, TEXTURE = "greyscale", "original", "texture"
+# texture-vs-shape's experiments, as model-vs-human calls data sets of the same kind.
+_DATA_SETS = {
+    "style-transfer-512-nomask": CUE_CONFLICT,
+    "style-transfer-512-nomask-content-guessing": CUE_CONFLICT,
+    "style-transfer-512-nomask-texture-guessing": CUE_CONFLICT,
+    "silhouette-filled": "silhouette",
+    "grayscale": GREYSCALE,
+    "noise": "uniform-noise",
+    "contrast-png": "contrast",
+    "lowpass": "low-pass",
+    "highpass": "high-pass",
+    **{name: name for name in (ORIGINAL, "edge", TEXTURE)},
+}
+# In these, people were told which of the two to answer.
+_INSTRUCTED = {
+    "style-transfer-512-nomask-content-guessing": f"{HUMANS} told to answer the shape",
+    "style-transfer-512-nomask-texture-guessing": f"{HUMANS} told to answer the texture",
+}
+_ONE_CONDITION = (ORIGINAL, GREYSCALE, TEXTURE)
+_EIDOLONS = {"10": "eidolonI", "3": "eidolonII", "0": "eidolonIII"}  # by coherence
+# Beside people, these networks were Caffe's; texture-vs-shape's others are torchvision's.
+_CAFFE = ("alexnet", "googlenet", "vgg")
+# Written beside decision tables by eval_model_vs_human.py and by the laboratory's page.
+_OTHER_FILES = re.compile(r"(human_comparison|error_consistency|.+_timing)\.csv(\.gz)?")
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]')  # of folders, on some system
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of decision tables; with a label, which its observers' names get in brackets."""
+
+    folder: Path
+    label: str = ""
+
+
+def source_of(word: str) -> Source:
+    """Return the source that FOLDER or LABEL=FOLDER names; raises UserError without the folder."""
+    label, _, folder = ("", "", word) if Path(word).exists() else word.rpartition("=")
+    if not Path(folder).is_dir():
+        raise UserError(
+            f"{folder} is not a folder: give folders of decision tables, as FOLDER or LABEL=FOLDER"
+        )
+    return Source(Path(folder), label)
+
+
+def read_observers(sources: Sequence[Source]) -> pd.DataFrame:
+    """Return the trials of all decision tables below the folders, one row each.
+
+    Columns: those of decision tables, with categories and conditions as model-vs-human spells them,
+    and `observer` (a network's name, or `humans`), `member` (which of them; of a network, which
+    session), `data_set`, `image` (the original file's name), `texture` (empty but for cue-conflict
+    stimuli) and `source`. Copies of a table count once.
+    Raises UserError for a file that is no decision table, and for two observers of one name, be it
+    in two sources, or in two files of one session that differ.
+    """
+    files: dict[tuple[str, ...], pd.DataFrame] = {}
+    for source in sources:
+        for path in _paths(source.folder):
+            for key, trials in _read(path, source).groupby(
+                ["observer", "subj", "data_set", "session"], sort=False
+            ):
+                name = tuple(map(str, key))
+                known = files.setdefault(name, trials)
+                if known is not trials and not _same_decisions(known, trials):
+                    raise _namesakes(str(key[0]), known["path"].iloc[0], path)
+    table = pd.concat(files.values(), ignore_index=True)
+    _check_sources(table)
+    return table.drop(columns="path")
+
+
+def _paths(folder: Path) -> list[Path]:
+    """Return the tables below a folder, without hidden files; raises UserError without any."""
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.name.lower().endswith((".csv", ".csv.gz"))
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not _OTHER_FILES.fullmatch(path.name.lower())
+    )
+    if not paths:
+        raise UserError(f"{folder} holds no decision tables (*.csv), nor does a folder below it")
+    return paths
+
+
+def _read(path: Path, source: Source) -> pd.DataFrame:
+    """Return one file's trials, with the columns that `read_observers` describes and `path`."""
+    responses = holds_responses(path)
+    table = read_responses(path) if responses else read_decisions(path)
+    experiment = CUE_CONFLICT if responses else _experiment(path)
+    of_condition = {c: _data_set(experiment, c) for c in table["condition"].unique()}
+    data_sets = table["condition"].map(of_condition)
+    table = table.assign(subj=table["subj"].map(subject_of), data_set=data_sets)
+    parts = [_tidy(part, path, str(name)) for name, part in table.groupby("data_set", sort=False)]
+    table = pd.concat(parts)
+    human = table["subj"].str.startswith(SUBJECT)
+    people = _INSTRUCTED.get(experiment, HUMANS)
+    is_caffe = experiment in _DATA_SETS and path.parent.name == f"{experiment}-experiment"
+    names = [f"{n} (caffe)" if is_caffe and n in _CAFFE else n for n in table["subj"]]
+    ending = f" ({source.label})" if source.label else ""
+    observers = [people if person else name for name, person in zip(names, human, strict=True)]
+    return table.assign(
+        observer=[_NOT_IN_NAMES.sub("-", name + ending) for name in observers],
+        member=table["subj"].where(human, "session " + table["session"].astype(str)),
+        source=str(source.folder),
+        path=str(path),
+    )
+
+
+def _experiment(path: Path) -> str:
+    """Return the experiment in a file's name, <experiment>_<subject>_session…, or its folder's."""
+    named = re.match(r"([^_]+)_.+_session[_-]\d+\.csv", path.name)
+    return re.sub(r"-experiment(-.+)?$", "", named[1] if named else path.parent.name)
+
+
+def _data_set(experiment: str, condition: str) -> str:
+    coherence = re.fullmatch(r"\d+-(\d+)-10", condition)
+    if experiment == "eidolon" and coherence and coherence[1] in _EIDOLONS:
+        return _EIDOLONS[coherence[1]]
+    return _DATA_SETS.get(experiment, experiment)
+
+
+def _tidy(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
+    table = checked(table, path, data_set)
+    conditions = conditions_of(data_set, table["condition"])
+    images = table["imagename"].map(original_image)
+    textures = images.map(texture_of)
+    with_cues = images.str.contains("-").all() and textures.isin(set(table["category"])).all()
+    return table.assign(
+        condition=["0" for _ in conditions] if data_set in _ONE_CONDITION else conditions,
+        image=images,
+        texture=textures if with_cues or data_set == CUE_CONFLICT else "",
+    )
+
+
+def _same_decisions(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Return whether two tables have the same responses to the same images."""
+    both = [
+        table.sort_values(["condition", "image", "trial"])[
+            ["condition", "image", "object_response", "category"]
+        ].to_numpy()
+        for table in (one, other)
+    ]
+    return both[0].shape == both[1].shape and bool((both[0] == both[1]).all())
+
+
+def _check_sources(table: pd.DataFrame) -> None:
+    """Raise UserError for an observer from two sources; people, only in the same data set."""
+    people = table["observer"].str.startswith(HUMANS)
+    where = table["observer"].where(~people, table["observer"] + " in " + table["data_set"])
+    for name, sources in table.groupby(where)["source"].unique().items():
+        if len(sources) > 1:
+            raise _namesakes(str(name), *sources[:2])
+
+
+def _namesakes(name: str, first: object, second: object) -> UserError:
+    return UserError(
+        f"{name}: decisions in {first} and in {second}, which are never pooled; if these are two "
+        "observers, give each folder a label (LABEL=FOLDER), which their names get in brackets; if "
+        "it is one, give the folder above both; or leave one out"
+    )

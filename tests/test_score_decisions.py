@@ -1,0 +1,76 @@
+"""Whole calls of score_decisions.py on small tables."""
+
+import csv
+import json
+
+import pandas as pd
+import pytest
+
+import collect
+import score_decisions
+from bvg.data.categories import CATEGORIES
+from bvg.scores.observers import Source, read_observers
+from conftest import draw
+from model_vs_human_helpers import write_humans
+
+PEOPLE = {"subject-01": lambda c, n: n % 2 > 0, "subject-02": lambda c, n: n % 3 > 0}
+NETS = {f"net{k}": lambda c, n, k=k: n % (k + 2) > 0 for k in range(2)}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tables")
+    for name in ("cue-conflict", "edge", "contrast"):
+        write_humans(root, name, PEOPLE | NETS, 3)
+    for category in CATEGORIES[:3]:
+        draw(root.parent / "stimuli" / "silhouette" / category / f"{category}1.png", 1)
+    return root
+
+
+def test_a_whole_call(tables, tmp_path, capsys):
+    argv = [str(tables), "--results", str(tmp_path / "results")]
+    assert score_decisions.main([*argv, "--stimuli", str(tables.parent / "stimuli")]) == 0
+    folder = tmp_path / "results" / "decisions"
+    summary = json.loads((folder / "net0" / "summary.json").read_text())
+    right = sum(n % 2 > 0 for n in range(24))
+    accuracy = summary["metrics"]["top1_acc/contrast"]
+    assert (accuracy["value"], accuracy["n"]) == (pytest.approx(100 * right / 24), 24)
+    assert {path.name for path in folder.glob("*.png")} == {
+        "accuracy.png",
+        "confusion_cue-conflict.png",
+        "confusion_edge.png",
+        "cues.png",
+        "distortions.png",
+        "error_consistency.png",
+        "response_times.png",
+        "shape_bias.png",
+        "shape_bias_by_texture.png",
+        "summary.png",
+    }
+    out = capsys.readouterr().out
+    assert "shape-bias" in out and "net1" in out and "humans" in out
+    with open(folder / "confusion.csv", newline="") as file:
+        assert sum(int(row["n"]) for row in csv.DictReader(file)) == 4 * (3 + 3 + 24)
+
+    # The rows are a table's.
+    words = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "table")]
+    assert collect.main(words) == 0
+    table = pd.read_csv(tmp_path / "table" / "benchmark.csv", index_col="model")
+    assert [*table.index] == ["humans", "net0", "net1"]
+    value = summary["metrics"]["shape-bias"]["value"]
+    assert table.loc["net0", "decisions/shape-bias"] == value
+
+    # What a later call does not draw is gone: one observer agrees with nobody.
+    capsys.readouterr()
+    assert score_decisions.main([*argv, "--observers", "net1"]) == 0
+    left = {path.name for path in folder.glob("*.png")}
+    assert "error_consistency.png" not in left and "summary.png" not in left
+    assert score_decisions.main([*argv, "--observers", "net7"]) == 2
+    assert "net0" in capsys.readouterr().err
+
+
+def test_other_images_are_said(tables, tmp_path):
+    write_humans(tmp_path, "edge", {"other": lambda c, n: n % 2 > 0}, 4)
+    trials = read_observers([Source(tables), Source(tmp_path)])
+    networks = trials[trials["observer"].isin(["net0", "net1", "other"])]
+    assert score_decisions.differing_images(networks) == ["edge: other saw other images than net0"]
