@@ -21,17 +21,20 @@ from bvg.run.decisions import largest_of, top5
 from bvg.scores.calibration import calibration_metrics
 from bvg.scores.criticalband import accuracy_matrix, integer_thresholds
 from bvg.scores.imagenet9 import FOCUS, GAP, imagenet9_metrics, key_of
+from bvg.scores.imagenet_w import WATERMARK
 from bvg.scores.imagenet_x import imagenet_x_metrics
 from bvg.scores.shape_bias import count_decisions
 from bvg.scores.spectral import spectral_measures
-from bvg.stimuli.batch import Batch, Stimuli
+from bvg.stimuli.batch import CLEAN, Batch, Stimuli
 from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name
+from bvg.stimuli.imagenet_w import font_file, text_layer, under_white
 from bvg.stimuli.laion_c import corrupted
 from bvg.stimuli.lowpass import lowpass
 from bvg.stimuli.suppression import ORIGINAL, suppressed
 from bvg.stimuli.suppression import condition_name as suppression_name
 from eval_criticalband import BANDS
 from eval_criticalband import stimuli as critical_band
+from eval_imagenet_w import ALPHA, FONT_SIZES, POSITION, TEXT
 from eval_laion_c import generator
 from eval_spectral import stimuli as spectral
 from eval_suppression import CUES
@@ -317,6 +320,20 @@ def test_backgrounds_matter_to_the_texture_model_most():
         assert other[key_of("only_bg_t")].value < texture[key_of("only_bg_t")].low
         assert other[key_of("only_fg")].value > 90
     assert found["stylised"][FOCUS].value > 0.9
+
+
+def with_watermark(batch: Batch):
+    side = batch.pixels.shape[-1]
+    layer = text_layer(side, TEXT, font_file(None), FONT_SIZES[side], POSITION, ALPHA)
+    yield CLEAN, batch.pixels
+    yield WATERMARK, under_white(batch.pixels, layer)
+
+
+def test_thin_letters_disturb_who_looks_at_high_frequencies_not_who_learned_in_noise(batch):
+    found = accuracies(batch, with_watermark, "gaussian_noise", "high_pass")
+    gap = {name: accuracy[WATERMARK] - accuracy[CLEAN] for name, accuracy in found.items()}
+    assert gap["gaussian_noise"] > -0.05
+    assert gap["high_pass"] < -0.1
 
 
 @torch.inference_mode()
