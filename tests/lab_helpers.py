@@ -187,9 +187,6 @@ def until(driver, script: str, seconds: float = 20):
     return wait.until(lambda d: d.execute_script(f"return {script}"))
 
 
-BUTTON = "document.querySelector('#jspsych-target button, .jspsych-display-element button')"
-
-
 def press(driver) -> str:
     """Press the last button of the present page once it is there, and return the page's text."""
     from selenium.webdriver.common.by import By

@@ -6,6 +6,7 @@ It names files itself: a client gives numbers, and asks for what a fixed table l
 import io
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -67,6 +68,11 @@ class Server(ThreadingHTTPServer):
         self.files = {**pages, "/": HERE / "page" / "index.html", **LIBRARIES}
         self.icons = {name: icon(name) for name in study.categories}
         self.drawings = [Stimulus(HERE, "icon", name) for name in study.categories]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of browsers that hang up, as when a page is closed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     def content(self, path: str) -> Content | None:
         """Return what a path of the page refers to, or None for an unknown one."""
@@ -160,7 +166,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the page, a picture, a mask or an icon."""
-        content = self.server.content(urlsplit(self.path).path) if self._is_own() else None
+        try:
+            content = self.server.content(urlsplit(self.path).path) if self._is_own() else None
+        except OSError:  # a picture that was removed since the start
+            content = None
         if content is None:
             self._answer(404, {"error": "there is nothing here"})
         else:

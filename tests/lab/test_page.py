@@ -82,11 +82,19 @@ def pixels_of(driver) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
 
 
-def hold(driver, phase: str | None, seconds: float = 20) -> None:
-    """Stop the clock at the next phase of this name, or let it go on."""
+def hold(driver, phase: str | None) -> None:
+    """Let the clock go on, up to the next phase of this name."""
     driver.execute_script("subject.hold = arguments[0]; subject.held = false", phase)
     if phase:
-        until(driver, "subject.held", seconds)
+        until(driver, "subject.held")
+
+
+def press_and_hold(driver, phase: str) -> str:
+    """Press the page's button, stop the clock at the phase, and return the page's text."""
+    driver.execute_script("subject.hold = arguments[0]; subject.held = false", phase)
+    text = press(driver)
+    until(driver, "subject.held")
+    return text
 
 
 def test_a_whole_session_gives_the_shape_bias_as_clicked(driver, conflicts, tmp_path):
@@ -187,16 +195,14 @@ def test_interrupted_trials_are_repeated_later(driver, conflicts, tmp_path):
     seat_subject(driver, 60, [[click(name)] for name in names])
     with served(study) as server:
         begin(driver, server)
-        press(driver)
         for reason, script in INTERRUPTIONS.items():
-            hold(driver, "response")
+            press_and_hold(driver, "response")
             driver.execute_script(script)
-            hold(driver, None)
-            until(driver, PAGE)
-            assert reason in press(driver)
-            if reason == "full screen":
-                press(driver)  # back to it
-                assert until(driver, "document.fullscreenElement")
+            until(driver, f"document.body.innerText.includes('{reason}')")
+        press(driver)
+        driver.execute_script("subject.hold = null")
+        press(driver)  # back to the full screen
+        assert until(driver, "document.fullscreenElement")
         finish(driver)
     timing = pd.read_csv(study.timing_table(1), sep="\t")
     assert [*timing["repeats"]] == [1, 1, 1, 0]
@@ -213,11 +219,9 @@ def test_a_reload_within_a_block_resumes_after_the_last_trial(driver, conflicts,
     seat_subject(driver, 60, [[click(stimulus.category)] for stimulus in order])
     with served(study) as server:
         begin(driver, server)
-        press(driver)
-        for _ in range(4):
-            hold(driver, "stimulus")
-            hold(driver, "gap")
-        hold(driver, "stimulus")  # of the fifth
+        press_and_hold(driver, "stimulus")
+        for phase in 4 * ["gap", "stimulus"]:  # up to the fifth picture
+            hold(driver, phase)
         seat_subject(driver, 60, [[click(stimulus.category)] for stimulus in order[4:]])
         begin(driver, server)
         assert "2 trials" in press(driver)
@@ -235,8 +239,8 @@ def test_the_server_dies_and_the_disk_is_full_and_no_trial_is_lost(
     seat_subject(driver, 60, [[click(stimulus.category)] for stimulus in order])
     with process_serving(conflicts, study.out, "--trials", "9") as (process, url):
         begin(driver, url)
-        press(driver)
-        for phase in ("gap", "stimulus", "gap"):  # of the second trial
+        press_and_hold(driver, "gap")
+        for phase in ("stimulus", "gap"):  # of the second trial
             hold(driver, phase)
         process.kill()
     hold(driver, None)
@@ -281,8 +285,7 @@ def test_two_subjects_at_once_and_one_subject_twice(driver, conflicts, tmp_path)
         for window in (driver, other):
             finish(window)
         begin(other, server, 3)
-        press(other)
-        hold(other, "fixation")
+        press_and_hold(other, "fixation")
         asked(f"{url_of(server)}/begin", {"subject": 3, "token": "another window"})
         hold(other, None)
         until(other, "document.body.innerText.includes('another window')")
@@ -301,9 +304,10 @@ def test_every_pixel_is_where_the_experiment_had_it(driver, conflicts, tmp_path,
     seen = {}
     with served(study) as server:
         begin(driver, server)
-        press(driver)
+        press_and_hold(driver, "fixation")
         for phase in ("fixation", "stimulus", "blank_1", "mask", "blank_2", "response"):
-            hold(driver, phase)
+            if phase != "fixation":
+                hold(driver, phase)
             whole = pixels_of(driver)
             assert whole.shape == (546 * ratio, 546 * ratio, 3)
             seen[phase] = whole[::ratio, ::ratio]

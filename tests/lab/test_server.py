@@ -256,6 +256,14 @@ def test_only_listed_files_are_sent(server, path):
         assert connection.makefile("rb").readline().split()[1] == b"404"
 
 
+def test_a_picture_that_was_removed_is_not_there(conflicts, tmp_path):
+    study = made_study(draw_conflicts(tmp_path / "cue-conflict"), tmp_path / "out")
+    with served(study) as server:
+        study.stimuli[3].path.unlink()
+        statuses = [asked(f"{url_of(server)}/image/{number}")[0] for number in (2, 3)]
+    assert statuses == [200, 404]
+
+
 def test_bodies_have_a_limit_and_must_be_the_pages_own(server, study):
     url = f"{url_of(server)}/trial"
     assert asked(url, b'"' + b" " * MOST_BYTES + b'"')[0] == 400

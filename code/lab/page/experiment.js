@@ -236,7 +236,7 @@ class Session {
           one.bitmap ??= await picture(one.url);
           one.noise = await createImageBitmap(await load(`/mask/${this.identity.subject}/${number}`));
         } catch {
-          display.innerHTML = paragraph(`<span class="problem">The server does not answer. Please call the experimenter.</span>`);
+          display.innerHTML = paragraph(`<span class="problem">A picture could not be loaded. Please call the experimenter, who may have to start the server again.</span>`);
           await pause(RETRY);
         }
       }

@@ -103,6 +103,7 @@ export class PictureTrial {
     const finish = (interrupted) => {
       if (over) return;
       over = true;
+      delete canvas.dataset.phase;
       for (const [target, name, act] of listeners) target.removeEventListener(name, act);
       const [response, rt] = answer();
       const [first_response, first_rt] = clicks[0] ?? [null, null];
