@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Benchmark:
     results: its result folders. data: data sets, one of which it needs. images: published files, of
     all `conditions` (--limit takes some of each). inputs: model inputs per file, a gradient
     counting as one more. flags: what makes it this benchmark. extras: data sets it can do without.
+    package: what it needs beyond requirements.txt.
     """
 
     script: str
@@ -63,6 +65,7 @@ class Benchmark:
     conditions: int = 1
     flags: str = ""
     extras: str = ""
+    package: str = ""
 
 
 LOWPASS = "--blur 1 2.5 4 --downsample 64"
@@ -159,7 +162,7 @@ BENCHMARKS = {
         "eval_suppression.py", "imagenet_suppression", inputs=1 + 4
     ),
     "imagenet_w": Benchmark(  # without and with the watermark
-        "eval_imagenet_w.py", "imagenet_w", inputs=2
+        "eval_imagenet_w.py", "imagenet_w", inputs=2, package="imagenet-w"
     ),
     "adv": Benchmark(  # clean and attacked; PGD's 40 steps with a gradient, and its two ends
         "eval_imagenet_adv.py", "imagenet_adv_*", inputs=2 + 40 * 2 + 2
@@ -180,6 +183,7 @@ SAME_CROPS = (
     "imagenet_c_generated",
     "spectral",
     "criticalband",
+    "imagenet_w",
     "adv",
 )
 
@@ -197,6 +201,12 @@ def has_data(kind: Benchmark, flags: Sequence[str]) -> bool:
     """Return whether the script will find its data: by `flags`, by a variable, or as fetched."""
     given = {underscored(word).partition("=")[0] for word in flags}
     return any(data_sets()[name].flag in given or look_for(name) for name in kind.data.split())
+
+
+def can_run(kind: Benchmark, flags: Sequence[str]) -> bool:
+    """Return whether the script will find its data, and its package."""
+    installed = not kind.package or any(metadata.distributions(name=kind.package))
+    return installed and has_data(kind, flags)
 
 
 @dataclass(frozen=True)
@@ -306,7 +316,7 @@ def cells_of(arguments: argparse.Namespace) -> list[Cell]:
     names = [run_name(model) for model in models]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"two models are named {twice[0]!r}: rename one with RUNNAME=MODEL")
-    here = [name for name, kind in BENCHMARKS.items() if has_data(kind, data_flags(kind, data))]
+    here = [name for name, kind in BENCHMARKS.items() if can_run(kind, data_flags(kind, data))]
     default = [[name] for name in here if INSTEAD.get(name) not in here]
     chosen = [text or [""] for text in arguments.benchmark or default]
     shared = [name for name, *_ in chosen if name in SAME_CROPS]
@@ -411,8 +421,9 @@ def parser() -> argparse.ArgumentParser:
     add("--model", nargs="+", required=True, metavar="NAME", help=text)
     text = (
         f"benchmarks, of {', '.join(BENCHMARKS)}; quote a name with additional flags (default: all "
-        "whose data are available, without shape_bias[_lowpass] if model_vs_human[_lowpass] runs, "
-        "and without imagenet_c_generated or laion_c_generated if the published files are there)"
+        "whose data and packages are there, without shape_bias[_lowpass] if "
+        "model_vs_human[_lowpass] runs, and without imagenet_c_generated or laion_c_generated if "
+        "the published files are there)"
     )
     add("--benchmark", nargs="+", type=shlex.split, metavar="NAME", help=text)
     text = "folder of the data sets (default: environment variables and downloads)"

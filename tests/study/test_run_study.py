@@ -98,7 +98,8 @@ def test_data_are_found_by_flag_variable_or_cache(tmp_path, monkeypatch):
     assert has_data(ood, ())
 
 
-def test_without_benchmarks_all_are_taken_whose_data_are_here(tmp_path, capsys):
+def test_without_benchmarks_all_are_taken_whose_data_are_here(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(run_study.metadata, "distributions", lambda name: [])
     words = ["--model", "a", "--data", str(tmp_path), "--results", str(tmp_path / "r")]
     assert run_study.main([*words, "--print_commands"]) == 2
     for key in ("imagenet", "model-vs-human/cue-conflict", "human-decisions"):
@@ -112,6 +113,9 @@ def test_without_benchmarks_all_are_taken_whose_data_are_here(tmp_path, capsys):
     (tmp_path / "imagenet-c").mkdir()
     second = {Path(command[1]).stem: command for command in _commands(capsys, *words)}
     assert {*second} == {*first} and "--generate" not in second["eval_imagenet_c"]
+    monkeypatch.setattr(run_study.metadata, "distributions", lambda name: [name])
+    assert "eval_imagenet_w" not in first
+    assert any("eval_imagenet_w" in command[1] for command in _commands(capsys, *words))
     assert not (tmp_path / "r").exists()
 
 
