@@ -91,7 +91,6 @@ class Study:
             "practice": fingerprint(self.practice),
             "trials": self.trials or len(self.stimuli),
             "seed": self.seed,
-            "distance_cm": self.distance,
             "grid": self.grid,
             "settings": self.settings,
         }
