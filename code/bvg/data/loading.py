@@ -152,8 +152,8 @@ def decoded_batches(
 
     With workers, at most 2 batches per worker are decoded ahead. Without workers, each batch is
     decoded on request, by one thread per core, which is best if the model runs on the same cores.
-    cache: a folder in which crops are kept, and looked for (see crop_cache); files of several
-    frames are always decoded.
+    cache: a folder in which crops are kept, and looked for (see crop_cache); files that need a
+    reader of their own are always decoded.
     Raises UserError if a worker dies (usually for lack of memory).
     """
     threads = 1 if num_workers else os.cpu_count() or 1
