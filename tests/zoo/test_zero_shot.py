@@ -150,6 +150,16 @@ def test_gradients_reach_the_pixels_and_other_sizes_are_resized(kind, folders, f
     torch.testing.assert_close(model(x), model(resized), rtol=0, atol=1e-4)
 
 
+@torch.no_grad()
+def test_logits_are_compared_in_full_precision_under_autocast(folders, few):
+    model = loaded(folders["clip"], few)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(pixels())
+    assert logits.dtype == torch.float32
+    assert not torch.equal(logits, logits.bfloat16().float())
+    torch.testing.assert_close(logits, model(pixels()), rtol=0, atol=0.3)
+
+
 def test_preprocessing_is_the_models_own(folders, few):
     assert loaded(folders["clip"], few).native == Preprocessing(32, 32, "bicubic")
     assert loaded(folders["siglip"], few).native == Preprocessing(
