@@ -175,9 +175,9 @@ def cached_crops(
 ) -> Iterator[list[tuple[Crops, Writer | None]]]:
     """Yield, for each view, the crops on disk and what adds to them (None: nothing is added).
 
-    Yields an empty list without a cache, and for files that need a reader of their own. Says how many crops there
-    are and how much space the others take. Nothing is added while another process adds crops of the
-    same images, or if there is too little room on the disk.
+    Yields an empty list without a cache, and for files that need a reader of their own. Says how
+    many crops there are and how much space the others take. Nothing is added while another process
+    adds crops of the same images, or if there is too little room on the disk.
     """
     with ExitStack() as held:
         if cache and not images.reader:
