@@ -72,7 +72,7 @@ def test_the_interval_of_people_is_over_images(trials):
 
 def test_two_networks_of_one_name_are_never_pooled(trials, fixtures, tmp_path):
     assert {"alexnet", "alexnet (caffe)"} <= {*trials["observer"]}
-    folder = fixtures / "published" / "texture-vs-shape"
+    folder = fixtures / "published" / "texture-vs-shape" / "edge-experiment-trained-CNNs"
     vlm = fixtures / "published" / "vlm_shapebias" / "inet_classifier"
     with pytest.raises(UserError, match="LABEL=FOLDER"):
         read_observers([source_of(str(folder)), source_of(str(vlm))])
@@ -89,16 +89,19 @@ def test_the_vision_language_study(fixtures):
     for file in files:
         row = rows.loc[f"{file.parent.name}/{file.name}"]
         own = trials[trials["observer"] == file.name.removesuffix(".csv")]
-        counts, metrics = cue_decisions(own), decision_metrics(own)
+        counts = cue_decisions(own)
         assert len(own) == row["rows"]
         assert (counts.total, counts.shape, counts.texture) == (
             row["conflict"],
             row["shape"],
             row["texture"],
         )
-        assert round(metrics["shape-bias"].value, 4) == row["shape_bias"]
-        either = 1 - metrics["fraction-neither"].value
-        assert round(either, 4) == row["either"]
-        congruent = metrics["top1_acc/cue-conflict/congruent"]
-        right = round(congruent.value * congruent.n / 100)
-        assert f"{right}/{congruent.n}" == row["nonconflict_right"]
+        assert round(shape_bias(own).value, 4) == row["shape_bias"]
+        assert round(1 - counts.neither / counts.total, 4) == row["either"]
+        congruent = own[own["category"] == own["texture"]]
+        right = int((congruent["object_response"] == congruent["category"]).sum())
+        assert f"{right}/{len(congruent)}" == row["nonconflict_right"]
+    metrics = decision_metrics(own)  # of the last
+    assert round(metrics["shape-bias"].value, 4) == row["shape_bias"]
+    assert round(1 - metrics["fraction-neither"].value, 4) == row["either"]
+    assert metrics["top1_acc/cue-conflict/congruent"].n == len(congruent)

@@ -62,12 +62,12 @@ class Source:
 
 def source_of(word: str) -> Source:
     """Return the source that FOLDER or LABEL=FOLDER names; raises UserError without the folder."""
-    label, _, folder = ("", "", word) if Path(word).exists() else word.rpartition("=")
-    if not Path(folder).is_dir():
+    label, _, name = ("", "", word) if Path(word).exists() else word.partition("=")
+    if not (folder := Path(name or word).expanduser()).is_dir():
         raise UserError(
             f"{folder} is not a folder: give folders of decision tables, as FOLDER or LABEL=FOLDER"
         )
-    return Source(Path(folder), label)
+    return Source(folder, label)
 
 
 def read_observers(sources: Sequence[Source]) -> pd.DataFrame:
