@@ -22,7 +22,9 @@ demo-full: miniature
 	$(STUDY) --results $(RESULTS)/full --benchmark \
 		adv imagenet_c_generated criticalband spectral suppression \
 		"adv --attack fgsm --eps 0.5/255 1/255 2/255 4/255 8/255" model_vs_human imagenet_c \
-		model_vs_human_lowpass imagenet_cbar imagenet_p imagenet_ood imagenet imagenet_real
+		model_vs_human_lowpass imagenet_cbar imagenet_p imagenet_ood imagenet imagenet_real \
+		refined_bias css frequency_cue_conflict imagenet9 critical_band_masking laion_c \
+		laion_c_generated
 	@if cmp $(RESULTS)/full/table/benchmark.csv raw-data/benchmark.csv; \
 		then echo "the table is identical to raw-data/benchmark.csv"; \
 		else echo "the table differs from raw-data/benchmark.csv (docs/miniature.md explains possible reasons)"; fi
