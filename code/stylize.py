@@ -243,6 +243,8 @@ def _stylize(args: argparse.Namespace) -> None:
             )
         work = _work(args, images, engine, styles)
         _check_record(out, _record(args, images, work))
+        if "fingerprint" in styles.record and not (out / STYLES).exists():
+            save_styles(out / STYLES, styles)
         failures = _write(out, work, args.batch_size)
         _write_table(out, work)
     if failures:
@@ -313,9 +315,7 @@ def _styles(args: argparse.Namespace, engine: Any, given: Path, out: Path | None
     kept = out / STYLES
     if kept.exists() and (styles := load_styles(kept)).record == record:
         return styles
-    styles = encoded(pictures, engine, side, args.as_published, record)
-    save_styles(kept, styles)
-    return styles
+    return encoded(pictures, engine, side, args.as_published, record)
 
 
 def _work(args: argparse.Namespace, images: ImageSet, engine: Engine, styles: Styles) -> Work:
@@ -340,14 +340,16 @@ def _work(args: argparse.Namespace, images: ImageSet, engine: Engine, styles: St
 
 def _record(args: argparse.Namespace, images: ImageSet, work: Work) -> dict[str, Any]:
     """Return what decides the copies' bytes, except for the subset."""
+    engine = work.engine.record
+    of_styles = {key: value for key, value in work.styles.record.items() if key not in engine}
     return {
         "stylizer": {
-            **work.engine.record,
+            **engine,
             "alpha": args.alpha,
             "size": args.size,
             "quality": args.quality,
             "seed": "as published" if args.as_published else args.seed,
-            "styles": {"count": len(work.styles.names), **work.styles.record},
+            "styles": {"count": len(work.styles.names), **of_styles},
         },
         "images": {"count": len(images), "fingerprint": images.fingerprint},
         "pillow": PIL.__version__,

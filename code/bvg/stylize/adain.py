@@ -126,7 +126,7 @@ class AdaIN:
         return (rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
     def _as_tensor(self, pictures: np.ndarray) -> torch.Tensor:
-        on_device = torch.from_numpy(pictures).to(self.device)
+        on_device = torch.tensor(pictures, device=self.device)
         return on_device.permute(0, 3, 1, 2).float() / 255
 
 
