@@ -51,7 +51,7 @@ def flags(group):
 @script
 def main(argv=None):
     args = parse_args(__doc__, argv, flags)
-    folder = find_data(KEY, args.stylized_imagenet)
+    folder = find_data("stylized-imagenet", args.stylized_imagenet)
     models, classes = load_models(args)
     images = replace(imagenet_val(folder, classes, args.partial, KEY), view=READY_224)
     stylizer = stylizer_of(images.root)
