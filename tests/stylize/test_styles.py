@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bvg.stylize.batches import Halving, read_ahead
+from bvg.stylize.batches import Halving, attempt, read_ahead
 from bvg.stylize.contents import copies_of, images_below
 from bvg.stylize.styles import (
     encoded,
@@ -91,6 +91,15 @@ def test_bad_styles_are_listed_and_the_others_are_saved(tmp_path):
     assert again.names == styles.names and again.refused == styles.refused
     assert again.record == {"engine": "means"}
     np.testing.assert_array_equal(again.vectors, styles.vectors)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    path = draw(tmp_path / "huge.png", 0, (100, 100))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+    assert "megapixels" in attempt(lambda: style_picture(path, 32))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
+    assert attempt(lambda: style_picture(path, 32)).shape == (32, 32, 3)
 
 
 def test_without_a_style_or_a_file_of_styles(tmp_path):

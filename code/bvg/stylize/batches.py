@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,20 +14,24 @@ from PIL import Image
 from bvg.data.preprocessing import UNDECODABLE
 from bvg.errors import UserError, is_out_of_memory, reason_of
 
+# Pillow's warnings about EXIF data and sizes: what it cannot decode, it refuses.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 def attempt(read: Callable[[], np.ndarray]) -> np.ndarray | str:
     """Return a picture, or why it cannot be read."""
     try:
         return read()
+    except MemoryError:
+        raise
+    except Image.UnidentifiedImageError:
+        return "it is not an image"
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        return f"it has more than {most:.0f} megapixels"
     except UNDECODABLE as error:
-        return (
-            "it is not an image"
-            if isinstance(error, Image.UnidentifiedImageError)
-            else (reason_of(error))
-        )
+        return reason_of(error)
     except Exception as error:  # Pillow's readers raise any kind of error for damaged files
-        if isinstance(error, MemoryError):
-            raise
         return f"it is damaged: {type(error).__name__}, {reason_of(error)}"
 
 
