@@ -135,6 +135,9 @@ BENCHMARKS = {
     "imagenet9": Benchmark(  # eight variants
         "eval_imagenet9.py", "imagenet9", "imagenet9", images=8 * 4_050, conditions=8
     ),
+    "stylized_imagenet": Benchmark(
+        "eval_stylized_imagenet.py", "stylized_imagenet", "stylized-imagenet"
+    ),
     "laion_c": Benchmark(  # a few more images: their exact number is not published
         "eval_laion_c.py", "laion_c", "laion-c", images=130_000, conditions=6 * 5
     ),

@@ -20,11 +20,14 @@ ANOTHER_FOLDER = "BVG_CACHE (or --weights_dir for weights, --to for data sets)"
 
 
 @contextmanager
-def written_atomically(path: Path, option: str = "--results") -> Iterator[BinaryIO]:
+def written_atomically(
+    path: Path, option: str = "--results", durable: bool = True
+) -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `path` when the block ends without an error.
 
     Several processes may write the same file: the last one wins. A killed process leaves at most a
-    file `.<name>.<digits>.tmp`.
+    file `.<name>.<digits>.tmp`. durable: flush the file to the disk; otherwise a power failure may
+    leave an empty one, but thousands of small files are written faster.
     Raises UserError if the file cannot be written (full disk, read-only, no permission).
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -32,7 +35,8 @@ def written_atomically(path: Path, option: str = "--results") -> Iterator[Binary
         with open(temporary, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -38,13 +38,13 @@ def test_the_catalogue_has_what_the_study_needs():
             "imagenet-r",
             "imagenet-sketch",
         ),
-        "laion-c",
+        *("laion-c", "stylized-imagenet"),
         *("imagenet-c-bar", "imagenet-real", "human-decisions", "study-table", "published-tables"),
         *("imagenet", "imagenet-c", "imagenet-p", "imagenet-x"),
     }
     assert sum(name.startswith("model-vs-human/") for name in ALL) == 17
     explained = {name for name, data_set in ALL.items() if data_set.explain}
-    assert explained == {"imagenet", "imagenet-c", "imagenet-p", "laion-c"}
+    assert explained == {"imagenet", "imagenet-c", "imagenet-p", "laion-c", "stylized-imagenet"}
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -32,6 +32,7 @@ FLAGS = {
     "visual-anagrams": "--visual_anagrams",
     "frequency-cue-conflict": "--frequency_cue_conflict",
     "imagenet9": "--imagenet9",
+    "stylized-imagenet": "--stylized_imagenet",
     "laion-c": "--laion_c",
     "critical-band-masking": "--critical_band_masking",
     "human-decisions": "--humans",

@@ -59,6 +59,7 @@ def test_model_inputs_are_those_of_the_published_data_sets():
         "css": 144,
         "frequency_cue_conflict": 1_280,
         "imagenet9": 8 * 4_050,
+        "stylized_imagenet": 50_000,
         "laion_c": 130_000,
         "laion_c_generated": 21 * 4_800,
         "spectral": 23 * 50_000,

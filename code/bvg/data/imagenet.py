@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bvg.data.downloads import data_sets
 from bvg.data.folders import (
     check_answerable,
     check_known,
@@ -101,18 +102,22 @@ def expected_counts(classes: tuple[str, ...], found: int) -> tuple[int, int]:
 
 
 def imagenet_val(
-    root: str | Path, classes: tuple[str, ...] | None = None, partial: bool = False
+    root: str | Path,
+    classes: tuple[str, ...] | None = None,
+    partial: bool = False,
+    name: str = "imagenet",
 ) -> ImageSet:
     """Return ImageNet's validation set, or a data set of the same layout for other `classes`.
 
     root: ImageNet's folder (also in the layout of Kaggle's archive) or its `val`, with class
     folders <class>/<image>, or with images whose labels follow from their names and the ground
     truth next to them (see wnids_of_flat_val). Unused files are counted in the notes.
-    classes: those of the models; None: those of the folder.
+    classes: those of the models; None: those of the folder. name: of the data set in the catalogue,
+    for messages.
     Raises UserError for any other layout, with the right folder if it is nearby, and, unless
     `partial`, for other counts than ImageNet's.
     """
-    given = existing_folder(root, "the ImageNet folder", "--imagenet")
+    given = existing_folder(root, "the ImageNet folder", data_sets()[name].flag)
     classes = classes or classes_in(given)
     folder = val_folder(given)
     present = subfolders(folder)
@@ -126,7 +131,7 @@ def imagenet_val(
             check_answerable(folder, wnids, classes)
         if not files or _WNID.fullmatch(folder.name):
             layout = f"class folders (such as {classes[0]}/) with images in them"
-            raise wrong_folder(folder, "imagenet", layout, {*classes, *imagenet_classes()})
+            raise wrong_folder(folder, name, layout, {*classes, *imagenet_classes()})
         wnids = wnids_of_flat_val(folder, files)
         check_answerable(folder, wnids, classes)
         position = {name: label for label, name in enumerate(classes)}

@@ -30,6 +30,7 @@ BENCHMARKS = (
     "css_1440",
     "frequency_cue_conflict",
     "imagenet9",
+    "stylized_imagenet",
     "laion_c",
     "laion_c_generated",
     "imagenet_adv",

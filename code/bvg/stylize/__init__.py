@@ -1,0 +1,1 @@
+"""Style transfer: engines, styles, and the images of any folder."""
