@@ -65,7 +65,7 @@ def test_all_conditions_of_photographs_are_the_definitions(photographs):
 @torch.inference_mode()
 def test_a_run_is_the_straight_line_computation(fixtures, networks, tmp_path):
     words = [f"{fixtures}/models/mobilenet_tf.py:{name}" for name in FACTORIES]
-    words += ["--imagenet", str(fixtures / "imagenet"), "--partial", "--limit", "24"]
+    words += ["--imagenet", str(fixtures / "imagenet"), "--partial", "--limit", "8"]
     words += ["--results", str(tmp_path), "--wandb", "disabled", "--num_workers", "0"]
     assert eval_suppression.main(["--model", *words]) == 0
     images = imagenet_val(fixtures / "imagenet", imagenet_classes(), partial=True)
@@ -81,7 +81,7 @@ def test_a_run_is_the_straight_line_computation(fixtures, networks, tmp_path):
     for model, network in networks.items():
         folder = tmp_path / "imagenet_suppression" / model
         predictions = read_predictions(folder / "predictions.parquet")
-        assert len(predictions) == 24 * 5
+        assert len(predictions) == 8 * 5
         right: dict[tuple[str, str], list[bool]] = {}
         for row in range(len(predictions)):
             name, condition = str(predictions.images[row]), str(predictions.conditions[row])
