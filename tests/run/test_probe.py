@@ -234,6 +234,7 @@ UNSTABLE = {
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_unstable_models_are_refused_or_recorded(kind, precision):
     build, cause, layer = UNSTABLE[kind]
+    torch.manual_seed(0)  # with others, two random crops may be the same by chance
     sentence = refused(build(), precision)
     assert "--allow_unstable" in sentence
     assert cause in sentence
