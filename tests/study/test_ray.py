@@ -11,7 +11,7 @@ import pytest
 import run_study
 from bvg.run.engines import on_ray
 from conftest import refusal
-from real_study_helpers import go_on, held, hold, kill, run, seen, tables
+from real_study_helpers import PROBED, go_on, held, hold, kill, run, seen, tables
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_a_study_of_real_scripts_that_loses_a_node(
     assert tables(tmp_path) == tables(undisturbed)
     again = {name: seen(tmp_path, name) - seen(undisturbed, name) for name in models}
     assert {name: images.total() for name, images in again.items()} == {
-        name: 1 + 48 if name in lost else 0 for name in models
+        name: PROBED + 48 if name in lost else 0 for name in models
     }
 
 
