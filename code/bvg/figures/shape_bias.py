@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 
 from bvg.figures.drawing import (
     HUMANS,
@@ -79,38 +80,45 @@ def shape_bias_figure(
     styles = observer_styles(observers)
     handles = []
     for number, (name, table) in enumerate(observers.items()):
-        paint, symbol = styles[name]
-        overall = count_table(table).bias().value
-        if overall is not None:
-            # Every other line is dashed and on top, so that two equal ones are both seen.
-            dashed = number % 2 == 1 and name != HUMANS
-            axes.axvline(
-                1 - overall,
-                color=paint,
-                linewidth=1.4,
-                alpha=0.8,
-                linestyle="--" if dashed else "-",
-                zorder=1.5 if dashed else 1,
-            )
-        points = axes.scatter(
-            1 - biases[name].dropna(),
-            np.flatnonzero(biases[name].notna()),
-            s=46,
-            color=paint,
-            marker=symbol,
-            label=labels[number],
-            zorder=3,
-            edgecolors="white",
-            linewidths=0.6,
-            clip_on=False,
-        )
-        handles.append(points)
+        dashed = number % 2 == 1 and name != HUMANS
+        handles.append(_draw_observer(axes, table, biases[name], styles[name], dashed))
+        handles[-1].set_label(labels[number])
+        paint = styles[name][0]
         _draw_bars(side, table, cue, biases.index, (number, len(observers)), paint)
     _format_axes(axes, list(biases.index), cue, pictures or {}, names)
     _format_side(side, cue)
     caption = f"in brackets: {names[0]} bias; bars: share of images decided by {' or '.join(names)}"
     legend_below(figure, handles, labels, caption, LEGEND)
     return save(figure, path)
+
+
+def _draw_observer(
+    axes: Axes, table: pd.DataFrame, biases: pd.Series, style: tuple[str, str], dashed: bool
+) -> PathCollection:
+    """Draw one observer's line, of all images, and markers, by category; return the markers."""
+    paint, symbol = style
+    overall = count_table(table).bias().value
+    if overall is not None:
+        # Every other line is dashed and on top, so that two equal ones are both seen.
+        axes.axvline(
+            1 - overall,
+            color=paint,
+            linewidth=1.4,
+            alpha=0.8,
+            linestyle="--" if dashed else "-",
+            zorder=1.5 if dashed else 1,
+        )
+    return axes.scatter(
+        1 - biases.dropna(),
+        np.flatnonzero(biases.notna()),
+        s=46,
+        color=paint,
+        marker=symbol,
+        zorder=3,
+        edgecolors="white",
+        linewidths=0.6,
+        clip_on=False,
+    )
 
 
 def _rows(
