@@ -241,3 +241,21 @@ def crossed(base: ImageSet, folders: dict[str, str]) -> ImageSet:
         columns={name: np.tile(column, count) for name, column in base.columns.items()},
         conditions=Crossed(list(folders), [""] * len(base)),
     )
+
+
+def by_condition(
+    root: Path, parts: dict[str, ImageSet], folders: dict[str, str], classes: tuple[str, ...]
+) -> ImageSet:
+    """Return the images of several conditions as one set, with the notes of each.
+
+    parts: by condition. folders: where the files of each lie below `root`.
+    """
+    return ImageSet(
+        root,
+        tuple(f"{folders[name]}/{file}" for name, part in parts.items() for file in part.files),
+        tuple(image for part in parts.values() for image in part.names),
+        np.concatenate([part.labels for part in parts.values()]),
+        classes,
+        notes={name: part.notes for name, part in parts.items() if part.notes},
+        conditions=tuple(name for name, part in parts.items() for _ in part.files),
+    )

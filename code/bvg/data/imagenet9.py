@@ -7,10 +7,8 @@ category in each variant).
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from bvg.data.categories import expand
 from bvg.data.downloads import data_sets
@@ -23,7 +21,7 @@ from bvg.data.folders import (
     unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, check_counts
+from bvg.data.image_set import ImageSet, by_condition, check_counts
 from bvg.data.imagenet import imagenet_classes
 from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError, first_few
@@ -111,19 +109,11 @@ def imagenet9(root: str | Path, classes: tuple[str, ...] | None, partial: bool =
         )
     categories = _categories(folder, present[0], classes)
     parts = {name: _variant(folder / name / "val", categories, partial) for name in present}
-    notes: dict[str, Any] = {name: part.notes for name, part in parts.items() if part.notes}
+    folders = {name: f"{name}/val" for name in present}
+    images = replace(by_condition(folder, parts, folders, categories), view=READY_224)
     if missing:
-        notes[MISSING] = missing
-    return ImageSet(
-        folder,
-        tuple(f"{name}/val/{file}" for name, part in parts.items() for file in part.files),
-        tuple(image for part in parts.values() for image in part.names),
-        np.concatenate([part.labels for part in parts.values()]),
-        categories,
-        notes=notes,
-        conditions=tuple(name for name, part in parts.items() for _ in part.files),
-        view=READY_224,
-    )
+        images.notes[MISSING] = missing
+    return images
 
 
 def _categories(folder: Path, variant: str, classes: tuple[str, ...] | None) -> tuple[str, ...]:

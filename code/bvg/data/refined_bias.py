@@ -17,7 +17,7 @@ from bvg.data.folders import (
     unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, check_counts
+from bvg.data.image_set import ImageSet, by_condition, check_counts
 from bvg.errors import UserError
 
 IMAGES = 300  # of each class
@@ -74,16 +74,7 @@ def refined_bias(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
     if known is CLASSES:
         for cue, part in parts.items():
             check_counts(part, (IMAGES * len(known[cue]), len(known[cue])), partial)
-    notes = {cue: part.notes for cue, part in parts.items() if part.notes}
-    return ImageSet(
-        folder,
-        tuple(f"{_FOLDERS[cue]}/{file}" for cue, part in parts.items() for file in part.files),
-        tuple(name for part in parts.values() for name in part.names),
-        np.concatenate([part.labels for part in parts.values()]),
-        classes,
-        notes=notes,
-        conditions=tuple(cue for cue, part in parts.items() for _ in part.files),
-    )
+    return by_condition(folder, parts, _FOLDERS, classes)
 
 
 def classes_of(folder: Path, classes: tuple[str, ...]) -> Classes:
