@@ -120,6 +120,18 @@ def test_missing_images_need_partial(stimuli, lost):
     }
 
 
+def test_variants_of_other_categories_need_equally_many_images(stimuli):
+    for variant in VARIANTS:
+        for number, inner in enumerate(FOLDERS):
+            folder = stimuli / variant / "val" / inner
+            folder.rename(folder.with_name(f"{number:02}_kind{number}"))
+    kinds = tuple(f"kind{number}" for number in range(len(FOLDERS)))
+    assert len(imagenet9(stimuli, kinds)) == 18 * len(VARIANTS)
+    next((stimuli / "mixed_rand" / "val" / "00_kind0").iterdir()).unlink()
+    assert "--partial" in refusal(imagenet9, stimuli, kinds)
+    assert imagenet9(stimuli, kinds, partial=True).notes["mixed_rand"]["partial"]["images"] == 17
+
+
 def test_other_folders_are_refused(stimuli, tmp_path):
     assert str(stimuli) in refusal(imagenet9, stimuli / "original", WNIDS)
     (tmp_path / "empty").mkdir()

@@ -91,7 +91,8 @@ def imagenet9(root: str | Path, classes: tuple[str, ...] | None, partial: bool =
     are positions in CATEGORIES for models of ImageNet's classes (and without a model); for others,
     in the model's `classes`, which must be the folders' categories.
     Raises UserError for another layout, for models that lack some of the classes, and, unless
-    `partial`, for missing variants and for other numbers of images than the published ones.
+    `partial`, for missing variants and for other numbers of images than the published ones (of
+    other categories: than the variant with the most has).
     """
     data_set = data_sets()["imagenet9"]
     given = existing_folder(root, f"the folder of {data_set.title}", data_set.flag)
@@ -108,7 +109,11 @@ def imagenet9(root: str | Path, classes: tuple[str, ...] | None, partial: bool =
             "existing ones with --partial (recorded in the result)"
         )
     categories = _categories(folder, present[0], classes)
-    parts = {name: _variant(folder / name / "val", categories, partial) for name in present}
+    parts = {name: _variant(folder / name / "val", categories) for name in present}
+    most = max(map(len, parts.values()))
+    expected = (IMAGES if {*categories} == {*CATEGORIES} else most, len(categories))
+    for part in parts.values():
+        check_counts(part, expected, partial)
     folders = {name: f"{name}/val" for name in present}
     images = replace(by_condition(folder, parts, folders, categories), view=READY_224)
     if missing:
@@ -138,7 +143,7 @@ def _by_category(folder: Path) -> dict[str, str]:
     return found
 
 
-def _variant(folder: Path, categories: tuple[str, ...], partial: bool) -> ImageSet:
+def _variant(folder: Path, categories: tuple[str, ...]) -> ImageSet:
     folder_of = _by_category(folder)
     if unknown := sorted(folder_of.keys() - set(categories)):
         raise UserError(
@@ -150,10 +155,7 @@ def _variant(folder: Path, categories: tuple[str, ...], partial: bool) -> ImageS
     if len(set(objects)) < len(objects):  # they do not tell which images have the same object
         objects = names
     notes = unused_note(unused)
-    images = ImageSet(folder, tuple(files), tuple(objects), labels, categories, notes=notes)
-    expected = (IMAGES if categories == CATEGORIES else len(files), len(categories))
-    check_counts(images, expected, partial)
-    return images
+    return ImageSet(folder, tuple(files), tuple(objects), labels, categories, notes=notes)
 
 
 def _object(name: str) -> str:
