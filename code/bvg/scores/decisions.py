@@ -73,13 +73,13 @@ def shape_and_edges(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _rank_correlation(both: pd.DataFrame) -> Metric:
     """Return Spearman's correlation, with a bootstrap interval over categories."""
-    n, constant = len(both), "all categories have the same rank"
-    value = both["shape_bias"].rank().corr(both["edges"].rank())
-    if not np.isfinite(value):
-        return Metric(None, n=n, note=constant)
+    n = len(both)
     chosen = np.random.default_rng(0).integers(n, size=(n, REPLICATES))
     one, two = (pd.DataFrame(both[name].to_numpy()[chosen]).rank() for name in both.columns)
-    return bootstrapped(float(value), one.corrwith(two).to_numpy(), n, constant)
+    with np.errstate(invalid="ignore"):  # of resamples of one category
+        value = both["shape_bias"].rank().corr(both["edges"].rank())
+        replicates = one.corrwith(two).to_numpy()
+    return bootstrapped(float(value), replicates, n, "all categories have the same rank")
 
 
 def response_times(trials: pd.DataFrame) -> pd.Series:
