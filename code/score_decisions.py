@@ -191,7 +191,8 @@ def draw(
     for path in folder.glob("*.png"):
         remove(path.with_suffix(""))
     examples, icons = pictures(stimuli)
-    present = [*dict.fromkeys(trials["data_set"])]
+    found = dict.fromkeys(trials["data_set"])
+    present = [name for name in dict.fromkeys([*FIGURE_2, *DATA_SETS, *found]) if name in found]
     for data_set in present:
         part = trials[trials["data_set"] == data_set]
         if scores.has_cues(part):
@@ -204,8 +205,7 @@ def draw(
             confusion = tables["confusion"]
             confusion = confusion[confusion["data_set"] == data_set]
             print_files(*figures.confusion_figure(confusion, folder / f"confusion_{data_set}"))
-    ordered = [name for name in FIGURE_2 if name in present]
-    ordered += [name for name in present if name not in (*ordered, CUE_CONFLICT)]
+    ordered = [name for name in present if name != CUE_CONFLICT]
     if ordered:
         shown = {
             name: found

@@ -1,10 +1,13 @@
 """The figures of decision tables, for two observers and for twenty."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.offsetbox import AnnotationBbox
 
+from bvg.data.model_vs_human import DATA_SETS
 from bvg.figures.decisions import (
     accuracy_bars,
     confusion_figure,
@@ -130,15 +133,24 @@ def test_times_by_condition_and_accuracies_of_people_alone(tmp_path, kept):
     assert kept[1].axes[0].lines[0].get_color() == HUMAN_COLOUR
 
 
-def test_pictures_do_not_hide_the_names_below_them(tmp_path, kept):
-    metrics = _observers(2, [f"top1_acc/{name}" for name in SETS])
-    pictures = {name: np.zeros((20, 20, 3), np.uint8) for name in SETS}
-    accuracy_bars(metrics, _members(metrics, "edge"), SETS, pictures, tmp_path / "figure")
+@pytest.mark.parametrize("count", [2, 17])
+def test_pictures_and_names_below_bars_do_not_hide_each_other(count, tmp_path, kept):
+    sets = [*DATA_SETS][:count]
+    metrics = _observers(2, [f"top1_acc/{name}" for name in sets])
+    pictures = {name: np.zeros((20, 20, 3), np.uint8) for name in sets}
+    accuracy_bars(metrics, _members(metrics, "edge"), sets, pictures, tmp_path / "figure")
     axes = kept[0].axes[0]
-    boxes = [a for a in axes.artists if isinstance(a, AnnotationBbox)]
-    assert len(boxes) == len(SETS)
-    for box, label in zip(boxes, axes.get_xticklabels(), strict=True):
-        assert box.get_window_extent().y0 > label.get_window_extent().y1
+    boxes = [a.get_window_extent() for a in axes.artists if isinstance(a, AnnotationBbox)]
+    labels = axes.get_xticklabels()
+    assert len(boxes) == count
+    for box, label in zip(boxes, labels, strict=True):
+        # A slanted name's end is nearest to the picture.
+        assert box.y0 > label.get_window_extent().y1 - 2
+    for one, other in pairwise(boxes):
+        assert one.x1 <= other.x0
+    if not labels[0].get_rotation():
+        ends = [label.get_window_extent() for label in labels]
+        assert all(one.x1 < other.x0 for one, other in pairwise(ends))
 
 
 def test_equal_figures_are_equal_files(tmp_path):

@@ -107,7 +107,7 @@ def curves(
     models: label -> metrics, up to 8 of them with their 95 % intervals; what has no value is not
     drawn; may be empty if there are humans. limits: of the y axis, which all panels share; None: as
     the values are. caption: of the legend, what else it should say. reference: label and height of
-    a dotted line. intervals: what is drawn from a metric's lower to its upper end.
+    a dotted line. intervals: what is drawn from a metric's lower to its upper end, "" if nothing.
     """
     many = len(models) > MANY
     extra = {humans.label: _HUMAN_STYLE} if humans else {}
@@ -130,8 +130,8 @@ def curves(
     dot = _DOT if all(panel.apart for panel in panels) else {}
     shown = [*(style | dot for style in styles), *extra.values()]
     handles = [Line2D([], [], **style) for style in shown]
-    few = 0 < len(models) <= MANY
-    notes = [caption] * bool(caption) + [_intervals(panels, intervals)] * few
+    drawn = intervals and 0 < len(models) <= MANY
+    notes = [caption] * bool(caption) + [_intervals(panels, intervals)] * bool(drawn)
     legend_below(figure, handles, labels, "; ".join(notes))
     return save(figure, path)
 

@@ -38,7 +38,7 @@ from bvg.scores.metric import Metric
 _FONT = 7.0  # points
 _CHANCE = 100 / len(CATEGORIES)
 _MOST_BARS = 48
-_PICTURE = 0.62  # inches
+_PICTURE = 0.62  # inches, at most
 DISTORTIONS = (
     *("uniform-noise", "contrast", "phase-scrambling", "high-pass", "low-pass"),
     *("eidolonI", "eidolonII", "eidolonIII", "rotation"),
@@ -71,7 +71,12 @@ def accuracy_bars(
         humans = str(table.index[0]) == HUMANS
         return heat_map(table, "accuracy (%)", path, digits=1, humans=humans)
     shown = {name: pictures[name] for name in data_sets if name in pictures}
-    height = 2.6 + legend_height([*metrics]) + (_PICTURE + 0.1) * bool(shown)
+    room = (PAGE_WIDTH - 0.6) / len(data_sets)  # for a group of bars
+    picture = min(_PICTURE, 0.94 * room)
+    words = max(map(len, data_sets)) * letter_width(data_sets, _FONT)
+    level = words < room
+    height = 2.6 + legend_height([*metrics]) + (picture + 0.1) * bool(shown)
+    height += 0 if level else 0.7 * words
     figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
     width = 0.84 / len(metrics)
     styles, handles = observer_styles(metrics), []
@@ -87,7 +92,8 @@ def accuracy_bars(
             if np.isfinite(number_):
                 _write(axes, place, top, f"{number_:.1f}", turned)
     axes.axhline(_CHANCE, color="0.5", linewidth=0.7, linestyle=":")
-    axes.set_xticks(range(len(data_sets)), data_sets)
+    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(data_sets)), data_sets, **({} if level else slanted))
     axes.set_xlim(-0.5, len(data_sets) - 0.5)
     axes.set_ylim(0, 116 if turned else 108)
     axes.set_yticks(range(0, 101, 20))
@@ -97,10 +103,10 @@ def accuracy_bars(
     axes.spines[["top", "right"]].set_visible(False)
     if shown:
         # The names are below the pictures.
-        axes.tick_params(axis="x", pad=72 * (_PICTURE + 0.1))
+        axes.tick_params(axis="x", pad=72 * (picture + 0.1))
         for place, name in enumerate(data_sets):
             if name in shown:
-                below(axes, shown[name], place, _PICTURE)
+                below(axes, shown[name], place, picture)
     people = "; dots: each of the people" if HUMANS in metrics else ""
     title = f"vertical lines: 95 % intervals; dotted line: chance (1/{len(CATEGORIES)}){people}"
     legend_below(figure, [bars[0] for bars in handles], [*metrics], title)
@@ -161,6 +167,7 @@ def distortions_figure(
             ends = (each.min(), each.max()) if len(each) > 1 else (None, None)
             ranges[str(observer)][key] = Metric(metrics[str(observer)][key].value, *ends)
     people = Humans(f"{HUMANS} (all, and the range of people)", ranges.pop(HUMANS, {}))
+    with_ranges = any(m.low is not None for own in ranges.values() for m in own.values())
     return curves(
         ranges,
         panels,
@@ -169,7 +176,7 @@ def distortions_figure(
         limits=(0, 100),
         humans=people if people.metrics else None,
         reference=(f"chance (1/{len(CATEGORIES)})", _CHANCE),
-        intervals="range of a network's sessions",
+        intervals="range of a network's sessions" if with_ranges else "",
     )
 
 
