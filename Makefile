@@ -5,6 +5,9 @@ RUN := $(VENV)/bin/python
 RESULTS ?= results
 MINIATURE := $(RESULTS)/miniature
 STUDY := $(RUN) code/run_study.py --model 'miniature_*' --data $(MINIATURE) --workers 2 --together 20
+# Whose decisions the demo scores as those of any observers, from their tables alone.
+OBSERVERS := $(addprefix $(RESULTS)/imagenet_model_vs_human/miniature_, \
+	stylised shape_randomised)
 
 .PHONY: demo demo-full miniature test test-ray lint format clean
 
@@ -16,6 +19,8 @@ demo: miniature
 		"suppression --limit 32" "shape_bias_lowpass --limit 80" \
 		"adv --attack fgsm --eps 2/255 4/255 8/255 --limit 32" "imagenet_p --limit 8" \
 		"imagenet_c_generated --severities 3 --limit 16" imagenet_ood imagenet imagenet_real
+	$(RUN) code/score_decisions.py $(OBSERVERS) --stimuli $(MINIATURE)/model-vs-human \
+		--results $(RESULTS)/observers >$(RESULTS)/observers.txt
 
 # Reproduces the table in raw-data: all images of every benchmark.
 demo-full: miniature

@@ -13,8 +13,9 @@ place of shape, and high ones in place of texture; the values are never mixed wi
 with the accuracy on filtered images (eval_spectral.py).
 Writes frequency-cue-conflict/low-frequency-bias (low / (low + high) decisions; also by
 /category/<low>; /max by the category of the top-1 class), frequency-cue-conflict/fraction-low,
-…/fraction-high, …/fraction-neither (in [0, 1]), W&B project "frequency_cue_conflict"; decision
-tables in the published format; a figure of all models.
+…/fraction-high, …/fraction-neither (in [0, 1]; with /max as well), W&B project
+"frequency_cue_conflict"; decision tables in the published format, of <model> and, by the top-1
+class, <model>-max-rule; a figure of all models.
 """
 
 import sys
@@ -29,6 +30,7 @@ from bvg.run.evaluate import evaluate, load_models
 from bvg.run.runs import print_files, print_table
 from bvg.scores.decision_table import decision_table, write_decisions
 from bvg.scores.frequency_cue_conflict import BIAS, PREFIX, frequency_cue_conflict_metrics
+from bvg.scores.max_rule import by_rule
 from bvg.stimuli.batch import unchanged
 
 NAME = "frequency_cue_conflict"
@@ -51,7 +53,9 @@ def main(argv=None):
     if runs:
         tables = {run.name: decision_table(run.predictions, run.name, "fcc") for run in runs}
         for run in runs:
-            print_files(write_decisions(tables[run.name], run.folder, "frequency-cue-conflict"))
+            for name, answers in by_rule(run.predictions, run.name).items():
+                table = decision_table(answers, name, "fcc")
+                print_files(write_decisions(table, run.folder, "frequency-cue-conflict"))
         path = args.results / NAME / "low_frequency_bias"
         print_files(*shape_bias_figure(tables, path, names=CUES))
     print_table(runs, BIAS, *(f"{PREFIX}/fraction-{name}" for name in ("low", "high", "neither")))

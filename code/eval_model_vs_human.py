@@ -11,10 +11,12 @@ or downloaded by `python code/download.py human-decisions`.
 Writes top1_acc/<data set>[/<condition>] and top1_acc/ood_mean (percent; the mean over all 17 data
 sets without the undistorted and hardest conditions; /<k>_datasets if only k are complete; those
 that lack conditions have top1_acc/<data set>/measured, the mean of the others), shape-bias,
-shape-bias/max, fraction-correct-shape, …; with humans error-consistency/<data set>[/<condition>]
-and /mean; W&B project "imagenet_model_vs_human". When the human decisions change, finished results
-are re-scored without evaluating the model again. Decision tables are in the published format; each
-call writes human_comparison.csv, error_consistency.csv (between models) and figures.
+fraction-correct-shape, …; with humans error-consistency/<data set>[/<condition>] and /mean; by the
+rule of the best class (max rule), the same but for single conditions with /max; W&B project
+"imagenet_model_vs_human". When the human decisions change, finished results are re-scored without
+evaluating the model again. Decision tables are in the published format, of <model> and, by the max
+rule, <model>-max-rule; each call writes human_comparison.csv, error_consistency.csv (between
+models) and figures.
 
 Low-pass control (Wolff et al., ICLR 2026, arXiv 2602.13859): the same through low-pass filters.
 
@@ -45,6 +47,7 @@ from bvg.run.runs import print_files, print_table
 from bvg.scores.decision_table import decision_table, write_decisions
 from bvg.scores.humans import fingerprint, humans_for, locate_humans, read_human_cues
 from bvg.scores.lowpass import UNFILTERED, by_filter, filters_of, metrics_under, under_filter
+from bvg.scores.max_rule import by_rule
 from bvg.scores.model_vs_human import (
     CONSISTENCY_MEAN,
     OOD_MEAN,
@@ -66,6 +69,7 @@ FEWER = [f"/{count}_datasets" for count in range(1, len(DATA_SETS))]
 ACCURACIES = [f"top1_acc/{name}{end}" for name in DATA_SETS for end in ("", "/measured")]
 MEANS = (  # over data sets, of however many there are
     *(f"top1_acc/ood_mean{end}" for end in ("", *FEWER)),
+    *(f"top1_acc/ood_mean{end}/max" for end in ("", *FEWER)),
     "shape-bias",
     "shape-bias/max",
     *(f"error-consistency/mean{end}" for end in ("", *FEWER)),
@@ -117,11 +121,12 @@ def write_files(runs, humans, human_cues, folder):
     for run in runs:
         predictions = run.predictions
         right[run.name] = rights(predictions, run.name)
-        for data_set, part in split(predictions).items():
-            table = decision_table(part, run.name, EXPERIMENTS.get(data_set, data_set))
-            print_files(write_decisions(table, run.folder, data_set))
-            if data_set == CUE_CONFLICT:
-                cues[run.name] = table
+        for name, answers in by_rule(predictions, run.name).items():
+            for data_set, part in split(answers).items():
+                table = decision_table(part, name, EXPERIMENTS.get(data_set, data_set))
+                print_files(write_decisions(table, run.folder, data_set))
+                if data_set == CUE_CONFLICT and name == run.name:
+                    cues[name] = table
     shown = on_images_of(right, humans or {})
     metrics = {run.name: run.metrics for run in runs}
     print_files(*accuracy_figure(metrics, shown, folder / "accuracy"))

@@ -6,10 +6,11 @@ Reference: shape bias 0.2146, 18.28 % of the shapes right, for tv_resnet50 (the 
 Paper: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019.
 Data: 1,280 stimuli, <shape>/<shape><n>-<texture><m>.png; downloaded into the cache from
 https://github.com/bethgelab/model-vs-human if neither --stimuli nor $BVG_STIMULI names a folder.
-Writes shape-bias, shape-bias/max (by the category of the top-1 class), fraction-correct-shape,
-fraction-correct-texture, fraction-neither (in [0, 1], also by /category/<name>),
-top1_acc/cue-conflict and …/congruent (percent), W&B project "imagenet_shape_bias"; decision
-tables in the published format; a figure of all models.
+Writes shape-bias, fraction-correct-shape, fraction-correct-texture, fraction-neither (in [0, 1],
+also by /category/<name>), top1_acc/cue-conflict and …/congruent (percent), all by the mean
+probability of a category's classes and, with /max, by the best class that belongs to one; W&B
+project "imagenet_shape_bias"; decision tables in the published format, of <model> and, by the best
+class, <model>-max-rule; a figure of all models.
 Zero-shot models (open_clip:…) also choose directly among the names of the 16 categories, the rule
 of Gavrikov et al., ICLR 2025 (arXiv 2403.09193; CLIP RN50: 0.1970, by classes 0.1952): the same
 keys with /names (shape-bias/names, …) in a run of its own, W&B project "imagenet_shape_bias_names".
@@ -42,6 +43,7 @@ from bvg.run.runs import print_files, print_table
 from bvg.scores.decision_table import decision_table, write_decisions
 from bvg.scores.humans import humans_of_one_set
 from bvg.scores.lowpass import by_filter, filters_of
+from bvg.scores.max_rule import ENDING, by_rule
 from bvg.scores.shape_bias import metrics_by_names, shape_bias_metrics
 from bvg.stimuli.batch import unchanged
 from bvg.stimuli.lowpass import lowpass
@@ -107,7 +109,7 @@ def choose_among_names(models, images, args):
     for run in runs:
         table = decision_table(run.predictions, run.name, "cue")
         print_files(write_decisions(table, run.folder, "cue-conflict"))
-    print_table(runs, *(f"{key}/names" for key in KEYS if not key.endswith("/max")))
+    print_table(runs, *(f"{key}/names" for key in KEYS if not key.endswith(ENDING)))
 
 
 @script
@@ -130,7 +132,9 @@ def main(argv=None):
     if runs:
         tables = {run.name: decision_table(run.predictions, run.name, "cue") for run in runs}
         for run in runs:
-            print_files(write_decisions(tables[run.name], run.folder, "cue-conflict"))
+            for name, answers in by_rule(run.predictions, run.name).items():
+                table = decision_table(answers, name, "cue")
+                print_files(write_decisions(table, run.folder, "cue-conflict"))
         observers = tables if humans is None else {**tables, HUMANS: humans}
         folder = args.results / "imagenet_shape_bias"
         print_files(*shape_bias_figure(observers, folder / "shape_bias"))

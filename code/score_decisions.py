@@ -11,6 +11,7 @@ Data: folders of tables (*.csv), which may be in folders below, in any of these 
   texture-vs-shape   <experiment>-experiment[-trained-CNNs]/<experiment>-experiment_<subject>_….csv
   model-vs-human     <data set>/<data set>_<subject>_session_<n>.csv; our scripts' tables, too
                      (all: subj,session,trial,rt,object_response,category,condition,imagename)
+                     under other names where all images are <shape><n>-<texture><m>: cue-conflict
   vision-language    <model>.csv with the columns image,response (or pred_label), cue-conflict only
 People (subj subject-01 and so on) are one observer, humans, in each data set; two observers of one
 name in two folders are an error, and with LABEL=FOLDER two names. The tables have decisions, not
@@ -18,8 +19,10 @@ probabilities: which decision rule made them is their authors' (docs/fidelity.md
 Writes, in --results/decisions: a folder with summary.json per observer, which collect.py takes
 (columns decisions/…): shape-bias and fractions (also by /category/<name> and /texture/<name>; other
 data sets with two cues: shape-bias/<data set>), top1_acc/<data set>[/<condition>] and
-missed/<data set> (percent), response-time/<data set> (median, ms); members.csv (accuracy of each
-person or session), error_consistency.csv (all pairs), confusion.csv, and the papers' figures.
+missed/<data set> (percent), response-time/<data set>[/<condition>] (median, ms),
+shape-bias/correlation/edge (Spearman's with the accuracy on edges, by category); members.csv
+(accuracy of each person or session), error_consistency.csv (all pairs), confusion.csv, and the
+papers' figures. Columns of observers who saw other images are refused by collect.py.
 """
 
 import hashlib
@@ -92,7 +95,7 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
     folder = make_folder(results / BENCHMARK)
     for name, found in metrics.items():
         write_summary(folder / name, trials[trials["observer"] == name], found)
-    for note in differing_images(trials):
+    for note in [*differing_images(trials), *perhaps_people(trials)]:
         print(note)
     rights = scores.rights_of(trials)
     pairs = scores.agreement(rights)
@@ -132,34 +135,48 @@ def write_summary(folder: Path, trials: pd.DataFrame, metrics: Mapping[str, Metr
             "protocol": {"decisions": "as in their tables"},
         },
         "metrics": {key: metric.as_dict() for key, metric in metrics.items()},
+        # collect.py refuses observers of other images in one column.
+        "scored_with": {f"images/{name}": shown for name, shown in _fingerprints(trials).items()},
         "images": {
-            str(name): {
-                "trials": len(part),
-                "members": part["member"].nunique(),
-                "fingerprint": _fingerprint(part),
-            }
+            str(name): {"trials": len(part), "members": part["member"].nunique()}
             for name, part in trials.groupby("data_set", sort=False)
         },
     }
     write_text(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
 
 
-def _fingerprint(trials: pd.DataFrame) -> str:
-    """Return a hash of which images were shown."""
-    names = sorted({*(trials["condition"] + "/" + trials["image"])})
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+def _fingerprints(trials: pd.DataFrame) -> dict[str, str]:
+    """Return, by data set, how many images were shown, and a hash of their names."""
+    found = {}
+    for data_set, part in trials.groupby("data_set", sort=False):
+        names = sorted({*(part["condition"] + "/" + part["image"])})
+        digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+        found[str(data_set)] = f"{len(names):,} images (sha256 {digest})"
+    return found
 
 
 def differing_images(trials: pd.DataFrame) -> list[str]:
     """Return a note for each data set of which two observers saw different images."""
     notes = []
     for name, part in trials.groupby("data_set", sort=False):
-        shown = {str(o): _fingerprint(own) for o, own in part.groupby("observer", sort=False)}
+        shown = {str(o): _fingerprints(own) for o, own in part.groupby("observer", sort=False)}
         first, *others = shown
         differing = [other for other in others if shown[other] != shown[first]]
         if differing:
             notes.append(f"{name}: {', '.join(differing)} saw other images than {first}")
     return notes
+
+
+def perhaps_people(trials: pd.DataFrame) -> list[str]:
+    """Return a note of the observers that have response times, but are not called people."""
+    networks = trials[~trials["observer"].str.startswith(HUMANS)]
+    timed = dict.fromkeys(networks["observer"][networks["rt"].notna()])
+    if not timed:
+        return []
+    return [
+        f"{', '.join(timed)}: response times, as of people; people are pooled as {HUMANS} if their "
+        "subj is subject-01 and so on"
+    ]
 
 
 def draw(
@@ -174,7 +191,8 @@ def draw(
     for path in folder.glob("*.png"):
         remove(path.with_suffix(""))
     examples, icons = pictures(stimuli)
-    present = [*dict.fromkeys(trials["data_set"])]
+    found = dict.fromkeys(trials["data_set"])
+    present = [name for name in dict.fromkeys([*FIGURE_2, *DATA_SETS, *found]) if name in found]
     for data_set in present:
         part = trials[trials["data_set"] == data_set]
         if scores.has_cues(part):
@@ -187,8 +205,7 @@ def draw(
             confusion = tables["confusion"]
             confusion = confusion[confusion["data_set"] == data_set]
             print_files(*figures.confusion_figure(confusion, folder / f"confusion_{data_set}"))
-    ordered = [name for name in FIGURE_2 if name in present]
-    ordered += [name for name in present if name not in (*ordered, CUE_CONFLICT)]
+    ordered = [name for name in present if name != CUE_CONFLICT]
     if ordered:
         shown = {
             name: found
@@ -209,9 +226,38 @@ def draw(
     times = _times(trials)
     if times:
         print_files(*figures.times_figure(times, folder / "response_times"))
+    _draw_times_by_condition(trials, metrics, folder)
+    edges = {
+        str(name): scores.shape_and_edges(own)
+        for name, own in trials.groupby("observer", sort=False)
+        if scores.EDGE_CORRELATION in metrics[str(name)]
+    }
+    if edges:
+        correlations = {name: metrics[name][scores.EDGE_CORRELATION] for name in edges}
+        print_files(*figures.edges_figure(edges, correlations, folder / "edges"))
     _draw_consistency(tables["error_consistency"], folder)
     if summary[1]:
         print_files(*figures.summary_figure(*summary, folder / "summary"))
+
+
+def _draw_times_by_condition(
+    trials: pd.DataFrame, metrics: Mapping[str, Mapping[str, Metric]], folder: Path
+) -> None:
+    """Draw people's median response times, for the data sets of model-vs-human with conditions."""
+    graded = [name for name, data_set in DATA_SETS.items() if len(data_set.conditions) > 1]
+    people = trials["observer"].str.startswith(HUMANS) & trials["data_set"].isin(graded)
+    timed = trials[people & trials["rt"].notna()]
+    if timed.empty:
+        return
+    own = timed[timed["observer"] == HUMANS]
+    medians = 1000 * own.groupby(["data_set", "condition", "member"])["rt"].median().unstack()
+    each = {
+        f"response-time/{data_set}/{condition}": row.to_numpy(float)
+        for (data_set, condition), row in medians.iterrows()
+    }
+    shown = {name: metrics[name] for name in dict.fromkeys(timed["observer"])}
+    path = folder / "response_times_by_condition"
+    print_files(*figures.times_by_condition_figure(shown, each, path))
 
 
 def _draw_consistency(pairs: pd.DataFrame, folder: Path) -> None:

@@ -41,8 +41,10 @@ def test_a_whole_call(tables, tmp_path, capsys):
         "confusion_edge.png",
         "cues.png",
         "distortions.png",
+        "edges.png",
         "error_consistency.png",
         "response_times.png",
+        "response_times_by_condition.png",
         "shape_bias.png",
         "shape_bias_by_texture.png",
         "summary.png",
@@ -69,8 +71,29 @@ def test_a_whole_call(tables, tmp_path, capsys):
     assert "net0" in capsys.readouterr().err
 
 
-def test_other_images_are_said(tables, tmp_path):
-    write_humans(tmp_path, "edge", {"other": lambda c, n: n % 2 > 0}, 4)
-    trials = read_observers([Source(tables), Source(tmp_path)])
+def test_other_images_are_said_and_not_collected(tables, tmp_path, capsys):
+    write_humans(tmp_path / "other", "edge", {"other": lambda c, n: n % 2 > 0}, 4)
+    trials = read_observers([Source(tables), Source(tmp_path / "other")])
     networks = trials[trials["observer"].isin(["net0", "net1", "other"])]
     assert score_decisions.differing_images(networks) == ["edge: other saw other images than net0"]
+    for folder in (tables, tmp_path / "other"):
+        assert score_decisions.main([str(folder), "--results", str(tmp_path / "results")]) == 0
+    argv = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "table")]
+    capsys.readouterr()
+    assert collect.main(argv) == 2
+    error = capsys.readouterr().err
+    assert "3 images" in error and "4 images" in error and "--without" in error
+    assert collect.main([*argv, "--without", "other"]) == 0
+    # Who lacks a data set is compared in the others.
+    write_humans(tmp_path / "one", "cue-conflict", {"one": lambda c, n: n % 2 > 0}, 3)
+    words = [str(tmp_path / "one"), "--results", str(tmp_path / "results")]
+    assert score_decisions.main(words) == 0
+    assert collect.main([*argv, "--without", "other"]) == 0
+    table = pd.read_csv(tmp_path / "table" / "benchmark.csv", index_col="model")
+    assert pd.isna(table.loc["one", "decisions/top1_acc/edge"])
+
+
+def test_people_under_other_names_are_said(tmp_path):
+    write_humans(tmp_path, "edge", {"P01": lambda c, n: n % 2 > 0}, 3)
+    (note,) = score_decisions.perhaps_people(read_observers([Source(tmp_path)]))
+    assert "P01" in note and "subject-01" in note

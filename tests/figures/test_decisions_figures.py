@@ -1,17 +1,24 @@
 """The figures of decision tables, for two observers and for twenty."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.offsetbox import AnnotationBbox
 
+from bvg.data.model_vs_human import DATA_SETS
 from bvg.figures.decisions import (
     accuracy_bars,
     confusion_figure,
     cues_figure,
     distortions_figure,
+    edges_figure,
     summary_figure,
+    times_by_condition_figure,
     times_figure,
 )
+from bvg.figures.drawing import HUMAN_COLOUR
 from bvg.scores.metric import Metric
 
 SETS = ("original", "edge")
@@ -99,6 +106,51 @@ def test_cues_confusions_times_and_summary(tmp_path, kept):
     summary_figure(values, ["edge", "sketch"], tmp_path / "summary")
     texts = [[text.get_text() for text in axes.texts] for axes in kept[3].axes]
     assert texts == [["0.400", "0.500"], ["–", "0.000"]]
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_edges_have_a_panel_for_each_observer(count, tmp_path, kept):
+    table = pd.DataFrame({"shape_bias": [0.1, 0.9], "edges": [20.0, 80.0]}, ["cat", "dog"])
+    names = ["humans", *(f"net{k}" for k in range(1, count))]
+    correlations = dict.fromkeys(names, Metric(-0.25))
+    edges_figure(dict.fromkeys(names, table), correlations, tmp_path / "edges")
+    assert len(kept[0].axes) == count
+    for axes, name in zip(kept[0].axes, names, strict=True):
+        assert axes.get_title().split("\n") == [name, "ρ = −0.25"]
+        assert axes.collections[0].get_offsets().tolist() == [[20, 0.1], [80, 0.9]]
+
+
+def test_times_by_condition_and_accuracies_of_people_alone(tmp_path, kept):
+    keys = [f"response-time/high-pass/{level}" for level in LEVELS]
+    people = {"humans": {key: Metric(600.0 + 50 * n) for n, key in enumerate(keys)}}
+    each = {key: np.array([550.0, 700.0 + n]) for n, key in enumerate(keys)}
+    times_by_condition_figure(people, each, tmp_path / "times")
+    one, two, mean = (line.get_ydata() for line in kept[0].axes[0].lines)
+    assert [*one], [*two] == ([550] * 3, [700, 701, 702])
+    assert [*mean] == [600, 650, 700]
+    metrics = {"humans": _observers(1, [f"top1_acc/high-pass/{c}" for c in LEVELS])["humans"]}
+    distortions_figure(metrics, _members(metrics, "high-pass", LEVELS), tmp_path / "figure")
+    assert kept[1].axes[0].lines[0].get_color() == HUMAN_COLOUR
+
+
+@pytest.mark.parametrize("count", [2, 17])
+def test_pictures_and_names_below_bars_do_not_hide_each_other(count, tmp_path, kept):
+    sets = [*DATA_SETS][:count]
+    metrics = _observers(2, [f"top1_acc/{name}" for name in sets])
+    pictures = {name: np.zeros((20, 20, 3), np.uint8) for name in sets}
+    accuracy_bars(metrics, _members(metrics, "edge"), sets, pictures, tmp_path / "figure")
+    axes = kept[0].axes[0]
+    boxes = [a.get_window_extent() for a in axes.artists if isinstance(a, AnnotationBbox)]
+    labels = axes.get_xticklabels()
+    assert len(boxes) == count
+    for box, label in zip(boxes, labels, strict=True):
+        # A slanted name's end is nearest to the picture.
+        assert box.y0 > label.get_window_extent().y1 - 2
+    for one, other in pairwise(boxes):
+        assert one.x1 <= other.x0
+    if not labels[0].get_rotation():
+        ends = [label.get_window_extent() for label in labels]
+        assert all(one.x1 < other.x0 for one, other in pairwise(ends))
 
 
 def test_equal_figures_are_equal_files(tmp_path):

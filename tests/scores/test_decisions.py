@@ -13,6 +13,7 @@ from bvg.scores.decisions import (
     matrix_of,
     members,
     rights_of,
+    shape_and_edges,
     summary,
 )
 from bvg.scores.error_consistency import error_consistency
@@ -101,6 +102,112 @@ def test_people_who_were_told_what_to_answer_are_observers_of_their_own(tmp_path
         "humans told to answer the shape",
         "humans told to answer the texture",
     ]
+
+
+def _rows(**columns):
+    """Return the cells of a person's table of CUES, header first."""
+    rows = [COLUMNS]
+    for trial, image in enumerate(CUES, start=1):
+        category = image.partition("-")[0].rstrip("0123456789")
+        values = {"subj": "subject-01", "session": "1", "trial": str(trial), "rt": "0.5"}
+        values |= {"object_response": category, "category": category, "condition": "0"}
+        values["imagename"] = f"{trial:04d}_s5n_s01_0_{category}_00_{image}.png"
+        rows.append([(values | columns)[name] for name in COLUMNS])
+    return rows
+
+
+def _of(folder, rows, separator=",", end="\n", name="cue-conflict_subject-01_session_1.csv"):
+    path = folder / "cue-conflict" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(end.join(separator.join(row) for row in rows).encode("utf-8-sig"))
+    return decision_metrics(read(folder))
+
+
+def test_what_spreadsheets_and_web_experiments_write_is_the_same_table(tmp_path):
+    plain = _of(tmp_path / "plain", _rows())
+    assert plain["response-time/cue-conflict"].value == 500
+    quoted = [[f'"{cell}"' for cell in row] for row in _rows(rt="0,5")]
+    tables = {
+        "excel": (_rows(rt="0,5"), ";", "\r\n"),
+        "sep": ([["sep=;"], *_rows()], ";", "\r\n"),
+        "quoted": (quoted, ",", "\n"),
+        "twice": (_rows() + _rows()[1:], ",", "\n"),
+        "session": (_rows(session="Session-1"), "\t", "\n"),
+        "no session": (_rows(session=""), ",", "\n"),
+    }
+    for name, (rows, separator, end) in tables.items():
+        assert _of(tmp_path / name, rows, separator, end) == plain, name
+    # A session of another spelling is the same session.
+    _of(tmp_path / "both", _rows(session="1.0"), name="cue-conflict_subject-01_session_2.csv")
+    assert _of(tmp_path / "both", _rows()) == plain
+
+
+@pytest.mark.parametrize(
+    ("rt", "reason"), [("812", "milliseconds"), ("-1", "seconds"), ("fast", "seconds")]
+)
+def test_times_that_are_not_seconds_are_refused(tmp_path, rt, reason):
+    with pytest.raises(UserError, match=reason):
+        _of(tmp_path, _rows(rt=rt))
+
+
+def test_an_image_twice_in_a_session_is_refused(tmp_path):
+    again = [[*row[:2], "9", row[3], "oven", *row[5:]] for row in _rows()[1:2]]
+    with pytest.raises(UserError, match="cat1-dog1"):
+        _of(tmp_path, _rows() + again)
+
+
+def test_cue_conflicts_in_a_folder_of_any_name(tmp_path):
+    """The tables of the reproduction: the trial as condition, and 0 as response time."""
+    rows = [",".join(COLUMNS)]
+    for trial, image in enumerate(CUES, start=1):
+        shape = image.partition("-")[0].rstrip("0123456789")
+        rows.append(f"alexnet,1,{trial},0,cat,{shape},{trial},../stimuli/x-512/{shape}/{image}.png")
+    folder = tmp_path / "fig4results"
+    folder.mkdir()
+    (folder / "experiment_alexnet_session.csv").write_text("\n".join(rows))
+    trials = read(tmp_path)
+    assert {*trials["data_set"]} == {"cue-conflict"} and {*trials["condition"]} == {"0"}
+    metrics = decision_metrics(trials)
+    assert metrics["shape-bias"].value == pytest.approx(2 / 3)
+    assert "response-time/cue-conflict" not in metrics
+
+
+def test_shape_bias_and_edges_by_category(tmp_path):
+    """Spearman's correlation by ranks, ties included; response times by condition."""
+    categories = ("cat", "dog", "bear", "car")
+    cues, said, edges, seen = [], [], [], []
+    for place, category in enumerate(categories):
+        for n in range(4):  # shape decisions: 0, 1, 2, 3 of 4
+            cues.append(f"{category}{n}-oven{n}")
+            said.append(category if n < place else "oven")
+        for n, right in enumerate([True, place in (1, 3)]):  # 50, 100, 50, 100 %
+            edges.append(f"{category}{n}")
+            seen.append(category if right else "oven")
+    write(tmp_path / "cue-conflict" / "cue-conflict_net_session-1.csv", "net", said, cues)
+    write(tmp_path / "edge" / "edge_net_session-1.csv", "net", seen, edges)
+    trials = read(tmp_path)
+    table = shape_and_edges(trials)
+    assert table.loc["bear"].tolist() == [0.5, 50]
+    # Ranks 1, 2, 3, 4 and 1.5, 3.5, 1.5, 3.5.
+    expected = np.corrcoef([1, 2, 3, 4], [1.5, 3.5, 1.5, 3.5])[0, 1]
+    metric = decision_metrics(trials)["shape-bias/correlation/edge"]
+    assert (metric.value, metric.n) == (pytest.approx(expected), 4)
+    assert "shape-bias/correlation/edge" not in decision_metrics(
+        trials[trials["data_set"] == "edge"]
+    )
+
+
+def test_response_times_by_condition(tmp_path):
+    path = tmp_path / "contrast" / "contrast_subject-01_session_1.csv"
+    path.parent.mkdir()
+    rows = [",".join(COLUMNS)]
+    for trial, (condition, rt) in enumerate([("c50", 0.4), ("c50", 0.6), ("c05", 0.9)], start=1):
+        name = f"{trial:04d}_cop_s01_{condition}_cat_10_n0{trial}_1.png"
+        rows.append(f"subject-01,1,{trial},{rt},cat,cat,{condition},{name}")
+    path.write_text("\n".join(rows))
+    metrics = decision_metrics(read(tmp_path))
+    keys = ("contrast", "contrast/c50", "contrast/c05")
+    assert [metrics[f"response-time/{key}"].value for key in keys] == [600, 500, 900]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The metrics of model-vs-human against hand computation, on tiny data sets of every layout."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bvg.data.model_vs_human import DATA_SETS
 from bvg.scores.decision_table import decision_table, write_decisions
 from bvg.scores.humans import read_humans
+from bvg.scores.max_rule import by_rule
 from bvg.scores.metric import wilson
 from bvg.scores.model_vs_human import (
     human_metrics,
@@ -49,6 +51,35 @@ def test_accuracies_equal_a_plain_count():
                 assert metrics[key].n == PER
             else:
                 assert key not in metrics
+
+
+def test_both_rules_are_scored_alike(tmp_path):
+    """By the max rule, metrics are those of a model that answers so; the others do not change."""
+    for name in ("edge", "contrast"):
+        write_humans(tmp_path, name, {"subject-01": lambda c, n: n % 3 > 0}, PER)
+    humans = read_humans(tmp_path)
+    one, other = _random(0), _random(1)
+    metrics = model_vs_human_metrics(one, humans)
+    with_max = replace(one, columns=one.columns | {"answer_max": other.answers[:, 0]})
+    both, by_max = (model_vs_human_metrics(p, humans) for p in (with_max, other))
+    own = {key for key in both if key.endswith("/max")}
+    assert {key: both[key] for key in metrics.keys() - own} == {
+        key: metrics[key] for key in metrics.keys() - own
+    }
+    assert {key: both[key] for key in own} == {key: by_max[key.removesuffix("/max")] for key in own}
+    sets = {f"top1_acc/{name}/max" for name in DATA_SETS}
+    assert {*sets, "top1_acc/ood_mean/max", "error-consistency/edge/max"} <= own
+    assert both["top1_acc/ood_mean/max"] != both["top1_acc/ood_mean"]
+
+
+def test_tables_by_the_max_rule_where_the_rules_differ():
+    one, other = _random(0), _random(1)
+    assert [*by_rule(one, "net")] == ["net"]
+    with_max = replace(one, columns=one.columns | {"answer_max": other.answers[:, 0]})
+    tables = {n: decision_table(p, n, "edg") for n, p in by_rule(with_max, "net").items()}
+    for name, answers in (("net", one), ("net-max-rule", other)):
+        expected = decision_table(answers, name, "edg")
+        assert tables[name].equals(expected)
 
 
 def test_the_ood_mean_leaves_out_what_is_excluded():

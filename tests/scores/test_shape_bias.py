@@ -88,6 +88,10 @@ def test_metrics_equal_a_plain_loop():
     assert metrics["top1_acc/cue-conflict"].value == pytest.approx(100 * (answer == shape).mean())
     congruent = metrics["top1_acc/cue-conflict/congruent"]
     assert congruent.value == pytest.approx(100 * (answer == shape)[same].mean())
+    by_max = shape_bias_metrics(_predictions(shape, texture, second))
+    both = [key for key in metrics if key.endswith("/max")]
+    assert len(both) == 6
+    assert [metrics[key] for key in both] == [by_max[key.removesuffix("/max")] for key in both]
     assert congruent.n == same.sum()
     differ = ~same
     by_max = ((second == shape) & differ).sum(), ((second == texture) & differ).sum()

@@ -105,9 +105,9 @@ def curves(
     """Return the files of a figure of these panels: `path` with .png and with .pdf.
 
     models: label -> metrics, up to 8 of them with their 95 % intervals; what has no value is not
-    drawn. limits: of the y axis, which all panels share; None: as the values are. caption: of the
-    legend, what else it should say. reference: label and height of a dotted line. intervals: what
-    is drawn from a metric's lower to its upper end.
+    drawn; may be empty if there are humans. limits: of the y axis, which all panels share; None: as
+    the values are. caption: of the legend, what else it should say. reference: label and height of
+    a dotted line. intervals: what is drawn from a metric's lower to its upper end, "" if nothing.
     """
     many = len(models) > MANY
     extra = {humans.label: _HUMAN_STYLE} if humans else {}
@@ -115,7 +115,7 @@ def curves(
     labels = [*models, *extra]
     figure, grid = _grid(panels, many, legend_height(labels))
     styles = [model_style(number, many) for number in range(len(models))]
-    step = min(0.12, 0.72 / len(models))  # between dots at one place
+    step = min(0.12, 0.72 / max(1, len(models)))  # between dots at one place
     for panel, axes in zip(panels, grid, strict=True):
         for number, (label, metrics) in enumerate(models.items()):
             shift = step * (number - (len(models) - 1) / 2)
@@ -130,7 +130,8 @@ def curves(
     dot = _DOT if all(panel.apart for panel in panels) else {}
     shown = [*(style | dot for style in styles), *extra.values()]
     handles = [Line2D([], [], **style) for style in shown]
-    notes = [caption] * bool(caption) + [_intervals(panels, intervals)] * (not many)
+    drawn = intervals and 0 < len(models) <= MANY
+    notes = [caption] * bool(caption) + [_intervals(panels, intervals)] * bool(drawn)
     legend_below(figure, handles, labels, "; ".join(notes))
     return save(figure, path)
 

@@ -16,14 +16,14 @@ from matplotlib.axes import Axes
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import DATA_SETS
-from bvg.figures.curves import Humans, Panel, curves
+from bvg.figures.curves import Humans, Panel, categories, curves
 from bvg.figures.drawing import (
     HUMAN_COLOUR,
     HUMANS,
     MANY,
     PAGE_WIDTH,
     Metrics,
-    beside,
+    below,
     letter_width,
     numbers,
     observer_styles,
@@ -38,7 +38,7 @@ from bvg.scores.metric import Metric
 _FONT = 7.0  # points
 _CHANCE = 100 / len(CATEGORIES)
 _MOST_BARS = 48
-_PICTURE = 0.62  # inches
+_PICTURE = 0.62  # inches, at most
 DISTORTIONS = (
     *("uniform-noise", "contrast", "phase-scrambling", "high-pass", "low-pass"),
     *("eidolonI", "eidolonII", "eidolonIII", "rotation"),
@@ -71,7 +71,12 @@ def accuracy_bars(
         humans = str(table.index[0]) == HUMANS
         return heat_map(table, "accuracy (%)", path, digits=1, humans=humans)
     shown = {name: pictures[name] for name in data_sets if name in pictures}
-    height = 2.6 + legend_height([*metrics]) + (_PICTURE + 0.1) * bool(shown)
+    room = (PAGE_WIDTH - 0.6) / len(data_sets)  # for a group of bars
+    picture = min(_PICTURE, 0.94 * room)
+    words = max(map(len, data_sets)) * letter_width(data_sets, _FONT)
+    level = words < room
+    height = 2.6 + legend_height([*metrics]) + (picture + 0.1) * bool(shown)
+    height += 0 if level else 0.7 * words
     figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
     width = 0.84 / len(metrics)
     styles, handles = observer_styles(metrics), []
@@ -87,7 +92,8 @@ def accuracy_bars(
             if np.isfinite(number_):
                 _write(axes, place, top, f"{number_:.1f}", turned)
     axes.axhline(_CHANCE, color="0.5", linewidth=0.7, linestyle=":")
-    axes.set_xticks(range(len(data_sets)), data_sets)
+    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(data_sets)), data_sets, **({} if level else slanted))
     axes.set_xlim(-0.5, len(data_sets) - 0.5)
     axes.set_ylim(0, 116 if turned else 108)
     axes.set_yticks(range(0, 101, 20))
@@ -97,11 +103,10 @@ def accuracy_bars(
     axes.spines[["top", "right"]].set_visible(False)
     if shown:
         # The names are below the pictures.
-        axes.tick_params(axis="x", pad=72 * (_PICTURE + 0.08))
-        below = -(_PICTURE / 2 + 0.05) * 116 / (height - 1.5)
+        axes.tick_params(axis="x", pad=72 * (picture + 0.1))
         for place, name in enumerate(data_sets):
             if name in shown:
-                beside(axes, shown[name], (place, below), _PICTURE)
+                below(axes, shown[name], place, picture)
     people = "; dots: each of the people" if HUMANS in metrics else ""
     title = f"vertical lines: 95 % intervals; dotted line: chance (1/{len(CATEGORIES)}){people}"
     legend_below(figure, [bars[0] for bars in handles], [*metrics], title)
@@ -162,18 +167,16 @@ def distortions_figure(
             ends = (each.min(), each.max()) if len(each) > 1 else (None, None)
             ranges[str(observer)][key] = Metric(metrics[str(observer)][key].value, *ends)
     people = Humans(f"{HUMANS} (all, and the range of people)", ranges.pop(HUMANS, {}))
-    if not ranges:
-        ranges = {HUMANS: dict(people.metrics)}
-    with_people = people if people.metrics and HUMANS not in ranges else None
+    with_ranges = any(m.low is not None for own in ranges.values() for m in own.values())
     return curves(
         ranges,
         panels,
         path,
         y_label="accuracy (%)",
         limits=(0, 100),
-        humans=with_people,
+        humans=people if people.metrics else None,
         reference=(f"chance (1/{len(CATEGORIES)})", _CHANCE),
-        intervals="range of a network's sessions",
+        intervals="range of a network's sessions" if with_ranges else "",
     )
 
 
@@ -272,6 +275,68 @@ def times_figure(times: Mapping[str, Mapping[str, pd.Series]], path: Path) -> li
     return save(figure, path)
 
 
+def times_by_condition_figure(
+    people: Mapping[str, Metrics], each: Mapping[str, np.ndarray], path: Path
+) -> list[Path]:
+    """Return the files of a figure of people's median response times by condition.
+
+    people: observer -> response-time/<data set>/<condition> in milliseconds. each: key -> the
+    median of each of the `humans`, NaN where unknown. What has no value is not drawn.
+    """
+    names = [
+        name
+        for name, data_set in DATA_SETS.items()
+        if any(
+            f"response-time/{name}/{c}" in m for m in people.values() for c in data_set.conditions
+        )
+    ]
+    panels = [_times_panel(name) for name in names]
+    others = {name: metrics for name, metrics in people.items() if name != HUMANS}
+    own = people.get(HUMANS)
+    return curves(
+        others,
+        panels,
+        path,
+        y_label="median response time (ms)",
+        limits=(None, None),
+        humans=Humans(f"{HUMANS} (thin lines: each)", own, each) if own else None,
+    )
+
+
+def _times_panel(data_set: str) -> Panel:
+    """Return the panel of a data set's response times, by condition."""
+    keys = {
+        tick_label(data_set, condition): f"response-time/{data_set}/{condition}"
+        for condition in DATA_SETS[data_set].conditions
+    }
+    return categories(keys, data_set, AXES[data_set])
+
+
+def edges_figure(
+    observers: Mapping[str, pd.DataFrame], correlations: Mapping[str, Metric], path: Path
+) -> list[Path]:
+    """Return the files of a figure of shape bias by accuracy on edges: a dot per category.
+
+    observers: name -> of `scores.decisions.shape_and_edges`. correlations: Spearman's, in titles.
+    """
+    names = _ordered(pd.Series([*observers]))
+    figure, grid = _grid(names, 1.9)
+    for number, (axes, name) in enumerate(zip(grid, names, strict=True)):
+        table = observers[name]
+        paint = HUMAN_COLOUR if name.startswith(HUMANS) else "0.3"
+        axes.scatter(table["edges"], table["shape_bias"], 9, paint, linewidths=0, clip_on=False)
+        value = correlations[name].value
+        rho = "undefined" if value is None else f"{value:.2f}".replace("-", "−")
+        _label_panel(axes, name, number, len(names))
+        axes.set_title(f"{axes.get_title()}\nρ = {rho}", fontsize=_FONT - 0.5, pad=2)
+        axes.set(xlim=(-5, 105), ylim=(-0.05, 1.05))
+        axes.tick_params(labelsize=_FONT - 1, length=2, pad=1.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("accuracy on edges (%), a dot per category; ρ: Spearman's", fontsize=_FONT)
+    figure.supylabel("shape bias", fontsize=_FONT)
+    return save(figure, path)
+
+
 def confusion_figure(confusions: pd.DataFrame, path: Path) -> list[Path]:
     """Return the files of a figure of confusion matrices, a panel per observer.
 
@@ -311,20 +376,18 @@ def cues_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list[Path]
     observers: name -> columns category, shape, texture, neither: percent of its conflict images.
     """
     names = _ordered(pd.Series([*observers]))
-    categories = sorted(
-        {name for table in observers.values() for name in table.index}, reverse=True
-    )
+    rows = sorted({name for table in observers.values() for name in table.index}, reverse=True)
     figure, grid = _grid(names, 1.78)
     for number, (axes, name) in enumerate(zip(grid, names, strict=False)):
-        table = observers[name].reindex(categories)
-        left = np.zeros(len(categories))
+        table = observers[name].reindex(rows)
+        left = np.zeros(len(rows))
         for part, paint in _PARTS.items():
-            axes.barh(range(len(categories)), table[part], 0.8, left, color=paint, label=part)
+            axes.barh(range(len(rows)), table[part], 0.8, left, color=paint, label=part)
             left = left + table[part].fillna(0).to_numpy()
         _label_panel(axes, name, number, len(names))
-        axes.set_yticks(range(len(categories)), categories, fontsize=_FONT - 2)
+        axes.set_yticks(range(len(rows)), rows, fontsize=_FONT - 2)
         axes.set_xticks([0, 50, 100])
-        axes.set(xlim=(0, 100), ylim=(-0.6, len(categories) - 0.4))
+        axes.set(xlim=(0, 100), ylim=(-0.6, len(rows) - 0.4))
         axes.tick_params(labelsize=_FONT - 2, length=2, pad=1.5)
         axes.tick_params(axis="y", length=0)
         axes.spines[:].set_visible(False)

@@ -121,6 +121,15 @@ def beside(axes: Axes, picture: np.ndarray, place: tuple[float, float], inches: 
     axes.add_artist(AnnotationBbox(image, place, frameon=False, pad=0, annotation_clip=False))
 
 
+def below(axes: Axes, picture: np.ndarray, x: float, inches: float) -> None:
+    """Draw a small picture, (H, W, 3) uint8, just below the axis at `x` in data coordinates."""
+    image = OffsetImage(picture, zoom=72 * inches / picture.shape[0])
+    place, centre = axes.get_xaxis_transform(), (0, -72 * (inches / 2 + 0.05))
+    box = AnnotationBbox(image, (x, 0), centre, place, "offset points", frameon=False, pad=0)
+    box.set_annotation_clip(False)
+    axes.add_artist(box)
+
+
 def save(figure: Figure, path: Path) -> list[Path]:
     """Return the two files that the figure was written to, `path` with .png and with .pdf.
 

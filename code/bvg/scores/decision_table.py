@@ -92,6 +92,11 @@ def read_responses(path: Path, answers: Sequence[str] = RESPONSES) -> pd.DataFra
     return pd.DataFrame(columns, index=range(len(table)))
 
 
+def has_two_cues(image_name: str) -> bool:
+    """Return whether an image's original file is named <shape><n>-<texture><m>."""
+    return _CUES.fullmatch(original_image(image_name)) is not None
+
+
 def holds_responses(path: Path) -> bool:
     """Return whether a file is a table for `read_responses`, rather than for `read_decisions`.
 
@@ -113,6 +118,7 @@ def holds_responses(path: Path) -> bool:
 def _cells(path: Path) -> pd.DataFrame:
     """Return a file's cells as text, with column names in lower case; raises UserError."""
     text = _text(path)
+    text = re.sub(r"\A\s*sep=.\s*\n", "", text, flags=re.IGNORECASE)  # a line of Excel's
     header = next(filter(str.strip, text.splitlines()), "")
     if not header:
         raise UserError(f"{path} is empty: remove it, or download it again")

@@ -14,12 +14,13 @@ import pandas as pd
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.decision_table import correctness
-from bvg.scores.error_consistency import consistencies, draws, mean_of_defined
+from bvg.scores.error_consistency import REPLICATES, consistencies, draws, mean_of_defined
 from bvg.scores.metric import Metric, proportion
 from bvg.scores.observers import HUMANS
 from bvg.scores.shape_bias import CueDecisions, count_decisions, fractions
 
 MISSED = "na"
+EDGE_CORRELATION = "shape-bias/correlation/edge"
 _NONE_DRAWN = "none of the drawn images counts"
 
 
@@ -27,30 +28,76 @@ def decision_metrics(trials: pd.DataFrame) -> dict[str, Metric]:
     """Return one observer's scores, by data set.
 
     top1_acc/<data set>[/<condition>] and, of people, missed/<data set> are in percent of the
-    trials, response-time/<data set> is the median in milliseconds. cue-conflict has shape-bias and
-    fractions in [0, 1], also by category (/category/<name>) and by texture (/texture/<name>), and
-    top1_acc/cue-conflict/congruent; other data sets with two cues have shape-bias/<data set>.
+    trials, response-time/<data set>[/<condition>] is the median in milliseconds. cue-conflict has
+    shape-bias and fractions in [0, 1], also by category (/category/<name>) and by texture
+    (/texture/<name>), and top1_acc/cue-conflict/congruent; other data sets with two cues have
+    shape-bias/<data set>. With cue-conflict and edge, shape-bias/correlation/edge is Spearman's of
+    `shape_and_edges`.
     Trials of several members are pooled, as published; their intervals are from a bootstrap over
     images, of which all members' trials are drawn together.
     """
     metrics: dict[str, Metric] = {}
     for name, part in trials.groupby("data_set", sort=False):
         metrics |= _accuracies(str(name), part)
-        times = response_times(part)
-        if len(times):
+        if len(response_times(part)):
             missed = part["object_response"] == MISSED
             metrics[f"missed/{name}"] = share(part, missed, scale=100)
-            metrics[f"response-time/{name}"] = Metric(float(times.median()), n=len(times))
+            metrics |= _times(str(name), part)
         if has_cues(part) and name == CUE_CONFLICT:
             metrics |= _cue_metrics(part)
         elif has_cues(part):
             metrics[f"shape-bias/{name}"] = shape_bias(part)
+    both = shape_and_edges(trials)
+    if len(both):
+        metrics[EDGE_CORRELATION] = _rank_correlation(both)
     return metrics
+
+
+def shape_and_edges(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return one observer's shape bias and accuracy on edges (percent) by category.
+
+    Columns shape_bias and edges, in rows the categories that have both; empty without both data
+    sets. Geirhos et al. compare the two at the end of texture-vs-shape's data-analysis.R.
+    """
+    conflicts, edges = (trials[trials["data_set"] == name] for name in (CUE_CONFLICT, "edge"))
+    biases = {c: cue_decisions(part).bias().value for c, part in conflicts.groupby("category")}
+    right = edges["object_response"] == edges["category"]
+    table = pd.DataFrame(
+        {
+            "shape_bias": pd.Series(biases, dtype=float),
+            "edges": 100 * right.groupby(edges["category"]).mean(),
+        }
+    )
+    return table.dropna()
+
+
+def _rank_correlation(both: pd.DataFrame) -> Metric:
+    """Return Spearman's correlation, with a bootstrap interval over categories."""
+    n = len(both)
+    chosen = np.random.default_rng(0).integers(n, size=(n, REPLICATES))
+    one, two = (pd.DataFrame(both[name].to_numpy()[chosen]).rank() for name in both.columns)
+    with np.errstate(invalid="ignore"):  # of resamples of one category
+        value = both["shape_bias"].rank().corr(both["edges"].rank())
+        replicates = one.corrwith(two).to_numpy()
+    return bootstrapped(float(value), replicates, n, "all categories have the same rank")
 
 
 def response_times(trials: pd.DataFrame) -> pd.Series:
     """Return the response times in milliseconds; none of networks."""
     return 1000 * pd.to_numeric(trials["rt"], errors="coerce").dropna()
+
+
+def _times(name: str, trials: pd.DataFrame) -> dict[str, Metric]:
+    """Return the median response times, over all trials and by condition."""
+    parts = {name: trials}
+    if trials["condition"].nunique() > 1:
+        parts |= {f"{name}/{c}": part for c, part in trials.groupby("condition", sort=False)}
+    times = {key: response_times(part) for key, part in parts.items()}
+    return {
+        f"response-time/{key}": Metric(float(own.median()), n=len(own))
+        for key, own in times.items()
+        if len(own)
+    }
 
 
 def has_cues(trials: pd.DataFrame) -> bool:

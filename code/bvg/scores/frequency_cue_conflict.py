@@ -8,8 +8,9 @@ the relative accuracy on low-pass filtered images (scores/spectral.py).
 
 from bvg.data.frequency_cue_conflict import HIGH
 from bvg.predictions.table import Predictions
+from bvg.scores.max_rule import as_max, by_max_rule
 from bvg.scores.metric import Metric, proportion
-from bvg.scores.shape_bias import CueDecisions, count_decisions
+from bvg.scores.shape_bias import count_decisions
 
 PREFIX = "frequency-cue-conflict"
 BIAS = f"{PREFIX}/low-frequency-bias"
@@ -18,18 +19,13 @@ BIAS = f"{PREFIX}/low-frequency-bias"
 def frequency_cue_conflict_metrics(predictions: Predictions) -> dict[str, Metric]:
     """Return the low-frequency bias and the fractions of decisions, all in [0, 1].
 
-    frequency-cue-conflict/low-frequency-bias, overall and by …/category/<low>; …/max by the
-    category of the best class that belongs to one; frequency-cue-conflict/fraction-low, …-high and
-    …-neither. Images whose two categories are equal do not count.
+    frequency-cue-conflict/low-frequency-bias, overall and by …/category/<low>;
+    frequency-cue-conflict/fraction-low, …-high and …-neither; overall ones also by the max rule
+    (scores/max_rule.py), with /max. Images whose two categories are equal do not count.
     """
     low, high = predictions.labels, predictions.columns[HIGH]
     answers = predictions.answers[:, 0]
-    overall = count_decisions(answers, low, high)
-    metrics = {
-        BIAS: overall.bias(),
-        f"{BIAS}/max": count_decisions(predictions.columns["answer_max"], low, high).bias(),
-        **_fractions(overall),
-    }
+    metrics = _overall(predictions) | as_max(_overall(by_max_rule(predictions)))
     for label, category in enumerate(predictions.classes):
         own = low == label
         if (own & (high != label)).any():
@@ -38,9 +34,12 @@ def frequency_cue_conflict_metrics(predictions: Predictions) -> dict[str, Metric
     return metrics
 
 
-def _fractions(counts: CueDecisions) -> dict[str, Metric]:
+def _overall(predictions: Predictions) -> dict[str, Metric]:
+    counts = count_decisions(
+        predictions.answers[:, 0], predictions.labels, predictions.columns[HIGH]
+    )
     by_answer = {"low": counts.shape, "high": counts.texture, "neither": counts.neither}
-    return {
+    return {BIAS: counts.bias()} | {
         f"{PREFIX}/fraction-{name}": proportion(count, counts.total)
         for name, count in by_answer.items()
     }

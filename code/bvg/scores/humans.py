@@ -23,7 +23,7 @@ from bvg.scores.shape_bias import texture_of
 
 SUBJECT = "subject-"  # published folders also contain models' tables
 _NONE = "na"  # as published, for no response
-_MISSED = dict.fromkeys(("", "nan", "n/a", "<na>", "none", "null"), _NONE)
+MISSED = dict.fromkeys(("", "nan", "n/a", "<na>", "none", "null", _NONE), _NONE)
 _SYNONYMS = {"aeroplane": "airplane", "automobile": "car"}
 
 
@@ -74,7 +74,7 @@ def checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     Raises UserError for unknown values.
     """
     tidy = table.assign(
-        object_response=[_word(word, _MISSED) for word in table["object_response"]],
+        object_response=[_word(word, MISSED) for word in table["object_response"]],
         category=[_word(word) for word in table["category"]],
         condition=conditions_of(data_set, table["condition"]),
     )

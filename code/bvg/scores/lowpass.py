@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bvg.data.model_vs_human import DATA_SETS
 from bvg.predictions.table import Predictions
 from bvg.scores.metric import Metric
+from bvg.scores.model_vs_human import is_condition
 from bvg.stimuli.batch import CLEAN
 
 UNFILTERED = "unfiltered"
@@ -30,7 +30,7 @@ def by_filter(
         f"{key}/{name}": metric
         for name in filters
         for key, metric in score(under_filter(predictions, name)).items()
-        if not _is_detail(key)
+        if "/category/" not in key and not is_condition(key)
     }
 
 
@@ -62,9 +62,3 @@ def _split(condition: str) -> tuple[str, str]:
     """Return a condition without its filter, and the filter."""
     own, _, last = condition.rpartition("/")
     return (own or CLEAN, last) if "=" in last else (condition, UNFILTERED)
-
-
-def _is_detail(key: str) -> bool:
-    """Return whether a metric is of one category, or of one condition of a data set."""
-    part, _, condition = key.partition("/")[2].partition("/")
-    return part == "category" or (part in DATA_SETS and condition in DATA_SETS[part].conditions)

@@ -16,6 +16,7 @@ from bvg.scores.accuracy import correct_in_top
 from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.decision_table import original_image
 from bvg.scores.error_consistency import Consistency, Pairs, consistencies, consistency_matrix
+from bvg.scores.max_rule import as_max, by_max_rule
 from bvg.scores.metric import Metric, proportion
 from bvg.scores.shape_bias import shape_bias_metrics
 
@@ -34,9 +35,30 @@ def model_vs_human_metrics(
     """Return accuracies (percent), shape bias, and, given humans, error consistency with them.
 
     If conditions of a data set are missing, top1_acc/<data set> is undefined (the mean over the
-    others is top1_acc/<data set>/measured), and the data set is excluded from the mean.
+    others is top1_acc/<data set>/measured), and the data set is excluded from the mean. By the max
+    rule (scores/max_rule.py), the same keys end in /max, without those of single conditions.
     """
-    parts = split(predictions)
+    parts, other = split(predictions), by_max_rule(predictions)
+    metrics = _accuracies(parts)
+    if CUE_CONFLICT in parts:
+        metrics |= shape_bias_metrics(parts[CUE_CONFLICT])
+    by_max = _accuracies(split(other))
+    if humans is not None:
+        observers = {"mean": rights(predictions), "max": rights(other)}
+        consistency = with_humans(observers, humans)
+        metrics |= consistency["mean"]
+        by_max |= consistency["max"]
+    return metrics | as_max({key: m for key, m in by_max.items() if not is_condition(key)})
+
+
+def is_condition(key: str) -> bool:
+    """Return whether a metric is of a single condition of a data set."""
+    data_set, _, condition = key.partition("/")[2].partition("/")
+    return data_set in DATA_SETS and condition in DATA_SETS[data_set].conditions
+
+
+def _accuracies(parts: Mapping[str, Predictions]) -> dict[str, Metric]:
+    """Return the accuracies in percent: by data set, by condition, and their mean."""
     metrics: dict[str, Metric] = {}
     hits: dict[str, tuple[int, int]] = {}
     for name, part in parts.items():
@@ -53,12 +75,7 @@ def model_vs_human_metrics(
         counted = np.isin(conditions, [f"{name}/{c}" for c in DATA_SETS[name].counted])
         if not _missing(name, _conditions(part)):
             hits[name] = int(right[counted].sum()), int(counted.sum())
-    metrics |= ood_mean(hits)
-    if CUE_CONFLICT in parts:
-        metrics |= shape_bias_metrics(parts[CUE_CONFLICT])
-    if humans is not None:
-        metrics |= with_humans({"model": rights(predictions)}, humans)["model"]
-    return metrics
+    return metrics | ood_mean(hits)
 
 
 def _conditions(part: Predictions) -> set[str]:

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from bvg.data.model_vs_human import CUE_CONFLICT
-from bvg.errors import UserError
+from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
+from bvg.errors import UserError, first_few
 from bvg.scores.decision_table import (
+    COLUMNS,
+    has_two_cues,
     holds_responses,
     original_image,
     read_decisions,
     read_responses,
 )
-from bvg.scores.humans import SUBJECT, checked, conditions_of, subject_of
+from bvg.scores.humans import MISSED, SUBJECT, checked, conditions_of, subject_of
 from bvg.scores.shape_bias import texture_of
 
 HUMANS = "humans"
@@ -49,6 +51,7 @@ _EIDOLONS = {"10": "eidolonI", "3": "eidolonII", "0": "eidolonIII"}  # by cohere
 _CAFFE = ("alexnet", "googlenet", "vgg")
 # Written beside decision tables by eval_model_vs_human.py and by the laboratory's page.
 _OTHER_FILES = re.compile(r"(human_comparison|error_consistency|.+_timing)\.csv(\.gz)?")
+_LONGEST = 60  # seconds: a longer median is not in seconds
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]')  # of folders, on some system
 
 
@@ -77,8 +80,9 @@ def read_observers(sources: Sequence[Source]) -> pd.DataFrame:
     and `observer` (a network's name, or `humans`), `member` (which of them; of a network, which
     session), `data_set`, `image` (the original file's name), `texture` (empty but for cue-conflict
     stimuli) and `source`. Copies of a table count once.
-    Raises UserError for a file that is no decision table, and for two observers of one name, be it
-    in two sources, or in two files of one session that differ.
+    Raises UserError for a file that is no decision table, for response times that are not seconds,
+    for an image twice in a session, and for two observers of one name, be it in two sources, or in
+    two files of one session that differ.
     """
     files: dict[tuple[str, ...], pd.DataFrame] = {}
     for source in sources:
@@ -113,12 +117,17 @@ def _read(path: Path, source: Source) -> pd.DataFrame:
     """Return one file's trials, with the columns that `read_observers` describes and `path`."""
     responses = holds_responses(path)
     table = read_responses(path) if responses else read_decisions(path)
-    experiment = CUE_CONFLICT if responses else _experiment(path)
+    table = table.drop_duplicates([name for name in COLUMNS if name != "rt"])
+    table = table.assign(
+        session=[_session(name) for name in table["session"]], rt=_seconds(table["rt"], path)
+    )
+    experiment = CUE_CONFLICT if responses else _experiment(path, table["imagename"])
     of_condition = {c: _data_set(experiment, c) for c in table["condition"].unique()}
     data_sets = table["condition"].map(of_condition)
     table = table.assign(subj=table["subj"].map(subject_of), data_set=data_sets)
     parts = [_tidy(part, path, str(name)) for name, part in table.groupby("data_set", sort=False)]
     table = pd.concat(parts)
+    _check_repeated(table, path)
     human = table["subj"].str.startswith(SUBJECT)
     people = _INSTRUCTED.get(experiment, HUMANS)
     is_caffe = experiment in _DATA_SETS and path.parent.name == f"{experiment}-experiment"
@@ -127,16 +136,65 @@ def _read(path: Path, source: Source) -> pd.DataFrame:
     observers = [people if person else name for name, person in zip(names, human, strict=True)]
     return table.assign(
         observer=[_NOT_IN_NAMES.sub("-", name + ending) for name in observers],
-        member=table["subj"].where(human, "session " + table["session"].astype(str)),
+        member=table["subj"].where(human, "session " + table["session"]),
         source=str(source.folder),
         path=str(path),
     )
 
 
-def _experiment(path: Path) -> str:
-    """Return the experiment in a file's name, <experiment>_<subject>_session…, or its folder's."""
+def _session(name: object) -> str:
+    """Return 1 for variants such as 1.0 and session-1, and for none."""
+    text = re.sub(r"^session[-_ ]?|\.0$", "", str(name).casefold())
+    return "1" if text in ("", "nan") else text
+
+
+def _seconds(column: pd.Series, path: Path) -> pd.Series:
+    """Return response times in seconds, NaN where there is none: none was given, or it is 0.
+
+    Raises UserError for what is no time, and for milliseconds.
+    """
+    text = (
+        column.astype(object).fillna("").astype(str).str.casefold().str.replace(",", ".")
+    )  # decimal commas
+    given = ~text.isin([*MISSED])
+    times = pd.to_numeric(text.where(given), errors="coerce")
+    unread = column[given & ~times.between(0, _LONGEST * 1000)]
+    if len(unread):
+        raise UserError(
+            f"{path} has {first_few([repr(value) for value in dict.fromkeys(unread)])} in the "
+            "column rt, where seconds are expected: correct the file, or leave cells without a "
+            "response time empty"
+        )
+    if times.median() > _LONGEST:
+        raise UserError(
+            f"{path} has a median response time of {times.median():,.0f}, which are not seconds: "
+            "divide the column rt by 1000 if it is in milliseconds"
+        )
+    return times.where(times > 0)
+
+
+def _check_repeated(table: pd.DataFrame, path: Path) -> None:
+    """Raise UserError for an image that was shown twice under one condition in one session."""
+    again = table.duplicated(["subj", "session", "data_set", "condition", "image"])
+    if again.any():
+        raise UserError(
+            f"{path} has {first_few([*dict.fromkeys(table['image'][again])])} more than once in a "
+            "session, or under several names that end alike (an image is known by the last part "
+            "between underscores): number the sessions, or rename the images or remove the trials"
+        )
+
+
+def _experiment(path: Path, images: pd.Series) -> str:
+    """Return the experiment in a file's name, <experiment>_<subject>_session…, or its folder's.
+
+    Where neither is named as published, images with two cues are cue conflicts.
+    """
     named = re.match(r"([^_]+)_.+_session[_-]\d+\.csv", path.name)
-    return re.sub(r"-experiment(-.+)?$", "", named[1] if named else path.parent.name)
+    folder = path.parent.name
+    name = re.sub(r"-experiment(-.+)?$", "", named[1] if named else folder)
+    if named or name != folder or name in (*DATA_SETS, *_DATA_SETS):
+        return name
+    return CUE_CONFLICT if all(map(has_two_cues, images)) else name
 
 
 def _data_set(experiment: str, condition: str) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bvg.predictions.table import Predictions
 from bvg.scores.decision_table import without_suffix
+from bvg.scores.max_rule import ENDING, as_max, by_max_rule
 from bvg.scores.metric import Metric, proportion, wilson
 
 RESAMPLES = 10_000
@@ -79,43 +80,49 @@ def count_table(table: pd.DataFrame) -> CueDecisions:
 def shape_bias_metrics(predictions: Predictions) -> dict[str, Metric]:
     """Return shape bias, fractions, and accuracies, overall and by shape category.
 
-    `shape-bias` is the study's; `shape-bias/max` uses the alternative decision rule (the category
-    of the best class that belongs to one). Fractions are of the conflict images; accuracies in
-    percent.
+    `shape-bias` is the study's, by the mean rule; `shape-bias/max`, and the other overall metrics
+    with /max, are by the max rule (scores/max_rule.py). Fractions are of the conflict images;
+    accuracies in percent.
     """
     shape, texture = predictions.labels, predictions.columns["texture"]
-    response = predictions.answers[:, 0]
-    overall = count_decisions(response, shape, texture)
-    by_max = count_decisions(predictions.columns["answer_max"], shape, texture)
-    metrics = {
-        "shape-bias": _noted(overall.bias(), predictions),
-        "shape-bias/max": _noted(by_max.bias(), predictions),
-        **fractions(overall, ""),
-    }
-    right, congruent = response == shape, shape == texture
-    metrics["top1_acc/cue-conflict"] = proportion(int(right.sum()), len(right), 100)
-    metrics["top1_acc/cue-conflict/congruent"] = proportion(
-        int(right[congruent].sum()), int(congruent.sum()), 100
-    )
+    response, congruent = predictions.answers[:, 0], shape == texture
+    metrics = _overall(predictions)
+    by_max = as_max(_overall(by_max_rule(predictions)))
     for label, category in enumerate(predictions.classes):
         rows = shape == label
         if (rows & ~congruent).any():
             counts = count_decisions(response[rows], shape[rows], texture[rows])
             metrics[f"shape-bias/category/{category}"] = counts.bias()
             metrics |= fractions(counts, f"/category/{category}")
-    return metrics
+    return metrics | by_max
+
+
+def _overall(predictions: Predictions) -> dict[str, Metric]:
+    """Return shape bias, fractions and accuracies over all images."""
+    shape, texture = predictions.labels, predictions.columns["texture"]
+    response = predictions.answers[:, 0]
+    counts = count_decisions(response, shape, texture)
+    right, congruent = response == shape, shape == texture
+    return {
+        "shape-bias": _noted(counts.bias(), predictions),
+        **fractions(counts, ""),
+        "top1_acc/cue-conflict": proportion(int(right.sum()), len(right), 100),
+        "top1_acc/cue-conflict/congruent": proportion(
+            int(right[congruent].sum()), int(congruent.sum()), 100
+        ),
+    }
 
 
 def metrics_by_names(predictions: Predictions) -> dict[str, Metric]:
     """Return the metrics of answers that were chosen among the 16 names, with keys …/names.
 
-    Those of single categories, and of the alternative rule, which is then the same, are left out.
+    Those of single categories, and of the max rule, which is then the same, are left out.
     """
     metrics = shape_bias_metrics(predictions)
     return {
         f"{key}/names": metric
         for key, metric in metrics.items()
-        if "/category/" not in key and key != "shape-bias/max"
+        if "/category/" not in key and not key.endswith(ENDING)
     }
 
 
