@@ -18,7 +18,7 @@ Stimuli are made with --size pixels a side and saved with 224. On the CPU, gatys
 picture at the published size: see --dry_run.
 Writes <out>/cue-conflict/<shape>/<shape><n>-<texture><m>.png, <out>/manifest.json (how they were
 made), <out>/manifest.csv (the pictures of each; a later call takes it as --pairs) and
-<out>/contact_sheet.png and .pdf. A file appears once it is complete, and the same command resumes
+<out>/contact_sheet.png. A file appears once it is complete, and the same command resumes
 an interrupted run.
 exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
 command resumes).
@@ -59,6 +59,7 @@ from bvg.run.command_line import (
     positive_number,
     weights_dir_flag,
 )
+from bvg.run.models import portable
 from bvg.run.settings import best_device, keep_freed_memory
 from bvg.stimuli.randomness import keyed_generator
 from bvg.stylize import gatys
@@ -71,7 +72,7 @@ from bvg.stylize.manifest import TABLE, check_record, write_table
 from bvg.stylize.masks import ANGLES, object_in_silhouette, object_on_white, on_white, rotated
 from bvg.stylize.styles import style_picture
 
-FOLDER, SHEET = "cue-conflict", "contact_sheet"
+FOLDER, SHEET = "cue-conflict", "contact_sheet.png"
 PER_PAIR = 5  # stimuli of each ordered pair of categories, as published
 SIZE = 512  # pixels of the shorter side while a stimulus is made, as published
 WHITE = "white"  # --masks: the contents' own background
@@ -160,7 +161,8 @@ def _parser() -> argparse.ArgumentParser:
         "--steps",
         type=positive,
         metavar="N",
-        help=f"evaluations of the loss, at least, per stimulus (default: {gatys.STEPS})",
+        help="evaluations of the loss, 20 at a time, after which a stimulus is finished (default: "
+        f"{gatys.STEPS}, which are 520)",
     )
     group = parser.add_argument_group("run")
     add = group.add_argument
@@ -194,23 +196,21 @@ class Maker:
 
     make: (content, texture, stimulus' name, function to call after each step) → picture; all
     pictures are (H, W, 3) uint8. record: what the pictures depend on. steps: of one stimulus,
-    about. seconds: returns how long one takes, if that need not be tried. whole_textures: textures
-    are taken whole, not their central squares. least: pixels a side that it needs.
+    about. seconds: returns how long one takes, if that need not be tried.
     """
 
     make: Callable[[np.ndarray, np.ndarray, str, Callable[[], None]], np.ndarray]
     record: dict[str, Any]
     steps: int = 1
     seconds: Callable[[np.ndarray, np.ndarray], float] | None = None
-    whole_textures: bool = False
-    least: int = 1
 
 
 @dataclass(frozen=True)
 class Inputs:
     """The pictures, and how they are read.
 
-    masks: a folder, WHITE, or "" for none. size: pixels of their shorter sides.
+    masks: a folder, WHITE, or "" for none. size: pixels of their shorter sides. whole_textures: not
+    only their central squares.
     """
 
     contents: ImageSet
@@ -295,12 +295,12 @@ def _make(args: argparse.Namespace) -> None:
     of_design = pairs
     if args.limit:
         pairs = _subset(contents, textures, pairs, args.limit, args.seed)
-    maker = _maker(args)
-    if args.size < maker.least:
-        raise UserError(f"{args.engine} needs {maker.least} pixels a side: use a larger --size")
     masks = args.masks or (WHITE if args.engine == "fill" else "")
-    inputs = Inputs(contents, textures, masks, args.size, maker.whole_textures)
+    if masks not in ("", WHITE):
+        masks = str(existing_folder(masks, "the folder of masks", "--masks"))
+    inputs = Inputs(contents, textures, masks, args.size, args.engine == "gatys")
     _check_pictures(inputs, pairs)
+    maker = _maker(args)
     if args.dry_run:
         print(_plan(args, inputs, maker, pairs))
         return
@@ -325,10 +325,10 @@ def _check_flags(args: argparse.Namespace) -> None:
         raise UserError(f"--{given[0]} is of --engine gatys: drop it, or use that engine")
     if args.alpha and args.engine not in ("adain", "ghiasi"):
         raise UserError(f"--alpha is of adain and ghiasi: drop it with --engine {args.engine}")
+    if args.engine == "adain" and args.size < LEAST:
+        raise UserError(f"adain needs {LEAST} pixels a side: use a larger --size")
     if args.pairs and args.per_pair:
         raise UserError("--pairs lists all stimuli: drop --per_pair")
-    if args.masks and args.masks != WHITE:
-        args.masks = str(existing_folder(args.masks, "the folder of masks", "--masks"))
     if args.encoder and args.encoder.startswith("file://"):
         raise UserError(
             "a checkpoint of another architecture than VGG-19 needs code that builds the network: "
@@ -352,9 +352,9 @@ def _maker(args: argparse.Namespace) -> Maker:
     if args.engine == "gatys":
         return _optimising(args, best_device(args.device))
     if args.engine == "ghiasi":
-        return _fast(Ghiasi(), args.alpha or 1.0, 1)
+        return _fast(Ghiasi(), args.alpha or 1.0)
     folder = weights_folder(args.weights_dir) / "adain"
-    return _fast(load_adain(folder, best_device(args.device)), args.alpha or 1.0, LEAST)
+    return _fast(load_adain(folder, best_device(args.device)), args.alpha or 1.0)
 
 
 def _filling(seed: int) -> Maker:
@@ -370,11 +370,11 @@ def angle_of(name: str, seed: int) -> int:
     return ANGLES[int(draw)]
 
 
-def _fast(engine: Any, alpha: float, least: int) -> Maker:
+def _fast(engine: Any, alpha: float) -> Maker:
     def make(content: np.ndarray, texture: np.ndarray, name: str, tick: Callable) -> np.ndarray:
         return engine.stylize(content[None], engine.encode(texture[None]), alpha)[0]
 
-    return Maker(make, {**engine.record, "alpha": alpha}, least=least)
+    return Maker(make, {**engine.record, "alpha": alpha})
 
 
 def _optimising(args: argparse.Namespace, device: torch.device) -> Maker:
@@ -394,7 +394,8 @@ def _optimising(args: argparse.Namespace, device: torch.device) -> Maker:
     def make(content: np.ndarray, texture: np.ndarray, name: str, tick: Callable) -> np.ndarray:
         return engine.make(content, texture, tick)
 
-    return Maker(make, engine.record(name), engine.steps, engine.seconds, whole_textures=True)
+    shown = Path(name).name if name.endswith(".pth") else portable(name)
+    return Maker(make, engine.record(shown), engine.evaluations, engine.seconds)
 
 
 def _subset(
@@ -534,9 +535,9 @@ def _write_overview(out: Path, inputs: Inputs, pairs: list[Pair]) -> None:
             texture = textures.classes[textures.labels[pair.texture]]
             first.setdefault((shape, texture), out / FOLDER / name)
     if first:
-        shapes, columns = (sorted({*part}) for part in zip(*first, strict=True))
-        sheet = contact_sheet(shapes, columns, lambda *cell: first.get(cell), out / SHEET)
-        print(f"wrote {sheet[0]}: look at it before you evaluate models")
+        with written_atomically(out / SHEET, "--out") as file:
+            contact_sheet(first).save(file, "PNG")
+        print(f"wrote {out / SHEET}: look at it before you evaluate models")
 
 
 def _plan(args: argparse.Namespace, inputs: Inputs, maker: Maker, pairs: list[Pair]) -> str:

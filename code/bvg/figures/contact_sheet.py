@@ -1,66 +1,56 @@
 """A contact sheet of cue-conflict stimuli: one of each shape in each texture."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from matplotlib import pyplot as plt
-from PIL import Image
-
-from bvg.figures.drawing import DPI, save
+from PIL import Image, ImageDraw, ImageFont
 
 MOST = 24  # rows and columns that are drawn
 _SIDE, _LEAST_SIDE, _WIDTH = 224, 64, 2000  # pixels of a picture, and of all pictures of a row
 _GAP = 4  # pixels between pictures
-_FONT = 7  # points
+_FONT = 20  # pixels
 
 
-def contact_sheet(
-    shapes: Sequence[str],
-    textures: Sequence[str],
-    picture: Callable[[str, str], Path | None],
-    path: Path,
-) -> list[Path]:
-    """Return the files of the figure, `path` with .png and with .pdf: a row for each shape.
+def contact_sheet(first: Mapping[tuple[str, str], Path]) -> Image.Image:
+    """Return a picture with a row for each shape and a column for each texture.
 
-    picture: returns the file to show for a shape and a texture, or None. More than MOST categories
-    are reduced to the first ones.
+    first: the file to show for a (shape, texture). More than MOST categories are reduced to the
+    first ones in alphabetical order.
     """
-    shapes, textures = shapes[:MOST], textures[:MOST]
+    shapes, textures = (sorted({*names})[:MOST] for names in zip(*first, strict=True))
     side = min(_SIDE, max(_LEAST_SIDE, _WIDTH // len(textures)))
     step = side + _GAP
-    sheet = np.full((len(shapes) * step, len(textures) * step, 3), 255, dtype=np.uint8)
+    rows, columns = ([_label(name) for name in names] for names in (shapes, textures))
+    if max(label.width for label in columns) > side:
+        columns = [label.transpose(Image.Transpose.ROTATE_90) for label in columns]
+    axes = _label("texture"), _label("shape").transpose(Image.Transpose.ROTATE_90)
+    left = axes[1].width + max(label.width for label in rows) + 3 * _GAP
+    top = axes[0].height + max(label.height for label in columns) + 3 * _GAP
+    width, height = left + len(textures) * step, top + len(shapes) * step
+    sheet = Image.new("RGB", (width, height), "white")
+    sheet.paste(axes[0], ((left + width - axes[0].width) // 2, _GAP))
+    sheet.paste(axes[1], (_GAP, (top + height - axes[1].height) // 2))
+    for column, label in enumerate(columns):
+        x = left + column * step + (side - label.width) // 2
+        sheet.paste(label, (x, top - label.height - _GAP))
+    for row, label in enumerate(rows):
+        y = top + row * step + (side - label.height) // 2
+        sheet.paste(label, (left - label.width - _GAP, y))
     for row, shape in enumerate(shapes):
         for column, texture in enumerate(textures):
-            if file := picture(shape, texture):
-                tile = _tile(file, side)
-                y, x = row * step, column * step
-                sheet[y : y + side, x : x + side] = tile
-    height, width = (count / DPI for count in sheet.shape[:2])
-    letters = max(map(len, [*shapes, *textures])) * 0.6 * _FONT / 72
-    left, top = 0.3 + letters, 0.3 + (letters if _is_narrow(textures, side) else 2 * _FONT / 72)
-    figure = plt.figure(figsize=(left + width, top + height))
-    axes = figure.add_axes(
-        (left / (left + width), 0, width / (left + width), height / (top + height))
-    )
-    axes.imshow(sheet, interpolation="none", aspect="auto")
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelsize=_FONT, labeltop=True, labelbottom=False, pad=2)
-    centres = step * np.arange(max(len(shapes), len(textures))) + side / 2
-    rotation = 90 if _is_narrow(textures, side) else 0
-    axes.set_xticks(centres[: len(textures)], textures, rotation=rotation)
-    axes.set_yticks(centres[: len(shapes)], shapes)
-    axes.xaxis.set_label_position("top")
-    axes.set_xlabel("texture", fontsize=_FONT)
-    axes.set_ylabel("shape", fontsize=_FONT)
-    return save(figure, path)
+            if file := first.get((shape, texture)):
+                sheet.paste(_tile(file, side), (left + column * step, top + row * step))
+    return sheet
 
 
-def _is_narrow(labels: Sequence[str], side: int) -> bool:
-    """Return whether the labels do not fit above pictures of this side."""
-    return max(map(len, labels)) * 0.6 * _FONT / 72 * DPI > side
+def _label(text: str) -> Image.Image:
+    font = ImageFont.load_default(_FONT)
+    right, bottom = font.getbbox(text)[2:]
+    label = Image.new("RGB", (int(right) + 1, int(bottom) + 1), "white")
+    ImageDraw.Draw(label).text((0, 0), text, "black", font)
+    return label
 
 
-def _tile(file: Path, side: int) -> np.ndarray:
+def _tile(file: Path, side: int) -> Image.Image:
     with Image.open(file) as image:
-        return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS))
+        return image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)

@@ -29,6 +29,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
 STYLE_WEIGHT = 1000.0  # of a layer of C channels it is this / C²; the content's weight is 1
 STEPS = 500  # evaluations of the loss, after which no further step of L-BFGS begins
+_PER_STEP = 20  # evaluations of a step of torch's L-BFGS by default
 
 WIDTHS = (64, 128, 256, 512, 512)  # channels of the five scales of VGG-19
 _DEPTHS = (2, 2, 4, 4, 4)
@@ -60,7 +61,7 @@ class Encoder:
     def input_of(self, picture: np.ndarray) -> torch.Tensor:
         """Return the network's input, (1, 3, H, W), for an (H, W, 3) uint8 RGB picture."""
         rgb = torch.tensor(picture, device=self.mean.device).permute(2, 0, 1).to(self.mean) / 255
-        x = ((rgb - self.mean) / self.std)[None]
+        x = ((rgb - self.mean) / self.std)[None].contiguous()
         return x.flip(1) if self.bgr else x
 
     def picture_of(self, x: torch.Tensor) -> np.ndarray:
@@ -186,8 +187,7 @@ class Gatys:
     """The optimisation and its settings.
 
     style_weight: divided by the square of a layer's number of channels; the content's weight is 1.
-    steps: evaluations of the loss after which no further step of L-BFGS, of up to 20 iterations,
-    begins.
+    steps: evaluations of the loss after which no further step of L-BFGS begins; each has up to 20.
     """
 
     encoder: Encoder
@@ -195,6 +195,11 @@ class Gatys:
     content_layer: str = CONTENT_LAYER
     style_weight: float = STYLE_WEIGHT
     steps: int = STEPS
+
+    @property
+    def evaluations(self) -> int:
+        """Return how often the loss is evaluated, unless the optimizer stops earlier."""
+        return (self.steps // _PER_STEP + 1) * _PER_STEP
 
     @torch.no_grad()
     def target(self, content: torch.Tensor, texture: torch.Tensor) -> Target:
@@ -260,13 +265,13 @@ class Gatys:
             loss.backward()
             loss.item()  # waits for the device
             took = time.perf_counter() - before
-        return took * self.steps
+        return took * self.evaluations
 
     def record(self, name: str) -> dict[str, Any]:
-        """Return what the result depends on; name: the encoder's."""
+        """Return what the result depends on; name: the encoder's, without folders."""
         return {
             "engine": "gatys",
-            "encoder": Path(name).name if Path(name).is_file() else name,
+            "encoder": name,
             "weights_sha256": weights_sha256(self.encoder.network),
             "style_layers": [*self.style_layers],
             "content_layer": self.content_layer,

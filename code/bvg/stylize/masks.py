@@ -4,17 +4,25 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-WHITE = 250  # the darkest channel of a pixel of a white background, or brighter
+WHITE = 250  # a pixel is white if all channels are at least this
+HIGHLIGHT = 0.001  # share of the picture below which an enclosed white region is the object's
 ANGLES = tuple(range(0, 360, 36))  # degrees, of the published filled silhouettes
 LEAST, MOST = 0.01, 0.99  # share of a picture that an object can have
 
 
 def object_on_white(picture: np.ndarray) -> np.ndarray:
-    """Return where the object is, (H, W) bool: all that no white path connects with the border.
+    """Return where the object is, (H, W) bool: all that is not white, and highlights in it.
 
-    picture: (H, W, 3) uint8. Raises ValueError if that is everything or nothing.
+    picture: (H, W, 3) uint8. A white region away from the border is a highlight if it is smaller
+    than HIGHLIGHT, else a hole. Raises ValueError if the object is everything or nothing.
     """
-    return _checked(_without_outside(picture.min(axis=2) >= WHITE), "it has no white background")
+    white = picture.min(axis=2) >= WHITE
+    regions, _ = ndimage.label(white)
+    border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    is_small = np.bincount(regions.ravel()) < HIGHLIGHT * white.size
+    is_small[np.unique(border)] = False
+    inside = ~white | is_small[regions]
+    return _checked(inside, "it has no white background, so give silhouettes with --masks")
 
 
 def object_in_silhouette(picture: np.ndarray) -> np.ndarray:
@@ -26,13 +34,6 @@ def object_in_silhouette(picture: np.ndarray) -> np.ndarray:
     light = picture.mean(axis=2) > 127
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     return _checked(light != (border.mean() > 0.5), "it is no silhouette")
-
-
-def _without_outside(white: np.ndarray) -> np.ndarray:
-    """Return everything but the white regions that touch the border."""
-    regions, _ = ndimage.label(white)
-    border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
-    return ~np.isin(regions, np.unique(border[border > 0]))
 
 
 def _checked(inside: np.ndarray, problem: str) -> np.ndarray:
