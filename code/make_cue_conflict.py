@@ -14,12 +14,12 @@ are matched); adain and ghiasi are fast; fill puts the texture, turned by a rand
 degrees, into the object's silhouette, as the paper's second set (filled silhouettes).
 By default each ordered pair of categories gets 5 stimuli, its own included, and no content picture
 meets a texture category twice, as published: 1,280 stimuli of 16 categories.
-Stimuli are made with --size pixels a side and saved with 224. On the CPU, gatys takes hours for one
-picture at the published size: see --dry_run.
+Stimuli are made with --size pixels a side and saved with 224. On one core of a CPU, gatys takes
+three quarters of an hour for a stimulus of the published size: see --dry_run.
 Writes <out>/cue-conflict/<shape>/<shape><n>-<texture><m>.png, <out>/manifest.json (how they were
 made), <out>/manifest.csv (the pictures of each; a later call takes it as --pairs) and
-<out>/contact_sheet.png. A file appears once it is complete, and the same command resumes
-an interrupted run.
+<out>/contact_sheet.png. A file appears once it is complete, and the same command resumes an
+interrupted run.
 exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
 command resumes).
 """
@@ -54,6 +54,7 @@ from bvg.run.command_line import (
     device_flag,
     guarded,
     parse_words,
+    part,
     plain_parser,
     positive,
     positive_number,
@@ -126,9 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"side of a stimulus while it is made; larger pictures get finer textures (default: "
         f"{SIZE})",
     )
-    add(
-        "--alpha", type=_part, help="strength of adain and ghiasi, above 0 and up to 1 (default: 1)"
-    )
+    add("--alpha", type=part, help="strength of adain and ghiasi, above 0 and up to 1 (default: 1)")
     group = parser.add_argument_group("gatys")
     add = group.add_argument
     add(
@@ -182,12 +181,6 @@ def _parser() -> argparse.ArgumentParser:
     device_flag(group)
     weights_dir_flag(group)
     return parser
-
-
-def _part(text: str) -> float:
-    if not 0 < float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
-    return float(text)
 
 
 @dataclass(frozen=True)

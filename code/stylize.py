@@ -55,6 +55,7 @@ from bvg.run.command_line import (
     guarded,
     non_negative,
     parse_words,
+    part,
     plain_parser,
     positive,
     weights_dir_flag,
@@ -129,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--alpha",
-        type=_part,
+        type=part,
         default=1.0,
         help="strength of the style, above 0 and up to 1 (default: 1)",
     )
@@ -162,12 +163,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     weights_dir_flag(parser)
     return parser
-
-
-def _part(text: str) -> float:
-    if not 0 < float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
-    return float(text)
 
 
 def _quality(text: str) -> int:

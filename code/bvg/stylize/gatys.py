@@ -38,7 +38,7 @@ _TORCHVISION = "torchvision:vgg19/IMAGENET1K_V1"
 
 
 class DivergedError(ValueError):
-    """The loss is no longer a number, or has not fallen."""
+    """The optimisation has failed: the loss is no number, or has not fallen."""
 
 
 class _EnoughError(Exception):
@@ -242,8 +242,8 @@ class Gatys:
 
         while len(losses) <= self.steps:
             optimizer.step(closure)
-        if losses[-1] > losses[0]:
-            raise DivergedError(f"its loss rose from {losses[0]:.3g} to {losses[-1]:.3g}")
+        if losses[-1] >= losses[0] > 0 or not x.isfinite().all():
+            raise DivergedError(f"its loss went from {losses[0]:.3g} to {losses[-1]:.3g}")
         return x.detach(), losses
 
     def make(
