@@ -6,6 +6,7 @@ Reference: shape bias 0.2146, 18.28 % of the shapes right, for tv_resnet50 (the 
 Paper: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR 2019.
 Data: 1,280 stimuli, <shape>/<shape><n>-<texture><m>.png; downloaded into the cache from
 https://github.com/bethgelab/model-vs-human if neither --stimuli nor $BVG_STIMULI names a folder.
+make_cue_conflict.py makes new ones; its settings are then part of the record.
 Writes shape-bias, fraction-correct-shape, fraction-correct-texture, fraction-neither (in [0, 1],
 also by /category/<name>), top1_acc/cue-conflict and …/congruent (percent), all by the mean
 probability of a category's classes and, with /max, by the best class that belongs to one; W&B
@@ -47,6 +48,7 @@ from bvg.scores.max_rule import ENDING, by_rule
 from bvg.scores.shape_bias import metrics_by_names, shape_bias_metrics
 from bvg.stimuli.batch import unchanged
 from bvg.stimuli.lowpass import lowpass
+from bvg.stylize.manifest import stylizer_of
 
 KEYS = (
     "shape-bias",
@@ -122,6 +124,11 @@ def main(argv=None):
     images = cue_conflict(folder, categories, args.partial)
     if len(images) != IMAGES and images.classes == CATEGORIES:
         print(f"the number of stimuli is not the published one: {len(images):,} of {IMAGES:,}")
+    if stylizer := stylizer_of(folder):
+        images.notes["stylizer"] = stylizer
+        print(
+            f"these are stimuli of make_cue_conflict.py ({stylizer['engine']}), not the published"
+        )
     decide = sixteen_way(classes) if models else None
     if args.blur or args.downsample:
         low_pass_control(models, images, decide, humans, args)

@@ -23,9 +23,7 @@ command resumes).
 """
 
 import argparse
-import csv
 import io
-import json
 import os
 import shutil
 import sys
@@ -44,7 +42,7 @@ import PIL
 import torch
 from PIL import Image
 
-from bvg.data.fetch import cache_folder
+from bvg.data.fetch import weights_folder
 from bvg.data.folders import existing_folder
 from bvg.data.image_set import ImageSet, class_balanced, unused_sentence
 from bvg.data.preprocessing import Preprocessing, decode
@@ -57,6 +55,7 @@ from bvg.run.command_line import (
     guarded,
     non_negative,
     parse_words,
+    part,
     plain_parser,
     positive,
     weights_dir_flag,
@@ -66,7 +65,7 @@ from bvg.stylize.adain import LEAST, load_adain
 from bvg.stylize.batches import Halving, attempt, read_ahead
 from bvg.stylize.contents import copies_of, existing, images_below
 from bvg.stylize.ghiasi import BUILT_IN_STYLES, STYLE_SIDE, BuiltIn, Ghiasi
-from bvg.stylize.manifest import RECORD, read_manifest
+from bvg.stylize.manifest import TABLE, check_record, write_table
 from bvg.stylize.styles import (
     PUBLISHED_STYLES,
     Engine,
@@ -79,7 +78,7 @@ from bvg.stylize.styles import (
     save_styles,
 )
 
-TABLE, STYLES = "manifest.csv", "styles.npz"
+STYLES = "styles.npz"
 BUILT_IN = "built-in"
 WHOLE_STYLE = 512  # side of styles for images that keep their sizes, as in stylize-datasets
 SAMPLE = 8  # images, and styles, that --dry_run measures
@@ -131,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--alpha",
-        type=_part,
+        type=part,
         default=1.0,
         help="strength of the style, above 0 and up to 1 (default: 1)",
     )
@@ -164,12 +163,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     weights_dir_flag(parser)
     return parser
-
-
-def _part(text: str) -> float:
-    if not 0 < float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
-    return float(text)
 
 
 def _quality(text: str) -> int:
@@ -242,7 +235,7 @@ def _stylize(args: argparse.Namespace) -> None:
                 "other styles than in Stylized-ImageNet"
             )
         work = _work(args, images, engine, styles)
-        _check_record(out, _record(args, images, work))
+        check_record(out, _record(args, images, work), {STYLES})
         if "fingerprint" in styles.record and not (out / STYLES).exists():
             save_styles(out / STYLES, styles)
         failures = _write(out, work, args.batch_size)
@@ -283,8 +276,7 @@ def _engine(args: argparse.Namespace) -> tuple[Engine, Callable[[Path | None], S
     if args.engine == "ghiasi":
         engine: Any = Ghiasi()
     else:
-        folder = args.weights_dir or os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
-        engine = load_adain(Path(folder) / "adain", best_device(args.device))
+        engine = load_adain(weights_folder(args.weights_dir) / "adain", best_device(args.device))
     return engine, lambda out: _styles(args, engine, Path(given).expanduser(), out)
 
 
@@ -354,27 +346,6 @@ def _record(args: argparse.Namespace, images: ImageSet, work: Work) -> dict[str,
         "images": {"count": len(images), "fingerprint": images.fingerprint},
         "pillow": PIL.__version__,
     }
-
-
-def _check_record(out: Path, now: dict[str, Any]) -> None:
-    """Record how the copies are made; raises UserError if `out` holds others."""
-    path = out / RECORD
-    if path.exists():
-        before = read_manifest(path, "choose another folder with --out")
-        if changed := differences(before, now):
-            raise UserError(
-                f"{out} contains files made with other settings ({'; '.join(changed)}): choose "
-                "another folder with --out, or delete this one"
-            )
-        return
-    strangers = [entry.name for entry in out.iterdir() if not entry.name.startswith(".")]
-    if set(strangers) - {STYLES}:
-        raise UserError(
-            f"{out} contains files that this script did not write ({first_few(strangers)}): "
-            "choose another folder with --out"
-        )
-    with written_atomically(path, "--out") as file:
-        file.write((json.dumps(now, indent=2) + "\n").encode())
 
 
 def _write(out: Path, work: Work, batch_size: int) -> dict[str, str]:
@@ -457,15 +428,9 @@ def _check_space(out: Path, work: Work, count: int) -> None:
 def _write_table(out: Path, work: Work) -> None:
     """Write the style of each copy that exists."""
     done = existing(out, work.copies)
-    with written_atomically(out / TABLE, "--out") as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(("image", "copy", "style"))
-        for name, copy, drawn in zip(work.images.names, work.copies, work.drawn, strict=True):
-            if copy in done:
-                rows.writerow((name, copy, work.styles.names[drawn]))
-        text.flush()
-        text.detach()
+    made = zip(work.images.names, work.copies, work.drawn, strict=True)
+    rows = [(name, copy, work.styles.names[style]) for name, copy, style in made if copy in done]
+    write_table(out / TABLE, ("image", "copy", "style"), rows)
 
 
 def _plan(args: argparse.Namespace, images: ImageSet, engine: Engine, styles: Styles) -> str:

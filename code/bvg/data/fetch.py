@@ -29,6 +29,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("BVG_CACHE") or Path.home() / ".cache" / "bvg")
 
 
+def weights_folder(given: Path | None) -> Path:
+    """Return the folder for weights: the given one, else $BVG_WEIGHTS, else one in the cache."""
+    return given or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
+
+
 def partial_folder(target: Path) -> Path:
     """Return the folder that holds what has arrived of a download."""
     return beside(target, "partial")

@@ -269,6 +269,13 @@ def positive_number(text: str) -> float:
     return number
 
 
+def part(text: str) -> float:
+    """Return a number above 0 and up to 1, for argparse."""
+    if not 0 < float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
+    return float(text)
+
+
 def smaller_side(text: str) -> int:
     """Return a number of pixels a side that 224 can be downsampled to, for argparse."""
     number = positive(text)

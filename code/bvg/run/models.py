@@ -134,7 +134,7 @@ def load_one(
     else:
         spec, model = type(source).__name__, deepcopy(source).eval().requires_grad_(False)
     origin = {"spec": spec, **getattr(model, "origin", {})}
-    identity: dict[str, Any] = {"spec": _portable(spec), "weights_sha256": weights_sha256(model)}
+    identity: dict[str, Any] = {"spec": portable(spec), "weights_sha256": weights_sha256(model)}
     identity |= {key: origin[key] for key in _IDENTIFYING if key in origin}
     view = view or getattr(model, "native", None)
     if view is None:
@@ -172,7 +172,7 @@ def by_category_names(models: Sequence[LoadedModel]) -> list[LoadedModel]:
     ]
 
 
-def _portable(spec: str) -> str:
+def portable(spec: str) -> str:
     """Return the model's name without the folders of its file, which differ between machines."""
     path, colon, factory = spec.rpartition(":")
     if path.endswith(".py"):

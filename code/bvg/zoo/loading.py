@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import torch
 from torch import nn
 
-from bvg.data.fetch import cache_folder, fetch
+from bvg.data.fetch import fetch, weights_folder
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
 from bvg.zoo import hugging_face, libraries, zero_shot
@@ -95,9 +95,7 @@ def _from_zoo(row: ZooModel, options: CheckpointOptions) -> NormalizedModel:
         return _from_first_library(row, options)
     origin: dict[str, object] = {"zoo": row.name}
     if row.files:  # before the network is built, which may take seconds
-        default = os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
-        folder = options.weights_dir or Path(default)
-        state, where, found = _zoo_state(row, folder)
+        state, where, found = _zoo_state(row, weights_folder(options.weights_dir))
         origin |= {"sources": [file.source[0] for file in row.files]} | found
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(row.seed or 0)
