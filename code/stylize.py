@@ -78,6 +78,7 @@ from bvg.stylize.styles import (
     refused_sentence,
     save_styles,
 )
+from miniature.stylizer import load_miniature
 
 TABLE, STYLES = "manifest.csv", "styles.npz"
 BUILT_IN = "built-in"
@@ -155,6 +156,13 @@ def _parser() -> argparse.ArgumentParser:
         "of the whole",
     )
     device_flag(parser)
+    add(
+        "--weights",
+        choices=("published", "miniature"),
+        default="published",
+        help="of adain; miniature: of the embedded world (docs/miniature.md), whose pictures it was "
+        "trained on (default: published)",
+    )
     add(
         "--batch_size",
         type=positive,
@@ -269,6 +277,10 @@ def _engine(args: argparse.Namespace) -> tuple[Engine, Callable[[Path | None], S
             "adain needs styles: give a folder of pictures with --styles, or use --engine ghiasi, "
             "which has some"
         )
+    if args.weights == "miniature" and (args.engine == "ghiasi" or args.as_published):
+        raise UserError(
+            "--weights miniature is of --engine adain without --as_published: drop one of the flags"
+        )
     if args.engine == "ghiasi" and args.style_size:
         raise UserError(f"the styles of ghiasi have {STYLE_SIDE} pixels: drop --style_size")
     if given == BUILT_IN:
@@ -282,6 +294,8 @@ def _engine(args: argparse.Namespace) -> tuple[Engine, Callable[[Path | None], S
         return built_in, lambda out: styles
     if args.engine == "ghiasi":
         engine: Any = Ghiasi()
+    elif args.weights == "miniature":
+        engine = load_miniature(best_device(args.device))
     else:
         folder = args.weights_dir or os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
         engine = load_adain(Path(folder) / "adain", best_device(args.device))
