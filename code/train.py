@@ -20,32 +20,18 @@ SIGTERM or SIGUSR1, after saving (the same command resumes).
 
 import argparse
 import math
-import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
-from copy import deepcopy
-from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2
-from timm.scheduler import create_scheduler_v2
-from torch import nn
 from torch.nn import functional as F
-from torch.nn.parallel import DistributedDataParallel
 
-from bvg.data.fetch import cache_folder
-from bvg.data.finding import find_data, look_for
 from bvg.data.image_set import ImageSet, class_balanced
-from bvg.data.imagenet import classes_in, imagenet_val
-from bvg.data.imagenet_train import imagenet_train, train_folder
-from bvg.data.preprocessing import Preprocessing
-from bvg.data.shape_bias import cue_conflict, download_cue_conflict
-from bvg.errors import UserError
 from bvg.figures.training import training_figure
 from bvg.files import lock_folder, make_folder
 from bvg.progress import Meter, duration
@@ -60,88 +46,40 @@ from bvg.run.command_line import (
     positive,
     weights_dir_flag,
 )
-from bvg.run.decisions import categories_of
 from bvg.run.runs import metrics_table
-from bvg.run.settings import keep_freed_memory
 from bvg.run.wandb_mirror import MODES, mirror
 from bvg.stimuli.randomness import keyed_generator
-from bvg.stylize.adain import AdaIN, load_adain
-from bvg.training.checkpoint import LOSS, RECORD, STEP, load_checkpoint, save_checkpoint
+from bvg.training.checkpoint import diverged, resume, save
 from bvg.training.curve import (
     CUE_CONFLICT,
     CURVE,
-    IMAGENET,
     KEYS,
-    STYLIZED,
     Metrics,
     Row,
     evaluated,
     read_curve,
     row_of,
+    validation_sets,
     write_curve,
 )
-from bvg.training.data import Share, TrainingImages, batches
-from bvg.training.debiased import (
-    BothHalves,
-    add_auxiliary,
-    copy_side,
-    mixed_loss,
-    restyled,
-    without_auxiliary,
-)
-from bvg.training.model import SCRATCH, Start, new_model, pretrained_model, save_weights
-from bvg.training.processes import Processes, deferred_signals, processes
-from bvg.zoo.loading import CheckpointOptions
-from bvg.zoo.normalized import NormalizedModel
-from bvg.zoo.weights import weights_sha256
+from bvg.training.data import batches
+from bvg.training.debiased import copy_side, mixed_loss, restyled, without_auxiliary
+from bvg.training.job import Job, arithmetic, new_job
+from bvg.training.model import save_weights
+from bvg.training.processes import deferred_signals, processes
+from bvg.training.recipe import IN, SCRATCH, SIN, Recipe, overridden, recipe_flags, remarks
 
-RESUME = "resume.pt"
-MOST_WORKERS = 16
-SETS = {"imagenet": IMAGENET, "stylized-imagenet": STYLIZED}  # name in the catalogue: benchmark
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    data: names of data sets, one after the other in an epoch. start: a model, or scratch with
-    `arch`. milestones: epochs after which the learning rate is multiplied by `decay`. debiased:
-    whether each image is also shown in another's style; alpha, gamma, auxiliary_bn and multi_grid
-    are of that.
-    """
-
-    data: tuple[str, ...]
-    start: str
-    epochs: int
-    milestones: tuple[int, ...]
-    lr: float = 0.1
-    decay: float = 0.1
-    warmup: int = 0
-    batch_size: int = 256
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    size: int = 224
-    least_area: float = 0.08
-    arch: str = "torchvision:resnet50"
-    debiased: bool = False
-    alpha: float = 0.5
-    gamma: float = 0.8
-    auxiliary_bn: bool = False
-    multi_grid: bool = False
-
-
-SIN, IN = "stylized-imagenet", "imagenet"
 V1 = "torchvision:{}/IMAGENET1K_V1"
 RECIPES = {
-    # Geirhos et al. 2019: README of rgeirhos/texture-vs-shape; crops, momentum and weight decay are
-    # those of pytorch/examples' ImageNet script.
+    # Geirhos et al. 2019: README of rgeirhos/texture-vs-shape. Crops, momentum and weight decay are
+    # those of pytorch/examples' script for ImageNet.
     "A": Recipe((SIN,), V1.format("resnet50"), 60, (20, 40)),
     "B": Recipe((SIN, IN), V1.format("resnet50"), 45, (15, 30)),
     "C": Recipe((IN,), "resnet50_trained_on_SIN_and_IN", 60, (30,), lr=0.01),
-    # Epochs and rates are in the names of the published files; start and milestones as A's.
+    # Epochs and rates are in the names of the published files; start and milestones are A's.
     "alexnet": Recipe((SIN,), V1.format("alexnet"), 60, (20, 40), lr=0.001),
     "vgg16": Recipe((SIN,), V1.format("vgg16"), 60, (20, 40), lr=0.01),
-    # Not a published recipe: pytorch/examples' schedule for ImageNet, on Stylized-ImageNet.
+    # Not published: pytorch/examples' schedule for ImageNet, on Stylized-ImageNet.
     "scratch": Recipe((SIN,), SCRATCH, 90, (30, 60)),
     # Li et al. 2021: TRAINING.md and imagenet.py of LiYingwei/ShapeTextureDebiasedTraining.
     "debiased": Recipe(
@@ -153,36 +91,12 @@ RECIPES = {
         warmup=5,
         batch_size=512,
         debiased=True,
+        alpha=0.5,
+        gamma=0.8,
         auxiliary_bn=True,
         multi_grid=True,
     ),
 }
-
-# The flags that replace a recipe's values: type and help.
-VALUES: dict[str, tuple[Callable[[str], Any], str]] = {
-    "start": (str, f"model to start with, as --model takes it elsewhere, or {SCRATCH}"),
-    "arch": (str, f"architecture of --start {SCRATCH} and of file:// checkpoints"),
-    "epochs": (positive, "passes over the training images"),
-    "milestones": (non_negative, "epochs after which the learning rate is multiplied by --decay"),
-    "lr": (float, "learning rate"),
-    "decay": (float, "factor of the learning rate at each milestone"),
-    "warmup": (non_negative, "epochs in which the learning rate rises from 0"),
-    "batch_size": (positive, "images per update, of all processes"),
-    "momentum": (float, "momentum of SGD"),
-    "weight_decay": (float, "weight decay, of all parameters"),
-    "size": (positive, "side of the images in pixels"),
-    "least_area": (float, "least part of an image that a random crop shows"),
-    "alpha": (float, "debiased: strength of the style"),
-    "gamma": (float, "debiased: weight of the shape's label, the rest is the texture's"),
-    "auxiliary_bn": (lambda text: _yes(text), "debiased: batch normalizations of their own"),
-    "multi_grid": (lambda text: _yes(text), "debiased: smaller stylized copies, by turns"),
-}
-
-
-def _yes(text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
-    return text == "yes"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -208,11 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         help="images of each validation set to evaluate after an epoch, class-balanced; all are "
         "evaluated at the end (default: 5000)",
     )
-    values = parser.add_argument_group("values of the recipe (default: the recipe's)")
-    values.add_argument("--data", nargs="+", choices=[*SETS], help="data sets to train on")
-    for name, (kind, words) in VALUES.items():
-        many = "*" if name == "milestones" else None
-        values.add_argument(f"--{name}", type=kind, help=words, metavar="VALUE", nargs=many)
+    recipe_flags(parser.add_argument_group("values of the recipe (default: the recipe's)"))
     execution = parser.add_argument_group("execution")
     device_flag(execution)
     add = execution.add_argument
@@ -264,309 +174,98 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Train; return the exit code."""
     args = parse_words(_parser(), argv)
-    given = {field.name: getattr(args, field.name, None) for field in fields(Recipe)}
-    changes = {name: value for name, value in given.items() if value is not None}
-    changes |= {name: tuple(changes[name]) for name in ("data", "milestones") if name in changes}
-    return guarded(lambda: _train(replace(RECIPES[args.recipe], **changes), args), "--out")
-
-
-@dataclass
-class Job:
-    """All that an epoch needs.
-
-    model: images in [0, 1] → logits, what is trained. plain: the same without auxiliary batch
-    normalizations, what is evaluated and saved. forward: the model as it is called.
-    """
-
-    recipe: Recipe
-    args: argparse.Namespace
-    own: Processes
-    share: Share
-    images: TrainingImages
-    start: Start
-    model: nn.Module
-    plain: NormalizedModel
-    forward: nn.Module
-    engine: AdaIN | None
-    optimizer: torch.optim.Optimizer
-    scheduler: Any
-    scaler: torch.amp.GradScaler
-    dtype: torch.dtype | None
-    record: dict[str, Any]
-    step: int = 0
-    loss: float = 0.0  # sum over the steps of this epoch
-
-    @property
-    def steps(self) -> int:
-        """Return the number of updates in an epoch."""
-        return len(self.images) // self.recipe.batch_size
+    return guarded(lambda: _train(overridden(RECIPES[args.recipe], args), args), "--out")
 
 
 def _train(recipe: Recipe, args: argparse.Namespace) -> None:
-    if hasattr(signal, "SIGUSR1"):  # outside of epochs as SIGTERM
+    if hasattr(signal, "SIGUSR1"):  # between epochs it ends the run, as SIGTERM does
         signal.signal(signal.SIGUSR1, signal.getsignal(signal.SIGTERM))
     with processes(args.device) as own, ExitStack() as locks:
-        share = _share(recipe, args.chunk_size, own)
-        start, sets = _start_and_sets(recipe, args)
-        validation = _validation(recipe, args, start.classes)
+        job = new_job(recipe, args, own)
+        validation = validation_sets(recipe.size, recipe.data, args, job.classes)
         if own.is_first:
             make_folder(args.out, "--out")
             lock_folder(args.out, locks, "--out")
-        job = _job(recipe, args, own, share, start, sets)
-        _resume(job)
-        rows = read_curve(args.out / CURVE) if own.is_first else []
-        rows = [row for row in rows if (row["epoch"] or 0) <= job.step // job.steps]
-        began, first = time.monotonic(), job.step
+        resume(job, args.out)
+        rows: list[Row] = []
+        if own.is_first:
+            _introduce(job, RECIPES[args.recipe])
+            rows = [r for r in read_curve(args.out / CURVE) if r["step"] <= job.step]
+        began, before = time.monotonic(), job.step
         while True:
             epoch = job.step // job.steps
             if own.is_first and job.step % job.steps == 0:
                 if not any(row["epoch"] == epoch for row in rows):
-                    rows.append(_measure(job, epoch, validation))
-                _publish(job, rows, _pace(job, job.step - first, time.monotonic() - began))
+                    rows.append(_measured(job, args, epoch, validation))
+                _publish(job, args, rows, _pace(job, job.step - before, time.monotonic() - began))
             own.wait()
             if epoch == recipe.epochs:
                 break
-            _epoch(job, epoch)
-        if own.is_first and any(len(s) > args.limit_val for s in validation.values()):
-            whole = {n: images for n, images in validation.items() if n != CUE_CONFLICT}
-            metrics = {args.recipe: _evaluated(job, "final", whole)}
-            print(metrics_table(metrics, KEYS))
+            _epoch(job, args, epoch)
+        if own.is_first:
+            _print_whole(job, args, validation)
         own.wait()
 
 
-def _share(recipe: Recipe, chunk_size: int | None, own: Processes) -> Share:
-    """Return this process's share of each batch; raises UserError if the batch is not divisible."""
-    batch = recipe.batch_size
-    if batch % own.count:
-        raise UserError(
-            f"a batch of {batch} images cannot be shared equally by {own.count} processes: give "
-            f"--batch_size {batch - batch % own.count or own.count}, or another number of processes"
-        )
-    each = batch // own.count
-    chunk = chunk_size or each
-    if each % chunk:
-        divisor = max(d for d in range(1, min(chunk, each) + 1) if each % d == 0)
-        raise UserError(
-            f"{each} images per process cannot be divided into chunks of {chunk}: give "
-            f"--chunk_size {divisor}"
-        )
-    return Share(own.rank, own.count, batch, chunk)
-
-
-def _start_and_sets(recipe: Recipe, args: argparse.Namespace) -> tuple[Start, dict[str, ImageSet]]:
-    """Return the network to begin with, and the training images of its classes."""
-    given = {"imagenet": args.imagenet, "stylized-imagenet": args.stylized_imagenet}
-    roots = {name: find_data(name, given[name]) for name in recipe.data}
-    folders = {name: train_folder(root, name) for name, root in roots.items()}
-    if recipe.start == SCRATCH:
-        start = new_model(recipe.arch, classes_in(folders[recipe.data[0]]), args.seed)
-    else:
-        options = CheckpointOptions(args.arch or "", weights_dir=args.weights_dir)
-        start = pretrained_model(recipe.start, options)
-    return start, {
-        name: imagenet_train(root, start.classes, args.partial, name)
-        for name, root in roots.items()
-    }
-
-
-def _validation(
-    recipe: Recipe, args: argparse.Namespace, classes: tuple[str, ...]
-) -> dict[str, ImageSet]:
-    """Return what is evaluated, by benchmark: cue conflict, and each validation set that is there.
-
-    Images have the size of the training images; stylized ones and stimuli are not resized if they
-    have it.
-    """
-    size = recipe.size
-    ready = Preprocessing(round(size * 256 / 224), size, keep_ready=True)
-    folder = look_for("model-vs-human/cue-conflict", args.stimuli) or download_cue_conflict()
-    stimuli = cue_conflict(folder, categories_of(classes))
-    found = {CUE_CONFLICT: replace(stimuli, view=replace(ready, resize=size))}
-    given = {"imagenet": args.imagenet, "stylized-imagenet": args.stylized_imagenet}
-    for name, benchmark in SETS.items():
-        root = look_for(name, given[name])
-        if root is not None and (name not in recipe.data or (root / "val").is_dir()):
-            images = imagenet_val(root, classes, args.partial, name)
-            view = ready if name == SIN else replace(ready, keep_ready=False)
-            found[benchmark] = replace(images, view=view)
-    return found
-
-
-def _job(
-    recipe: Recipe,
-    args: argparse.Namespace,
-    own: Processes,
-    share: Share,
-    start: Start,
-    sets: dict[str, ImageSet],
-) -> Job:
-    """Return the job at its first step; raises UserError if an epoch has no whole batch."""
-    images = TrainingImages(sets, args.seed, recipe.size, recipe.least_area)
-    if len(images) < recipe.batch_size:
-        raise UserError(
-            f"there are only {len(images):,} training images, less than a batch of "
-            f"{recipe.batch_size}: give a smaller --batch_size"
-        )
-    dtype = _arithmetic(args, own.device)
-    record = {
-        "recipe": {"name": args.recipe, **asdict(recipe)},
-        "seed": args.seed,
-        "start": {"weights_sha256": weights_sha256(start.model)},
-        "images": {
-            name: {"count": len(part), "fingerprint": part.fingerprint if own.is_first else ""}
-            for name, part in sets.items()
-        },
-    }
-    plain = deepcopy(start.model)
-    model: nn.Module = start.model
-    if recipe.auxiliary_bn:
-        add_auxiliary(model)
-    model.to(own.device).to(memory_format=torch.channels_last)
-    forward: nn.Module = BothHalves(model) if recipe.debiased else model
-    if own.count > 1:
-        forward = DistributedDataParallel(forward)
-    if args.compile:
-        forward = torch.compile(forward)  # type: ignore[assignment]
-    # timm's "sgd" is Nesterov's, "momentum" the plain one. All parameters decay, as published.
-    optimizer = create_optimizer_v2(
-        model,
-        "momentum",
-        lr=recipe.lr,
-        weight_decay=recipe.weight_decay,
-        momentum=recipe.momentum,
-        filter_bias_and_bn=False,
-    )
-    folder = args.weights_dir or os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
-    engine = load_adain(Path(folder) / "adain", own.device) if recipe.debiased else None
-    scheduler = schedule(recipe, optimizer, len(images) // recipe.batch_size)
-    scaler = torch.amp.GradScaler(own.device.type, enabled=dtype == torch.float16)
-    return Job(
-        recipe,
-        args,
-        own,
-        share,
-        images,
-        start,
-        model,
-        plain,
-        forward,
-        engine,
-        optimizer,
-        scheduler,
-        scaler,
-        dtype,
-        record,
-    )
-
-
-def schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int) -> Any:
-    """Return the learning rate's schedule: schedule.step(n) sets it for update n, from 1.
-
-    In the warm-up, it rises linearly to the full rate at the last of its updates.
-    """
-    return create_scheduler_v2(
-        optimizer,
-        "multistep",
-        num_epochs=recipe.epochs * steps,
-        # timm applies a milestone one step early, and we count from 1.
-        decay_milestones=[milestone * steps + 2 for milestone in recipe.milestones],
-        decay_rate=recipe.decay,
-        warmup_epochs=recipe.warmup * steps,
-        warmup_lr=0.0,
-    )[0]
-
-
-def _arithmetic(args: argparse.Namespace, device: torch.device) -> torch.dtype | None:
-    """Configure PyTorch; return the type for autocast, None for fp32."""
-    keep_freed_memory()
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    torch.backends.cudnn.benchmark = not args.deterministic
-    if args.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-    auto = "fp32"
-    if device.type == "cuda":
-        auto = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    name = auto if args.precision == "auto" else args.precision
-    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(name)
-
-
-def _resume(job: Job) -> None:
-    """Continue from the last checkpoint, if there is one, and say how the run begins."""
-    recipe, own = job.recipe, job.own
-    # Written and compared by the first process; the others take what it accepted.
-    content = load_checkpoint(job.args.out / RESUME, job.record if own.is_first else None)
-    if content is not None:
-        job.model.load_state_dict(content["model"])
-        job.optimizer.load_state_dict(content["optimizer"])
-        job.scaler.load_state_dict(content["scaler"])
-        job.step, job.loss = content[STEP], content[LOSS]
-    if not own.is_first:
-        return
-    begin = f"resuming at update {job.step:,} of" if job.step else "training for"
-    passes = "" if job.share.chunks == 1 else f" in chunks of {job.share.chunk}"
+def _introduce(job: Job, published: Recipe) -> None:
+    chunks = f", {job.share.chunk} at a time" if job.share.chunks > 1 else ""
     print(
-        f"{begin} {recipe.epochs * job.steps:,} updates of {recipe.batch_size} images{passes}, on "
-        f"{own.count} x {own.device.type}, {job.dtype or torch.float32}"
+        f"{f'resuming at update {job.step:,} of' if job.step else 'training for'} "
+        f"{job.recipe.epochs * job.steps:,} updates of {job.recipe.batch_size} images{chunks}; "
+        f"{job.own.count} x {job.own.device.type}, {str(job.dtype or torch.float32)[6:]}"
     )
-    published = RECIPES[job.args.recipe]
-    if recipe.batch_size != published.batch_size and recipe.lr == published.lr:
-        scaled = published.lr * recipe.batch_size / published.batch_size
-        print(
-            f"the learning rate {recipe.lr:g} is the recipe's for batches of "
-            f"{published.batch_size}; for {recipe.batch_size}, linear scaling suggests --lr "
-            f"{scaled:g}"
-        )
-    if never := [str(epoch) for epoch in recipe.milestones if epoch >= recipe.epochs]:
-        print(f"the milestones {', '.join(never)} are not reached in {recipe.epochs} epochs")
+    for remark in remarks(job.recipe, published):
+        print(remark)
 
 
-def _epoch(job: Job, epoch: int) -> None:
+def _epoch(job: Job, args: argparse.Namespace, epoch: int) -> None:
     """Train for the rest of an epoch, and save.
 
     Raises UserError, before the weights are touched, for a loss that is not finite, and
     KeyboardInterrupt after saving when a signal asks for the end.
     """
-    _arithmetic(job.args, job.own.device)  # the evaluation has its own
+    arithmetic(args, job.own.device)  # the evaluation has its own
     job.model.train()
     first = job.step - epoch * job.steps
     if first == 0:
         job.loss = 0.0
     on_gpu = job.own.device.type == "cuda"
-    stream = batches(job.images, job.share, epoch, first, _workers(job), pin_memory=on_gpu)
+    stream = batches(job.images, job.share, epoch, first, job.workers, pin_memory=on_gpu)
     name = f"epoch {epoch + 1} of {job.recipe.epochs}"
     total, done = job.steps * job.share.batch, first * job.share.batch
     with deferred_signals() as signals, Meter(name, "img", total, done) as meter:
         for step in range(first, job.steps):
             job.scheduler.step(job.step + 1)
-            loss, asked = job.own.mean(_gradients(job, stream, epoch, step), bool(signals))
+            own_loss = _gradients(job, args.seed, stream, epoch, step)
+            loss, asked = job.own.mean(own_loss, bool(signals))
             if not math.isfinite(loss):
-                raise _diverged(job, f"the loss is {loss}")
+                raise diverged(job, args.out, f"the loss is {loss}")
             job.scaler.step(job.optimizer)
             job.scaler.update()
             job.step, job.loss = job.step + 1, job.loss + loss
             meter.add(job.share.batch)
-            if asked or job.step % job.args.save_every == 0 or step == job.steps - 1:
-                _save(job)
+            due = asked or job.step % args.save_every == 0 or step == job.steps - 1
+            if due and job.own.is_first:
+                save(job, args.out)
             if asked:
                 raise KeyboardInterrupt
 
 
-def _gradients(job: Job, stream: Iterator[Any], epoch: int, step: int) -> float:
+def _gradients(job: Job, seed: int, stream: Iterator[Any], epoch: int, step: int) -> float:
     """Compute the gradients of a batch; return the loss, the mean over the process's images."""
     job.optimizer.zero_grad()
-    total = torch.zeros((), device=job.own.device)
+    losses = []
     for number, (start, _) in enumerate(job.share.chunks_of(step)):
         pixels, labels = next(stream)
         # Dropout and styles too are the same however the batch is shared.
-        generator = keyed_generator(job.args.seed, f"update {job.step}", str(start))
+        generator = keyed_generator(seed, f"update {job.step}", str(start))
         torch.manual_seed(generator.initial_seed())
         waits = job.own.count > 1 and number < job.share.chunks - 1
         with job.forward.no_sync() if waits else nullcontext():  # type: ignore[operator]
             loss = _loss(job, pixels, labels, generator, epoch, step) / job.share.chunks
             job.scaler.scale(loss).backward()
-        total += loss.detach()
-    return total.item()
+        losses.append(loss.detach())
+    return sum(map(float, losses))
 
 
 def _loss(
@@ -596,87 +295,53 @@ def _loss(
         return mixed_loss(clean, stylized, labels, order, recipe.gamma)
 
 
-def _workers(job: Job) -> int:
-    if job.args.num_workers is not None or job.own.device.type == "cpu":
-        return job.args.num_workers or 0
-    return min(MOST_WORKERS, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-
-def _diverged(job: Job, what: str) -> UserError:
-    path = job.args.out / RESUME
-    kept = f"{path} keeps the last checkpoint" if path.exists() else "no checkpoint was saved yet"
-    return UserError(
-        f"{what} at update {job.step + 1:,}, so training has diverged; {kept}: start again in "
-        f"another --out with a lower learning rate than --lr {job.recipe.lr:g}"
-    )
-
-
-def _save(job: Job) -> None:
-    """Save the checkpoint; raises UserError if the weights are not finite."""
-    if not job.own.is_first:
-        return
-    if not all(parameter.isfinite().all() for parameter in job.model.parameters()):
-        raise _diverged(job, "weights are not finite")
-    content = {
-        RECORD: job.record,
-        STEP: job.step,
-        LOSS: job.loss,
-        "model": job.model.state_dict(),
-        "optimizer": job.optimizer.state_dict(),
-        "scaler": job.scaler.state_dict(),
-    }
-    save_checkpoint(job.args.out / RESUME, content)
-
-
-def _evaluated(job: Job, name: str, validation: dict[str, ImageSet]) -> Metrics:
+def _evaluated(job: Job, args: argparse.Namespace, name: str, sets: dict[str, ImageSet]) -> Metrics:
     job.plain.load_state_dict(without_auxiliary(job.model.state_dict()))
-    return evaluated(
-        name,
-        job.plain,
-        validation,
-        job.args.out / "evaluations",
-        device=str(job.own.device),
-        num_workers=job.args.num_workers,
-        seed=job.args.seed,
-    )
+    settings = {"device": str(job.own.device), "num_workers": args.num_workers, "seed": args.seed}
+    return evaluated(name, job.plain, sets, args.out / "evaluations", **settings)
 
 
-def _measure(job: Job, epoch: int, validation: dict[str, ImageSet]) -> Row:
-    """Return the curve's row of the weights after an epoch, and save these."""
-    limit, seed = job.args.limit_val, job.args.seed
+def _measured(
+    job: Job, args: argparse.Namespace, epoch: int, validation: dict[str, ImageSet]
+) -> Row:
+    """Return the curve's row of the weights after an epoch, and save these for the zoo."""
     some = {
-        name: images if name == CUE_CONFLICT else class_balanced(images, limit, seed)
+        name: images if name == CUE_CONFLICT else class_balanced(images, args.limit_val, args.seed)
         for name, images in validation.items()
     }
-    metrics = _evaluated(job, f"epoch-{epoch:03d}", some)
-    names = ["weights", *([f"weights-epoch-{epoch:03d}"] if job.args.keep_weights else [])]
-    training = {**job.record, "epoch": epoch, "update": job.step}
-    for name in names:
-        path = job.args.out / f"{name}.safetensors"
-        save_weights(path, job.plain, job.start.arch, training)
-    if not epoch:
+    metrics = _evaluated(job, args, f"epoch-{epoch:03d}", some)
+    training = {**job.record, "epoch": epoch, "updates": job.step}
+    for name in ("weights", *[f"weights-epoch-{epoch:03d}"] * args.keep_weights):
+        save_weights(args.out / f"{name}.safetensors", job.plain, job.arch, training)
+    if epoch == 0:
         return row_of(0, 0, None, None, metrics)
     lr = job.optimizer.param_groups[0]["lr"]
     return row_of(epoch, job.step, lr, job.loss / job.steps, metrics)
 
 
+def _publish(job: Job, args: argparse.Namespace, rows: list[Row], pace: str) -> None:
+    """Write the curve and its figure, print the last row, and mirror the curve to W&B."""
+    mirrored = write_curve(args.out, rows, "training", job.record)
+    training_figure({args.recipe: rows}, args.out / "curve", job.recipe.milestones)
+    shown = [f"{key} {value:.4g}" for key, value in rows[-1].items() if value is not None]
+    print(", ".join(shown) + pace)
+    mirror([mirrored], args.wandb)
+
+
 def _pace(job: Job, updates: int, seconds: float) -> str:
-    """Return the rate and the time left as text, with evaluation; "" before the first update."""
-    if not updates:
+    """Return the rate and the time left as text, evaluations included."""
+    left = job.recipe.epochs * job.steps - job.step
+    if not updates or not left:
         return ""
     rate = updates / seconds
-    left = duration((job.recipe.epochs * job.steps - job.step) / rate)
-    return f"; {rate * job.share.batch:,.1f} images/s, {left} left"
+    return f"; {rate * job.share.batch:,.1f} images/s, {duration(left / rate)} left"
 
 
-def _publish(job: Job, rows: list[Row], left: str) -> None:
-    """Write the curve and its figure, print the last row, and mirror it to W&B."""
-    out, last = job.args.out, rows[-1]
-    mirrored = write_curve(out, rows, "training", job.record)
-    training_figure({job.args.recipe: rows}, out / "curve", job.recipe.milestones)
-    shown = [f"{key} {value:.4g}" for key, value in last.items() if value is not None]
-    print(f"{', '.join(shown)}{left}")
-    mirror([mirrored], job.args.wandb)
+def _print_whole(job: Job, args: argparse.Namespace, validation: dict[str, ImageSet]) -> None:
+    """Evaluate the last weights on all validation images, unless that has been done."""
+    rest = {n: s for n, s in validation.items() if n != CUE_CONFLICT and len(s) > args.limit_val}
+    if rest:
+        print(metrics_table({args.recipe: _evaluated(job, args, "final", rest)}, KEYS))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """What an epoch's weights can do: the project's own evaluation, as a row of the curve."""
 
+import argparse
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,17 +14,22 @@ from typing import Any, NamedTuple
 import pandas as pd
 from torch import nn
 
+from bvg.data.finding import look_for
 from bvg.data.image_set import ImageSet
-from bvg.files import write_text
+from bvg.data.imagenet import imagenet_val
+from bvg.data.preprocessing import Preprocessing
+from bvg.data.shape_bias import cue_conflict, download_cue_conflict
+from bvg.files import written_atomically
 from bvg.predictions.table import Predictions
 from bvg.run.command_line import options
-from bvg.run.decisions import Decision, sixteen_way, top5
+from bvg.run.decisions import Decision, categories_of, sixteen_way, top5
 from bvg.run.evaluate import evaluate, load_models
 from bvg.run.runs import Run
 from bvg.scores.accuracy import imagenet_accuracy, top1_and_top5
 from bvg.scores.metric import Metric
 from bvg.scores.shape_bias import shape_bias_metrics
 from bvg.stimuli.batch import unchanged
+from bvg.training.recipe import IN, SIN
 
 CUE_CONFLICT, IMAGENET, STYLIZED = "imagenet_shape_bias", "imagenet", "stylized_imagenet"
 CURVE = "curve.csv"
@@ -56,6 +63,27 @@ HOW = {
     IMAGENET: Evaluated(lambda classes: top5, imagenet_accuracy),
     STYLIZED: Evaluated(lambda classes: top5, partial(top1_and_top5, key="stylized-imagenet")),
 }
+
+
+def validation_sets(
+    size: int, training: Sequence[str], args: argparse.Namespace, classes: tuple[str, ...]
+) -> dict[str, ImageSet]:
+    """Return what is evaluated, by benchmark: cue conflict, and each validation set that is there.
+
+    size: side of the training images, and of these; stylized images and stimuli that have it are
+    not resized. training: the data sets trained on, which need not have a folder val/.
+    Raises UserError for other layouts, and missing stimuli.
+    """
+    ready = Preprocessing(round(size * 256 / 224), size, keep_ready=True)
+    folder = look_for("model-vs-human/cue-conflict", args.stimuli) or download_cue_conflict()
+    stimuli = cue_conflict(folder, categories_of(classes))
+    found = {CUE_CONFLICT: replace(stimuli, view=replace(ready, resize=size))}
+    for name, benchmark in ((IN, IMAGENET), (SIN, STYLIZED)):
+        root = look_for(name, getattr(args, name.replace("-", "_")))
+        if root is not None and (name not in training or (root / "val").is_dir()):
+            images = imagenet_val(root, classes, args.partial, name)
+            found[benchmark] = replace(images, view=replace(ready, keep_ready=name == SIN))
+    return found
 
 
 def evaluated(
@@ -113,8 +141,10 @@ def write_curve(folder: Path, rows: list[Row], name: str, record: dict[str, Any]
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(folder / CURVE, text.getvalue())
-    mirrored = folder / "curve.json"
     content = {"identity": {"benchmark": name, **record}, "metrics": {}, "history": rows}
-    write_text(mirrored, json.dumps(content, indent=1) + "\n")
+    mirrored = folder / "curve.json"
+    written = {folder / CURVE: text.getvalue(), mirrored: json.dumps(content, indent=1) + "\n"}
+    for path, words in written.items():
+        with written_atomically(path, "--out") as file:
+            file.write(words.encode(errors="backslashreplace"))
     return mirrored

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import nn
 
 from bvg.data.imagenet import are_imagenet
 from bvg.errors import UserError
@@ -17,8 +16,6 @@ from bvg.zoo.loading import CheckpointOptions, load_model, network_of
 from bvg.zoo.names import FACTORY
 from bvg.zoo.normalized import NormalizedModel, names_of_logits, positions_in_imagenet
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, find
-
-SCRATCH = "scratch"  # instead of a model's name: random weights
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def pretrained_model(name: str, options: CheckpointOptions) -> Start:
     if not isinstance(model, NormalizedModel):  # a user's, which takes images in [0, 1]
         declared = getattr(model, "classes", None)
         model = NormalizedModel(model, (0.0,) * 3, (1.0,) * 3, classes=declared)
-    return _start(model, _architecture(name, model), f"--start {name}")
+    return _start(model, _architecture(name, model), f"--model {name}")
 
 
 def _start(model: NormalizedModel, arch: str, flag: str) -> Start:
@@ -102,13 +99,8 @@ def save_weights(path: Path, model: NormalizedModel, arch: str, training: dict[s
     # Clones, since safetensors refuses tensors that share memory.
     state = {
         key: value.detach().cpu().contiguous().clone()
-        for key, value in network_state(model.network).items()
+        for key, value in model.network.state_dict().items()
     }
     # One key, because safetensors writes several in any order.
     with written_atomically(path, "--out") as file:
         file.write(save(state, metadata={MODEL: json.dumps(recorded)}))
-
-
-def network_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the network's weights and buffers by name."""
-    return dict(network.state_dict())
