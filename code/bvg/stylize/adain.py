@@ -114,13 +114,13 @@ class AdaIN:
     @torch.inference_mode()
     def encode(self, pictures: np.ndarray) -> np.ndarray:
         """Return (B, H, W, 3) uint8 styles as their statistics, (B, 2C) float32."""
-        return statistics(self.encoder(_padded(self._as_tensor(pictures)))).cpu().numpy()
+        return statistics(self.encoder(padded(self._as_tensor(pictures)))).cpu().numpy()
 
     @torch.inference_mode()
     def stylize(self, pictures: np.ndarray, styles: np.ndarray, alpha: float) -> np.ndarray:
         """Return (B, H, W, 3) uint8 pictures in the given styles, of the same shape."""
         height, width = pictures.shape[1:3]
-        features = self.encoder(_padded(self._as_tensor(pictures)))
+        features = self.encoder(padded(self._as_tensor(pictures)))
         styled = adain(features, torch.from_numpy(styles).to(self.device), alpha)
         rgb = self.decoder(styled)[:, :, :height, :width].clamp(0, 1)
         return (rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
@@ -130,7 +130,7 @@ class AdaIN:
         return on_device.permute(0, 3, 1, 2).float() / 255
 
 
-def _padded(x: torch.Tensor) -> torch.Tensor:
+def padded(x: torch.Tensor) -> torch.Tensor:
     """Return pictures reflected at the right and lower edges to multiples of STRIDE.
 
     The decoder's output would otherwise be larger than the picture.
