@@ -160,8 +160,8 @@ def _parser() -> argparse.ArgumentParser:
         "--weights",
         choices=("published", "miniature"),
         default="published",
-        help="of adain; miniature: of the embedded world (docs/miniature.md), whose pictures it was "
-        "trained on (default: published)",
+        help="of adain; miniature: trained on the embedded world, docs/miniature.md (default: "
+        "published)",
     )
     add(
         "--batch_size",

@@ -34,9 +34,10 @@ PER_CLASS = 40  # pictures of each category, and textures alone
 SIDE = 64  # pixels of the random crops
 BATCH = 8
 COLOURS = 3  # channels
-RATE, WEIGHT_DECAY = 1e-3, 1e-4
-ENCODER_STEPS, DECODER_STEPS = 900, 900
-PIXEL_WEIGHT, STYLE_WEIGHT = 50.0, 10.0
+WEIGHT_DECAY = 1e-4
+ENCODER_STEPS, ENCODER_RATE = 900, 1e-3
+DECODER_STEPS, DECODER_RATE = 300, 4e-4
+PIXEL_WEIGHT, STYLE_WEIGHT = 50.0, 0.5
 TAPS = (0, 4, 11, 18, 31)  # modules between which relu1_1, relu2_1, relu3_1 and relu4_1 lie
 
 
@@ -82,10 +83,10 @@ def initialise(both: nn.ModuleDict) -> None:
         weight.copy_(weight.flip(0))
 
 
-def optimise(parameters: Iterable[nn.Parameter], steps: int):
+def optimise(parameters: Iterable[nn.Parameter], rate: float, steps: int):
     """Return an optimizer, and a schedule of its learning rate."""
     optimizer = torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps)
     return optimizer, schedule
 
 
@@ -107,9 +108,9 @@ def train_encoder(both: nn.ModuleDict, images: torch.Tensor, rng: torch.Generato
     head = nn.Linear(2 * WIDTHS[-1], len(world.CATEGORIES))
     labels = torch.arange(len(world.CATEGORIES)).repeat_interleave(PER_CLASS).repeat(2)
     learning = [*encoder[1:].parameters(), *decoder.parameters(), *head.parameters()]
-    optimizer, schedule = optimise(learning, ENCODER_STEPS)
+    optimizer, schedule = optimise(learning, ENCODER_RATE, ENCODER_STEPS)
     hits = []
-    for step in trange(ENCODER_STEPS, desc="encoder", disable=None):
+    for _step in trange(ENCODER_STEPS, desc="encoder", disable=None):
         x, chosen = crops(images.flatten(0, 1), rng)
         features = encoder(x)
         logits = head(statistics(features))
@@ -123,15 +124,16 @@ def train_encoder(both: nn.ModuleDict, images: torch.Tensor, rng: torch.Generato
 def train_decoder(both: nn.ModuleDict, images: torch.Tensor, rng: torch.Generator) -> float:
     """Train the decoder for stylization; return the loss in the last quarter."""
     encoder, decoder = both["encoder"].requires_grad_(False), both["decoder"]
-    optimizer, schedule = optimise(decoder.parameters(), DECODER_STEPS)
+    optimizer, schedule = optimise(decoder.parameters(), DECODER_RATE, DECODER_STEPS)
     losses = []
-    for step in trange(DECODER_STEPS, desc="decoder", disable=None):
+    for _step in trange(DECODER_STEPS, desc="decoder", disable=None):
         content, style = crops(images[0], rng)[0], crops(images.flatten(0, 1), rng)[0]
         with torch.no_grad():
             wanted = [statistics(features) for features in layers(encoder, style)]
             target = adain(encoder(content), wanted[-1])
         found = layers(encoder, decoder(target))
         loss = F.mse_loss(found[-1], target)
+        loss = loss + PIXEL_WEIGHT * F.mse_loss(decoder(encoder(content)), content)
         for features, numbers in zip(found, wanted, strict=True):
             # Twice, since the means' and the deviations' errors are added.
             loss = loss + STYLE_WEIGHT * 2 * F.mse_loss(statistics(features), numbers)
