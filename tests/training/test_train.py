@@ -77,6 +77,13 @@ def test_the_curve_has_what_was_measured(unbroken):
     assert last["top1_acc/imagenet"] > 3 * 100 / 16  # colours tell the class
 
 
+def test_the_optimizer_is_plain_sgd_with_decay_of_everything(unbroken):
+    """Not Nesterov's, and biases and batch normalization decay as well, as the recipes have it."""
+    (group,) = torch.load(unbroken / "resume.pt", weights_only=True)["optimizer"]["param_groups"]
+    assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.9, False, 1e-4)
+    assert len(group["params"]) == 6  # weights and biases of three layers
+
+
 def test_every_validation_image_is_evaluated_once(unbroken):
     at_the_end = {"imagenet": "final", "stylized_imagenet": "final"}
     for benchmark, name in {**at_the_end, "imagenet_shape_bias": "epoch-002"}.items():
