@@ -53,6 +53,7 @@ from bvg.training.checkpoint import diverged, resume, save
 from bvg.training.curve import (
     CUE_CONFLICT,
     CURVE,
+    EVALUATIONS,
     KEYS,
     Metrics,
     Row,
@@ -298,7 +299,7 @@ def _loss(
 def _evaluated(job: Job, args: argparse.Namespace, name: str, sets: dict[str, ImageSet]) -> Metrics:
     job.plain.load_state_dict(without_auxiliary(job.model.state_dict()))
     settings = {"device": str(job.own.device), "num_workers": args.num_workers, "seed": args.seed}
-    return evaluated(name, job.plain, sets, args.out / "evaluations", **settings)
+    return evaluated(name, job.plain, sets, args.out / EVALUATIONS, **settings)
 
 
 def _measured(
@@ -338,7 +339,7 @@ def _pace(job: Job, updates: int, seconds: float) -> str:
 
 
 def _print_whole(job: Job, args: argparse.Namespace, validation: dict[str, ImageSet]) -> None:
-    """Evaluate the last weights on all validation images, unless that has been done."""
+    """Evaluate the last weights on all images of the validation sets that were not used whole."""
     rest = {n: s for n, s in validation.items() if n != CUE_CONFLICT and len(s) > args.limit_val}
     if rest:
         print(metrics_table({args.recipe: _evaluated(job, args, "final", rest)}, KEYS))

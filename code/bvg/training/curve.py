@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 from torch import nn
 
 from bvg.data.finding import look_for
@@ -19,12 +18,13 @@ from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import imagenet_val
 from bvg.data.preprocessing import Preprocessing
 from bvg.data.shape_bias import cue_conflict, download_cue_conflict
-from bvg.files import written_atomically
+from bvg.files import make_folder, written_atomically
 from bvg.predictions.table import Predictions
 from bvg.run.command_line import options
 from bvg.run.decisions import Decision, categories_of, sixteen_way, top5
-from bvg.run.evaluate import evaluate, load_models
-from bvg.run.runs import Run
+from bvg.run.evaluate import evaluate
+from bvg.run.models import load_all
+from bvg.run.settings import settings_from
 from bvg.scores.accuracy import imagenet_accuracy, top1_and_top5
 from bvg.scores.metric import Metric
 from bvg.scores.shape_bias import shape_bias_metrics
@@ -33,6 +33,7 @@ from bvg.training.recipe import IN, SIN
 
 CUE_CONFLICT, IMAGENET, STYLIZED = "imagenet_shape_bias", "imagenet", "stylized_imagenet"
 CURVE = "curve.csv"
+EVALUATIONS = "evaluations"  # laid out as --results of the evaluation scripts
 # Written with its 95 % interval; the others without.
 SHAPE_BIAS = "shape-bias"
 KEYS = (
@@ -99,12 +100,12 @@ def evaluated(
     )
     found: Metrics = {}
     with redirect_stdout(io.StringIO()):  # its lines about every set would repeat each epoch
-        models, classes = load_models(args)
+        view = next(iter(sets.values())).view
+        models = load_all(args, settings_from(args), view)
         for benchmark, images in sets.items():
             how = HOW[benchmark]
-            runs: list[Run] = evaluate(
-                benchmark, models, images, unchanged, how.decision(classes), how.score, args
-            )
+            decide = how.decision(models[0].classes)
+            runs = evaluate(benchmark, models, images, unchanged, decide, how.score, args)
             found |= runs[0].metrics
     return found
 
@@ -124,15 +125,18 @@ def read_curve(path: Path) -> list[Row]:
     """Return the rows of a curve's file; none if it does not exist."""
     if not path.exists():
         return []
-    table = pd.read_csv(path, dtype={"epoch": int, "step": int}, float_precision="round_trip")
-    return [
-        {str(key): None if pd.isna(value) else value for key, value in row.items()}
-        for row in table.to_dict("records")
-    ]
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    return [{key: _number(value) for key, value in row.items()} for row in rows]
+
+
+def _number(text: str) -> float | None:
+    """Return a whole number as an int, so that it is written again as it was read."""
+    return None if not text else int(text) if text.isdigit() else float(text)
 
 
 def write_curve(folder: Path, rows: list[Row], name: str, record: dict[str, Any]) -> Path:
-    """Write curve.csv, and curve.json for W&B; return the latter.
+    """Write curve.csv, and the same for W&B below evaluations/; return the latter's path.
 
     name: the W&B project. record: the recipe and what it was trained on.
     """
@@ -142,7 +146,7 @@ def write_curve(folder: Path, rows: list[Row], name: str, record: dict[str, Any]
     writer.writeheader()
     writer.writerows(rows)
     content = {"identity": {"benchmark": name, **record}, "metrics": {}, "history": rows}
-    mirrored = folder / "curve.json"
+    mirrored = make_folder(folder / EVALUATIONS / name / folder.resolve().name) / "curve.json"
     written = {folder / CURVE: text.getvalue(), mirrored: json.dumps(content, indent=1) + "\n"}
     for path, words in written.items():
         with written_atomically(path, "--out") as file:

@@ -4,6 +4,7 @@ Neither the number of workers or processes nor a restart changes what the networ
 """
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from bvg.data.image_set import ImageSet
 from bvg.data.preprocessing import UNDECODABLE, decode
 from bvg.errors import UserError, reason_of
 from bvg.stimuli.randomness import keyed_generator
+from bvg.training.processes import ENDING
 
 Key = tuple[int, int]  # epoch, index of the image
 
@@ -125,11 +127,18 @@ def batches(
         num_workers=workers,
         collate_fn=_stacked,
         pin_memory=pin_memory,
+        worker_init_fn=_leave_signals_to_parent,
     )
     for pixels, labels, failure in loader:
         if failure:
             raise UserError(f"the image {failure}: replace or remove it")
         yield pixels, labels
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """Let a worker go on when a scheduler signals all processes: the parent saves, and ends it."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _stacked(examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor, str]:

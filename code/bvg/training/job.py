@@ -142,10 +142,10 @@ def _start_and_sets(recipe: Recipe, args: argparse.Namespace) -> tuple[Start, di
     roots = {name: find_data(name, getattr(args, name.replace("-", "_"))) for name in recipe.data}
     folders = {name: train_folder(root, name) for name, root in roots.items()}
     if recipe.model == SCRATCH:
-        start = new_model(recipe.arch, classes_in(folders[recipe.data[0]]), args.seed)
+        start = new_model(recipe.arch, classes_in(folders[recipe.data[0]]), args.seed, recipe.size)
     else:
         options = CheckpointOptions(args.arch or "", weights_dir=args.weights_dir)
-        start = pretrained_model(recipe.model, options)
+        start = pretrained_model(recipe.model, options, recipe.size)
     return start, {
         name: imagenet_train(root, start.classes, args.partial, name)
         for name, root in roots.items()

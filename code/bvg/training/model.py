@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save
 
 from bvg.data.imagenet import are_imagenet
-from bvg.errors import UserError
+from bvg.errors import UserError, model_errors
 from bvg.files import written_atomically
 from bvg.zoo.checkpoints import MODEL
 from bvg.zoo.loading import CheckpointOptions, load_model, network_of
@@ -31,31 +31,36 @@ class Start:
     arch: str
 
 
-def new_model(arch: str, classes: tuple[str, ...], seed: int) -> Start:
-    """Return a network of random weights, drawn from the seed, for these classes."""
+def new_model(arch: str, classes: tuple[str, ...], seed: int, size: int) -> Start:
+    """Return a network of random weights, drawn from the seed, for these classes.
+
+    size: side of the training images. Raises UserError for one that the network does not take.
+    """
     own = None if are_imagenet(classes) else classes
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = network_of(arch, own)
     model = NormalizedModel(network, IMAGENET_MEAN, IMAGENET_STD, classes=own)
-    return _start(model, arch, f"--arch {arch}")
+    return _start(model, arch, size, f"--arch {arch}")
 
 
-def pretrained_model(name: str, options: CheckpointOptions) -> Start:
+def pretrained_model(name: str, options: CheckpointOptions, size: int) -> Start:
     """Return the model `name`, which is what --model takes, to train it further.
 
-    Raises UserError where it cannot be loaded, or its logits are ImageNet's in another order.
+    size: side of the training images. Raises UserError where it cannot be loaded or does not take
+    such images, or its logits are ImageNet's in another order.
     """
     model = load_model(name, options)
     if not isinstance(model, NormalizedModel):  # a user's, which takes images in [0, 1]
         declared = getattr(model, "classes", None)
         model = NormalizedModel(model, (0.0,) * 3, (1.0,) * 3, classes=declared)
-    return _start(model, _architecture(name, model), f"--model {name}")
+    return _start(model, _architecture(name, model), size, f"--model {name}")
 
 
-def _start(model: NormalizedModel, arch: str, flag: str) -> Start:
-    with torch.no_grad():
-        count = model.eval()(torch.full((2, 3, 224, 224), 0.5)).shape[1]
+def _start(model: NormalizedModel, arch: str, size: int, flag: str) -> Start:
+    remedy = f"give another one with {flag.split()[0]}, or another --size"
+    with torch.no_grad(), model_errors(f"{flag} fails on images of {size} x {size} pixels", remedy):
+        count = model.eval()(torch.full((2, 3, size, size), 0.5)).shape[1]
     classes = names_of_logits(model.classes, count, flag)
     positions = positions_in_imagenet(classes)
     if positions is not None and positions != [*range(count)]:

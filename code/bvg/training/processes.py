@@ -15,6 +15,10 @@ from bvg.run.settings import best_device
 
 # The others wait while the first evaluates, which is as long as it takes.
 _PATIENCE = timedelta(hours=12)
+# Windows has no SIGUSR1.
+ENDING = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGINT") if hasattr(signal, name)
+]
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,17 @@ def processes(device: str | None) -> Iterator[Processes]:
 def deferred_signals() -> Iterator[list[int]]:
     """Yield a list that receives the signals that ask the program to end, instead of its ending.
 
-    These are SIGTERM and SIGUSR1, which schedulers send before they kill, and Ctrl-C.
+    These are SIGTERM and SIGUSR1, which schedulers send before they kill, and Ctrl-C, which ends
+    the program at once the second time.
     """
     received: list[int] = []
-    names = ("SIGTERM", "SIGUSR1", "SIGINT")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {
-        number: signal.signal(number, lambda number, frame: received.append(number))
-        for number in numbers
-    }
+
+    def receive(number: int, frame: object) -> None:
+        if number == signal.SIGINT in received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in ENDING}
     try:
         yield received
     finally:
