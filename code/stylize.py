@@ -77,6 +77,7 @@ from bvg.stylize.styles import (
     refused_sentence,
     save_styles,
 )
+from miniature.stylizer import load_miniature
 
 STYLES = "styles.npz"
 BUILT_IN = "built-in"
@@ -154,6 +155,13 @@ def _parser() -> argparse.ArgumentParser:
         "of the whole",
     )
     device_flag(parser)
+    add(
+        "--weights",
+        choices=("published", "miniature"),
+        default="published",
+        help="of adain; miniature: trained on the embedded world, docs/miniature.md (default: "
+        "published)",
+    )
     add(
         "--batch_size",
         type=positive,
@@ -262,6 +270,10 @@ def _engine(args: argparse.Namespace) -> tuple[Engine, Callable[[Path | None], S
             "adain needs styles: give a folder of pictures with --styles, or use --engine ghiasi, "
             "which has some"
         )
+    if args.weights == "miniature" and (args.engine == "ghiasi" or args.as_published):
+        raise UserError(
+            "--weights miniature is of --engine adain without --as_published: drop one of the flags"
+        )
     if args.engine == "ghiasi" and args.style_size:
         raise UserError(f"the styles of ghiasi have {STYLE_SIDE} pixels: drop --style_size")
     if given == BUILT_IN:
@@ -275,6 +287,8 @@ def _engine(args: argparse.Namespace) -> tuple[Engine, Callable[[Path | None], S
         return built_in, lambda out: styles
     if args.engine == "ghiasi":
         engine: Any = Ghiasi()
+    elif args.weights == "miniature":
+        engine = load_miniature(best_device(args.device))
     else:
         engine = load_adain(weights_folder(args.weights_dir) / "adain", best_device(args.device))
     return engine, lambda out: _styles(args, engine, Path(given).expanduser(), out)

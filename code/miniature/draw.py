@@ -32,11 +32,12 @@ from bvg.errors import UserError
 from bvg.files import make_folder, write_text
 from bvg.run.command_line import guarded, non_negative, parse_words, plain_parser, positive
 from miniature import world
-from miniature.sets import SETS
+from miniature.sets import ON_REQUEST, SETS
 
 PNG_LEVEL = 1  # much faster to write than the highest level, and hardly slower to read
 PARTIAL = ".partial"
 RECORD = "world.json"
+ALL = SETS | ON_REQUEST
 KEY = ("version", "seed", "per_class")
 
 
@@ -48,7 +49,7 @@ def record(seed: int, per_class: int) -> dict[str, Any]:
 def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
     """Draw the files of one picture of a data set into its folder; return their number."""
     count = 0
-    for file, content in SETS[name].draw(seed, picture):
+    for file, content in ALL[name].draw(seed, picture):
         count += 1
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def save(name: str, seed: int, folder: Path, picture: world.Picture) -> int:
             path.write_bytes(content)
         else:
             # Each option applies to one of the two formats.
-            quality = SETS[name].quality
+            quality = ALL[name].quality
             Image.fromarray(content).save(path, quality=quality, compress_level=PNG_LEVEL)
     return count
 
@@ -109,10 +110,10 @@ def draw_set(name: str, out: Path, seed: int, per_class: int, workers: Workers |
     folder = out / PARTIAL / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    pictures = list(SETS[name].pictures(per_class))
+    pictures = list(ALL[name].pictures(per_class))
     one = partial(save, name, seed, folder)
     done = workers.imap_unordered(one, pictures, chunksize=4) if workers else map(one, pictures)
-    total = SETS[name].count(per_class)
+    total = ALL[name].count(per_class)
     with tqdm(total=total, desc=name, unit="file", disable=None, leave=False) as progress:
         for count in done:
             progress.update(count)
@@ -151,7 +152,7 @@ def make(
             workers = stack.enter_context(Pool(num_workers, _leave_signals_to_parent))
         for name in missing:
             # Recorded before the set exists, since folders that are not recorded are the user's.
-            found["files"][name] = SETS[name].count(per_class)
+            found["files"][name] = ALL[name].count(per_class)
             write_text(out / RECORD, json.dumps(found, indent=2) + "\n")
             drawn += draw_set(name, out, seed, per_class, workers)
     shutil.rmtree(out / PARTIAL, ignore_errors=True)
@@ -179,10 +180,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sets",
         nargs="+",
-        choices=[*SETS],
+        choices=[*ALL],
         default=[*SETS],
         metavar="NAME",
-        help=f"data sets to draw, of {', '.join(SETS)} (default: all)",
+        help=f"data sets to draw, of {', '.join(ALL)} (default: all but {', '.join(ON_REQUEST)})",
     )
     parser.add_argument(
         "--num_workers",
@@ -205,9 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _draw(args: argparse.Namespace) -> None:
     make_folder(args.out, "--out")
-    names = [name for name in SETS if name in args.sets]
+    names = [name for name in ALL if name in args.sets]
     drawn = make(args.out, args.seed, args.per_class, args.num_workers, names, args.overwrite)
-    total = sum(SETS[name].count(args.per_class) for name in names)
+    total = sum(ALL[name].count(args.per_class) for name in names)
     state = f"{drawn:,} of them drawn now" if drawn else "already complete"
     print(f"{args.out}: {len(names)} data sets of {total:,} files, {state}")
 

@@ -46,6 +46,7 @@ PUBLISHED = 85  # the JPEG quality of ImageNet-C's files
 NOISES = [*product(("0", *DEVIATIONS), BANDS)]
 """Of critical-band masking: strength and octave, by the number of a picture of a category."""
 MASKED = 75  # the JPEG quality of its files
+TRAINED, VALIDATED = 20, 5  # pictures of a category for train.py: to train on, to evaluate
 EQUALISED_OVER = 16  # pictures whose mean spectrum the power is equalised to
 
 
@@ -90,6 +91,15 @@ def conflict_name(picture: Picture) -> str:
 
 def _val(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
     yield val_name(picture), render(seed, "val", picture, VAL_BORDER)
+
+
+def _to_train_on(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    """Yield one of the pictures that the networks were trained on, and then validation pictures."""
+    if picture.number > TRAINED:
+        yield from _val(seed, picture._replace(number=picture.number - TRAINED))
+        return
+    name = CATEGORIES[picture.shape]
+    yield f"train/{name}/{name}_{picture.number}.JPEG", render(seed, "train", picture)
 
 
 def _conflict(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
@@ -346,3 +356,6 @@ SETS: dict[str, DataSet] = {
     "frequency-cue-conflict": DataSet(lambda per_class: [Picture(0, 0, 1)], _hybrids),
 }
 """By name: the keys of bvg/data/downloads.toml, with model-vs-human's sets below its folder."""
+
+ON_REQUEST = {"imagenet-train": DataSet(_some(TRAINED + VALIDATED), _to_train_on)}
+"""Sets that are drawn only when they are named."""

@@ -174,7 +174,7 @@ def _add_weights(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--arch",
         help="architecture of file:// checkpoints: a timm name, torchvision:NAME or "
-        "path/to/file.py:factory (default: resnet50)",
+        "path/to/file.py:factory (default: what train.py recorded in the file, else resnet50)",
     )
     group.add_argument(
         "--weights_key",

@@ -132,6 +132,9 @@ def _log(path: Path, folder: Path) -> None:
     content = path.read_bytes()
     summary = json.loads(content)
     project, name = summary["identity"]["benchmark"], path.absolute().parent.name
+    # A training run grows: its rows are logged again each time, and W&B ignores those it has.
+    history = summary.get("history", [])
+    identifying = json.dumps(summary["identity"]).encode() if history else content
     values = {}
     for key, metric in summary["metrics"].items():
         values[key] = metric["value"]
@@ -140,14 +143,17 @@ def _log(path: Path, folder: Path) -> None:
         project=project,
         name=name,
         # Mirrored again it is the same run; and WANDB_RUN_ID would make all models one run.
-        id=hashlib.sha256(f"{project}/{name}\n".encode() + content).hexdigest()[:16],
+        id=hashlib.sha256(f"{project}/{name}\n".encode() + identifying).hexdigest()[:16],
         config=summary["identity"] | {k: summary[k] for k in ("scored_with",) if k in summary},
         dir=folder,
         resume="allow",
         reinit="create_new",
         settings=wandb.Settings(**SETTINGS),
     )
-    run.log({key: value for key, value in values.items() if value is not None})
+    for row in history:
+        run.log({k: v for k, v in row.items() if v is not None}, step=row["epoch"])
+    if values:
+        run.log({key: value for key, value in values.items() if value is not None})
     run.finish()
     print(run.url or "")
 

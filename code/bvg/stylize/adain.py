@@ -25,7 +25,7 @@ WIDTHS = (64, 128, 256, 512)  # channels of the four scales
 STRIDE = 8  # pixels per feature, a side
 LEAST = 2 * STRIDE  # pixels a side, for statistics of at least 2 × 2 features
 EPSILON = 1e-5  # added to variances
-_ENCODER_USED = 31  # the modules up to relu4_1
+ENCODER_USED = 31  # the modules up to relu4_1
 
 ABOUT = "https://github.com/naoto0804/pytorch-AdaIN/releases/tag/v0.0.0"
 _RELEASE = "https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0"
@@ -96,7 +96,7 @@ def adain(features: torch.Tensor, style: torch.Tensor, alpha: float = 1.0) -> to
 
 
 class AdaIN:
-    """The engine of the published weights.
+    """The engine of an encoder and a decoder.
 
     encoder, decoder: networks with weights, on the device. record: what the result depends on.
     """
@@ -114,13 +114,13 @@ class AdaIN:
     @torch.inference_mode()
     def encode(self, pictures: np.ndarray) -> np.ndarray:
         """Return (B, H, W, 3) uint8 styles as their statistics, (B, 2C) float32."""
-        return statistics(self.encoder(_padded(self._as_tensor(pictures)))).cpu().numpy()
+        return statistics(self.encoder(padded(self._as_tensor(pictures)))).cpu().numpy()
 
     @torch.inference_mode()
     def stylize(self, pictures: np.ndarray, styles: np.ndarray, alpha: float) -> np.ndarray:
         """Return (B, H, W, 3) uint8 pictures in the given styles, of the same shape."""
         height, width = pictures.shape[1:3]
-        features = self.encoder(_padded(self._as_tensor(pictures)))
+        features = self.encoder(padded(self._as_tensor(pictures)))
         styled = adain(features, torch.from_numpy(styles).to(self.device), alpha)
         rgb = self.decoder(styled)[:, :, :height, :width].clamp(0, 1)
         return (rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
@@ -130,7 +130,7 @@ class AdaIN:
         return on_device.permute(0, 3, 1, 2).float() / 255
 
 
-def _padded(x: torch.Tensor) -> torch.Tensor:
+def padded(x: torch.Tensor) -> torch.Tensor:
     """Return pictures reflected at the right and lower edges to multiples of STRIDE.
 
     The decoder's output would otherwise be larger than the picture.
@@ -153,7 +153,7 @@ def load_adain(folder: Path, device: torch.device) -> AdaIN:
         network.requires_grad_(False).eval().to(device)
         hashes[name] = sha256_of(file)
     engine = AdaIN(
-        networks[ENCODER][:_ENCODER_USED],
+        networks[ENCODER][:ENCODER_USED],
         networks[DECODER],
         {"engine": "adain", "weights": hashes},
     )
@@ -161,7 +161,7 @@ def load_adain(folder: Path, device: torch.device) -> AdaIN:
     return engine
 
 
-def check_reconstruction(engine: AdaIN) -> None:
+def check_reconstruction(engine: AdaIN, remedy: str = _AGAIN) -> None:
     """Raise UserError unless a picture in its own style correlates with itself.
 
     Other networks' weights of the same shapes, other colour orders or other scales fail.
@@ -173,7 +173,7 @@ def check_reconstruction(engine: AdaIN) -> None:
         raise UserError(
             "the AdaIN networks do not reconstruct a picture (its correlation with the "
             f"reconstruction is {correlation:.2f}, less than {LEAST_CORRELATION}), so that these "
-            f"weights do not belong together: {_AGAIN}"
+            f"weights do not belong together: {remedy}"
         )
 
 

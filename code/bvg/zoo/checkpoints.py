@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from bvg.errors import UserError, first_few, reason_of
 
+MODEL = "bvg"  # the key of safetensors' metadata under which train.py describes the model
 ONLY_WEIGHTS = "save only the weights, torch.save(model.state_dict(), path)"
 _AGAIN = "copy or download it again"
 _UNPACK = "unpack it and give the checkpoint inside"
@@ -169,6 +171,21 @@ def read_checkpoint(
             f"{path} cannot be read as a checkpoint ({reason_of(error)}): it may be truncated, or "
             "not a checkpoint; copy or download it again"
         ) from error
+
+
+def recorded_model(path: Path) -> dict[str, Any]:
+    """Return what train.py recorded about the model in the file of its weights; {} for others.
+
+    `arch`, `mean`, `std` and `classes` (None for ImageNet's), and `training`, the recipe.
+    """
+    if not path.is_file() or kind_of(path)[0] or not _is_safetensors(path):
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            recorded = json.loads((file.metadata() or {}).get(MODEL, "{}"))
+    except Exception:  # a damaged file, for which read_checkpoint has an error
+        return {}
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def _files_in(folder: Path) -> str:

@@ -18,7 +18,7 @@ from bvg.data.fetch import fetch, weights_folder
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
 from bvg.zoo import hugging_face, libraries, zero_shot
-from bvg.zoo.checkpoints import kind_of, read_checkpoint
+from bvg.zoo.checkpoints import kind_of, read_checkpoint, recorded_model
 from bvg.zoo.factories import call, model_of_file
 from bvg.zoo.names import FACTORY
 from bvg.zoo.normalized import NormalizedModel
@@ -33,13 +33,15 @@ _REPOSITORY = Path(__file__).resolve().parents[3]  # the parent of `code/…` in
 class CheckpointOptions:
     """What a local checkpoint does not record about itself, and a zero-shot model's classes.
 
+    arch, mean, std: where not given, what train.py recorded in the file, else a ResNet-50 with
+    ImageNet's statistics.
     weights_key: dotted path of the weights in the file; "" for the default of zoo.weights.chosen.
     text: the names and sentences of a zero-shot model's classes, which are encoded on `device`.
     """
 
-    arch: str = "resnet50"
-    mean: Sequence[float] = IMAGENET_MEAN
-    std: Sequence[float] = IMAGENET_STD
+    arch: str = ""
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
     weights_dir: Path | None = None
     weights_key: str = ""
     text: Text = field(default_factory=Text)
@@ -191,13 +193,12 @@ def _classes(kind: str) -> tuple[str, ...] | None:
 
 
 def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
-    if match := FACTORY.fullmatch(options.arch):
-        network = call(_user_path(match["path"]), match["factory"])
-    else:
-        network = libraries.architecture(options.arch)
+    recorded = recorded_model(path)
+    arch = options.arch or recorded.get("arch") or "resnet50"
+    network = network_of(arch, recorded.get("classes") if arch == recorded.get("arch") else None)
     if isinstance(network, NormalizedModel):
         raise UserError(
-            f"--arch {options.arch} returns a model that normalizes its input, in addition to "
+            f"--arch {arch} returns a model that normalizes its input, in addition to "
             "--mean and --std: return the network without normalization"
         )
     weights = chosen(read_checkpoint(path), network, str(path), options.weights_key)
@@ -206,20 +207,34 @@ def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
     load_strictly(network, weights.state, str(path))
     origin: dict[str, object] = {
         "checkpoint": str(path.resolve()),
-        "arch": options.arch,
+        "arch": arch,
         "found": weights.found,
     }
     classes = getattr(network, "classes", None)
     if callable(classes) or isinstance(classes, torch.Tensor):
         classes = None  # a layer, method or buffer of that name
+    if classes is None and recorded.get("classes"):
+        classes = tuple(recorded["classes"])
     return NormalizedModel(
         network,
-        options.mean,
-        options.std,
+        options.mean or recorded.get("mean") or IMAGENET_MEAN,
+        options.std or recorded.get("std") or IMAGENET_STD,
         classes=classes,
         native=getattr(network, "native", None),
         origin=origin,
     )
+
+
+def network_of(arch: str, classes: Sequence[str] | None) -> nn.Module:
+    """Return a network with initial weights for these classes; None: for as many as it has.
+
+    arch: what --arch takes. A factory decides on its classes itself.
+    """
+    if match := FACTORY.fullmatch(arch):
+        path, own = _user_path(match["path"]), _REPOSITORY / match["path"]
+        return call(own if own.is_file() and not path.is_file() else path, match["factory"])
+    options = {"num_classes": len(classes)} if classes else {}
+    return libraries.architecture(arch, **options)
 
 
 def _unknown(name: str) -> str:

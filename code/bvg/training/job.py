@@ -1,0 +1,197 @@
+"""A training run in one process: everything that an epoch needs."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from bvg.data.fetch import cache_folder
+from bvg.data.finding import find_data
+from bvg.data.image_set import ImageSet
+from bvg.data.imagenet import classes_in
+from bvg.data.imagenet_train import imagenet_train, train_folder
+from bvg.errors import UserError
+from bvg.run.settings import keep_freed_memory
+from bvg.stylize.adain import AdaIN, load_adain
+from bvg.training.data import Share, TrainingImages
+from bvg.training.debiased import BothHalves, add_auxiliary
+from bvg.training.model import Start, new_model, pretrained_model
+from bvg.training.processes import Processes
+from bvg.training.recipe import SCRATCH, Recipe, schedule
+from bvg.zoo.loading import CheckpointOptions
+from bvg.zoo.normalized import NormalizedModel
+from bvg.zoo.weights import weights_sha256
+
+MOST_WORKERS = 16
+
+
+@dataclass
+class Job:
+    """A training run.
+
+    own: this process among all. share: its part of each batch. classes: of the logits. arch: for
+    the record. model: images in [0, 1] → logits, what is trained. plain: the same without auxiliary
+    batch normalizations, what is evaluated and saved. forward: the model as it is called. engine:
+    of debiased training. dtype: for autocast, None for fp32. record: what a resumed run must agree
+    with. step: updates done. loss: sum over the updates of this epoch.
+    """
+
+    recipe: Recipe
+    own: Processes
+    share: Share
+    images: TrainingImages
+    classes: tuple[str, ...]
+    arch: str
+    model: nn.Module
+    plain: NormalizedModel
+    forward: nn.Module
+    engine: AdaIN | None
+    optimizer: torch.optim.Optimizer
+    scheduler: Any
+    scaler: torch.amp.GradScaler
+    dtype: torch.dtype | None
+    workers: int
+    record: dict[str, Any]
+    step: int = 0
+    loss: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """Return the number of updates in an epoch."""
+        return len(self.images) // self.recipe.batch_size
+
+
+def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
+    """Return the run at its first update.
+
+    Raises UserError for missing data, a model that cannot be loaded, a batch that cannot be
+    divided, and fewer images than a batch.
+    """
+    share = share_of(recipe.batch_size, args.chunk_size, own)
+    start, sets = _start_and_sets(recipe, args)
+    images = TrainingImages(sets, args.seed, recipe.size, recipe.least_area)
+    if len(images) < recipe.batch_size:
+        raise UserError(
+            f"there are only {len(images):,} training images, less than a batch of "
+            f"{recipe.batch_size}: give a smaller --batch_size"
+        )
+    dtype = arithmetic(args, own.device)
+    model, plain = start.model, deepcopy(start.model)
+    record = _record(recipe, args, plain, sets) if own.is_first else {}
+    if recipe.auxiliary_bn:
+        add_auxiliary(model)
+    model.to(own.device).to(memory_format=torch.channels_last)
+    # timm's "sgd" is Nesterov's, "momentum" the plain one. All parameters decay, as published.
+    optimizer = create_optimizer_v2(
+        model,
+        "momentum",
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        momentum=recipe.momentum,
+        filter_bias_and_bn=False,
+    )
+    weights = args.weights_dir or os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
+    return Job(
+        recipe=recipe,
+        own=own,
+        share=share,
+        images=images,
+        classes=start.classes,
+        arch=start.arch,
+        model=model,
+        plain=plain,
+        forward=_as_called(model, recipe, args, own),
+        engine=load_adain(Path(weights) / "adain", own.device) if recipe.debiased else None,
+        optimizer=optimizer,
+        scheduler=schedule(recipe, optimizer, len(images) // recipe.batch_size),
+        scaler=torch.amp.GradScaler(own.device.type, enabled=dtype == torch.float16),
+        dtype=dtype,
+        workers=_workers(args, own.device),
+        record=record,
+    )
+
+
+def share_of(batch: int, chunk_size: int | None, own: Processes) -> Share:
+    """Return a process's share of each batch; raises UserError if it cannot be divided."""
+    if batch % own.count:
+        raise UserError(
+            f"a batch of {batch} images cannot be shared equally by {own.count} processes: give "
+            f"--batch_size {batch - batch % own.count or own.count}, or another number of processes"
+        )
+    each = batch // own.count
+    chunk = chunk_size or each
+    if each % chunk:
+        divisor = max(d for d in range(1, min(chunk, each) + 1) if each % d == 0)
+        raise UserError(
+            f"{each} images per process cannot be divided into chunks of {chunk}: give "
+            f"--chunk_size {divisor}"
+        )
+    return Share(own.rank, own.count, batch, chunk)
+
+
+def _start_and_sets(recipe: Recipe, args: argparse.Namespace) -> tuple[Start, dict[str, ImageSet]]:
+    """Return the network to begin with, and the training images of its classes."""
+    roots = {name: find_data(name, getattr(args, name.replace("-", "_"))) for name in recipe.data}
+    folders = {name: train_folder(root, name) for name, root in roots.items()}
+    if recipe.model == SCRATCH:
+        start = new_model(recipe.arch, classes_in(folders[recipe.data[0]]), args.seed, recipe.size)
+    else:
+        options = CheckpointOptions(args.arch or "", weights_dir=args.weights_dir)
+        start = pretrained_model(recipe.model, options, recipe.size)
+    return start, {
+        name: imagenet_train(root, start.classes, args.partial, name)
+        for name, root in roots.items()
+    }
+
+
+def _record(
+    recipe: Recipe, args: argparse.Namespace, model: nn.Module, sets: Mapping[str, ImageSet]
+) -> dict[str, Any]:
+    """Return what decides the weights, except for the arithmetic and the chunks."""
+    return {
+        "recipe": {"name": args.recipe, **asdict(recipe)},
+        "seed": args.seed,
+        "start": {"weights_sha256": weights_sha256(model)},
+        "images": {
+            name: {"count": len(images), "fingerprint": images.fingerprint}
+            for name, images in sets.items()
+        },
+    }
+
+
+def _as_called(
+    model: nn.Module, recipe: Recipe, args: argparse.Namespace, own: Processes
+) -> nn.Module:
+    forward = BothHalves(model) if recipe.debiased else model
+    if own.count > 1:
+        forward = DistributedDataParallel(forward)
+    return torch.compile(forward) if args.compile else forward  # type: ignore[return-value]
+
+
+def arithmetic(args: argparse.Namespace, device: torch.device) -> torch.dtype | None:
+    """Configure PyTorch for training; return the type for autocast, None for fp32."""
+    keep_freed_memory()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.benchmark = not args.deterministic
+    if args.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    name = args.precision
+    if name == "auto" and device.type == "cuda":
+        name = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(name)
+
+
+def _workers(args: argparse.Namespace, device: torch.device) -> int:
+    if args.num_workers is not None or device.type == "cpu":
+        return args.num_workers or 0
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(MOST_WORKERS, (os.cpu_count() or 1) // here)

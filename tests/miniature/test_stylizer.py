@@ -1,0 +1,132 @@
+"""The miniature world's stylizer: its weights, its training, and what is left of each cue."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import eval_stylized_imagenet
+import stylize
+from bvg.stylize.adain import ENCODER_USED, WIDTHS, decoder_network, encoder_network
+from conftest import refusal
+from miniature import draw, measure, train_adain, world
+from miniature.renditions import surface
+from miniature.stylizer import WEIGHTS, load_miniature
+
+CPU = torch.device("cpu")
+UNSEEN = 7  # a world seed that neither the stylizer nor a network was trained on
+FOLDER = WEIGHTS.parent / "weights"
+
+
+def test_the_networks_are_the_published_ones_with_fewer_channels():
+    with torch.device("meta"):
+        published = {"encoder": encoder_network()[:ENCODER_USED], "decoder": decoder_network()}
+    state = load_file(WEIGHTS)
+    own = {f"{name}.{key}" for name, network in published.items() for key in network.state_dict()}
+    assert set(state) == own
+    assert state["encoder.29.weight"].shape[0] < WIDTHS[-1]
+    assert WEIGHTS.stat().st_size < 600_000
+
+
+def test_weights_of_another_layout_or_of_no_stylizer_are_refused(tmp_path):
+    state = load_file(WEIGHTS)
+    path = tmp_path / "adain.safetensors"
+    save_file({key: value for key, value in state.items() if key != "decoder.1.bias"}, path)
+    assert "missing keys: decoder.1.bias" in refusal(load_miniature, CPU, path)
+    save_file({key: value.flip(0) for key, value in state.items()}, path)
+    assert "train_adain.py" in refusal(load_miniature, CPU, path)
+
+
+@pytest.fixture(scope="module")
+def stylized():
+    """Return the categories of 64 pictures, (64,), and these before and after stylization.
+
+    The styles are pictures of other categories.
+    """
+    keys = list(world.matched(4))
+    others = [world.Picture(*2 * ((k + 5 * n) % 16,), n) for k, _, n in keys]
+    contents, styles = (
+        np.stack([world.render(UNSEEN, split, key) for key in some])
+        for split, some in (("stylizer", keys), ("stylizer/style", others))
+    )
+    engine = load_miniature(CPU)
+    copies = [
+        engine.stylize(contents[k : k + 16], engine.encode(styles[k : k + 16]), 1.0)
+        for k in range(0, len(keys), 16)
+    ]
+    labels = torch.tensor([key.shape for key in keys])
+    both = (contents, np.concatenate(copies))
+    return labels, *(torch.from_numpy(x).permute(0, 3, 1, 2) for x in both)
+
+
+def answers(name: str, images: torch.Tensor) -> torch.Tensor:
+    return measure.decisions(measure.load(FOLDER / f"{name}.safetensors"), images)
+
+
+def test_a_world_for_training_is_drawn_when_it_is_asked_for(tmp_path, monkeypatch):
+    keys = [world.Picture(3, 3, 2), world.Picture(3, 3, 41)]
+    monkeypatch.setitem(
+        draw.ALL,
+        "imagenet-train",
+        draw.ALL["imagenet-train"].__class__(
+            lambda per_class: keys, draw.ALL["imagenet-train"].draw
+        ),
+    )
+    argv = ["--out", str(tmp_path), "--sets", "imagenet-train", "--num_workers", "0"]
+    assert draw.main(argv) == 0
+    files = sorted((tmp_path / "imagenet-train").rglob("*.JPEG"))
+    assert [path.parent.relative_to(tmp_path / "imagenet-train").as_posix() for path in files] == [
+        "train/crescent",
+        "val/crescent",
+    ]
+    sizes = [Image.open(path).size for path in files]
+    assert sizes == [(224, 224), (256, 256)]
+
+
+@pytest.mark.parametrize("size", [64, 224])
+def test_a_stylized_world_is_the_same_twice_and_can_be_evaluated(tmp_path, size, capsys):
+    """Two pictures of each category, in all textures."""
+    draw.make(tmp_path, 0, 2, 0, ["imagenet"])
+    textures = tmp_path / "textures"
+    textures.mkdir()
+    for k, name in enumerate(world.CATEGORIES):
+        Image.fromarray(surface(k, np.random.default_rng(k), world.SIDE)).save(
+            textures / f"{name}.png"
+        )
+    words = ["--weights", "miniature", "--images", str(tmp_path / "imagenet"), "--device", "cpu"]
+    words += ["--styles", str(textures), "--size", str(size), "--limit", "16"]
+    for out in ("once", "twice"):
+        assert stylize.main([*words, "--out", str(tmp_path / out)]) == 0
+    once, twice = (sorted((tmp_path / out).rglob("*.png")) for out in ("once", "twice"))
+    assert len(once) == 16
+    assert [path.read_bytes() for path in once] == [path.read_bytes() for path in twice]
+    assert Image.open(once[0]).size == (size, size)
+    if size == 224:
+        argv = ["--model", "miniature_stylised", "--stylized_imagenet", str(tmp_path / "once")]
+        argv += ["--results", str(tmp_path / "results"), "--wandb", "disabled", "--device", "cpu"]
+        assert eval_stylized_imagenet.main(argv) == 0
+        summary = next((tmp_path / "results").rglob("*.json"))
+        recorded = json.loads(summary.read_text())["protocol"]["stylizer"]
+        assert recorded["engine"] == "adain" and list(recorded["weights"]) == [WEIGHTS.name]
+
+
+def test_the_weights_are_of_adain_and_not_of_the_published_copies(tmp_path, capsys):
+    argv = ["--weights", "miniature", "--images", str(tmp_path), "--out", str(tmp_path / "out")]
+    argv += ["--styles", str(tmp_path)]
+    (tmp_path / "picture.png").write_bytes(b"")
+    for words in (["--engine", "ghiasi"], ["--as_published"]):
+        assert stylize.main([*argv, *words]) == 2
+        assert "--weights miniature" in capsys.readouterr().err
+
+
+def test_training_twice_gives_the_same_file_and_networks_that_load(tmp_path, monkeypatch):
+    for name, value in {"PER_CLASS": 1, "ENCODER_STEPS": 8, "DECODER_STEPS": 4}.items():
+        monkeypatch.setattr(train_adain, name, value)
+    for out in ("once", "twice"):
+        assert train_adain.main(["--out", str(tmp_path / out)]) == 0
+    first, second = (tmp_path / out / WEIGHTS.name for out in ("once", "twice"))
+    assert first.read_bytes() == second.read_bytes()
+    assert set(load_file(first)) == set(load_file(WEIGHTS))

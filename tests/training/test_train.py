@@ -1,0 +1,233 @@
+"""train.py from end to end: interrupted, killed, shared by processes, refused, and loaded again."""
+
+import errno
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import eval_shape_bias
+import train
+from bvg import files
+from bvg.training import debiased
+from conftest import REPOSITORY
+from stylize_helpers import write_published
+from training_helpers import CLASSES, PER_CLASS, STEPS, draw_world, words
+
+DRIVER = REPOSITORY / "tests" / "training" / "driver.py"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    return draw_world(tmp_path_factory.mktemp("world") / "world")
+
+
+@pytest.fixture(autouse=True)
+def no_figure(monkeypatch):
+    monkeypatch.setattr(train, "training_figure", lambda *arguments: [])
+
+
+@pytest.fixture(scope="module")
+def unbroken(world, tmp_path_factory) -> Path:
+    """Return the folder of a run in chunks of half a batch."""
+    out = tmp_path_factory.mktemp("unbroken") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "training_figure", lambda *arguments: [])
+        assert train.main(words(world, out, "--chunk_size", "8")) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def others(world, tmp_path_factory) -> Path:
+    """Return the folder of the runs in other processes: `shared` and `killed`."""
+    folder = tmp_path_factory.mktemp("others")
+    paths = f"{REPOSITORY / 'code'}:{REPOSITORY / 'tests'}"
+    command = [sys.executable, str(DRIVER), str(folder), *words(world, folder)]
+    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}).returncode == 0
+    return folder
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """The two runs ended with the same files, byte for byte."""
+    for file in ("weights.safetensors", "curve.csv"):
+        assert (one / file).read_bytes() == (other / file).read_bytes(), file
+    predictions = [*one.rglob("predictions.parquet")]
+    assert len(predictions) == 3 * 3 + 2  # three sets of stimuli in epochs 0 to 2; two at the end
+    for path in predictions:
+        assert path.read_bytes() == (other / path.relative_to(one)).read_bytes(), path
+
+
+def test_the_curve_has_what_was_measured(unbroken):
+    curve = pd.read_csv(unbroken / "curve.csv", index_col="epoch")
+    assert list(curve.index) == [0, 1, 2] and list(curve["step"]) == [0, STEPS, 2 * STEPS]
+    assert np.allclose(curve["lr"][1:], [0.1, 0.01]) and curve["loss"][2] < curve["loss"][1]
+    parts = [f"fraction-{part}" for part in ("correct-shape", "correct-texture", "neither")]
+    assert np.allclose(curve[parts].sum(axis=1), 1)
+    last = curve.loc[2]
+    assert last["shape-bias/low"] <= last["shape-bias"] <= last["shape-bias/high"]
+    assert last["top1_acc/imagenet"] > 3 * 100 / 16  # colours tell the class
+
+
+def test_the_optimizer_is_plain_sgd_with_decay_of_everything(unbroken):
+    """Not Nesterov's, and biases and batch normalization decay as well, as the recipes have it."""
+    (group,) = torch.load(unbroken / "resume.pt", weights_only=True)["optimizer"]["param_groups"]
+    assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.9, False, 1e-4)
+    assert len(group["params"]) == 6  # weights and biases of three layers
+
+
+def test_every_validation_image_is_evaluated_once(unbroken):
+    at_the_end = {"imagenet": "final", "stylized_imagenet": "final"}
+    for benchmark, name in {**at_the_end, "imagenet_shape_bias": "epoch-002"}.items():
+        table = pq.read_table(unbroken / "evaluations" / benchmark / name / "predictions.parquet")
+        images = table["image"].to_pylist()
+        assert len(set(images)) == len(images) == (32 if "shape" in benchmark else 64)
+    some = unbroken / "evaluations" / "imagenet" / "epoch-001" / "predictions.parquet"
+    assert pq.read_table(some).num_rows == 32  # --limit_val
+
+
+def test_terminated_and_resumed_it_is_the_same(world, unbroken, tmp_path, monkeypatch):
+    argv = words(world, tmp_path / "run", "--chunk_size", "8", "--num_workers", "1")
+    add, left = train.Meter.add, [STEPS + 2]  # in the second epoch
+
+    def then_terminate(self, count):
+        add(self, count)
+        left[0] -= 1
+        if left[0] == 0:
+            for worker in multiprocessing.active_children():  # as schedulers do
+                os.kill(worker.pid, signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(train.Meter, "add", then_terminate)
+    assert train.main(argv) == 130
+    saved = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
+    assert saved["step"] == STEPS + 3  # the update after the signal is finished
+    assert train.main(argv) == 0
+    assert_same(unbroken, tmp_path / "run")
+
+
+def test_killed_and_resumed_it_is_the_same(world, unbroken, others):
+    killed = others / "killed"
+    saved = torch.load(killed / "resume.pt", weights_only=True)
+    assert 1 <= saved["step"] < 2 * STEPS
+    assert train.main(words(world, killed, "--chunk_size", "8")) == 0
+    assert_same(unbroken, killed)
+
+
+def test_two_processes_are_one_with_the_same_chunks(unbroken, others):
+    """All but the statistics of batch normalization, which are the first process's alone."""
+    shared = others / "shared"
+    one, two = (load_file(run / "weights.safetensors") for run in (unbroken, shared))
+    differing = {key for key in one if not torch.equal(one[key], two[key])}
+    local = {"bn.running_mean", "bn.running_var", "bn.num_batches_tracked"}
+    assert one.keys() == two.keys() and differing == local
+    columns = ["step", "lr", "loss"]
+    curves = [pd.read_csv(run / "curve.csv")[columns] for run in (unbroken, shared)]
+    assert curves[0].equals(curves[1])
+    table = pq.read_table(shared / "evaluations" / "imagenet" / "final" / "predictions.parquet")
+    images = table["image"].to_pylist()
+    assert len(set(images)) == len(images) == len(CLASSES) * PER_CLASS
+
+
+def test_the_weights_go_through_the_zoo(world, unbroken, tmp_path):
+    """An evaluation script finds architecture, classes and normalization in the file."""
+    out = tmp_path / "results"
+    argv = ["--model", f"file://{unbroken}/weights.safetensors", "--device", "cpu"]
+    argv += ["--stimuli", f"{world}/stimuli", "--results", str(out)]
+    assert eval_shape_bias.main(argv) == 0
+    found = pq.read_table(out / "imagenet_shape_bias" / "weights" / "predictions.parquet")
+    assert found.num_rows == 32 and found["answers"].to_pylist()[0]
+
+
+def test_debiased_training_saves_a_plain_network(world, tmp_path, monkeypatch):
+    """The loss, the routing and AdaIN have tests of their own; this is the loop around them."""
+    write_published(tmp_path / "weights" / "adain", monkeypatch)
+    seen = []
+    restyled = debiased.restyled
+
+    def watched(engine, x, order, alpha):
+        seen.append((x.shape[-1], sorted(order.tolist()) == list(range(len(x))), alpha))
+        return restyled(engine, x, order, alpha)
+
+    monkeypatch.setattr(train, "restyled", watched)
+    argv = words(world, tmp_path / "run", "--weights_dir", f"{tmp_path}/weights", recipe="debiased")
+    assert train.main([*argv, "--warmup", "1"]) == 0
+    assert seen == [(32, True, 0.5)] * 2 * STEPS  # 32 pixels are not made smaller
+    weights = load_file(tmp_path / "run" / "weights.safetensors")
+    assert not [key for key in weights if "aux_bn" in key]
+    saved = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["model"]
+    both = [saved["network.bn.running_mean"], saved["network.bn.aux_bn.running_mean"]]
+    assert torch.equal(both[0], weights["bn.running_mean"]) and not torch.allclose(*both)
+    rates = pd.read_csv(tmp_path / "run" / "curve.csv")["lr"]
+    assert np.allclose(rates[1:], [0.2, 0.02])
+
+
+def test_another_recipe_is_refused(world, unbroken, capsys):
+    before = (unbroken / "resume.pt").read_bytes()
+    argv = words(world, unbroken, "--chunk_size", "8", "--lr", "0.5", "--weight_decay", "0")
+    assert train.main(argv) == 2
+    error = capsys.readouterr().err
+    assert "lr was 0.1 and is now 0.5" in error and "weight_decay" in error and "--out" in error
+    assert (unbroken / "resume.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "remedy"),
+    [
+        (["--batch_size", "65"], "--batch_size"),
+        (["--chunk_size", "5"], "--chunk_size 4"),
+        (["--stylized", "{world}/imagenet/train"], "--stylized_imagenet"),
+        (["--stylized", "{world}/stimuli"], "train/"),
+        (["--arch", "resnet5000"], "--arch"),
+        (["--stimuli", "{world}/imagenet/val"], "rename"),
+    ],
+)
+def test_what_cannot_work_is_said_before_training(world, tmp_path, capsys, more, remedy):
+    argv = words(world, tmp_path / "run", *(word.format(world=world) for word in more))
+    assert train.main(argv) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and remedy in error
+    assert not (tmp_path / "run" / "curve.csv").exists()
+
+
+def test_missing_data_of_the_recipe_are_named(world, tmp_path, capsys):
+    argv = words(world, tmp_path / "run", recipe="B")
+    position = argv.index("--stylized")
+    assert train.main([*argv[:position], *argv[position + 2 :]]) == 2
+    assert "--stylized_imagenet" in capsys.readouterr().err
+
+
+def test_a_diverged_run_keeps_its_last_checkpoint(world, tmp_path, capsys):
+    argv = words(world, tmp_path / "run", "--lr", "1e30", "--save_every", "1")
+    assert train.main(argv) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "--lr" in error
+    file = tmp_path / "run" / "resume.pt"
+    if file.exists():
+        state = torch.load(file, weights_only=True)["model"]
+        assert all(value.isfinite().all() for value in state.values())
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(world, tmp_path, capsys, monkeypatch):
+    argv = words(world, tmp_path / "run", "--save_every", "1")
+    fsync, saved = os.fsync, []
+
+    def full(number):
+        if Path(f"/proc/self/fd/{number}").resolve().name.startswith(".resume"):
+            saved.append(number)
+            if len(saved) == 3:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(number)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    assert train.main(argv) == 2
+    assert "space" in capsys.readouterr().err
+    assert torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["step"] == 2
