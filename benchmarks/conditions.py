@@ -10,7 +10,7 @@ of ours, not even the settings of the memory allocator.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,14 @@ def stimuli(inputs: Inputs) -> Iterator[Row]:
         yield row("stimuli", name, inputs.name, "one by one", costs["here"], costs["there"])
 
 
-def runs(inputs: Inputs) -> Iterator[Row]:
+def runs(inputs: Inputs, scripts: Mapping[str, Any] = SCRIPTS) -> Iterator[Row]:
     """Yield the costs of whole runs."""
     images = inputs.images()
     files = [str(images.path(index)) for index in range(len(images))]
     command = [sys.executable, str(Path(__file__).with_name("straightforward.py"))]
     command += ["--model", inputs.model, "--batch_size", str(inputs.batch_size)]
 
-    for what, script in SCRIPTS.items():
+    for what, script in scripts.items():
 
         def ours(script: Any = script) -> Cost:
             return whole_run(script.main, inputs.words()).per(len(files))

@@ -67,10 +67,10 @@ def imagenet_c_rows(inputs: Inputs, names: tuple[str, ...] = tuple(CORRUPTIONS))
         yield row("corruptions", name, inputs.name, against, costs["here"], costs["there"])
 
 
-def laion_c_rows(inputs: Inputs) -> Iterator[Row]:
+def laion_c_rows(inputs: Inputs, names: tuple[str, ...] = tuple(GENERATED)) -> Iterator[Row]:
     """Yield the costs of LAION-C's generated corruptions, beside the definition's."""
     oracle = importlib.import_module("oracles.laion_c")
-    bank = read_stickers(inputs.images(), STICKER_IMAGES, STICKER_SIDE, 0)
+    bank = read_stickers(inputs.all_images(), STICKER_IMAGES, STICKER_SIDE, 0)
     by_name = dict(zip(bank.names, bank.tiles, strict=True))
     batches = inputs.batches(FEW)
     crops = [crop for batch in batches for crop in bytes_of(batch.pixels)]
@@ -83,7 +83,7 @@ def laion_c_rows(inputs: Inputs) -> Iterator[Row]:
 
         return timed(work).per(len(some) * len(SEVERITIES))
 
-    for name in GENERATED:
+    for name in names:
         stimuli = generated(name, bank)
         sides: dict[str, Side] = {
             "here": partial(ours, batches, stimuli),

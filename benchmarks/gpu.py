@@ -69,6 +69,7 @@ WORKLOADS: dict[str, tuple[Any, list[str]]] = {
     "pgd": (eval_imagenet_adv, ["--steps", str(STEPS)]),
     "suppression": (eval_suppression, ["--curves"]),
 }
+NETWORK, MINIATURE_NETWORK = f"{__file__}:network", f"{__file__}:miniature_network"
 DEFAULT = ("cbar", "spectral", "criticalband", "generated_c", "pgd")
 ON_A_CPU, ON_A_GPU = 2, 512  # images
 
@@ -222,11 +223,10 @@ def data(workload: str, args: Namespace, limit: int) -> list[str]:
     """Return the words that name the images and the network of their classes."""
     flag = "imagenet_cbar" if workload == "cbar" else "imagenet"
     name = "imagenet-c-bar" if workload == "cbar" else "imagenet"
-    factory, folder = "network", getattr(args, flag)
+    model, folder = NETWORK, getattr(args, flag)
     if not folder:
-        factory = "miniature_network"
-        folder = draw_miniature(args.results, limit, name) / name
-    return [f"--{flag}", str(folder), "--partial", "--model", f"{__file__}:{factory}"]
+        model, folder = MINIATURE_NETWORK, draw_miniature(args.results, limit, name) / name
+    return [f"--{flag}", str(folder), "--partial", "--model", model]
 
 
 def parser() -> ArgumentParser:
@@ -282,10 +282,11 @@ def measure(args: Namespace) -> None:
     found: list[Row] = []
     for each in rows(args, device):
         found.append(each)
-        shares = f"model {each.model:.0%}, stimuli {each.stimuli:.0%}, waiting {each.waiting:.0%}"
+        shares = ("model", "stimuli", "waiting", "rest", *["busy"] * (device.type == "cuda"))
         print(
             f"{each.workload}, {each.precision}: {each.inputs_per_second:.1f} inputs/s, ratio "
-            f"{each.ratio:.2f}; {shares}, rest {each.rest:.0%}, busy {each.busy:.0%}",
+            f"{each.ratio:.2f};",
+            ", ".join(f"{name} {getattr(each, name):.0%}" for name in shares),
             flush=True,
         )
         table = pd.DataFrame(map(asdict, found))

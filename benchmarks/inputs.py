@@ -41,10 +41,13 @@ class Inputs:
     batch_size: int
     turns: int
 
+    def all_images(self) -> ImageSet:
+        """Return all images of the folder."""
+        return imagenet_val(self.imagenet, self.classes, partial=True)
+
     def images(self) -> ImageSet:
-        """Return the images."""
-        whole = imagenet_val(self.imagenet, self.classes, partial=True)
-        return class_balanced(whole, self.limit, 0)
+        """Return the images that are measured on."""
+        return class_balanced(self.all_images(), self.limit, 0)
 
     def batches(self, limit: int | None = None) -> list[Batch]:
         """Return the images, or the first of them, as the evaluation hands them to stimuli."""

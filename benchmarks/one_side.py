@@ -8,6 +8,10 @@ import json
 import sys
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
+
+# Last: PYTHONPATH comes first.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "code"))
 
 from bvg.errors import UserError
 from measuring import whole_run
