@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 
 
 def keyed_generator(seed: int, condition: str, name: str) -> torch.Generator:
@@ -52,4 +52,4 @@ def _drawn(
 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(fill, range(len(draws))))
-    return draws.to(device, non_blocking=True)
+    return on_device(draws, device)
