@@ -9,7 +9,7 @@ STUDY := $(RUN) code/run_study.py --model 'miniature_*' --data $(MINIATURE) --wo
 OBSERVERS := $(addprefix $(RESULTS)/imagenet_model_vs_human/miniature_, \
 	stylised shape_randomised)
 
-.PHONY: demo demo-full miniature test test-ray lint format clean
+.PHONY: demo demo-full miniature test test-ray bench lint format clean
 
 # Longest benchmarks first, so that both workers finish at about the same time.
 demo: miniature
@@ -46,6 +46,10 @@ test-ray: $(VENV)/installed-dev
 	$(RUN) -m pip install --quiet --disable-pip-version-check 'ray>=2.40'
 	RAY_worker_niceness=0 $(RUN) -m pytest tests/study/test_ray.py
 
+# Ratios to other ways of doing the same work, in results/bench; options in BENCH='--parts attacks'.
+bench: $(VENV)/installed-bench
+	PYTHONPATH=$(VENV)/bench $(RUN) benchmarks/bench.py --results $(RESULTS)/bench $(BENCH)
+
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
@@ -74,4 +78,10 @@ $(VENV)/installed-dev: requirements-dev.txt code/lab/package-lock.json $(VENV)/i
 		then cd code/lab && npm ci --silent --ignore-scripts --no-audit --no-fund \
 			|| echo "npm could not install jsPsych: the tests of code/lab's page skip" >&2; \
 		else echo "npm is not installed: the tests of code/lab's page skip" >&2; fi
+	@touch $@
+
+# Beside the environment: in it, generated ImageNet-C would use the package's frost photographs.
+$(VENV)/installed-bench: requirements-bench.txt $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/bench -r requirements-bench.txt
 	@touch $@

@@ -1,69 +1,50 @@
-"""How fast images are attacked, beside foolbox: the same images, model, start and steps, in turns.
-
-    pip install foolbox==3.3.4
-    python benchmarks/attacks.py --model path/to/file.py:factory --imagenet DIR --limit 64
+"""How fast images are attacked, beside foolbox: the same images, model, start and steps.
 
 foolbox is called as the study calls it (a model in PyTorch's default memory layout whose parameters
-want gradients too), and on the model as it is prepared here (frozen, channels_last). "broken" are
-the images that each side counts as not robust, misclassified ones included. Ratios hold between
-machines better than seconds do.
+want gradients too), and on the model as it is prepared here (frozen, channels_last). The note
+counts the images that both sides end with misclassified, those misclassified unattacked included.
 """
 
-import argparse
 import copy
-import statistics
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import eagerpy
-import foolbox
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
-from bvg.data.image_set import class_balanced
-from bvg.data.imagenet import imagenet_classes, imagenet_val
-from bvg.data.loading import decoded_batches
-from bvg.data.preprocessing import STUDY
-from bvg.run.batches import as_batch
-from bvg.run.settings import best_device, keep_freed_memory
+from bvg.errors import UserError
 from bvg.stimuli.attacks import LINF, Attack, AttackedModel
 from bvg.stimuli.batch import Batch
 from bvg.stimuli.imagenet_adv import Epsilon, adversarial, gradient_method, random_starts
 from bvg.zoo.loading import load_model
+from inputs import Inputs
+from measuring import Cost, in_turns, timed
+from table import Row, row
 
-STEPS, STEP, EPSILON = 40, 2 / 255, Epsilon("0.5_255", 0.5 / 255)  # the study's
+STEP, EPSILON = 2 / 255, Epsilon("0.5_255", 0.5 / 255)  # the study's
+AS_IN_THE_STUDY, FROZEN = "foolbox as the study calls it", "foolbox, frozen, channels_last"
+LAST, FIRST = "last iterate", "--stop first"
 
-
-@dataclass
-class Side:
-    """One way of attacking a batch: it returns which images are broken, (B,) bool."""
-
-    name: str
-    broken: Callable[[Batch], torch.Tensor]
-
-
-class FromStart(foolbox.attacks.LinfPGD):
-    """foolbox's attack, from a start that is given."""
-
-    def __init__(self, start: torch.Tensor, steps: int) -> None:
-        super().__init__(abs_stepsize=STEP, steps=steps)
-        self.start = start
-
-    def get_random_start(self, x0: eagerpy.Tensor, epsilon: float) -> eagerpy.Tensor:
-        """Return the start, whatever the images are."""
-        return eagerpy.astensor(self.start)
+Broken = Callable[[Batch], torch.Tensor]  # which images are misclassified in the end, (B,) bool
 
 
-def with_foolbox(model: torch.nn.Module, steps: int, layout: torch.memory_format, batch: Batch):
+def with_foolbox(
+    model: torch.nn.Module, steps: int, layout: torch.memory_format, batch: Batch
+) -> torch.Tensor:
     """Return which images foolbox's LinfPGD breaks, from our random start."""
+    import eagerpy
+    import foolbox
+
+    class FromStart(foolbox.attacks.LinfPGD):
+        def get_random_start(self, x0: eagerpy.Tensor, epsilon: float) -> eagerpy.Tensor:
+            return eagerpy.astensor(start)
+
     pixels = batch.pixels.contiguous(memory_format=layout)
     start = random_starts(batch, EPSILON.value, LINF).contiguous(memory_format=layout)
-    attack = FromStart(start, steps)
+    attack = FromStart(abs_stepsize=STEP, steps=steps)
     shown = foolbox.PyTorchModel(model, bounds=(0, 1), device=pixels.device)
     _, _, broken = attack(shown, pixels, batch.labels, epsilons=EPSILON.value)
     return broken | (shown(pixels).argmax(1) != batch.labels)
@@ -77,79 +58,47 @@ def with_ours(victim: AttackedModel, attack: Attack, batch_size: int, batch: Bat
     return victim.answers(images) != batch.labels
 
 
-def sides(model: torch.nn.Module, steps: int, batch_size: int) -> list[Side]:
-    """Return the ways that are compared, the study's first."""
+def sides(model: torch.nn.Module, inputs: Inputs, steps: int) -> dict[str, Broken]:
+    """Return the ways that are compared."""
     trained = copy.deepcopy(model).to(memory_format=torch.contiguous_format).requires_grad_(True)
     own = model.to(memory_format=torch.channels_last)
-    victim = AttackedModel("it", own, 1000)
-    attack = Attack(steps=steps, step=STEP)
-    first = Attack(steps=steps, step=STEP, first=True)
-    last = torch.channels_last
-    return [
-        Side(
-            "foolbox, as the study calls it",
-            partial(with_foolbox, trained, steps, torch.contiguous_format),
-        ),
-        Side("foolbox, frozen, channels_last", partial(with_foolbox, own, steps, last)),
-        Side("here, last iterate", partial(with_ours, victim, attack, batch_size)),
-        Side("here, --stop first", partial(with_ours, victim, first, batch_size)),
-    ]
+    victim = AttackedModel("it", own, len(inputs.classes))
+    last, first = (Attack(steps=steps, step=STEP, first=first) for first in (False, True))
+    default, frozen = torch.contiguous_format, torch.channels_last
+    return {
+        AS_IN_THE_STUDY: partial(with_foolbox, trained, steps, default),
+        FROZEN: partial(with_foolbox, own, steps, frozen),
+        LAST: partial(with_ours, victim, last, inputs.batch_size),
+        FIRST: partial(with_ours, victim, first, inputs.batch_size),
+    }
 
 
-def batches_of(folder: str, limit: int, batch_size: int, device: torch.device) -> list[Batch]:
-    """Return decoded images as the loop hands them to stimuli."""
-    images = imagenet_val(folder, imagenet_classes(), partial=True)
-    images = class_balanced(images, limit, 0)
-    return [
-        as_batch(images, part.views[0], part.indices, device, 0)
-        for part in decoded_batches(images, (STUDY,), 0, batch_size, 0, False)
-    ]
+def attacks(inputs: Inputs, steps: int = 10) -> Iterator[Row]:
+    """Yield the costs of attacking an image by the study's PGD with so many steps."""
+    try:
+        import foolbox  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "the part `attacks` needs foolbox: start it with `make bench`, which installs it, or "
+            "leave the part out with --parts"
+        ) from error
+    compared = sides(load_model(inputs.model).to(inputs.device), inputs, steps)
+    batches = inputs.batches()
+    count = sum(len(batch.names) for batch in batches)
+    broken: dict[str, torch.Tensor] = {}
 
+    def measured(name: str, some: list[Batch]) -> Cost:
+        def work() -> None:
+            broken[name] = torch.cat([compared[name](batch).cpu() for batch in some])
 
-def timed(side: Side, batches: list[Batch]) -> tuple[float, torch.Tensor]:
-    """Return the seconds for all batches, and which images are broken."""
-    begin = time.perf_counter()
-    broken = torch.cat([side.broken(batch).cpu() for batch in batches])
-    return time.perf_counter() - begin, broken
+        return timed(work).per(count)
 
-
-def compare() -> None:
-    """Print images/s of each side, its ratio to the study's, and what it breaks."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--imagenet", required=True)
-    parser.add_argument("--limit", type=int, default=64, help="images (default 64)")
-    parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--device")
-    arguments = parser.parse_args()
-    keep_freed_memory()
-    device = best_device(arguments.device)
-    model = load_model(arguments.model).to(device)
-    batches = batches_of(arguments.imagenet, arguments.limit, arguments.batch_size, device)
-    count = sum(len(batch.labels) for batch in batches)
-    compared = sides(model, arguments.steps, arguments.batch_size)
-    for side in compared:
-        side.broken(batches[0])  # the first call allocates
-    seconds: dict[str, list[float]] = {side.name: [] for side in compared}
-    broken = {}
-    for _ in range(arguments.repeats):
-        for side in compared:
-            taken, broken[side.name] = timed(side, batches)
-            seconds[side.name].append(taken)
-            print(f"{side.name}: {taken:.2f} s", flush=True)
-    reference = compared[0].name
-    for name, values in seconds.items():
-        ratio = statistics.median(
-            a / b for a, b in zip(seconds[reference], values, strict=True)
-        )  # of turns beside each other
-        differing = int((broken[name] != broken[reference]).sum())
-        print(
-            f"{name:32} {count / statistics.median(values):7.2f} images/s, {ratio:5.2f} times; "
-            f"{int(broken[name].sum())} of {count} broken, {differing} differ"
-        )
-
-
-if __name__ == "__main__":
-    compare()
+    for name in compared:
+        measured(name, batches[:1])  # the first call allocates
+    costs = in_turns({name: partial(measured, name, batches) for name in compared}, inputs.turns)
+    pairs = ((LAST, AS_IN_THE_STUDY), (LAST, FROZEN), (FIRST, AS_IN_THE_STUDY))
+    for ours, theirs in pairs:
+        differing = int((broken[ours] != broken[theirs]).sum())
+        note = f"{int(broken[ours].sum())} of {count} misclassified, {differing} differ"
+        what = f"PGD-{steps}, {ours}"
+        yield row("attacks", what, inputs.name, theirs, costs[ours], costs[theirs], note)

@@ -1,123 +1,120 @@
-"""What batches gain in making the corruptions of ImageNet-C, beside the package imagecorruptions.
+"""What batches gain in making corruptions.
 
-    python benchmarks/corruptions.py --imagenet DIR
-
-Prints the milliseconds that an image takes under each corruption, as the mean over the five
-severities: ours in batches, from crops in memory to clipped 8-bit values, and the package's, image
-by image. They take turns on the same crops and cores; each figure is the median of the turns.
-Where the package is not installed (pip install imagecorruptions opencv-python-headless
-"setuptools<81"), or fails on the NumPy and scikit-image that are, its columns stay empty.
+Those of ImageNet-C stand beside the package imagecorruptions, those of LAION-C that are generated
+beside the definitions in tests/oracles, in loops over pixels, shapes and lines. Ours are made in
+batches, from crops in memory; the others image by image. An image's cost is the mean over the five
+severities.
 """
 
-import argparse
 import importlib
-import statistics
 import sys
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from bvg.data.image_set import class_balanced
-from bvg.data.imagenet import imagenet_classes, imagenet_val
-from bvg.data.loading import decoded_batches
-from bvg.data.preprocessing import STUDY
-from bvg.run.batches import as_batch
-from bvg.run.settings import keep_freed_memory
-from bvg.stimuli.batch import Batch
+from bvg.data.laion_c import Stickers, read_stickers
+from bvg.errors import UserError
+from bvg.stimuli.batch import Batch, Stimuli, bytes_of
 from bvg.stimuli.imagenet_c import CORRUPTIONS, SEVERITIES, imagenet_c
+from bvg.stimuli.laion_c import corrupted
+from bvg.stimuli.randomness import keyed_generator
+from eval_laion_c import GENERATED, STICKER_IMAGES, STICKER_SIDE, generator
+from inputs import Inputs
+from measuring import Cost, Side, in_turns, timed
+from table import Row, row
 
-Corrupt = Callable[..., np.ndarray]  # (H, W, 3) uint8, severity=, corruption_name= → the like
-
-
-def crops_of(folder: str, limit: int, batch_size: int, device: torch.device) -> list[Batch]:
-    """Return the study's crops of some validation images."""
-    images = class_balanced(imagenet_val(folder, imagenet_classes(), partial=True), limit, 0)
-    return [
-        as_batch(images, decoded.views[0], decoded.indices, device, 0)
-        for decoded in decoded_batches(images, (STUDY,), 0, batch_size, 0, False)
-    ]
+FEW = 4  # images for what is done one by one
 
 
-def package() -> Corrupt | None:
-    """Return imagecorruptions.corrupt, or None where it is not installed."""
-    warnings.simplefilter("ignore")  # its imports are old, and say so
+def imagenet_c_rows(inputs: Inputs, names: tuple[str, ...] = tuple(CORRUPTIONS)) -> Iterator[Row]:
+    """Yield the costs of the corruptions of ImageNet-C, beside the package's."""
+    warnings.simplefilter("ignore")  # the package's imports are old, and say so
     try:
-        return importlib.import_module("imagecorruptions").corrupt
-    except ImportError:
-        return None
+        corrupt = importlib.import_module("imagecorruptions").corrupt
+    except ImportError as error:
+        raise UserError(
+            "the part `corruptions` needs the package imagecorruptions-imaug: start it with `make "
+            "bench`, which installs it, or leave the part out with --parts"
+        ) from error
+    batches = inputs.batches()
+    pictures = bytes_of(batches[0].pixels)[:FEW]
+
+    def theirs(some: np.ndarray, name: str) -> Cost:
+        def work() -> None:
+            for picture in some:
+                for severity in SEVERITIES:
+                    corrupt(picture, severity=severity, corruption_name=name)
+
+        return timed(work).per(len(some) * len(SEVERITIES))
+
+    for name in names:
+        stimuli = imagenet_c([name])
+        ours(batches[:1], stimuli)  # the first call makes tables, or compiles
+        theirs(pictures[:1], name)
+        sides: dict[str, Side] = {
+            "here": partial(ours, batches, stimuli),
+            "there": partial(theirs, pictures, name),
+        }
+        costs = in_turns(sides, inputs.turns)
+        against = "imagecorruptions"
+        yield row("corruptions", name, inputs.name, against, costs["here"], costs["there"])
 
 
-def ours(batches: list[Batch], name: str) -> float:
-    """Return the milliseconds per image and severity of a corruption."""
-    stimuli = imagenet_c([name])
-    begin = time.perf_counter()
-    for batch in batches:
-        for _ in stimuli(batch):
-            pass
-        if batch.pixels.device.type == "cuda":
-            torch.cuda.synchronize()
-    return 1000 * (time.perf_counter() - begin) / (images_in(batches) * len(SEVERITIES))
+def laion_c_rows(inputs: Inputs, names: tuple[str, ...] = tuple(GENERATED)) -> Iterator[Row]:
+    """Yield the costs of LAION-C's generated corruptions, beside the definition's."""
+    oracle = importlib.import_module("oracles.laion_c")
+    bank = read_stickers(inputs.all_images(), STICKER_IMAGES, STICKER_SIDE, 0)
+    by_name = dict(zip(bank.names, bank.tiles, strict=True))
+    batches = inputs.batches(FEW)
+    crops = [crop for batch in batches for crop in bytes_of(batch.pixels)]
+
+    def theirs(some: list[np.ndarray], name: str) -> Cost:
+        def work() -> None:
+            for crop in some:
+                for value in GENERATED[name]:
+                    by_definition(oracle, crop, name, value, by_name)
+
+        return timed(work).per(len(some) * len(SEVERITIES))
+
+    for name in names:
+        stimuli = generated(name, bank)
+        sides: dict[str, Side] = {
+            "here": partial(ours, batches, stimuli),
+            "there": partial(theirs, crops[:1], name),
+        }
+        costs = in_turns(sides, inputs.turns)
+        what, against = f"LAION-C's {name}", "definition in loops"
+        yield row("laion_c", what, inputs.name, against, costs["here"], costs["there"])
 
 
-def theirs(pictures: list[np.ndarray], name: str, corrupt: Corrupt) -> float:
-    """Return the same of the package, or NaN where it fails."""
-    begin = time.perf_counter()
-    try:
-        for picture in pictures:
-            for severity in SEVERITIES:
-                corrupt(picture, severity=severity, corruption_name=name)
-    except Exception:  # whatever has changed under it
-        return float("nan")
-    return 1000 * (time.perf_counter() - begin) / (len(pictures) * len(SEVERITIES))
+def ours(batches: list[Batch], stimuli: Stimuli) -> Cost:
+    """Return what one corruption of an image costs here."""
+    made = timed(lambda: [None for batch in batches for _ in stimuli(batch)])
+    return made.per(sum(len(batch.names) for batch in batches) * len(SEVERITIES))
 
 
-def images_in(batches: list[Batch]) -> int:
-    """Return how many images the batches hold."""
-    return sum(len(batch.names) for batch in batches)
+def generated(name: str, bank: Stickers) -> Stimuli:
+    """Return the stimuli of one of LAION-C's corruptions at its levels."""
+    conditions = {f"{name}_{level}": generator(name, level, bank) for level in SEVERITIES}
+    return partial(corrupted, corruptions=conditions)
 
 
-def pictures_of(batches: list[Batch], limit: int) -> list[np.ndarray]:
-    """Return the first crops as (224, 224, 3) uint8."""
-    levels = torch.cat([batch.pixels.cpu() for batch in batches])[:limit].mul(255).round()
-    return list(levels.permute(0, 2, 3, 1).to(torch.uint8).numpy())
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--imagenet", required=True)
-    parser.add_argument("--limit", type=int, default=32, help="images (default 32)")
-    parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--one_by_one", type=int, default=4, help="of them, for the package")
-    parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
-    keep_freed_memory()
-    device = torch.device(arguments.device)
-    batches = crops_of(arguments.imagenet, arguments.limit, arguments.batch_size, device)
-    pictures, corrupt = pictures_of(batches, arguments.one_by_one), package()
-    print(
-        f"{images_in(batches)} images, batches of {arguments.batch_size}, {device}, "
-        f"{torch.get_num_threads()} threads; ms per image",
-        flush=True,
-    )
-    print(f"{'corruption':18} {'ours':>8} {'package':>8} {'ratio':>6}", flush=True)
-    for name in CORRUPTIONS:
-        ours(batches[:1], name)  # the first call makes tables
-        turns = [
-            (ours(batches, name), theirs(pictures, name, corrupt) if corrupt else float("nan"))
-            for _ in range(arguments.repeats)
-        ]
-        fast, slow = (statistics.median(column) for column in zip(*turns, strict=True))
-        row = f"{name:18} {fast:8.2f}"
-        print(row if np.isnan(slow) else f"{row} {slow:8.1f} {slow / fast:6.1f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def by_definition(
+    oracle: Any, crop: np.ndarray, name: str, value: Any, bank: dict[str, np.ndarray]
+) -> None:
+    """Make one of LAION-C's images by its definition."""
+    draws = keyed_generator(0, name, "image")
+    make: dict[str, Callable[[], object]] = {
+        "stickers": lambda: oracle.stickers(crop, "image", draws, value, bank),
+        "vertical_lines": lambda: oracle.vertical_lines(crop, *value),
+        "geometric_shapes": lambda: oracle.geometric_shapes(crop, draws, value),
+        "luminance_checkerboard": lambda: oracle.luminance_checkerboard(crop, draws, *value),
+    }
+    make[name]()

@@ -2,16 +2,17 @@
 
     python benchmarks/straightforward.py --what spectral --model FILE.py:factory --images FILE …
 
-prints the seconds of such a run, without the imports. It is what benchmarks/conditions.py measures
-the project against. Nothing here is shared between conditions, and nothing is needlessly slow
-either: filters and pyramids are whole-array operations of PyTorch and SciPy; only pixels that leave
-[0, 1] are looked at one by one.
+prints what such a run costs, without the imports: {"clock": …, "cpu": …}. It is what
+benchmarks/conditions.py measures the project against. Nothing here is shared between conditions,
+and nothing is needlessly slow either: filters and pyramids are whole-array operations of PyTorch
+and SciPy; only pixels that leave [0, 1] are looked at one by one.
 """
 
 import argparse
+import json
 import sys
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from torchvision import transforms
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "code"))
 
 from bvg.zoo.loading import load_model
+from measuring import timed
 
 CUTOFFS = (0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
 DEVIATIONS = (0.02, 0.04, 0.08, 0.16)
@@ -31,6 +33,11 @@ _TAPS = np.sqrt(2) * np.array([1, 4, 6, 4, 1]) / 16
 _CROP = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
 
 Stimulus = Callable[[Image.Image], torch.Tensor]  # a crop → (3, 224, 224) in [0, 1]
+
+
+def one_condition() -> dict[str, Stimulus]:
+    """Return the unchanged image."""
+    return {"clean": transforms.ToTensor()}
 
 
 def spectral_conditions() -> dict[str, Stimulus]:
@@ -139,20 +146,26 @@ def _smooth(field: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    """Print the seconds of one run."""
+    """Print the cost of one run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--what", choices=CONDITIONS, required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--images", nargs="+", type=Path, required=True)
     parser.add_argument("--batch_size", type=int, default=64)
     arguments = parser.parse_args()
-    begin = time.perf_counter()
-    model = load_model(arguments.model).eval()
-    run(arguments.images, CONDITIONS[arguments.what](), model, arguments.batch_size)
-    print(time.perf_counter() - begin)
+
+    def work() -> None:
+        model = load_model(arguments.model).eval()
+        run(arguments.images, CONDITIONS[arguments.what](), model, arguments.batch_size)
+
+    print(json.dumps(asdict(timed(work))))
 
 
-CONDITIONS = {"spectral": spectral_conditions, "criticalband": critical_band_conditions}
+CONDITIONS = {
+    "one condition": one_condition,
+    "spectral": spectral_conditions,
+    "critical band": critical_band_conditions,
+}
 
 if __name__ == "__main__":
     main()

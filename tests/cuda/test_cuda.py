@@ -15,11 +15,13 @@ import eval_imagenet_adv
 import eval_imagenet_c
 import eval_spectral
 import eval_suppression
-from bvg.data.imagenet import imagenet_val
+from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
 from bvg.predictions.table import read_predictions
+from bvg.run.batches import Returning
 from bvg.run.command_line import options
+from bvg.run.decisions import decided, sixteen_way, top5
 from bvg.run.loop import Stopwatch
 from bvg.run.settings import settings_from
 from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
@@ -180,6 +182,67 @@ def test_the_stopwatch_counts_the_gpus_time():
     torch.cuda.synchronize()
     watch.settle()
     assert watch.take()["model"] > 0
+
+
+@pytest.fixture
+def no_waiting():
+    """Return a function: afterwards, an operation that waits for the GPU is an error."""
+
+    def forbid():
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("error")
+
+    yield forbid
+    torch.cuda.set_sync_debug_mode("default")
+
+
+# JPEG is coded on the CPU, and searches for the quantiles of photons end when all are found.
+WAITING = ("jpeg_compression", "shot_noise")
+
+
+@pytest.mark.parametrize(
+    "stimuli",
+    [
+        eval_spectral.stimuli,
+        lambda batch: lowpass(batch, [1], [64]),
+        imagenet_c([name for name in CORRUPTIONS if name not in WAITING], [3]),
+    ],
+    ids=["spectral", "low-pass", "generated C"],
+)
+def test_a_batch_waits_for_nothing(stimuli, no_waiting):
+    """But for the first one, which copies tables to the GPU."""
+    batch = on("cuda", batch_of(photo_like(0), photo_like(1)))
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 224**2, 1000)).to("cuda")
+    for again in (False, True):
+        if again:
+            no_waiting()
+        for condition, x in stimuli(batch):
+            with torch.no_grad():
+                logits = model(x)
+            for decide in (top5, sixteen_way(imagenet_classes())):
+                Returning([(condition, decided(decide, logits, batch.labels))])
+
+
+def test_the_steps_of_an_attack_wait_for_nothing(no_waiting):
+    model = load_model("miniature_plain").to("cuda")
+    batch = on("cuda", batch_of(photo_like(0), photo_like(1)))
+    victim, attack = AttackedModel("plain", model, 16), Attack(steps=3, step=2 / 255)
+    for again in (False, True):
+        if again:
+            no_waiting()
+        run_attack(victim, batch.pixels, batch.labels, batch.pixels, 4 / 255, attack, 2)
+
+
+def test_answers_arrive_while_the_gpu_is_busy():
+    columns = {"answers": torch.arange(10, device="cuda").view(2, 5)}
+    Returning([("clean", columns)]).columns()  # memory is pinned at the first use
+    torch.cuda.synchronize()
+    returning = Returning([("clean", columns)])
+    torch.cuda._sleep(10**9)
+    values = returning.columns()["answers"]
+    assert not torch.cuda.current_stream().query()
+    assert values[:, 0].tolist() == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    torch.cuda.synchronize()
 
 
 def test_an_attack_stays_within_its_bounds():

@@ -14,7 +14,7 @@ from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
 from bvg.predictions.table import LABEL_PROBABILITY
 from bvg.progress import Meter
-from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli
+from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, on_device
 
 Rows = dict[str, np.ndarray]  # columns of the predictions, by name
 # For each condition, in order: its name and the decision's columns, tensors of (B, …).
@@ -30,10 +30,10 @@ def as_batch(
     indices: (B,) positions in the image set; frames of one file have the same.
     """
     # The bytes of (B, H, W, 3) are those of (B, 3, H, W) in channels_last: nothing is moved.
-    on_device = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+    moved = on_device(pixels, device).permute(0, 3, 1, 2)
     names = tuple(images.names[i] for i in indices)
-    labels = torch.from_numpy(images.labels[indices.numpy()]).to(device)
-    return Batch(on_device.float() / 255, names, labels, seed)
+    labels = on_device(torch.from_numpy(images.labels[indices.numpy()]), device)
+    return Batch(moved.float() / 255, names, labels, seed)
 
 
 def condition_of(images: ImageSet, index: int, stimulus: str) -> str:
@@ -44,16 +44,45 @@ def condition_of(images: ImageSet, index: int, stimulus: str) -> str:
     return of_file if stimulus == CLEAN else f"{of_file}/{stimulus}"
 
 
-def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: Answers) -> Rows:
+class Returning:
+    """A batch's answers on their way from the device.
+
+    The copy is queued behind what made them. Asked for later, they have arrived, even if the device
+    is busy with the next batch by then; on the CPU nothing is copied.
+    """
+
+    def __init__(self, answers: Answers) -> None:
+        self.stimuli = [stimulus for stimulus, _ in answers]
+        stacked = {
+            name: torch.stack([columns[name] for _, columns in answers], dim=1)
+            for name in answers[0][1]
+        }
+        # From a GPU, a copy that is not waited for goes to pinned memory.
+        self._columns = {name: x.to("cpu", non_blocking=True) for name, x in stacked.items()}
+        self._copied: torch.cuda.Event | None = None
+        if any(x.is_cuda for x in stacked.values()):
+            self._copied = torch.cuda.Event()
+            self._copied.record()
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the columns, (B, stimuli, …) by name, once they are here."""
+        if self._copied:
+            self._copied.synchronize()
+        return {name: values.numpy() for name, values in self._columns.items()}
+
+
+def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: Returning) -> Rows:
     """Return a batch's answers as rows, ordered by image, then condition.
 
     indices, frames: (B,) position in the set, and number of frames, of each file. Where files hold
     several frames, an image's `answers` are its frames' one after the other, and its
     probabilities are their means.
     """
-    count = len(answers)
+    count = len(answers.stimuli)
     names = [images.names[i] for i in indices]
-    conditions = [condition_of(images, i, stimulus) for i in indices for stimulus, _ in answers]
+    conditions = [
+        condition_of(images, i, stimulus) for i in indices for stimulus in answers.stimuli
+    ]
     rows: Rows = {
         "image": np.repeat(np.array(names, dtype=object), count),
         "condition": np.array(conditions, dtype=object),
@@ -61,8 +90,7 @@ def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: 
     }
     for name, values in images.columns.items():
         rows[name] = np.repeat(values[indices].astype(np.int16), count)
-    for name in answers[0][1]:
-        stacked = torch.stack([columns[name] for _, columns in answers], dim=1).cpu().numpy()
+    for name, stacked in answers.columns().items():
         if images.has_sequences:
             stacked = _by_file(name, stacked, frames)
         rows[name] = stacked.reshape(len(indices) * count, *stacked.shape[2:])

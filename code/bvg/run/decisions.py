@@ -7,6 +7,7 @@ Ties go to the class with the lower index, on every device: sorts are stable.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from inspect import signature
 
 import torch
@@ -15,6 +16,7 @@ from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
 from bvg.data.imagenet import are_imagenet
 from bvg.errors import UserError, first_few
 from bvg.predictions.table import LABEL_PROBABILITY
+from bvg.stimuli.batch import on_device
 
 Decision = Callable[..., dict[str, torch.Tensor]]
 RANKS = 5  # answers kept per image
@@ -47,12 +49,12 @@ def top5_among(classes: Sequence[int]) -> Decision:
     2021). Adds `unrestricted_1` to `unrestricted_5`: the best five of all the model's classes, -1
     if it has fewer.
     """
-    chosen = torch.tensor(sorted(classes))
+    chosen = tuple(sorted(classes))
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
         of_all = _ranked(logits.float(), logits)["answers"]
         missing = of_all.new_full((len(of_all), RANKS - of_all.shape[1]), -1)
-        indices = chosen.to(logits.device)
+        indices = _on(logits.device, chosen)
         among = logits[:, indices]
         ranked = _ranked(among.float(), _wide(among).softmax(dim=1))
         ranked["answers"] = indices[ranked["answers"].long()].to(torch.int16)
@@ -74,13 +76,13 @@ def sixteen_way(classes: tuple[str, ...]) -> Decision:
         return _both_rules
     members = [list(indices) for indices in CATEGORY_INDICES.values()]
     flat = [index for indices in members for index in indices]
-    category_of = torch.tensor([k for k, indices in enumerate(members) for _ in indices])
+    category_of = tuple(k for k, indices in enumerate(members) for _ in indices)
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
         means = _category_means(_wide(logits).softmax(dim=1))
         answers = _ranked(means, means)
-        best = logits[:, flat].float().argmax(dim=1)
-        answers["answer_max"] = category_of.to(best.device)[best].to(torch.int16)
+        best = of_classes(logits, flat).float().argmax(dim=1)
+        answers["answer_max"] = _on(best.device, category_of)[best].to(torch.int16)
         return answers
 
     return decide
@@ -131,7 +133,7 @@ def top5_and_ranks(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
         order = logits.float().sort(dim=1, descending=True, stable=True).indices
         ranks = order.argsort(dim=1) + 1
-        best = {f"rank_{name}": ranks[:, own].amin(dim=1) for name, own in members.items()}
+        best = {f"rank_{name}": of_classes(ranks, own).amin(dim=1) for name, own in members.items()}
         return top5(logits) | {name: rank.to(torch.int16) for name, rank in best.items()}
 
     return decide
@@ -147,10 +149,10 @@ def largest_of(groups: Mapping[str, Sequence[int]]) -> Decision:
     members = [list(indices) for indices in groups.values()]
 
     def decide(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        largest = torch.stack([logits[:, indices].amax(dim=1) for indices in members], dim=1)
-        scores, own = _wide(largest), labels[:, None]
-        others = scores.scatter(1, own, -torch.inf).amax(dim=1)
-        margin = (scores.gather(1, own)[:, 0] - others) / 2**0.5
+        largest = torch.stack([of_classes(logits, own).amax(dim=1) for own in members], dim=1)
+        scores, label = _wide(largest), labels[:, None]
+        others = scores.scatter(1, label, -torch.inf).amax(dim=1)
+        margin = (scores.gather(1, label)[:, 0] - others) / 2**0.5
         return _ranked(largest.float(), scores.softmax(dim=1)) | {"margin": margin.float()}
 
     return decide
@@ -162,12 +164,12 @@ def top1_category(category_of: Sequence[int]) -> Decision:
     category_of: the category of each class of the logits, (C,), -1 for none. The confidence is the
     best class's probability.
     """
-    numbers = torch.tensor(category_of, dtype=torch.int16)
+    numbers = tuple(category_of)
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        of_classes = top5(logits)
-        best = of_classes["answers"][:, :1].long()
-        return of_classes | {"answers": numbers.to(best.device)[best]}
+        of_all = top5(logits)
+        best = of_all["answers"][:, :1].long()
+        return of_all | {"answers": _on(best.device, numbers)[best].to(torch.int16)}
 
     return decide
 
@@ -201,7 +203,7 @@ def top5_and_category_sums(classes: tuple[str, ...]) -> Decision:
         if not known:
             return {**answers, "category": none, "category_over_half": none}
         members = [list(indices) for indices in CATEGORY_INDICES.values()]
-        sums = torch.stack([probabilities[:, indices].sum(dim=1) for indices in members], dim=1)
+        sums = torch.stack([of_classes(probabilities, own).sum(dim=1) for own in members], dim=1)
         best = _ranked(sums, sums)["answers"][:, 0]
         over_half = torch.where(sums.amax(dim=1) > 0.5, best, none)
         return {**answers, "category": best, "category_over_half": over_half}
@@ -230,6 +232,20 @@ def _wide(logits: torch.Tensor) -> torch.Tensor:
     return logits.float() if logits.device.type == "mps" else logits.double()
 
 
+def of_classes(columns: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
+    """Return the columns with these indices, (B, K) of (B, classes).
+
+    Given as a list, a GPU would wait for their copy each time.
+    """
+    return columns[:, _on(columns.device, tuple(indices))]
+
+
+@cache
+def _on(device: torch.device, numbers: tuple[int, ...]) -> torch.Tensor:
+    """Return the numbers on the device, where they are copied to once; (N,) int64."""
+    return on_device(torch.tensor(numbers, dtype=torch.int64), device)
+
+
 def _ranked(scores: torch.Tensor, probabilities: torch.Tensor) -> dict[str, torch.Tensor]:
     order = scores.sort(dim=1, descending=True, stable=True).indices[:, :RANKS]
     confidence = probabilities.gather(1, order[:, :1])[:, 0]
@@ -241,7 +257,7 @@ def _category_means(probabilities: torch.Tensor) -> torch.Tensor:
 
 
 def _group_means(probabilities: torch.Tensor, groups: Sequence[Sequence[int]]) -> torch.Tensor:
-    means = [probabilities[:, list(members)].mean(dim=1) for members in groups]
+    means = [of_classes(probabilities, members).mean(dim=1) for members in groups]
     return torch.stack(means, dim=1)
 
 

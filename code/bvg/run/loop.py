@@ -21,7 +21,7 @@ from torch import nn
 from bvg.data.image_set import ImageSet
 from bvg.data.loading import Decoded, decoded_batches
 from bvg.errors import UserError, is_out_of_memory, model_errors
-from bvg.run.batches import Answers, Rows, as_batch, as_rows, concatenated
+from bvg.run.batches import Answers, Returning, Rows, as_batch, as_rows, concatenated
 from bvg.run.decisions import Decision, decided
 from bvg.run.probe import malformed
 from bvg.run.runs import Run
@@ -142,7 +142,7 @@ class _Pass:
                 yield self._collect(*queued)
             if batch is None or answers is None:
                 return
-            queued = (batch, answers)
+            queued = (batch, {run: Returning(of_run) for run, of_run in answers.items()})
 
     def _answers(self, decoded: Decoded) -> dict[int, Answers]:
         """Return the answers by condition of each run that lacks part of the batch.
@@ -265,7 +265,7 @@ class _Pass:
             entry = {"image": self.images.described(index), "reason": reason}
             self.info["skipped"].append(entry)
 
-    def _collect(self, decoded: Decoded, answers: dict[int, Answers]) -> int:
+    def _collect(self, decoded: Decoded, answers: dict[int, Returning]) -> int:
         """Fetch a batch's answers from the device, and write a chunk if one is due."""
         self._record_failures(decoded)
         indices, frames = decoded.indices.numpy(), decoded.frames.numpy()
@@ -276,7 +276,7 @@ class _Pass:
             finite = np.isfinite(rows["confidence"])
             if not finite.all():
                 raise UserError(self._not_finite(run, rows, int(finite.argmin())))
-            new = np.repeat(indices >= run.store.done, len(by_condition))
+            new = np.repeat(indices >= run.store.done, len(by_condition.stimuli))
             fetched.append((run, {name: values[new] for name, values in rows.items()}))
         for run, rows in fetched:  # all runs or none: a batch is completed as a whole
             run.rows.append(rows)

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from bvg.errors import model_errors
+from bvg.stimuli.batch import on_device
 
 LINF, L2 = "linf", "l2"
 NEVER = -1  # first_success of an image on which the attack never succeeded
@@ -127,17 +128,17 @@ def run_attack(
     x = start.clone()
     first = torch.full((len(x),), NEVER, dtype=torch.int16, device=x.device)
     masked = torch.zeros_like(first)
-    sizes = attack.sizes(epsilon).to(x.device, x.dtype)
+    sizes = on_device(attack.sizes(epsilon).to(x.dtype), x.device)
     taken = [0] * len(x)
     waiting, active = list(range(len(x))), list[int]()
     while waiting or active:
         room = batch_size - len(active)
         active, waiting = active + waiting[:room], waiting[room:]
-        where = torch.tensor(active, device=x.device)
+        where = on_device(torch.tensor(active), x.device)
         here, wanted = x[where], classes[where]
         gradient, answers = victim.gradient(here, wanted)
         success = _confirmed(victim, here, _reached(answers, wanted, attack), wanted, attack)
-        count = torch.tensor([taken[i] for i in active], device=x.device)
+        count = on_device(torch.tensor([taken[i] for i in active]), x.device)
         first[where] = torch.where(success & (first[where] == NEVER), count.short(), first[where])
         if attack.first and bool(success.any()):
             stay = ~success
@@ -228,7 +229,7 @@ def _with_last_answers(
     """
     reached, first = outcome.reached.clone(), outcome.first_success
     left = (~reached).nonzero().flatten() if attack.first else torch.arange(len(first))
-    for where in left.to(first.device).split(batch_size):
+    for where in on_device(left, first.device).split(batch_size):
         reached[where] = _reached(victim.answers(outcome.images[where]), classes[where], attack)
     first = torch.where(reached & (first == NEVER), attack.steps, first.int()).short()
     return Outcome(outcome.images, reached, first, outcome.masked_gradients)

@@ -45,10 +45,18 @@ def bytes_of(pixels: torch.Tensor) -> np.ndarray:
 
 def pixels_of(images: np.ndarray, device: torch.device) -> torch.Tensor:
     """Return (B, 3, H, W) in [0, 1] on the device, of (B, H, W, 3) uint8."""
-    levels = torch.from_numpy(images)
-    if device.type == "cuda":  # so that the copy does not wait for what the GPU is doing
-        levels = levels.pin_memory()
-    return levels.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+    return on_device(torch.from_numpy(images), device).permute(0, 3, 1, 2).float() / 255
+
+
+def on_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor of the CPU on the device.
+
+    Through pinned memory, so that the copy does not wait for what a GPU is doing, and the program
+    not for the copy.
+    """
+    if device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 @contextmanager

@@ -52,10 +52,11 @@ def critical_band(
         )
     grey = low_contrast_grey(batch.pixels)
     yield WITHOUT_NOISE, _in_colour(grey)
-    darkest, brightest = _extremes(grey)
     field = keyed_normal(batch, "criticalband", (SIZE, SIZE))
-    for band, noise in octave_bands(field, bands):
-        lowest, highest = _extremes(noise)
+    octaves = list(octave_bands(field, bands))
+    # All at once, since a GPU is waited for here.
+    (darkest, brightest), *extremes = _extremes(grey, *(noise for _, noise in octaves))
+    for (band, noise), (lowest, highest) in zip(octaves, extremes, strict=True):
         for deviation in deviations:
             name = condition_name(band, deviation)
             masked = torch.add(grey, noise, alpha=deviation)
@@ -117,9 +118,9 @@ def clip_noise(masked: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor
     return lost
 
 
-def _extremes(x: torch.Tensor) -> tuple[float, float]:
-    low, high = torch.stack(x.aminmax()).tolist()
-    return low, high
+def _extremes(*fields: torch.Tensor) -> list[list[float]]:
+    """Return the least and the greatest value of each field."""
+    return torch.stack([torch.stack(field.aminmax()) for field in fields]).tolist()
 
 
 def _redraw(

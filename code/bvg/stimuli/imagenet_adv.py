@@ -17,7 +17,7 @@ import torch
 
 from bvg.errors import UserError
 from bvg.stimuli.attacks import L2, LINF, Attack, AttackedModel, Outcome, distances, run_attack
-from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, Stimulus
+from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, Stimulus, on_device
 from bvg.stimuli.randomness import keyed_draws, keyed_generator
 
 NOT_ATTACKED = -2  # first_success of an image that is misclassified without an attack
@@ -163,11 +163,11 @@ def _within(
     """
     norms = distances(images, clean, method.norm)
     slack = _ROUNDING if method.norm == LINF else _ROUNDING * images[0].numel() ** 0.5
-    low, high = images.aminmax()
-    if bool((norms > epsilon.value + slack).any()) or float(low) < 0 or float(high) > 1:
+    low, high, most = torch.stack([*images.aminmax(), norms.max()]).tolist()  # one copy for all
+    if most > epsilon.value + slack or low < 0 or high > 1:
         raise RuntimeError(
-            f"{method.name} left its bounds: perturbations up to {float(norms.max())} with "
-            f"ε = {epsilon.value}, pixels from {float(low)} to {float(high)}"
+            f"{method.name} left its bounds: perturbations up to {most} with ε = {epsilon.value}, "
+            f"pixels from {low} to {high}"
         )
     return norms
 
@@ -183,7 +183,7 @@ def random_starts(batch: Batch, epsilon: float, norm: str) -> torch.Tensor:
         unit = keyed_draws(batch, "adversarial start linf", torch.rand).mul_(2).sub_(1)
     else:
         unit = torch.stack([_in_ball(batch, name) for name in batch.names])
-    unit = unit.to(batch.pixels.device, memory_format=torch.channels_last)
+    unit = on_device(unit, batch.pixels.device).to(memory_format=torch.channels_last)
     return unit.mul_(epsilon).add_(batch.pixels).clamp_(0, 1)
 
 
@@ -205,7 +205,7 @@ def random_targets(batch: Batch, count: int) -> torch.Tensor:
         int(torch.randint(1, count, (), generator=keyed_generator(batch.seed, "target", name)))
         for name in batch.names
     ]
-    return (batch.labels + torch.tensor(ahead, device=batch.labels.device)) % count
+    return (batch.labels + on_device(torch.tensor(ahead), batch.labels.device)) % count
 
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)

@@ -17,6 +17,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from bvg.errors import UserError, reason_of
+from bvg.stimuli.batch import on_device
 
 PACKAGE, FONT = "imagenet-w", "SourceHanSerifSC-ExtraLight.otf"
 
@@ -83,7 +84,7 @@ def under_white(pixels: torch.Tensor, layer: torch.Tensor) -> torch.Tensor:
     pixels: (B, C, H, W) of 8-bit images, in [0, 1]. layer: (H, W) integers in [0, 255]. The values
     are those of Pillow's alpha_composite: a white part of alpha / 255, rounded.
     """
-    layer = layer.to(pixels.device)
+    layer = on_device(layer, pixels.device)
     levels = (pixels * 255).round().to(torch.int32)
     mixed = 255 * layer + levels * (255 - layer) + 128
     return ((mixed + (mixed >> 8)) >> 8).float() / 255

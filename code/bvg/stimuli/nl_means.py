@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from bvg.stimuli.batch import on_device
+
 _LARGEST = 2**31 - 1
 _LEAST_WEIGHT = 0.001  # of the weight at distance 0; smaller ones count as 0
 
@@ -30,7 +32,7 @@ def denoised(
     height, width = images.shape[2:]
     reach, around = search // 2, template // 2
     tables, shift = _weight_tables(strengths, images.shape[1], reach, around)
-    tables = tables.to(images.device)
+    tables = on_device(tables, images.device)
     border = reach + around
     # Not all of PyTorch's devices pad whole numbers; in single precision, 0 … 255 are exact.
     whole = pad(images.float(), (border,) * 4, mode="reflect").int()

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 
 
 def keyed_generator(seed: int, condition: str, name: str) -> torch.Generator:
@@ -25,11 +25,7 @@ def keyed_normal(batch: Batch, condition: str, shape: tuple[int, ...]) -> torch.
 
     They are drawn on the CPU, image by image, so that GPUs get the same numbers.
     """
-    draws = [
-        torch.randn(shape, generator=keyed_generator(batch.seed, condition, name))
-        for name in batch.names
-    ]
-    return torch.stack(draws).to(batch.pixels.device, non_blocking=True)
+    return _drawn(batch, condition, torch.randn, shape)
 
 
 def keyed_draws(batch: Batch, condition: str, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
@@ -38,7 +34,16 @@ def keyed_draws(batch: Batch, condition: str, draw: Callable[..., torch.Tensor])
     draw: torch.randn or torch.rand. Each image has its own generator on the CPU, so that its draws
     depend on (seed, condition, name) only, not on the threads that share the work.
     """
-    draws = torch.empty(batch.pixels.shape)
+    return _drawn(batch, condition, draw, tuple(batch.pixels.shape[1:]))
+
+
+def _drawn(
+    batch: Batch, condition: str, draw: Callable[..., torch.Tensor], shape: tuple[int, ...]
+) -> torch.Tensor:
+    """Return draws of a shape for each image, whose generators threads share among them."""
+    device = batch.pixels.device
+    # Pinned for a GPU, so that copying them waits for nothing.
+    draws = torch.empty(len(batch.names), *shape, pin_memory=device.type == "cuda")
 
     def fill(number: int) -> None:
         generator = keyed_generator(batch.seed, condition, batch.names[number])
@@ -47,4 +52,4 @@ def keyed_draws(batch: Batch, condition: str, draw: Callable[..., torch.Tensor])
 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(fill, range(len(draws))))
-    return draws.to(batch.pixels.device, non_blocking=True)
+    return on_device(draws, device)

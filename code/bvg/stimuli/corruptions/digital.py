@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torchvision.io import decode_jpeg, encode_jpeg
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 
 # Hendrycks & Dietterich 2019, severities 1 … 5.
 BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)  # added to HSV's V
@@ -101,7 +101,7 @@ def jpeg(x: torch.Tensor, quality: int) -> torch.Tensor:
     else:
         with ThreadPoolExecutor(threads) as pool:
             decoded = list(pool.map(code, images))
-    return torch.stack(decoded).to(x.device).float().div_(255)
+    return on_device(torch.stack(decoded), x.device).float().div_(255)
 
 
 def _encoded_and_decoded(image: torch.Tensor, quality: int) -> torch.Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn.functional import grid_sample
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 from bvg.stimuli.corruptions.filters import gaussian_blurred
 from bvg.stimuli.randomness import keyed_generator
 
@@ -38,9 +38,11 @@ def elastic_transform(batch: Batch, severity: int) -> torch.Tensor:
         corners.append(torch.rand((3, 2), generator=generator).mul_(2 * reach).sub_(reach))
         fields.append(torch.rand((2, height, width), generator=generator).mul_(2).sub_(1))
     device = batch.pixels.device
-    sources = np.stack([affine_sources(moves.numpy(), height, width) for moves in corners])
-    shifts = gaussian_blurred(torch.stack(fields).to(device), sigma, 3, "reflect").mul_(alpha)
-    warped = _sampled(batch.pixels.contiguous(), torch.from_numpy(sources).to(device), "mirror")
+    affine = np.stack([affine_sources(moves.numpy(), height, width) for moves in corners])
+    sources = on_device(torch.from_numpy(affine), device)
+    drawn = on_device(torch.stack(fields), device)
+    shifts = gaussian_blurred(drawn, sigma, 3, "reflect").mul_(alpha)
+    warped = _sampled(batch.pixels.contiguous(), sources, "mirror")
     shifts += _pixel_grid(height, width, device)
     return _sampled(warped, shifts, "reflect")
 
@@ -82,7 +84,8 @@ def _sampled(x: torch.Tensor, sources: torch.Tensor, border: str) -> torch.Tenso
     "reflect" (c b a | a b c d | d c b).
     """
     mirror = border == "mirror"
-    sides = sources.new_tensor(x.shape[:1:-1]).view(2, 1, 1)  # width, height
+    sides = torch.tensor(x.shape[:1:-1], dtype=sources.dtype)  # width, height
+    sides = on_device(sides, x.device).view(2, 1, 1)
     # grid_sample's coordinates are -1 to 1 between the centres of the edge pixels, or outer edges.
     unit = (sources * 2) / (sides - 1) - 1 if mirror else (sources * 2 + 1) / sides - 1
     return grid_sample(

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 from bvg.stimuli.corruptions.filters import gaussian_blurred, quantised
 from bvg.stimuli.randomness import keyed_generator
 
@@ -49,7 +49,7 @@ def glass_blur(batch: Batch, severity: int, exchange: bool = False) -> torch.Ten
             for name in batch.names[start : start + _BLOCK]
         ]
         places.append(scattered((height, width), reach, np.stack(offsets), exchange))
-    sources = torch.from_numpy(np.concatenate(places)).to(blurred.device)
+    sources = on_device(torch.from_numpy(np.concatenate(places)), blurred.device)
     moved = blurred.flatten(2).gather(2, sources.unsqueeze(1).expand(-1, 3, -1))
     return gaussian_blurred(moved.view(blurred.shape), sigma, 4, "nearest")
 

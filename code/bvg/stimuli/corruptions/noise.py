@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 from bvg.stimuli.corruptions.filters import cached_parts
 from bvg.stimuli.randomness import keyed_draws
 
@@ -62,7 +62,7 @@ def poisson_quantiles(draws: torch.Tensor, levels: torch.Tensor, photons: int) -
     draws: torch.rand's, in [0, 1). levels: int32 in 0 … 255, of the same shape. The result is
     float32 and follows the Poisson distribution to the 24 bits of the draws, on any device.
     """
-    starts, cumulative = (table.to(draws.device) for table in _poisson_tables(photons))
+    starts, cumulative = _tables_on(photons, draws.device)
     flat, rows = draws.flatten(), levels.flatten()
     bins = (flat * _BINS).to(torch.int32).add_(rows, alpha=_BINS)
     counts = starts.flatten().index_select(0, bins).to(torch.int32)
@@ -79,6 +79,12 @@ def poisson_quantiles(draws: torch.Tensor, levels: torch.Tensor, photons: int) -
 
 
 @cache
+def _tables_on(photons: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the tables on the device, where they are copied to once."""
+    starts, cumulative = _poisson_tables(photons)
+    return on_device(starts, device), on_device(cumulative, device)
+
+
 def _poisson_tables(photons: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return where to start, (256, _BINS) uint8, and P(X <= k), (256, most) float32.
 

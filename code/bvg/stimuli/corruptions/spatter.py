@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 from bvg.stimuli.corruptions.filters import gaussian_blurred
 from bvg.stimuli.randomness import keyed_generator
 
@@ -41,11 +41,11 @@ def spatter(batch: Batch, severity: int) -> torch.Tensor:
     device = batch.pixels.device
     if is_mud:
         stains = gaussian_blurred((liquid > threshold).float(), strength, 4, "nearest")
-        stains = (stains * (stains >= MUD_THRESHOLD)).to(device)
+        stains = on_device(stains * (stains >= MUD_THRESHOLD), device)
         return (batch.pixels * (1 - stains)).add_(stains * _colour(MUD, device))
     liquid.mul_(liquid >= threshold)
     levels = (liquid[:, 0] * 255).to(torch.uint8).numpy()
-    drops = torch.from_numpy(water(levels)).mul_(strength).to(device)
+    drops = on_device(torch.from_numpy(water(levels)).mul_(strength), device)
     return batch.pixels + drops[:, None] * _colour(WATER, device)
 
 
@@ -61,7 +61,7 @@ def _liquid(batch: Batch, severity: int) -> torch.Tensor:
 
 
 def _colour(rgb: tuple[float, float, float], device: torch.device) -> torch.Tensor:
-    return torch.tensor(rgb, device=device).view(3, 1, 1)
+    return on_device(torch.tensor(rgb), device).view(3, 1, 1)
 
 
 def water(liquid: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 from bvg.stimuli.corruptions.frost_textures import procedural_frost
 from bvg.stimuli.corruptions.motion import motion_blurred
 from bvg.stimuli.corruptions.plasma import DRAWS, plasma
@@ -52,7 +52,7 @@ def _flakes(batch: Batch, severity: int) -> torch.Tensor:
         layers.append(torch.randn((1, crop, crop), generator=generator))
         share = float(torch.rand((), generator=generator))
         angles.append(SNOW_ANGLES[0] + share * (SNOW_ANGLES[1] - SNOW_ANGLES[0]))
-    layer = torch.stack(layers).to(batch.pixels.device) * deviation + mean
+    layer = on_device(torch.stack(layers), batch.pixels.device) * deviation + mean
     layer = zoomed(layer, zoom, size)
     layer.mul_(layer >= threshold).clamp_(0, 1)
     # ImageMagick's input and output are 8-bit pictures: truncated before, rounded after.
@@ -71,8 +71,8 @@ def zoomed(x: torch.Tensor, zoom: float, size: int) -> torch.Tensor:
     positions = torch.arange(trimmed, trimmed + size, dtype=torch.float64)
     positions = (positions * ((small - 1) / (large - 1))).clamp_(max=small - 1)
     before = positions.floor().long().clamp_(max=small - 2)
-    weight = (positions - before).float().to(x.device)
-    before = before.to(x.device)
+    weight = on_device((positions - before).float(), x.device)
+    before = on_device(before, x.device)
     # Gathered instead of multiplied by a matrix, so that the result does not depend on the batch.
     left, right = x.index_select(3, before), x.index_select(3, before + 1)
     x = left.mul_(1 - weight).add_(right.mul_(weight))
@@ -101,7 +101,7 @@ def frost(
             start = _below(max(1, photograph.shape[dim] - side), generator)
             photograph = photograph.narrow(dim, start, side)
         crops.append(photograph)
-    frosted = torch.stack(crops).to(batch.pixels.device).float().mul_(of_frost)
+    frosted = on_device(torch.stack(crops), batch.pixels.device).float().mul_(of_frost)
     return frosted.add_(batch.pixels * (255 * of_image)).div_(255)
 
 
@@ -116,7 +116,7 @@ def fog(batch: Batch, severity: int) -> torch.Tensor:
         torch.rand(DRAWS, generator=keyed_generator(batch.seed, f"fog_{severity}", name))
         for name in batch.names
     ]
-    uniform = torch.stack(draws).to(batch.pixels.device).mul_(2).sub_(1)
+    uniform = on_device(torch.stack(draws), batch.pixels.device).mul_(2).sub_(1)
     height, width = batch.pixels.shape[2:]
     haze = plasma(uniform, decay)[:, None, :height, :width].mul_(strength)
     brightest = batch.pixels.amax((1, 2, 3), keepdim=True)

@@ -1,0 +1,158 @@
+"""What is made on a GPU is queued there without waiting for it, shown without a GPU.
+
+Tensors of a pretended GPU (PyTorch's FakeTensor) have a shape, but no values: what asks for one
+fails, and copies that would block are counted. tests/cuda has the same on a real GPU.
+"""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    FakeTensor,
+    FakeTensorMode,
+)
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves
+
+import eval_spectral
+from bvg.data.imagenet import imagenet_classes
+from bvg.run import decisions
+from bvg.run.batches import Returning
+from bvg.stimuli import criticalband
+from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
+from bvg.stimuli.batch import Batch
+from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
+from bvg.stimuli.lowpass import lowpass
+
+pytestmark = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="tests/cuda has this on the GPU that is here"
+)
+GPU = torch.device("cuda:0")
+# JPEG is coded on the CPU, and searches for the quantiles of photons end when all are found.
+WAITING = ("jpeg_compression", "shot_noise")
+
+
+class Pretended(TorchDispatchMode):
+    """Computes on the CPU as usual, and pretends to for a GPU; counts copies that would block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocking: list[str] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs, name = kwargs or {}, function.name()
+        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        there = any(x.device == GPU for x in tensors)
+        target = kwargs.get("device") or GPU if there else kwargs.get("device")
+        if not there and target != GPU and not any(isinstance(x, FakeTensor) for x in tensors):
+            with _disable_current_modes():
+                return function(*args, **kwargs)
+        if name == "aten::_to_copy":
+            self._count(name, tensors[0].device, target, kwargs.get("non_blocking"))
+        elif name == "aten::copy_":
+            self._count(name, args[1].device, args[0].device, args[2:] and args[2])
+        elif name == "aten::index.Tensor":
+            for index in (index for index in args[1] if index is not None):
+                self._count(name, index.device, GPU, False)
+        return function(*args, **kwargs)  # of FakeTensorMode
+
+    def _count(self, name, source, target, behind) -> None:
+        if source != target and not behind:
+            self.blocking.append(name)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Pretend that there is a GPU; return the copies that block."""
+    # Pinned memory and events cannot be pretended.
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *size, pin_memory=False, **o: empty(*size, **o))
+    monkeypatch.setattr(torch.cuda, "Event", lambda: SimpleNamespace(record=lambda: None))
+    with FakeTensorMode(allow_non_fake_inputs=True), Pretended() as pretended:
+        yield pretended
+
+
+def batch() -> Batch:
+    labels = torch.zeros(2, dtype=torch.int64, device=GPU)
+    return Batch(torch.rand(2, 3, 224, 224, device=GPU), ("a", "b"), labels, 0)
+
+
+def test_this_would_notice(gpu):
+    x = torch.rand(2, 10, device=GPU)
+    with pytest.raises(DataDependentOutputException):
+        x.sum().item()
+    torch.ones(2).to(GPU)
+    x[:, [1, 2]]
+    x.to("cpu")
+    assert len(gpu.blocking) == 3
+
+
+def test_decisions(gpu):
+    classes = imagenet_classes()
+    groups = {"a": range(3), "b": range(3, 9)}
+    logits, labels = torch.rand(2, 1000, device=GPU), torch.zeros(2, dtype=torch.int64, device=GPU)
+    chosen = [
+        decisions.top5,
+        decisions.top5_among(range(0, 1000, 5)),
+        decisions.sixteen_way(classes),
+        decisions.best_groups([*groups.values()]),
+        decisions.top5_and_category(classes),
+        decisions.top5_and_ranks(classes, {"a": classes[3:5]}),
+        decisions.largest_of(groups),
+        decisions.top1_category([0] * 1000),
+        decisions.top5_and_probability("it", 3),
+        decisions.top5_and_category_sums(classes),
+    ]
+    for decide in chosen:
+        decisions.decided(decide, logits, labels)  # indices are copied once
+    gpu.blocking.clear()
+    answers = [decisions.decided(decide, logits, labels) for decide in chosen]
+    for columns in answers:
+        Returning([("clean", columns)])
+    assert not gpu.blocking
+
+
+def test_filters(gpu):
+    for _ in range(2):
+        gpu.blocking.clear()
+        made = dict(eval_spectral.stimuli(batch())) | dict(lowpass(batch(), [1], [64]))
+    assert not gpu.blocking
+    assert all(x.device == GPU for x in made.values())
+
+
+def test_a_batch_of_the_critical_band_waits_once(gpu, monkeypatch):
+    waits = []
+
+    def extremes(*fields):
+        waits.append(len(fields))
+        return [[0.3, 0.6], *([-0.2, 0.2] for _ in fields[1:])]
+
+    monkeypatch.setattr(criticalband, "_extremes", extremes)
+    for _ in range(2):
+        gpu.blocking.clear()
+        assert len(list(criticalband.critical_band(batch(), range(7), (0.02, 0.16)))) == 15
+    assert waits == [8, 8] and not gpu.blocking
+
+
+@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in WAITING])
+def test_corruptions(gpu, name):
+    photograph = torch.zeros(3, 300, 300, dtype=torch.uint8)
+    for _ in range(2):
+        gpu.blocking.clear()
+        ((_, x),) = imagenet_c([name], [4], frost_photographs=[photograph])(batch())
+    assert not gpu.blocking
+    assert x.device == GPU
+
+
+def test_the_last_iterate_of_an_attack(gpu, monkeypatch):
+    # Autograd's own threads cannot pretend.
+    monkeypatch.setattr(torch.autograd, "grad", lambda loss, leaf: (torch.rand_like(leaf),))
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64, 5, device=GPU))
+    x = torch.rand(3, 3, 8, 8, device=GPU)
+    labels = torch.zeros(3, dtype=torch.int64, device=GPU)
+    gpu.blocking.clear()
+    run_attack(AttackedModel("it", model, 5), x, labels, x, 0.1, Attack(steps=3, step=0.1), 2)
+    assert not gpu.blocking
