@@ -235,8 +235,8 @@ class Check:
         for row in measured:
             bounds[row] = -inf
         limits = torch.tensor(bounds, dtype=torch.float64).to(logits.device, non_blocking=True)
-        near = ~(margins(logits.double(), labels) > limits)  # also where a logit is not a number
-        near &= limits > -inf
+        accepted = (margins(logits.double(), labels) > limits) & logits.amax(dim=1).isfinite()
+        near = ~accepted & (limits > -inf)
         if logits.device.type != "cuda":
             return near.cpu(), None
         on_cpu, copied = near.to("cpu", non_blocking=True), torch.cuda.Event()
