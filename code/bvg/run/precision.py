@@ -34,8 +34,9 @@ class State:
     """What the images so far have shown.
 
     form: the arithmetic. images: the number of files. inputs: of the model, of which `measured`
-    were the first of a condition, `near` too near another decision, and `audited` sampled from the
-    others; `changed` of the audited ones have another decision in fp32. raises: of the bound.
+    were the first of a condition, `near` too near another decision (in fp32, `repaired` of them
+    have another one), and `audited` sampled from the others (`changed` of them have another one).
+    raises: of the bound.
     """
 
     form: str
@@ -43,6 +44,7 @@ class State:
     inputs: int = 0
     measured: int = 0
     near: int = 0
+    repaired: int = 0
     audited: int = 0
     changed: int = 0
     raises: int = 0
@@ -74,6 +76,7 @@ def report(state: State, precision: str) -> dict[str, Any]:
         "recomputed_share": recomputed / state.inputs if state.inputs else 0.0,
         "measured": state.measured,
         "near": state.near,
+        "repaired": state.repaired,
         "audited": state.audited,
         "changed_at_most": upper_bound(state.changed, state.audited) if accepted else 0.0,
         "raises": state.raises,
@@ -94,8 +97,9 @@ def sentence(name: str, found: dict[str, Any], precision: str) -> str:
         return f"{name}: all {found['inputs']:,} inputs computed in fp32"
     return (
         f"{name}: {found['form']}, {found['recomputed_share']:.1%} of {found['inputs']:,} inputs "
-        f"recomputed in fp32; of the other decisions, {found['changed']:,} of {found['audited']:,} "
-        f"audited ones had changed, so at most {found['changed_at_most']:.3%} have (95 %)"
+        f"recomputed in fp32 ({found['repaired']:,} decisions repaired); of the others, "
+        f"{found['changed']:,} of {found['audited']:,} audited ones had changed, so at most "
+        f"{found['changed_at_most']:.3%} have (95 %)"
     )
 
 

@@ -175,7 +175,9 @@ class Check:
         for conditions, found in self._audits:
             rows = zip(conditions, *found.cpu().tolist(), strict=True)
             for condition, error, spread, changed, near in rows:
-                if not near:
+                if near:
+                    self._now.repaired += int(changed)
+                else:
                     self._audit(condition, error, spread, bool(changed))
         self._now.images += images
         self.state = self._now
