@@ -1,6 +1,7 @@
 """Verified low precision: fp32's answers, whatever the low precision does."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,20 @@ from PIL import Image
 
 from bvg import evaluate, options
 from bvg.data.imagenet import imagenet_val
+from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.run import loop, precision, verified
 from bvg.run.decisions import top5
 from bvg.run.evaluate import load_models
 from bvg.run.precision import clopper_pearson, upper_bound
-from bvg.scores.accuracy import accuracy
+from bvg.run.runs import Run
 from bvg.stimuli.batch import unchanged
 from noise_benchmark import NOISE
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen")
-EACH = 30  # images; those of the last classes are bright
+EACH = 30  # images
+_BRIGHTNESS = (0, 0, 0, 0, 95, 95, 127, 127)  # of each class; means around 0.25, 0.62 and 0.75
+BRIGHT, BRIGHTEST = 0.5, 0.69
 
 # `ties`: two classes have a twin that is hardly different. `large`: no number of fp16 holds its
 # activations. `half`: weights of 16 bits.
@@ -66,7 +70,7 @@ def world(tmp_path_factory) -> tuple[Path, Path]:
     for number, name in enumerate(CLASSES):
         (folder / "val" / name).mkdir(parents=True)
         for image in range(EACH):
-            rough = draws.integers(0, 128, (4, 4, 3)) + 127 * (number >= 4)
+            rough = draws.integers(0, 128, (4, 4, 3)) + _BRIGHTNESS[number]
             picture = Image.fromarray(rough.astype(np.uint8)).resize((32, 32), 2)
             picture.save(folder / "val" / name / f"{image}.png")
     return folder / "nets.py", folder
@@ -150,14 +154,14 @@ def _bytes(tmp_path: Path, results: str, model: str = "ties") -> bytes:
     return (_folder(tmp_path, results, model) / "predictions.parquet").read_bytes()
 
 
-def _erring(error: float, on_bright: bool):
-    """Return low precision with an error of one logit, on the bright images or on all."""
+def _erring(error: float, above: float):
+    """Return low precision with an error of one logit on images whose mean is above a value."""
 
     def low_precision(form, model, settings, forward):
         def low(x):
             logits = forward(model, x).clone()
             logits[:, 0] += 1e-3
-            logits[(x.mean((1, 2, 3)) > 0.5) | (not on_bright), 0] += error
+            logits[x.mean((1, 2, 3)) > above, 0] += error
             return logits
 
         return low
@@ -168,7 +172,7 @@ def _erring(error: float, on_bright: bool):
 @pytest.fixture
 def late_error(simulating, monkeypatch):
     """An error that the first images do not show, and the audit finds."""
-    monkeypatch.setattr(verified, "low_precision", _erring(0.05, on_bright=True))
+    monkeypatch.setattr(verified, "low_precision", _erring(0.05, BRIGHT))
     monkeypatch.setattr(loop, "CHUNK_IMAGES", 20)
 
 
@@ -176,7 +180,7 @@ def test_an_error_above_the_bound_raises_it_and_all_is_done_again(
     run, late_error, tmp_path, capsys
 ):
     assert run("fp32") == run("verified") == 0
-    assert "starting again with a higher bound" in capsys.readouterr().err
+    assert "what was accepted is computed again" in capsys.readouterr().err
     found = _found(tmp_path, "verified")
     assert found["raises"] >= 1
     assert max(found["bounds"].values()) == pytest.approx(0.102, rel=1e-3)
@@ -205,9 +209,9 @@ def test_interrupted_before_or_after_a_raise_it_ends_with_the_same_bytes(
     assert _found(tmp_path, "again") == _found(tmp_path, "verified")
 
 
-@pytest.mark.parametrize("on_bright", [False, True])
-def test_a_wrong_model_in_low_precision_is_refused(run, simulating, monkeypatch, capsys, on_bright):
-    monkeypatch.setattr(verified, "low_precision", _erring(30.0, on_bright))
+@pytest.mark.parametrize("above", [-1, BRIGHT])
+def test_a_wrong_model_in_low_precision_is_refused(run, simulating, monkeypatch, capsys, above):
+    monkeypatch.setattr(verified, "low_precision", _erring(30.0, above))
     assert run("verified") == 2
     error = capsys.readouterr().err
     assert "model ties in simulated fp16" in error
@@ -235,7 +239,7 @@ def test_an_overflow_falls_back_to_fp32(run, simulating, tmp_path, capsys):
 
 
 def test_inputs_that_overflow_later_are_recomputed(run, simulating, tmp_path, monkeypatch):
-    monkeypatch.setattr(verified, "low_precision", _erring(torch.inf, on_bright=True))
+    monkeypatch.setattr(verified, "low_precision", _erring(torch.inf, BRIGHT))
     assert run("fp32") == run("verified") == 0
     exact, checked = (_predictions(tmp_path, how) for how in ("fp32", "verified"))
     assert _changed(exact, checked) == 0
@@ -251,32 +255,57 @@ def test_without_fast_low_precision_everything_is_fp32(run, tmp_path, capsys):
     assert (found["form"], found["recomputed_share"], found["changed_at_most"]) == ("fp32", 1, 0)
 
 
-def test_a_decision_without_margins_is_computed_in_fp32(world, simulating, tmp_path, capsys):
-    models, data = world
-    args = options(
-        model=[f"{models}:ties"],
-        precision="verified",
-        results=tmp_path,
-        batch_size=20,
-        num_workers=0,
-        preprocess="study",
-    )
-    loaded, classes = load_models(args)
-    images = imagenet_val(data, classes)
+@pytest.fixture
+def evaluated(world, tmp_path):
+    """Return a function: precision, decision, images' changes → the result, without a script."""
 
+    def result(how: str, decide=top5, **changes) -> Run:
+        models, data = world
+        words = {"batch_size": 20, "num_workers": 0, "preprocess": "study"}
+        args = options(
+            model=[f"{models}:ties"],
+            precision=how,
+            results=tmp_path / how,
+            wandb="disabled",
+            **words,
+        )
+        loaded, classes = load_models(args)
+        images = replace(imagenet_val(data, classes), view=NOISE.view, **changes)
+        (run,) = evaluate("mine", loaded, images, unchanged, decide, NOISE.score, args)
+        return run
+
+    return result
+
+
+def test_a_raise_goes_back_to_where_the_condition_began(evaluated, simulating, monkeypatch, capsys):
+    monkeypatch.setattr(verified, "low_precision", _erring(0.05, BRIGHTEST))
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 20)
+    stops, go_back = [], ResultFolder.go_back
+
+    def going_back(self, stop):
+        stops.append(stop)
+        go_back(self, stop)
+
+    monkeypatch.setattr(ResultFolder, "go_back", going_back)
+    half = len(CLASSES) * EACH // 2
+    conditions = ("dark",) * half + ("bright",) * half
+    exact, checked = (evaluated(how, conditions=conditions) for how in ("fp32", "verified"))
+    assert set(stops) == {half}
+    found = checked.summary["precision"]
+    assert found["raises"] == len(stops)
+    assert found["inputs"] == 2 * half
+    assert found["bounds"]["bright"] > 0.09 > 0.01 > found["bounds"]["dark"]
+    assert _changed(exact.predictions, checked.predictions) == 0
+
+
+def test_a_decision_without_margins_is_computed_in_fp32(evaluated, simulating, capsys):
     def mine(logits):
         return top5(logits)
 
-    def score(predictions):
-        return {"top1_acc": accuracy(predictions, 1)}
-
-    (result,) = evaluate("mine", loaded, images, unchanged, mine, score, args)
+    exact, checked = (evaluated(how, mine) for how in ("fp32", "verified"))
     assert "declares no margins" in capsys.readouterr().out
-    assert result.summary["precision"]["form"] == "fp32"
-    args.precision = "fp32"
-    args.results = tmp_path / "exact"
-    (exact,) = evaluate("mine", loaded, images, unchanged, mine, score, args)
-    assert exact.store.predictions.read_bytes() == result.store.predictions.read_bytes()
+    assert checked.summary["precision"]["form"] == "fp32"
+    assert exact.store.predictions.read_bytes() == checked.store.predictions.read_bytes()
 
 
 def test_a_sample_counts_the_changed_decisions_of_bf16(run, tmp_path, monkeypatch, capsys):

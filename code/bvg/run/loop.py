@@ -103,7 +103,7 @@ def run_pass(
         finally:
             work.write_chunks()
             release_freed_memory()
-        restarting.restart()
+        restarting.go_back()
 
 
 class _Pass:

@@ -17,11 +17,13 @@ class Error:
     """The error of a condition's logits.
 
     inputs: number of those on which it was measured. largest: of them. least: of the bound.
+    raises: how often the bound was raised.
     """
 
     inputs: int = 0
     largest: float = 0.0
     least: float = LEAST
+    raises: int = 0
 
     @property
     def bound(self) -> float:
@@ -36,7 +38,7 @@ class State:
     form: the arithmetic. images: the number of files. inputs: of the model, of which `measured`
     were the first of a condition, `near` too near another decision (in fp32, `repaired` of them
     have another one), and `audited` sampled from the others (`changed` of them have another one).
-    raises: of the bound.
+    errors: by condition.
     """
 
     form: str
@@ -47,7 +49,6 @@ class State:
     repaired: int = 0
     audited: int = 0
     changed: int = 0
-    raises: int = 0
     errors: dict[str, Error] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def report(state: State, precision: str) -> dict[str, Any]:
         "repaired": state.repaired,
         "audited": state.audited,
         "changed_at_most": upper_bound(state.changed, state.audited) if accepted else 0.0,
-        "raises": state.raises,
+        "raises": sum(error.raises for error in state.errors.values()),
         # None: everything was recomputed
         "bounds": {name: bound if isfinite(bound) else None for name, bound in bounds.items()},
     }

@@ -7,7 +7,8 @@ inputs of each condition the error is measured, and its bound is FACTOR times th
 is accepted if the decision's margin (run/decisions) exceeds the bound; all others, and a keyed
 random sample of the accepted ones (the audit), are recomputed, in batches of several conditions,
 and what fp32 gives is kept. If an audit finds an error above the bound, the bound is raised and the
-model's run begins again, so that nothing stays that was accepted under the lower one.
+model's run goes back to where the condition began, so that nothing stays that was accepted under
+the lower one.
 
 --precision bf16 and fp16: a keyed random sample is recomputed to count the changed decisions.
 
@@ -44,17 +45,32 @@ Forward = Callable[[str, nn.Module, torch.Tensor], torch.Tensor]
 
 
 class RestartError(Exception):
-    """The model's run must begin again, from this state."""
+    """A model's run must go back: to where a condition with a raised bound began, or to the start.
 
-    def __init__(self, run: Run, state: State) -> None:
+    state: with the raised bound, or of another form.
+    """
+
+    def __init__(self, run: Run, state: State, condition: str | None = None) -> None:
         super().__init__(run.name)
-        self.run, self.state = run, state
+        self.run, self.state, self.condition = run, state, condition
 
-    def restart(self) -> None:
-        """Discard what the run has on disk and in memory."""
-        self.run.check = self.state
+    def go_back(self) -> None:
+        """Discard what the run has in memory, and on disk since then."""
+        # What is known from the beginning, whatever images are done again.
+        errors = {
+            name: Error(least=found.least, raises=found.raises)
+            for name, found in self.state.errors.items()
+        }
+        state, stop = State(self.state.form, errors=errors), 0
+        for chunk in self.run.store.chunks() if self.condition else ():
+            before = state_from(chunk.info["check"])
+            measured = {name: found for name, found in before.errors.items() if found.inputs}
+            if self.condition in measured:
+                break
+            stop, state = chunk.stop, replace(before, errors=errors | measured)
+        self.run.check = state
         self.run.rows.clear()
-        self.run.store.restart()
+        self.run.store.go_back(stop)
 
 
 @dataclass
@@ -185,7 +201,9 @@ class Check:
 
     def _is_drawn(self, condition: str, key: str) -> bool:
         """Return whether an input is in the random sample, a new one after each raise."""
-        text = f"{self.settings.seed}\0audit {self.state.raises}\0{condition}\0{key}"
+        error = self._now.errors.get(condition)
+        raises = error.raises if error else 0
+        text = f"{self.settings.seed}\0audit {raises}\0{condition}\0{key}"
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") < self._share * 2**64
 
@@ -312,21 +330,19 @@ class Check:
         self._now.changed += changed
         if not self.verifies:
             return
-        bound = self._now.errors[condition].bound
-        if error <= bound:
+        known = self._now.errors[condition]
+        if error <= known.bound:
             return
-        raises = self.state.raises + 1
-        if error > WRONG * spread or raises > MOST_RAISES:
+        if error > WRONG * spread or known.raises == MOST_RAISES:
             self._refuse(condition)
         print(
             f"{self.run.name}: the audit found an error of {error:.3g} in the logits, above the "
-            f"bound of {bound:.3g} ({condition}): starting again with a higher bound",
+            f"bound of {known.bound:.3g} ({condition}): what was accepted is computed again",
             file=sys.stderr,
             flush=True,
         )
-        least = {name: Error(least=found.least) for name, found in self._now.errors.items()}
-        least[condition] = Error(least=FACTOR * error)
-        raise RestartError(self.run, State(self.state.form, raises=raises, errors=least))
+        known.least, known.raises = FACTOR * error, known.raises + 1
+        raise RestartError(self.run, self._now, condition)
 
     def _fall_back(self) -> None:
         forms = _forms(self.run, self.decide, self.settings)
