@@ -6,10 +6,10 @@ The scripts for ImageNet, spectral bias, critical band and generated ImageNet-C 
 --precision fp32 and with --precision verified, and every row of their predictions is compared: the
 best answer, whether the label is among the five, and the category. "near" is the share recomputed
 because of its margin, without the inputs on which the error is measured and the audit; "repaired"
-are the decisions that low precision alone would have changed among these. Where a device has no fast fp16,
-it is simulated (BVG_SIMULATED_FP16), and the gain (seconds of fp32 / of verified) means nothing.
---first: inputs of each condition on which the error is measured. The exit code is 1 if any answer
-differs.
+are the decisions among these that low precision alone would have changed. Where a device has no
+fast fp16, it is simulated (BVG_SIMULATED_FP16), and the gain (seconds of fp32 / of verified) means
+nothing. --first: inputs of each condition on which the error is measured. The exit code is 1 if any
+answer differs.
 """
 
 import argparse
