@@ -63,7 +63,8 @@ def differing(one: Path, other: Path) -> tuple[int, int]:
         for table in tables
     ]
     labels = torch.tensor(tables[0].labels).long()
-    return int(differ(top5, *columns, labels).sum()), len(labels)
+    one_set, other_set = columns
+    return int(differ(top5, one_set, other_set, labels).sum()), len(labels)
 
 
 def main() -> int:
