@@ -33,7 +33,7 @@ from bvg.figures.imagenet_adv import adversarial_pictures, robustness_figure
 from bvg.run.command_line import imagenet_flags, parse_args, positive, script, with_options
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, limited, load_models
-from bvg.run.imagenet_adv import attackable, load_source, saving
+from bvg.run.imagenet_adv import attackable, gradient_precision, load_source, saving
 from bvg.run.runs import print_files, print_table
 from bvg.run.settings import settings_from
 from bvg.scores.imagenet_adv import adversarial_metrics, survival, warnings_of
@@ -110,8 +110,8 @@ def flags(group):
     add(
         "--attack_precision",
         choices=("fp32", "bf16"),
-        help="precision of the gradients (default: that of --precision); every success is verified "
-        "in --precision",
+        help="precision of the gradients (default: that of --precision; bf16 if that is verified); "
+        "every success, and every failure near a tie, is verified in --precision",
     )
     add(
         "--as_ood",
@@ -207,7 +207,7 @@ def evaluate_attack(benchmark, methods, epsilons, models, source, images, args):
     protocol = {
         "attacks": {method.name: parameters for method, parameters in methods.items()},
         "eps": [epsilon.name for epsilon in epsilons],
-        "gradients": args.attack_precision or args.precision,
+        "gradients": gradient_precision(args),
     } | ({"source": source.identity} if source else {})
     source_name = source.name if source else ""
 

@@ -24,7 +24,7 @@ from bvg.data.finding import find_data
 from bvg.data.imagenet_p import PERTURBATIONS, imagenet_p
 from bvg.figures.imagenet_p import stability_figure
 from bvg.run.command_line import data_flag, parse_args, partial_flag, script
-from bvg.run.decisions import top5
+from bvg.run.decisions import top5_in_order
 from bvg.run.evaluate import evaluate, load_models
 from bvg.run.runs import print_files, print_table
 from bvg.scores.imagenet_p import (
@@ -69,7 +69,7 @@ def main(argv=None):
         models,
         images,
         unchanged,
-        top5,
+        top5_in_order,
         score,
         args,
         scored_with={"reference": reference_fingerprint(reference)},

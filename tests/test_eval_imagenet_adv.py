@@ -253,6 +253,21 @@ def test_gradients_in_bf16_are_checked_in_fp32(evaluate, tmp_path):
     assert (predictions.answers[broken, 0] != predictions.labels[broken]).all()
 
 
+def test_verified_answers_take_gradients_in_bf16_and_are_those_of_fp32(evaluate, tmp_path):
+    evaluate(*TINY, "--precision", "verified", results="v")
+    folder = tmp_path / "v" / "imagenet_adv_pgd" / "one"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["identity"]["protocol"]["gradients"] == "bf16"
+    evaluate(*TINY, "--attack_precision", "bf16", results="f")
+    checked, exact = (
+        read_predictions(tmp_path / results / "imagenet_adv_pgd" / "one" / "predictions.parquet")
+        for results in "vf"
+    )
+    np.testing.assert_array_equal(checked.answers, exact.answers)
+    for name, values in exact.columns.items():
+        np.testing.assert_array_equal(checked.columns[name], values)
+
+
 def test_a_model_that_hides_its_gradient_is_noted_or_refused(evaluate):
     printed = evaluate(*TINY, models=("rounded",))
     assert "rounded: 100.0 % of the attacked images had a zero or non-finite gradient" in printed

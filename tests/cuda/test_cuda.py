@@ -95,6 +95,13 @@ def test_lower_precision_changes_few_decisions(call, precision):
     assert (lower.answers[:, 0] == full.answers[:, 0]).mean() > 0.9
 
 
+@pytest.mark.parametrize("script", [eval_imagenet, eval_spectral])
+def test_verified_answers_are_those_of_fp32(call, script):
+    exact, checked = (call(script, "cuda", "--precision", how) for how in ("fp32", "verified"))
+    np.testing.assert_array_equal(checked.answers[:, 0], exact.answers[:, 0])
+    assert torch.backends.cudnn.allow_tf32 is False
+
+
 def test_a_corrupted_run_on_the_gpu(call):
     words = ("--generate", "--corruptions", "fog", "contrast", "--severities", "3")
     there, _ = call(eval_imagenet_c, "cuda", *words)

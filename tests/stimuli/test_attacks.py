@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import nn
@@ -185,31 +187,45 @@ def test_a_model_without_gradient_is_refused():
 
 
 class TwoMinded(nn.Module):
-    """Answers otherwise in the cheap arithmetic."""
+    """Answers otherwise in the cheap arithmetic, whose context is `cheap`."""
 
-    cheap = False
+    def __init__(self, shift: float):
+        super().__init__()
+        self.shift, self.is_cheap = shift, False
 
     def forward(self, x):
-        level = x.mean((1, 2, 3)) - (0.1 if self.cheap else 0.0)
+        level = x.mean((1, 2, 3)) + (self.shift if self.is_cheap else 0.0)
         return torch.stack([level, 0.5 - level], 1)
+
+    @contextmanager
+    def cheap(self):
+        self.is_cheap = True
+        yield
+        self.is_cheap = False
 
 
 def test_a_success_of_the_cheap_arithmetic_counts_only_where_the_exact_one_confirms_it():
-    model = TwoMinded()
-
-    class Cheap:
-        def __enter__(self):
-            model.cheap = True
-
-        def __exit__(self, *_):
-            model.cheap = False
-
+    model = TwoMinded(-0.1)
     clean = torch.stack([torch.full((3, 4, 4), level) for level in (0.3, 0.29, 0.2)])
     labels = torch.tensor([0, 0, 0])
     attack = Attack(steps=3, step=0.01, first=True, random_start=False)
-    outcome = run_attack(victim(model, cheap=Cheap), clean, labels, clean, 0.045, attack, 2)
+    outcome = run_attack(victim(model, cheap=model.cheap), clean, labels, clean, 0.045, attack, 2)
     # The cheap one is wrong of all from the beginning; the exact one of 0.2, and of 0.25 - ε.
     assert outcome.first_success.tolist() == [NEVER, NEVER, 0]
     exact = run_attack(victim(model), clean, labels, clean, 0.045, attack, 2)
     assert torch.equal(outcome.reached, exact.reached)
     assert outcome.reached.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("shift", [-0.02, 0.02])
+def test_successes_that_the_cheap_arithmetic_misses_near_a_tie_are_found(shift):
+    model = TwoMinded(shift)
+    clean = torch.stack(
+        [torch.full((3, 4, 4), level) for level in (0.5, 0.285, 0.275, 0.265, 0.255)]
+    )
+    labels = torch.zeros(5, dtype=torch.int64)
+    attack = Attack(steps=4, step=0.01, random_start=False)
+    exact = run_attack(victim(model), clean, labels, clean, 0.045, attack, 5)
+    assert exact.first_success.tolist() == [NEVER, 4, 3, 2, 1]
+    outcome = run_attack(victim(model, cheap=model.cheap), clean, labels, clean, 0.045, attack, 5)
+    assert torch.equal(outcome.first_success, exact.first_success)

@@ -116,6 +116,13 @@ class ResultFolder:
             pq.write_table(arrow_table(layout, columns), file)
         self.done = stop
 
+    def go_back(self, stop: int) -> None:
+        """Delete the chunks after the first `stop` images, which then count as not done."""
+        for chunk in reversed(self.chunks()):
+            if chunk.start >= stop:
+                chunk.path.unlink()
+        self.done = stop
+
     def consolidate(self) -> None:
         """Write predictions.parquet from the chunks, without holding them all in memory."""
         with (

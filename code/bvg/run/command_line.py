@@ -19,7 +19,7 @@ from bvg.errors import UserError, is_out_of_memory, reason_of, storage_error
 from bvg.run.wandb_mirror import MODES
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "verified")
 STIMULUS_SIDE = 224  # pixels, of model-vs-human's images as published
 BUSY = 75  # exit code where another process holds a lock (EX_TEMPFAIL: try again later)
 FROST_HELP = (
@@ -94,7 +94,10 @@ def _add_protocol(group: argparse._ArgumentGroup) -> None:
         "--precision",
         choices=PRECISIONS,
         default="fp32",
-        help="precision of the model's arithmetic (default: fp32, without TF32)",
+        help="precision of the model's arithmetic; 'verified': fp16 or TF32 on GPUs that have it, "
+        "and fp32 again where a decision could differ, so that answers are fp32's (docs/speed.md); "
+        "with bf16 and fp16, a sample shows how many decisions differ (default: fp32, without "
+        "TF32)",
     )
     group.add_argument(
         "--allow_unstable",

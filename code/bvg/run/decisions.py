@@ -4,10 +4,17 @@ A decision maps (B, classes) logits to columns: `answers` (B, K) int16, best fir
 (B,) float32, the probability of the best answer; and further columns of a benchmark, (B,) int16 or
 float32. A decision with a second parameter is also given the labels, (B,) int64.
 Ties go to the class with the lower index, on every device: sorts are stable.
+
+A decision may declare how near it is to another one (`with_margins`), which --precision verified
+needs. If no difference between two logits changes by more than a margin, neither do the best
+answer, whether the label is among the answers, and the whole-number columns. Margins are in units
+of logits: if all logits change by between a and b, so do the largest of several, and the logarithm
+of the sum or mean of their exponentials. So a difference of the logarithms of two categories' mean
+probabilities changes by at most b - a, as the difference of two logits does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from inspect import signature
 
 import torch
@@ -19,8 +26,11 @@ from bvg.predictions.table import LABEL_PROBABILITY
 from bvg.stimuli.batch import on_device
 
 Decision = Callable[..., dict[str, torch.Tensor]]
+# (B, classes) float64 logits, (B,) labels → margins, (B,).
+Margins = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 RANKS = 5  # answers kept per image
 UNRESTRICTED = tuple(f"unrestricted_{rank}" for rank in range(1, RANKS + 1))
+_MARGINS, _ORDERED = "margins", "ordered"  # attributes of decisions
 
 
 def decided(
@@ -30,16 +40,60 @@ def decided(
     return decide(logits, labels) if len(signature(decide).parameters) > 1 else decide(logits)
 
 
+def with_margins(decide: Decision, margins: Margins, ordered: bool = False) -> Decision:
+    """Return the decision, with its margins declared; see above.
+
+    ordered: whether they also cover the order of the answers.
+    """
+    setattr(decide, _MARGINS, margins)
+    setattr(decide, _ORDERED, ordered)
+    return decide
+
+
+def margins_of(decide: Decision) -> Margins | None:
+    """Return the margins that the decision declares, if it does."""
+    return getattr(decide, _MARGINS, None)
+
+
+def differ(
+    decide: Decision,
+    one: dict[str, torch.Tensor],
+    other: dict[str, torch.Tensor],
+    labels: torch.Tensor,
+) -> torch.Tensor:
+    """Return where two sets of a decision's columns differ in what its margins cover, (B,) bool."""
+    found = torch.zeros_like(labels, dtype=torch.bool)
+    for ranks, others in zip(_ranks(one), _ranks(other), strict=True):
+        if getattr(decide, _ORDERED, False):
+            found |= (ranks != others).any(dim=1)
+        known, still = ((answers == labels[:, None]).any(dim=1) for answers in (ranks, others))
+        found |= (ranks[:, 0] != others[:, 0]) | (known != still)
+    for name, values in one.items():
+        if name not in ("answers", *UNRESTRICTED) and not values.is_floating_point():
+            found |= values != other[name]
+    return found
+
+
+def _ranks(columns: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    unrestricted = [columns[name] for name in UNRESTRICTED if name in columns]
+    return [columns["answers"], *([torch.stack(unrestricted, dim=1)] if unrestricted else [])]
+
+
 def top5(logits: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
     """Return the five best classes (fewer if the model has fewer).
 
     With labels, adds `label_probability`, the probability of each label, (B,) float32.
     """
-    probabilities = _wide(logits).softmax(dim=1)
+    probabilities = as_wide(logits).softmax(dim=1)
     answers = _ranked(logits.float(), probabilities)
     if labels is not None:
         answers[LABEL_PROBABILITY] = probabilities.gather(1, labels[:, None])[:, 0].float()
     return answers
+
+
+def top5_in_order(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return what `top5` does; its margins also cover the order of the answers."""
+    return top5(logits, labels)
 
 
 def top5_among(classes: Sequence[int]) -> Decision:
@@ -56,12 +110,17 @@ def top5_among(classes: Sequence[int]) -> Decision:
         missing = of_all.new_full((len(of_all), RANKS - of_all.shape[1]), -1)
         indices = _on(logits.device, chosen)
         among = logits[:, indices]
-        ranked = _ranked(among.float(), _wide(among).softmax(dim=1))
+        ranked = _ranked(among.float(), as_wide(among).softmax(dim=1))
         ranked["answers"] = indices[ranked["answers"].long()].to(torch.int16)
         unrestricted = torch.cat([of_all, missing], dim=1)
         return ranked | dict(zip(UNRESTRICTED, unrestricted.unbind(dim=1), strict=True))
 
-    return decide
+    def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        among = logits[:, chosen.to(logits.device)]
+        own = _of_labels(logits, labels)
+        return torch.minimum(_gaps(logits, own), _gaps(among, own))
+
+    return with_margins(decide, margins)
 
 
 def sixteen_way(classes: tuple[str, ...]) -> Decision:
@@ -74,18 +133,22 @@ def sixteen_way(classes: tuple[str, ...]) -> Decision:
     """
     if categories_of(classes) == classes:
         return _both_rules
-    members = [list(indices) for indices in CATEGORY_INDICES.values()]
+    members = _members()
     flat = [index for indices in members for index in indices]
     category_of = tuple(k for k, indices in enumerate(members) for _ in indices)
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        means = _category_means(_wide(logits).softmax(dim=1))
+        means = _category_means(as_wide(logits).softmax(dim=1))
         answers = _ranked(means, means)
         best = of_classes(logits, flat).float().argmax(dim=1)
         answers["answer_max"] = _on(best.device, category_of)[best].to(torch.int16)
         return answers
 
-    return decide
+    def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        by_max = _largest(logits, members)
+        return torch.minimum(_means_gaps(logits, labels, members), _best_two(by_max))
+
+    return with_margins(decide, margins)
 
 
 def best_groups(groups: Sequence[Sequence[int]]) -> Decision:
@@ -96,10 +159,10 @@ def best_groups(groups: Sequence[Sequence[int]]) -> Decision:
     """
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        means = _group_means(_wide(logits).softmax(dim=1), groups)
+        means = _group_means(as_wide(logits).softmax(dim=1), groups)
         return _ranked(means, means)
 
-    return decide
+    return with_margins(decide, partial(_means_gaps, groups=groups))
 
 
 def top5_and_category(classes: tuple[str, ...]) -> Decision:
@@ -111,7 +174,7 @@ def top5_and_category(classes: tuple[str, ...]) -> Decision:
     known = are_imagenet(classes)
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        probabilities = _wide(logits).softmax(dim=1)
+        probabilities = as_wide(logits).softmax(dim=1)
         answers = _ranked(logits.float(), probabilities)
         if known:
             category = _ranked(_category_means(probabilities), probabilities)["answers"][:, 0]
@@ -119,7 +182,11 @@ def top5_and_category(classes: tuple[str, ...]) -> Decision:
             category = torch.full((len(logits),), -1, dtype=torch.int16, device=logits.device)
         return {**answers, "category": category}
 
-    return decide
+    def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        own = _label_gaps(logits, labels)
+        return torch.minimum(own, _best_two(_log_means(logits, _members()))) if known else own
+
+    return with_margins(decide, margins)
 
 
 def top5_and_ranks(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) -> Decision:
@@ -136,7 +203,17 @@ def top5_and_ranks(classes: Sequence[str], groups: Mapping[str, Sequence[str]]) 
         best = {f"rank_{name}": of_classes(ranks, own).amin(dim=1) for name, own in members.items()}
         return top5(logits) | {name: rank.to(torch.int16) for name, rank in best.items()}
 
-    return decide
+    def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return how near another class is to the best of a group, or `top5`'s margin."""
+        nearest = [_label_gaps(logits, labels)]
+        for own in members.values():
+            where = _on(logits.device, tuple(own))
+            distances = (logits - logits[:, where].amax(dim=1, keepdim=True)).abs()
+            distances[:, where] = torch.inf  # the group's own classes are never above its best
+            nearest.append(distances.amin(dim=1))
+        return torch.stack(nearest).amin(dim=0)
+
+    return with_margins(decide, margins)
 
 
 def largest_of(groups: Mapping[str, Sequence[int]]) -> Decision:
@@ -149,13 +226,16 @@ def largest_of(groups: Mapping[str, Sequence[int]]) -> Decision:
     members = [list(indices) for indices in groups.values()]
 
     def decide(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        largest = torch.stack([of_classes(logits, own).amax(dim=1) for own in members], dim=1)
-        scores, label = _wide(largest), labels[:, None]
-        others = scores.scatter(1, label, -torch.inf).amax(dim=1)
-        margin = (scores.gather(1, label)[:, 0] - others) / 2**0.5
+        largest = _largest(logits, members)
+        scores, own = as_wide(largest), labels[:, None]
+        others = scores.scatter(1, own, -torch.inf).amax(dim=1)
+        margin = (scores.gather(1, own)[:, 0] - others) / 2**0.5
         return _ranked(largest.float(), scores.softmax(dim=1)) | {"margin": margin.float()}
 
-    return decide
+    def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return _label_gaps(_largest(logits, members), labels)
+
+    return with_margins(decide, margins)
 
 
 def top1_category(category_of: Sequence[int]) -> Decision:
@@ -171,7 +251,13 @@ def top1_category(category_of: Sequence[int]) -> Decision:
         best = of_all["answers"][:, :1].long()
         return of_all | {"answers": _on(best.device, numbers)[best].to(torch.int16)}
 
-    return decide
+    def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        best, position = logits.max(dim=1)
+        own = _on(logits.device, numbers)
+        others = logits.masked_fill(own == own[position][:, None], -torch.inf)
+        return best - others.amax(dim=1)
+
+    return with_margins(decide, margins)
 
 
 def top5_and_probability(name: str, position: int) -> Decision:
@@ -181,10 +267,10 @@ def top5_and_probability(name: str, position: int) -> Decision:
     """
 
     def decide(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        probability = _wide(logits).softmax(dim=1)[:, position].float()
+        probability = as_wide(logits).softmax(dim=1)[:, position].float()
         return top5(logits, labels) | {f"{name}_probability": probability}
 
-    return decide
+    return with_margins(decide, _label_gaps)
 
 
 def top5_and_category_sums(classes: tuple[str, ...]) -> Decision:
@@ -197,18 +283,26 @@ def top5_and_category_sums(classes: tuple[str, ...]) -> Decision:
     known = are_imagenet(classes)
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        probabilities = _wide(logits).softmax(dim=1)
+        probabilities = as_wide(logits).softmax(dim=1)
         answers = _ranked(logits.float(), probabilities)
         none = torch.full((len(logits),), -1, dtype=torch.int16, device=logits.device)
         if not known:
             return {**answers, "category": none, "category_over_half": none}
-        members = [list(indices) for indices in CATEGORY_INDICES.values()]
-        sums = torch.stack([of_classes(probabilities, own).sum(dim=1) for own in members], dim=1)
+        sums = torch.stack([of_classes(probabilities, own).sum(dim=1) for own in _members()], dim=1)
         best = _ranked(sums, sums)["answers"][:, 0]
         over_half = torch.where(sums.amax(dim=1) > 0.5, best, none)
         return {**answers, "category": best, "category_over_half": over_half}
 
-    return decide
+    def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        own = _label_gaps(logits, labels)
+        if not known:
+            return own
+        sums = _log_sums(logits, _members())
+        share = (sums.amax(dim=1) - logits.logsumexp(dim=1)).exp().clamp(max=1)
+        half = share.logit().abs()  # the logarithm of its ratio to the sum of all other classes
+        return torch.stack([own, _best_two(sums), half]).amin(dim=0)
+
+    return with_margins(decide, margins)
 
 
 def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -227,7 +321,7 @@ def categories_of(model_classes: tuple[str, ...]) -> tuple[str, ...]:
     return model_classes
 
 
-def _wide(logits: torch.Tensor) -> torch.Tensor:
+def as_wide(logits: torch.Tensor) -> torch.Tensor:
     """Return the logits in double precision, so that small probabilities do not vanish."""
     return logits.float() if logits.device.type == "mps" else logits.double()
 
@@ -265,3 +359,66 @@ def _both_rules(logits: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the five best categories of a model whose classes are categories, by both rules."""
     answers = top5(logits)
     return {**answers, "answer_max": answers["answers"][:, 0]}
+
+
+def _members() -> list[list[int]]:
+    return [list(indices) for indices in CATEGORY_INDICES.values()]
+
+
+def _largest(logits: torch.Tensor, groups: Sequence[Sequence[int]]) -> torch.Tensor:
+    return torch.stack([of_classes(logits, own).amax(dim=1) for own in groups], dim=1)
+
+
+def _log_sums(logits: torch.Tensor, groups: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Return the logarithm of the sum of the exponentials of each group's logits."""
+    return torch.stack([of_classes(logits, own).logsumexp(dim=1) for own in groups], dim=1)
+
+
+def _log_means(logits: torch.Tensor, groups: Sequence[Sequence[int]]) -> torch.Tensor:
+    counts = torch.tensor([len(own) for own in groups], dtype=logits.dtype, device=logits.device)
+    return _log_sums(logits, groups) - counts.log()
+
+
+def _best_two(scores: torch.Tensor) -> torch.Tensor:
+    """Return by how much the best score exceeds the second best; infinity if there is one only."""
+    if scores.shape[1] < 2:
+        return torch.full_like(scores[:, 0], torch.inf)
+    best = scores.topk(2, dim=1).values
+    return best[:, 0] - best[:, 1]
+
+
+def _of_labels(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the labels' scores; any other, which is harmless, for labels without one."""
+    return scores.gather(1, labels.clamp(0, scores.shape[1] - 1)[:, None])[:, 0]
+
+
+def _gaps(scores: torch.Tensor, of_labels: torch.Tensor) -> torch.Tensor:
+    """Return how near the best answer is to another, or the label to the edge of the answers."""
+    gap = _best_two(scores)
+    if scores.shape[1] <= RANKS:
+        return gap
+    best = scores.topk(RANKS + 1, dim=1).values
+    last, next_one = best[:, RANKS - 1], best[:, RANKS]
+    return torch.minimum(gap, torch.maximum(of_labels - next_one, last - of_labels))
+
+
+def _label_gaps(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return _gaps(scores, _of_labels(scores, labels))
+
+
+def _means_gaps(
+    logits: torch.Tensor, labels: torch.Tensor, groups: Sequence[Sequence[int]]
+) -> torch.Tensor:
+    return _label_gaps(_log_means(logits, groups), labels)
+
+
+def _all_gaps(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the smallest difference between neighbours among the answers and the next class."""
+    best = logits.topk(min(RANKS + 1, logits.shape[1]), dim=1).values
+    padded = torch.nn.functional.pad(best, (0, 1), value=-torch.inf)  # a single class has no other
+    return (padded[:, :-1] - padded[:, 1:]).amin(dim=1)
+
+
+with_margins(top5, _label_gaps)
+with_margins(_both_rules, _label_gaps)
+with_margins(top5_in_order, _all_gaps, ordered=True)

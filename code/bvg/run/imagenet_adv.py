@@ -14,7 +14,7 @@ from bvg.data.image_set import ImageSet, class_balanced
 from bvg.data.preprocessing import STUDY
 from bvg.files import make_folder, written_atomically
 from bvg.run.models import LoadedModel, checkpoint_options, load_one
-from bvg.run.settings import AUTOCAST, autocast, settings_from
+from bvg.run.settings import AUTOCAST, VERIFIED, autocast, settings_from
 from bvg.stimuli.attacks import AttackedModel
 from bvg.stimuli.batch import Batch, Columns
 from bvg.stimuli.imagenet_adv import AttackCallback, amplified
@@ -26,16 +26,17 @@ _FLAG = "--save_adversarial"
 def attackable(model: LoadedModel, args: argparse.Namespace) -> AttackedModel:
     """Return the model as a target of attacks; raises UserError if it has no gradient.
 
-    Answers are computed in --precision, gradients in --attack_precision.
+    Answers are computed in --precision (in fp32 if they are verified), gradients in
+    `gradient_precision`.
     """
     settings = settings_from(args)
-    cheap = None
-    if args.attack_precision not in (None, settings.precision):
+    cheap, precision = None, gradient_precision(args)
+    if precision != settings.precision:
         cheap = partial(
             torch.autocast,
             settings.device.type,
-            dtype=AUTOCAST.get(args.attack_precision, torch.float32),
-            enabled=args.attack_precision in AUTOCAST,
+            dtype=AUTOCAST.get(precision, torch.float32),
+            enabled=precision in AUTOCAST,
         )
     target = AttackedModel(
         model.name, model.model, len(model.classes), partial(autocast, settings), cheap
@@ -45,6 +46,15 @@ def attackable(model: LoadedModel, args: argparse.Namespace) -> AttackedModel:
     label = torch.zeros(1, dtype=torch.int64, device=settings.device)
     target.gradient(grey.to(memory_format=torch.channels_last), label)  # raises if there is none
     return target
+
+
+def gradient_precision(args: argparse.Namespace) -> str:
+    """Return --attack_precision, else --precision; bf16 where the answers are verified.
+
+    In bf16, unlike in fp16, gradients do not underflow.
+    """
+    default = "bf16" if args.precision == VERIFIED else args.precision
+    return args.attack_precision or default
 
 
 def load_source(args: argparse.Namespace) -> LoadedModel:

@@ -9,8 +9,8 @@ condition) since the last chunk; never by the data set.
 
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,12 +21,22 @@ from torch import nn
 from bvg.data.image_set import ImageSet
 from bvg.data.loading import Decoded, decoded_batches
 from bvg.errors import UserError, is_out_of_memory, model_errors
-from bvg.run.batches import Answers, Returning, Rows, as_batch, as_rows, concatenated
+from bvg.run.batches import (
+    Answers,
+    Returning,
+    Rows,
+    as_batch,
+    as_rows,
+    concatenated,
+    condition_of,
+)
 from bvg.run.decisions import Decision, decided
+from bvg.run.precision import State
 from bvg.run.probe import malformed
 from bvg.run.runs import Run
 from bvg.run.settings import AUTOCAST, Settings, autocast, release_freed_memory
-from bvg.stimuli.batch import Stimuli, Stimulus
+from bvg.run.verified import RestartError, announce, checks
+from bvg.stimuli.batch import Batch, Stimuli, Stimulus
 from bvg.zoo.normalized import NormalizedModel
 
 CHUNK_IMAGES = 256  # a chunk is written after this many images,
@@ -88,14 +98,20 @@ def run_pass(
     counters = {"images_decoded": 0, "stimuli_made": 0, "model_inputs": 0}
     if not runs:
         return counters
-    work = _Pass(images, runs, stimuli, decide, settings, counters)
-    try:
-        for done in work.batches():
-            progress(done)
-    finally:
-        work.write_chunks()
-        release_freed_memory()
-    return counters
+    announce(decide, settings)
+    while True:
+        lacking = [run for run in runs if run.store.done < len(images)]
+        work = _Pass(images, lacking, stimuli, decide, settings, counters)
+        try:
+            for done in work.batches():
+                progress(done)
+            return counters
+        except RestartError as error:
+            restarting = error
+        finally:
+            work.write_chunks()
+            release_freed_memory()
+        restarting.go_back()
 
 
 class _Pass:
@@ -114,6 +130,7 @@ class _Pass:
         self.done = min(run.store.done for run in runs)
         self.info: dict[str, Any] = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
+        self.checks = checks(self.runs, decide, settings, len(images), self._logits)
 
     def batches(self) -> Iterator[int]:
         """Work through the batches; yield the number of images done after each.
@@ -132,7 +149,7 @@ class _Pass:
             pin_memory=settings.device.type == "cuda",
             cache=settings.cache_crops,
         )
-        queued: tuple[Decoded, dict] | None = None
+        queued: tuple[Decoded, dict, list[State | None]] | None = None
         while True:
             before = time.perf_counter()
             batch = next(decoded, None)
@@ -142,7 +159,9 @@ class _Pass:
                 yield self._collect(*queued)
             if batch is None or answers is None:
                 return
-            queued = (batch, {run: Returning(of_run) for run, of_run in answers.items()})
+            returning = {run: Returning(of_run) for run, of_run in answers.items()}
+            states = [check.state if check else None for check in self.checks]
+            queued = (batch, returning, states)
 
     def _answers(self, decoded: Decoded) -> dict[int, Answers]:
         """Return the answers by condition of each run that lacks part of the batch.
@@ -196,6 +215,8 @@ class _Pass:
         made = inputs = 0
         last = int(decoded.indices[-1])
         positions = decoded.indices.repeat_interleave(decoded.frames)
+        for check in filter(None, self.checks):
+            check.begin()
         for view, pixels in zip(self.views, decoded.views, strict=True):
             lacking = [
                 number
@@ -212,8 +233,12 @@ class _Pass:
                     extra = columns[0] if columns else {}
                     for number in numbers:
                         inputs += len(x)
-                        answer = self._decide(self.runs[number], x, batch.labels) | extra
+                        answer = self._decide(number, x, batch, condition, positions) | extra
                         answers.setdefault(number, []).append((condition, answer))
+        with self.watch.section("model"):
+            for number in answers:
+                if own := self.checks[number]:
+                    own.end(len(decoded.indices))
         self.counters["images_decoded"] += len(decoded.indices)
         self.counters["stimuli_made"] += made
         self.counters["model_inputs"] += inputs
@@ -236,20 +261,28 @@ class _Pass:
                 return
             yield stimulus
 
-    def _decide(self, run: Run, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _decide(
+        self, number: int, x: torch.Tensor, batch: Batch, condition: str, positions: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Return a run's columns for one condition; those of a check are ready when it ends."""
+        run, check = self.runs[number], self.checks[number]
         with self.watch.section("model"):
-            with (
-                model_errors(
-                    f"model {run.name} failed on images of shape {tuple(x.shape)}",
-                    "fix the model or drop it from --model",
-                ),
-                autocast(self.settings),
-            ):
-                logits = run.model.model(_copy_if_needed(run.model.model, x))
-            if problem := malformed(logits, len(x)):
-                raise UserError(f"model {run.name} {problem}")
-            # Detached, since models may compute gradients inside.
-            return decided(self.decide, logits.detach(), labels)
+            if check:
+                conditions = [condition_of(self.images, i, condition) for i in positions.tolist()]
+                return check.columns(x, batch.labels, conditions, _keys(batch.names))
+            with autocast(self.settings):
+                logits = self._logits(run.name, run.model.model, x)
+            return decided(self.decide, logits, batch.labels)
+
+    def _logits(self, name: str, model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        with model_errors(
+            f"model {name} failed on images of shape {tuple(x.shape)}",
+            "fix the model or drop it from --model",
+        ):
+            logits = model(_copy_if_needed(model, x))
+        if problem := malformed(logits, len(x)):
+            raise UserError(f"model {name} {problem}")
+        return logits.detach()  # since models may compute gradients inside
 
     def _record_failures(self, decoded: Decoded) -> None:
         """Record images that were resized or cannot be decoded; the latter may be an error."""
@@ -265,7 +298,9 @@ class _Pass:
             entry = {"image": self.images.described(index), "reason": reason}
             self.info["skipped"].append(entry)
 
-    def _collect(self, decoded: Decoded, answers: dict[int, Returning]) -> int:
+    def _collect(
+        self, decoded: Decoded, answers: dict[int, Returning], states: list[State | None]
+    ) -> int:
         """Fetch a batch's answers from the device, and write a chunk if one is due."""
         self._record_failures(decoded)
         indices, frames = decoded.indices.numpy(), decoded.frames.numpy()
@@ -280,6 +315,8 @@ class _Pass:
             fetched.append((run, {name: values[new] for name, values in rows.items()}))
         for run, rows in fetched:  # all runs or none: a batch is completed as a whole
             run.rows.append(rows)
+        for run, state in zip(self.runs, states, strict=True):
+            run.check = state
         self.watch.settle()
         positions = [*indices, *(index for index, _ in decoded.failures)]
         self.done = int(max(positions)) + 1
@@ -307,7 +344,8 @@ class _Pass:
         for run in self.runs:
             if self.done > run.store.done:
                 rows = concatenated(run.rows, run.store.layout.names)
-                run.store.append(self.done, rows, info)
+                checked = {"check": run.check.as_json()} if run.check else {}
+                run.store.append(self.done, rows, info | checked)
                 run.rows.clear()
         self.info = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
@@ -329,6 +367,16 @@ def _joined(parts: list[dict[int, Answers]]) -> dict[int, Answers]:
             for pieces in by_condition
         ]
     return whole
+
+
+def _keys(names: Sequence[str]) -> list[str]:
+    """Return a key for each input; frames of one file, which have its name, have different ones."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for name in names:
+        keys.append(f"{name}\0{seen[name]}")
+        seen[name] += 1
+    return keys
 
 
 def _copy_if_needed(model: nn.Module, x: torch.Tensor) -> torch.Tensor:

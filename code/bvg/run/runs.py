@@ -23,6 +23,7 @@ from bvg.predictions.table import Predictions, read_predictions
 from bvg.progress import text_table
 from bvg.run.batches import Rows
 from bvg.run.models import LoadedModel
+from bvg.run.precision import State, report, sentence, state_from
 from bvg.scores.metric import Metric
 
 FORMAT = 1  # of summary.json
@@ -47,6 +48,7 @@ class Run:
     view: the preprocessing of the model's input.
     identity: what a result on disk must agree with to be resumed or reused.
     rows: answers that are not yet on disk.
+    check: what the check of the precision has shown so far, where there is one.
     """
 
     model: LoadedModel
@@ -54,6 +56,7 @@ class Run:
     store: ResultFolder
     identity: dict[str, Any]
     rows: list[Rows] = field(default_factory=list)
+    check: State | None = None
 
     @property
     def name(self) -> str:
@@ -166,6 +169,11 @@ def finish(
     }
     if scored_with:
         summary["scored_with"] = scored_with
+    if infos and (checked := infos[-1].get("check")):
+        precision = run.identity["protocol"]["precision"]
+        found = report(state_from(checked), precision)
+        summary["precision"] = found
+        print(sentence(run.name, found, precision))
     run.store.finish(summary)
 
 

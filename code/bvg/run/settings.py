@@ -13,6 +13,7 @@ import torch
 
 from bvg.errors import UserError, reason_of
 
+VERIFIED = "verified"  # see run/verified
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 CPU_BATCH, GPU_BATCH = 16, 64
 MOST_WORKERS = 8

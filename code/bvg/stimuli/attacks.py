@@ -21,6 +21,7 @@ from bvg.stimuli.batch import on_device
 LINF, L2 = "linf", "l2"
 NEVER = -1  # first_success of an image on which the attack never succeeded
 _TINY = 1e-12  # smallest norm that gradients are divided by
+_SAFETY = 2.0  # the largest error of cheap logits that is reckoned with / the largest one measured
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,19 @@ class AttackedModel:
     cheap: Callable[[], AbstractContextManager] | None = None
 
     @torch.no_grad()
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of each image in the precision of the answers, (B, classes)."""
+        with self.answering():
+            return self.model(x.clone())  # the model may change its input in place
+
     def answers(self, x: torch.Tensor) -> torch.Tensor:
         """Return the best class of each image, (B,) int64."""
-        with self.answering():
-            logits = self.model(x.clone())  # the model may change its input in place
-        return logits.argmax(dim=1)
+        return self.logits(x).argmax(dim=1)
 
     def gradient(self, x: torch.Tensor, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the gradient of the cross-entropy with `classes` at x, and the answers there.
+        """Return the gradient of the cross-entropy with `classes` at x, and the logits there.
+
+        Both in the precision of gradients.
 
         Raises UserError when the model has no gradient with respect to its input.
         """
@@ -88,10 +94,10 @@ class AttackedModel:
         ):
             with torch.enable_grad(), context():
                 logits = self.model(leaf.clone())
-                wide = torch.promote_types(logits.dtype, torch.float32)
-                loss = cross_entropy(logits.to(wide), classes, reduction="sum")
+                logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+                loss = cross_entropy(logits, classes, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, leaf)
-        return gradient, logits.detach().argmax(dim=1)
+        return gradient, logits.detach()
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,11 @@ def run_attack(
     """Return the outcome of an attack on (B, 3, H, W) images in [0, 1], batch_size at a time.
 
     classes: (B,) the labels, or the targets of a targeted attack. start: (B, 3, H, W).
-    A success in the precision of the gradients counts if it is confirmed in that of the answers.
+    In a lower precision of the gradients, successes, and failures by less than the error of the
+    logits, are verified in that of the answers. The error is measured on the first images.
     """
     x = start.clone()
+    error: torch.Tensor | None = None
     first = torch.full((len(x),), NEVER, dtype=torch.int16, device=x.device)
     masked = torch.zeros_like(first)
     sizes = on_device(attack.sizes(epsilon).to(x.dtype), x.device)
@@ -136,8 +144,13 @@ def run_attack(
         active, waiting = active + waiting[:room], waiting[room:]
         where = on_device(torch.tensor(active), x.device)
         here, wanted = x[where], classes[where]
-        gradient, answers = victim.gradient(here, wanted)
-        success = _confirmed(victim, here, _reached(answers, wanted, attack), wanted, attack)
+        gradient, logits = victim.gradient(here, wanted)
+        success = _reached(logits.argmax(dim=1), wanted, attack)
+        if victim.cheap is not None:
+            if error is None:
+                error = _SAFETY * _largest_error(victim.logits(here), logits)
+            uncertain = success | ~(_distance_to_tie(logits, wanted) > error)
+            success = _verified(victim, here, uncertain, wanted, attack)
         count = on_device(torch.tensor([taken[i] for i in active]), x.device)
         first[where] = torch.where(success & (first[where] == NEVER), count.short(), first[where])
         if attack.first and bool(success.any()):
@@ -199,19 +212,32 @@ def _reached(answers: torch.Tensor, classes: torch.Tensor, attack: Attack) -> to
     return answers == classes if attack.targeted else answers != classes
 
 
-def _confirmed(
+def _verified(
     victim: AttackedModel,
     x: torch.Tensor,
-    claimed: torch.Tensor,
+    uncertain: torch.Tensor,
     classes: torch.Tensor,
     attack: Attack,
 ) -> torch.Tensor:
-    """Return which of the successes in the precision of the gradients are confirmed."""
-    if victim.cheap is None or not bool(claimed.any()):
-        return claimed
-    confirmed = claimed.clone()
-    confirmed[claimed] = _reached(victim.answers(x[claimed]), classes[claimed], attack)
-    return confirmed
+    """Return which of the uncertain images are successes in the precision of the answers."""
+    success = uncertain.clone()
+    if bool(uncertain.any()):
+        success[uncertain] = _reached(victim.answers(x[uncertain]), classes[uncertain], attack)
+    return success
+
+
+def _largest_error(exact: torch.Tensor, cheap: torch.Tensor) -> torch.Tensor:
+    """Return the largest error of a difference of two logits; infinity if one is not finite."""
+    difference = cheap.to(exact.dtype) - exact
+    ranges = difference.amax(dim=1) - difference.amin(dim=1)
+    return ranges.nan_to_num(nan=torch.inf).amax()
+
+
+def _distance_to_tie(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Return the difference between the class's logit and the best of the others, (B,)."""
+    own = classes[:, None]
+    others = logits.scatter(1, own, -torch.inf).amax(dim=1)
+    return (logits.gather(1, own)[:, 0] - others).abs()
 
 
 def _without_direction(gradient: torch.Tensor) -> torch.Tensor:
