@@ -88,13 +88,14 @@ def run_pass(
     counters = {"images_decoded": 0, "stimuli_made": 0, "model_inputs": 0}
     if not runs:
         return counters
-    work = _Pass(images, runs, stimuli, decide, settings, counters)
+    work, began = _Pass(images, runs, stimuli, decide, settings, counters), time.monotonic()
     try:
         for done in work.batches():
             progress(done)
     finally:
         work.write_chunks()
-        release_freed_memory()
+        if time.monotonic() - began >= CHUNK_SECONDS:  # a short pass leaves little behind
+            release_freed_memory()
     return counters
 
 
