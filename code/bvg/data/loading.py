@@ -79,15 +79,16 @@ class _Decoder(Dataset):
         self.cached = cached
 
     def __getitems__(self, indices: list[int]) -> Decoded:
-        # Threads would cost more than they save where crops are only read.
-        on_disk = {index: self._on_disk(index) for index in indices} if self.cached else {}
-        lacking = [index for index in indices if on_disk.get(index) is None]
+        # Crops on disk are read without threads, which would cost more than they save.
+        found = [(index, self._on_disk(index)) for index in indices] if self.cached else []
+        images = {index: image for index, image in found if image}
+        lacking = [index for index in indices if index not in images]
         if self.threads > 1 and lacking:  # Pillow releases the GIL while it decodes and resizes
             with ThreadPoolExecutor(self.threads) as pool:
-                decoded = dict(zip(lacking, pool.map(self._decoded, lacking), strict=True))
+                images |= zip(lacking, pool.map(self._decoded, lacking), strict=True)
         else:
-            decoded = {index: self._decoded(index) for index in lacking}
-        done = [decoded.get(index) or on_disk[index] for index in indices]
+            images |= {index: self._decoded(index) for index in lacking}
+        done = [images[index] for index in indices]
         pairs = list(zip(indices, done, strict=True))
         good = [image.crops for image in done if not image.failure]
         stacked = [

@@ -246,7 +246,8 @@ class _Pass:
                 ),
                 autocast(self.settings),
             ):
-                logits = run.model.model(_copy_if_needed(run.model.model, x))
+                model = run.form.model if run.form else run.model.model
+                logits = model(_copy_if_needed(run.model.model, x))
             if problem := malformed(logits, len(x)):
                 raise UserError(f"model {run.name} {problem}")
             # Detached, since models may compute gradients inside.
@@ -308,7 +309,8 @@ class _Pass:
         for run in self.runs:
             if self.done > run.store.done:
                 rows = concatenated(run.rows, run.store.layout.names)
-                run.store.append(self.done, rows, info)
+                form = {"form": run.form.name} if run.form else {}
+                run.store.append(self.done, rows, info | form)
                 run.rows.clear()
         self.info = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
