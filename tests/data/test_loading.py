@@ -31,6 +31,20 @@ def test_crops_equal_torchvisions(tmp_path, size):
     np.testing.assert_array_equal(batch.views[0][0].numpy(), expected)
 
 
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (97, 133), (10, 300), (223, 224)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos", "nearest", "box"])
+@pytest.mark.parametrize("resize", [224, 235, 199])
+@pytest.mark.parametrize("square_first", [False, True])
+def test_every_preprocessing_equals_torchvisions(size, interpolation, resize, square_first):
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    mode = transforms.InterpolationMode(interpolation)
+    steps = [transforms.Resize(resize, mode), transforms.CenterCrop(224)]
+    steps = [transforms.CenterCrop(min(size))] * square_first + steps
+    view = Preprocessing(resize, 224, interpolation, square_first=square_first)
+    np.testing.assert_array_equal(view(image), np.asarray(transforms.Compose(steps)(image)))
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1"])
 def test_every_colour_mode_becomes_rgb(tmp_path, mode):
     image = Image.open(draw(tmp_path / "rgb.png", 5))

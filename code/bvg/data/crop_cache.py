@@ -78,7 +78,7 @@ class Crops:
             data = np.fromfile(self.folder / "crops.bin", np.uint8, count, offset=row * count)
         except OSError:
             return None
-        if len(data) < count or zlib.crc32(data.tobytes()) != entry.crc:
+        if len(data) < count or zlib.crc32(data.data) != entry.crc:
             return None
         return Crop(data.reshape(self.side, self.side, 3), entry.resized)
 

@@ -79,11 +79,16 @@ class _Decoder(Dataset):
         self.cached = cached
 
     def __getitems__(self, indices: list[int]) -> Decoded:
-        if self.threads > 1:  # Pillow releases the GIL while it decodes and resizes
+        # Crops on disk are read without threads, which would cost more than they save.
+        found = [(index, self._on_disk(index)) for index in indices] if self.cached else []
+        images = {index: image for index, image in found if image}
+        lacking = [index for index in indices if index not in images]
+        if self.threads > 1 and lacking:  # Pillow releases the GIL while it decodes and resizes
             with ThreadPoolExecutor(self.threads) as pool:
-                done = list(pool.map(self._one, indices))
+                images |= zip(lacking, pool.map(self._decoded, lacking), strict=True)
         else:
-            done = [self._one(index) for index in indices]
+            images |= {index: self._decoded(index) for index in lacking}
+        done = [images[index] for index in indices]
         pairs = list(zip(indices, done, strict=True))
         good = [image.crops for image in done if not image.failure]
         stacked = [
@@ -102,14 +107,21 @@ class _Decoder(Dataset):
             decoded=[image.decoded for image in done if not image.failure],
         )
 
-    def _one(self, index: int) -> _Image:
+    def _on_disk(self, index: int) -> _Image | None:
+        """Return the file's crops on disk, if all views have one."""
         begin = time.perf_counter()
-        file = self.images.files[index]
-        found = [crops.get(file) for crops in self.cached]
-        if found and None not in found:
-            pixels = [crop.pixels[None] for crop in found if crop]
-            resized = any(crop.resized for crop in found if crop)
-            return _Image(pixels, "", resized, time.perf_counter() - begin)
+        found = []
+        for crops in self.cached:
+            crop = crops.get(self.images.files[index])
+            if crop is None:
+                return None
+            found.append(crop)
+        resized = any(crop.resized for crop in found)
+        pixels = [crop.pixels[None] for crop in found]
+        return _Image(pixels, "", resized, time.perf_counter() - begin)
+
+    def _decoded(self, index: int) -> _Image:
+        begin = time.perf_counter()
         # Before the file is read: if it is replaced meanwhile, its crop will not be used again.
         state = stamp(self.images.path(index)) if self.cached else None
         try:

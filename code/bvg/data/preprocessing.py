@@ -2,6 +2,9 @@
 
 Decoding follows torchvision's rule, `Image.open(path).convert("RGB")`, except for pixels of more
 than 8 bits, which Pillow clips instead of scaling. docs/fidelity.md has a table of all formats.
+
+Resizing and cropping follow torchvision's Resize and CenterCrop for Pillow's images. torchvision
+itself is not imported: that takes as long as importing PyTorch, in every script and worker.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,7 +15,6 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 from PIL import Image
-from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from bvg.errors import reason_of
 
@@ -120,15 +122,17 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Return the crop, (crop, crop, 3) uint8 RGB, as torchvision makes it with Pillow."""
-        size, mode = (self.crop, self.crop), InterpolationMode(self.interpolation)
+        size, resample = (self.crop, self.crop), Image.Resampling[self.interpolation.upper()]
         if self.squash == "opencv":
             return cv2.resize(np.asarray(image), size, interpolation=cv2.INTER_LINEAR)
         if self.squash == "pillow":
-            return np.asarray(Resize(size, mode)(image))
+            return np.asarray(image.resize(size, resample))
         if not self.is_ready(image):
             if self.square_first:
-                image = CenterCrop(min(image.size))(image)
-            image = Compose([Resize(self.resize, mode), CenterCrop(self.crop)])(image)
+                image = _central(image, min(image.size))
+            shorter = min(image.size)
+            whole = [int(self.resize * side / shorter) for side in image.size]
+            image = _central(image.resize((whole[0], whole[1]), resample), self.crop)
         return np.asarray(image)
 
     def describe(self) -> dict[str, object]:
@@ -139,6 +143,17 @@ class Preprocessing:
         """
         later = ("square_first", "squash")
         return {name: value for name, value in asdict(self).items() if value or name not in later}
+
+
+def _central(image: Image.Image, side: int) -> Image.Image:
+    """Return the central square of `side` pixels; what lies outside the image is black."""
+    left, top = (_margin(length, side) for length in image.size)
+    return image.crop((left, top, left + side, top + side))
+
+
+def _margin(length: int, side: int) -> int:
+    """Return where the centre begins, by torchvision's rounding; below 0 outside the image."""
+    return round((length - side) / 2) if length >= side else -((side - length) // 2)
 
 
 # The study's preprocessing for all models (Gavrikov & Keuper, CVPR 2024).

@@ -33,7 +33,8 @@ def as_batch(
     moved = on_device(pixels, device).permute(0, 3, 1, 2)
     names = tuple(images.names[i] for i in indices)
     labels = on_device(torch.from_numpy(images.labels[indices.numpy()]), device)
-    return Batch(moved.float() / 255, names, labels, seed)
+    # In place, which takes a quarter of the time.
+    return Batch(moved.float().div_(255), names, labels, seed)
 
 
 def condition_of(images: ImageSet, index: int, stimulus: str) -> str:

@@ -20,6 +20,7 @@ from bvg.run.wandb_mirror import MODES
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "verified")
+FORMS = ("eager", "auto", "folded", "compiled")
 STIMULUS_SIDE = 224  # pixels, of model-vs-human's images as published
 BUSY = 75  # exit code where another process holds a lock (EX_TEMPFAIL: try again later)
 FROST_HELP = (
@@ -132,6 +133,15 @@ def _add_execution(group: argparse._ArgumentGroup) -> None:
         help="keep the decoded crops of single images in DIR (without DIR: $BVG_CACHE/crops), and "
         "use those that an earlier run kept; 150 kB per image, 7.5 GB for ImageNet's validation "
         "set (default: decode the files each time)",
+    )
+    group.add_argument(
+        "--form",
+        choices=FORMS,
+        default=FORMS[0],
+        help="how the model is computed: eager, as it is; folded, with batch norms as part of the "
+        "convolutions; compiled, by torch.compile as well (about a minute); auto, the fastest by "
+        "measurement. Decisions are compared on the first batch; the last digits of confidences "
+        "may differ. A result is completed in the form in which it began (default: eager)",
     )
     group.add_argument(
         "--results",

@@ -26,6 +26,7 @@ from bvg.run import wandb_mirror
 from bvg.run.batches import Example, check_stimuli, example_of, save_stimuli
 from bvg.run.command_line import options
 from bvg.run.decisions import Decision, decided
+from bvg.run.forms import choose_forms
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
 from bvg.run.runs import Run, environment_of, finish, open_run, print_state, score_again
@@ -143,6 +144,7 @@ def _answer(
     """
     # About as many frames at a time as there would be images.
     settings = replace(settings, batch_size=max(1, settings.batch_size // images.frames))
+    choose_forms(missing, images, stimuli, decide, settings)
     done = min((run.store.done for run in missing), default=0)
     with Meter(name, "img", len(images), done) as meter:
         counters = run_pass(images, missing, stimuli, decide, settings, meter.show)

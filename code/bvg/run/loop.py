@@ -100,6 +100,7 @@ def run_pass(
         return counters
     announce(decide, settings)
     while True:
+        began = time.monotonic()
         lacking = [run for run in runs if run.store.done < len(images)]
         work = _Pass(images, lacking, stimuli, decide, settings, counters)
         try:
@@ -110,7 +111,8 @@ def run_pass(
             restarting = error
         finally:
             work.write_chunks()
-            release_freed_memory()
+            if time.monotonic() - began >= CHUNK_SECONDS:  # a short pass leaves little behind
+                release_freed_memory()
         restarting.go_back()
 
 
@@ -271,7 +273,7 @@ class _Pass:
                 conditions = [condition_of(self.images, i, condition) for i in positions.tolist()]
                 return check.columns(x, batch.labels, conditions, _keys(batch.names))
             with autocast(self.settings):
-                logits = self._logits(run.name, run.model.model, x)
+                logits = self._logits(run.name, run.computed, x)
             return decided(self.decide, logits, batch.labels)
 
     def _logits(self, name: str, model: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -344,8 +346,9 @@ class _Pass:
         for run in self.runs:
             if self.done > run.store.done:
                 rows = concatenated(run.rows, run.store.layout.names)
+                form = {"form": run.form.name} if run.form else {}
                 checked = {"check": run.check.as_json()} if run.check else {}
-                run.store.append(self.done, rows, info | checked)
+                run.store.append(self.done, rows, info | form | checked)
                 run.rows.clear()
         self.info = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done

@@ -114,25 +114,27 @@ def _three_outputs(
     """Return the logits of the pictures shown one by one, as a batch, and as the same batch again.
 
     With --batch_size 1, or if a batch does not fit into memory, they are shown one by one instead.
+    They are not shown again if the first two agree closely: logits that depend on chance would not.
     """
     try:
         alone = tested.one_by_one(x)
     except _ModelError as error:
         raise UserError(f"{error}{tested.in_training()}; {tested.remedy(x[:1], view)}") from error
     try:
-        together, again = tested.logits(x), tested.logits(x)
+        together = tested.logits(x)
     except _ModelError as error:
         if tested.settings.batch_size > 1:
             raise UserError(f"{error}, but not on one: use --batch_size 1") from error
-        together, again = alone, tested.one_by_one(x)
+        return alone, alone, tested.one_by_one(x)
     except torch.OutOfMemoryError:  # the run will halve its batches, too
-        together, again = alone, tested.one_by_one(x)
+        return alone, alone, tested.one_by_one(x)
     if alone.shape != together.shape:
         raise UserError(
             f"model {tested.name} returns {alone.shape[1]} logits for a single image and "
             f"{together.shape[1]} for each of {PICTURES}: fix the model"
         )
-    return alone, together, again
+    closely = _change(alone, together) <= tested.allowed_change(together) / 10
+    return alone, together, together if closely else tested.logits(x)
 
 
 def malformed(output: object, images: int) -> str:
@@ -288,11 +290,15 @@ class _TestedModel:
     def _weight_types(self) -> set[torch.dtype]:
         return {weight.dtype for weight in self.model.parameters() if weight.is_floating_point()}
 
+    def allowed_change(self, logits: torch.Tensor) -> float:
+        """Return the root mean square difference up to which outputs are taken as equal."""
+        part, epsilon = _COARSE if self.coarse else _FINE
+        size = float(logits[logits.isfinite()].abs().max())
+        return part * _spread(_relative(logits)) + epsilon * size
+
     def unstable(self, alone: torch.Tensor, together: torch.Tensor, again: torch.Tensor) -> str:
         """Return what the outputs depend on besides the image, or an empty string."""
-        part, epsilon = _COARSE if self.coarse else _FINE
-        size = float(together[together.isfinite()].abs().max())
-        allowed = part * _spread(_relative(together)) + epsilon * size
+        allowed = self.allowed_change(together)
         by_chance, by_batch = _change(together, again), _change(alone, together)
         if max(by_chance, by_batch) <= allowed:
             return ""

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+from torch import nn
 
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.preprocessing import Preprocessing
@@ -27,6 +28,7 @@ from bvg.run.precision import State, report, sentence, state_from
 from bvg.scores.metric import Metric
 
 FORMAT = 1  # of summary.json
+EAGER = "eager"  # the form of a model as it is
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -41,6 +43,18 @@ _PACKAGES = (
 )
 
 
+@dataclass(frozen=True)
+class Form:
+    """A model in the form in which it is computed.
+
+    speeds: images per second of the forms that were timed on the first batch.
+    """
+
+    name: str
+    model: nn.Module
+    speeds: dict[str, float] = field(default_factory=dict)
+
+
 @dataclass
 class Run:
     """A model's result on one benchmark.
@@ -49,6 +63,7 @@ class Run:
     identity: what a result on disk must agree with to be resumed or reused.
     rows: answers that are not yet on disk.
     check: what the check of the precision has shown so far, where there is one.
+    form: in which the model is computed; None for the model as it is.
     """
 
     model: LoadedModel
@@ -57,11 +72,23 @@ class Run:
     identity: dict[str, Any]
     rows: list[Rows] = field(default_factory=list)
     check: State | None = None
+    form: Form | None = None
+
+    @property
+    def computed(self) -> nn.Module:
+        """Return the model in the form in which it is computed."""
+        return self.form.model if self.form else self.model.model
 
     @property
     def name(self) -> str:
         """Return what tables, figures and W&B call the model."""
         return self.model.name
+
+    @property
+    def begun(self) -> str | None:
+        """Return the form of the answers on disk; None if there are none."""
+        chunks = self.store.chunks()
+        return chunks[-1].info.get("form", EAGER) if chunks else None
 
     @property
     def folder(self) -> Path:
@@ -167,6 +194,10 @@ def finish(
         "settings": settings,
         "environment": environment,
     }
+    forms = sorted({info.get("form", EAGER) for info in infos})
+    if run.form or forms != [EAGER]:
+        speeds = run.form.speeds if run.form else {}
+        summary["form"] = {"computed": forms, "images_per_second": speeds}
     if scored_with:
         summary["scored_with"] = scored_with
     if infos and (checked := infos[-1].get("check")):

@@ -25,8 +25,11 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 class Settings:
     """How to run, as opposed to what to evaluate (only precision and seed can change a result).
 
+    Device, batch_size and form can change the last digits of confidences.
+
     allow_unstable: evaluate models whose outputs are random or depend on the batch.
     cache_crops: folder in which decoded crops are kept for other runs; None: nowhere.
+    form: how models are computed (run/forms).
     """
 
     device: torch.device
@@ -37,14 +40,20 @@ class Settings:
     skip_bad_images: bool = False
     allow_unstable: bool = False
     cache_crops: Path | None = None
+    form: str = "eager"
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
     """Return the settings of the arguments, and configure PyTorch and memory for them.
 
-    Raises UserError for an unavailable device.
+    Raises UserError for an unavailable device, and for a form that cannot be checked in 16 bits.
     """
     device = best_device(args.device)
+    if args.form != "eager" and args.precision in AUTOCAST:
+        raise UserError(
+            f"--form {args.form} is checked against the model's own logits, which {args.precision} "
+            "rounds too much: use --precision fp32 or tf32, or drop --form"
+        )
     keep_freed_memory()
     # cuDNN would use TF32 for "fp32" convolutions by default: 10 bits of mantissa instead of 23.
     torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
@@ -61,6 +70,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
         args.skip_bad_images,
         args.allow_unstable,
         args.cache_crops,
+        args.form,
     )
 
 

@@ -125,7 +125,10 @@ class Check:
         self.forward = partial(forward, run.name)
         self.verifies = settings.precision == VERIFIED
         self.state = run.check or _state_on_disk(run) or State(_forms(run, decide, settings)[0])
-        self._low = low_precision(self.state.form, run.model.model, settings, self.forward)
+        if self.state.form == FP32:
+            run.form = None  # fp32's answers are those of the model as it is
+        model = run.model.model if self.state.form == SIMULATED else run.computed
+        self._low = low_precision(self.state.form, model, settings, self.forward)
         self.begin()
 
     def begin(self) -> None:

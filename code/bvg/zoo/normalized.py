@@ -125,16 +125,19 @@ def positions_in_imagenet(names: tuple[str, ...]) -> list[int] | None:
     """
     if len(names) not in (VAL_CLASSES, VAL_CLASSES + 1):
         return None
-    from torchvision.models import ResNet50_Weights
-
     position = {name: k for k, name in enumerate(names)}
     extra = [name for name in names if "background" in name.lower() or name == "n00000000"]
     own = position.keys() - {*extra}
-    english = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
-    for known in (imagenet_classes(), english):
-        if len(extra) <= 1 and own == {*known}:
+    for ordered in (imagenet_classes, _english_names):
+        if len(extra) <= 1 and own == {*(known := ordered())}:
             return [position[name] for name in known]
     return None
+
+
+def _english_names() -> list[str]:
+    from torchvision.models import ResNet50_Weights  # here, because importing it is slow
+
+    return ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
 
 
 def _undeclared(count: int, model: str) -> tuple[str, ...]:
