@@ -12,7 +12,6 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 from PIL import Image
-from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from bvg.errors import reason_of
 
@@ -120,15 +119,17 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Return the crop, (crop, crop, 3) uint8 RGB, as torchvision makes it with Pillow."""
-        size, mode = (self.crop, self.crop), InterpolationMode(self.interpolation)
+        size, mode = (self.crop, self.crop), Image.Resampling[self.interpolation.upper()]
         if self.squash == "opencv":
             return cv2.resize(np.asarray(image), size, interpolation=cv2.INTER_LINEAR)
         if self.squash == "pillow":
-            return np.asarray(Resize(size, mode)(image))
+            return np.asarray(image.resize(size, mode))
         if not self.is_ready(image):
             if self.square_first:
-                image = CenterCrop(min(image.size))(image)
-            image = Compose([Resize(self.resize, mode), CenterCrop(self.crop)])(image)
+                image = _central(image, min(image.size))
+            short = min(image.size)
+            resized = (int(self.resize * side / short) for side in image.size)
+            image = _central(image.resize(tuple(resized), mode), self.crop)
         return np.asarray(image)
 
     def describe(self) -> dict[str, object]:
@@ -139,6 +140,18 @@ class Preprocessing:
         """
         later = ("square_first", "squash")
         return {name: value for name, value in asdict(self).items() if value or name not in later}
+
+
+def _central(image: Image.Image, side: int) -> Image.Image:
+    """Return the central side x side pixels as torchvision's CenterCrop takes them.
+
+    Where the image is smaller, it is padded with black.
+    """
+    left, top = (
+        round((length - side) / 2) if length >= side else -((side - length) // 2)
+        for length in image.size
+    )
+    return image.crop((left, top, left + side, top + side))
 
 
 # The study's preprocessing for all models (Gavrikov & Keuper, CVPR 2024).
