@@ -1,5 +1,6 @@
 """What the tests share: the real fixtures, and tiny worlds that are drawn in milliseconds."""
 
+import gc
 import os
 from collections.abc import Callable
 from itertools import count
@@ -18,6 +19,15 @@ keep_freed_memory()  # networks outside of a run take half as long, too
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HOMES = count()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives to the end: modules and tests, a second each time.
+
+    It is called by statsmodels, too, for every correction of p-values.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
