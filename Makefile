@@ -37,9 +37,10 @@ demo-full: miniature
 miniature: $(VENV)/installed
 	$(RUN) code/miniature/draw.py --out $(MINIATURE)
 
-# Two processes, each a file of tests at a time.
+# Two processes, each a file of tests at a time. By itself xdist keeps files of few tests, which are
+# the longest, for the end, when one process has nothing left to do.
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # A study on a local Ray cluster of two nodes, one of which is killed; installs Ray.
 test-ray: $(VENV)/installed-dev

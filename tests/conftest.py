@@ -1,7 +1,9 @@
 """What the tests share: the real fixtures, and tiny worlds that are drawn in milliseconds."""
 
+import gc
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,24 @@ import torch
 from PIL import Image
 
 from bvg.errors import UserError
+from bvg.figures import drawing
+from bvg.run.settings import keep_freed_memory
 
 torch.set_num_threads(1)  # tiny tensors: threads only cost
+keep_freed_memory()  # networks outside of a run take half as long, too
+drawing.PDF_FONTS = 3  # which are written at once; in tests/figures they are as users get them
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+HOMES = count()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives to the end: modules and tests, a second each time.
+
+    It is called by statsmodels, too, for every correction of p-values.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +41,17 @@ def fixtures() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory) -> Path:
+    """Return a folder of its own: pytest looks through the folder in which it numbers another."""
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory, monkeypatch):
+def own_home(homes, monkeypatch):
     """Keep every test away from the user's caches, logins and settings."""
-    home = tmp_path_factory.mktemp("home")
+    home = homes / str(next(HOMES))
+    home.mkdir()
     for name in [*os.environ]:
         if name.startswith(("WANDB", "BVG_")) and name != "BVG_FIXTURES":
             monkeypatch.delenv(name)

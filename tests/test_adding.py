@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 
@@ -42,19 +43,26 @@ def here(tmp_path_factory):
     return folder
 
 
-def run(here, command: str, **environment: str) -> str:
-    words = [sys.executable, *command.split()[1:]]
-    surroundings = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY / "code"),
-        "OMP_NUM_THREADS": "1",
-        "BVG_IMAGENET": str(here / "data"),
-        "WANDB_MODE": "disabled",
-        **environment,
-    }
-    done = subprocess.run(words, cwd=here, env=surroundings, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(here, monkeypatch, capsys):
+    """Return a function that runs a command in this process and returns what it prints."""
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("BVG_IMAGENET", str(here / "data"))
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+    def do(command: str) -> str:
+        capsys.readouterr()
+        _, script, *words = command.split()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", [script, *words])
+            patch.syspath_prepend(here)
+            try:
+                runpy.run_path(script, run_name="__main__")
+            except SystemExit as ended:
+                assert not ended.code, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return do
 
 
 def metrics_of(folder) -> dict[str, dict]:
@@ -66,16 +74,24 @@ def test_a_model(here, tmp_path):
     (here / "my_model.py").write_text(code)
     for number, wnid in enumerate(("n01440764", "n02123045")):
         draw(tmp_path / "imagenet" / "val" / wnid / "a.png", number)
-    out = run(here, f"{command} --partial --results r0", BVG_IMAGENET=str(tmp_path / "imagenet"))
-    assert "top1_acc/imagenet" in out
+    surroundings = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY / "code"),
+        "BVG_IMAGENET": str(tmp_path / "imagenet"),
+        "WANDB_MODE": "disabled",
+    }
+    words = [sys.executable, *command.split()[1:], "--partial", "--results", "r0"]
+    done = subprocess.run(words, cwd=here, env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "top1_acc/imagenet" in done.stdout
 
 
-def test_a_benchmark_flows_into_the_table_and_the_page(here, tmp_path):
+def test_a_benchmark_flows_into_the_table_and_the_page(here, run, tmp_path):
     code, (measure, collect, report) = code_and_commands("A benchmark")
     (here / "upside_down.py").write_text(code)
-    assert "top1_acc/upside-down" in run(here, measure)
+    assert "top1_acc/upside-down" in run(measure)
     table = tmp_path / "table"
-    run(here, f"{collect} --out {table}")
+    run(f"{collect} --out {table}")
     columns = pd.read_csv(table / "benchmark.csv", index_col="model")
     assert {"upside_down/top1_acc/clean", "upside_down/top1_acc/upside-down"} == set(columns)
     for model in ("miniature_plain", "miniature_blur"):
@@ -83,11 +99,11 @@ def test_a_benchmark_flows_into_the_table_and_the_page(here, tmp_path):
         for key in ("top1_acc/clean", "top1_acc/upside-down"):
             assert columns.loc[model, f"upside_down/{key}"] == pytest.approx(metrics[key]["value"])
     page = tmp_path / "page.html"
-    run(here, f"{report} --table {table / 'benchmark.csv'} --out {page}")
+    run(f"{report} --table {table / 'benchmark.csv'} --out {page}")
     assert "upside_down/top1_acc/upside-down" in page.read_text(encoding="utf-8")
 
 
-def test_a_corruption(here):
+def test_a_corruption(here, run):
     code, (command,) = code_and_commands("A corruption")
     script = (REPOSITORY / "code" / "eval_imagenet_c.py").read_text(encoding="utf-8")
     line = "ADDED: tuple[str, ...] = ()"
@@ -95,7 +111,7 @@ def test_a_corruption(here):
     own = here / "own_imagenet_c.py"
     own.write_text(script.replace(line, code), encoding="utf-8")
     command = command.replace("code/eval_imagenet_c.py", own.name)
-    out = run(here, f"{command} --limit 16 --severities 1 5 --results r1")
+    out = run(f"{command} --limit 16 --severities 1 5 --results r1")
     assert re.search(r"miniature_plain +top1_acc/darken ", out)
     metrics = metrics_of(here / "r1" / "imagenet_c_generated" / "miniature_plain")
     value = {key: metric["value"] for key, metric in metrics.items()}
@@ -106,7 +122,7 @@ def test_a_corruption(here):
     assert value["top1_acc/imagenet-c/measured"] == pytest.approx(sum(fog) / 2)
 
 
-def test_a_cue_measure(here):
+def test_a_cue_measure(here, run):
     code, _ = code_and_commands("A cue measure")
     benchmark, _ = code_and_commands("A benchmark")
     start, end = benchmark.index("def stimuli"), benchmark.index("@script")
@@ -114,12 +130,12 @@ def test_a_cue_measure(here):
     script = script.replace('"upside_down"', '"colour"')
     text = benchmark[:start] + code + "\n\n" + script
     (here / "colour.py").write_text(text)
-    out = run(here, "python colour.py --model miniature_plain --results r2")
+    out = run("python colour.py --model miniature_plain --results r2")
     assert re.search(r"metric/colour-reliance +-?\d", out)
 
 
-def test_a_figure(here):
+def test_a_figure(here, run):
     code, _ = code_and_commands("A figure")
     (here / "figure.py").write_text(code)
-    run(here, "python figure.py", MPLBACKEND="Agg")
+    run("python figure.py")
     assert (here / "shape_bias_and_sketch.pdf").stat().st_size > 5_000

@@ -90,21 +90,31 @@ def test_a_text_in_another_encoding_is_a_sentence(capsys):
     assert "UTF-8" in capsys.readouterr().err
 
 
+RUN = """
+import sys
+from report import main
+try:
+    main(["--help"])
+except SystemExit:
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize("name", SURROUNDINGS)
 def test_a_script_says_what_it_has_to_say(name, tmp_path):
     frame = made_up(2).rename(index={"model_0": "modèle_ε"})
     page = tmp_path / "rapport_ε.html"
-    commands = (["--help"], ["--table", str(write(frame, tmp_path)), "--out", str(page)])
+    words = ["--table", str(write(frame, tmp_path)), "--out", str(page)]
     surroundings = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG"))}
-    for words in commands:
-        done = subprocess.run(
-            [sys.executable, str(CODE / "report.py"), *words],
-            env=surroundings | SURROUNDINGS[name],
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == b""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *words],
+        env=surroundings | SURROUNDINGS[name] | {"PYTHONPATH": str(CODE)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    assert b"usage:" in done.stdout and b"wrote " in done.stdout
     assert json.dumps("modèle_ε") in page.read_text(encoding="utf-8")
 
 

@@ -157,7 +157,8 @@ def test_stopping_at_the_first_success_breaks_what_some_iterate_breaks(evaluate,
 
 
 def test_several_attacks_and_numbers_of_steps_in_one_call(evaluate, tmp_path):
-    evaluate("--attack", "pgd", "fgsm", "pgd-l2", "pgd-decay", "targeted", "--eps", "4/255")
+    attacks = ("--attack", "pgd", "fgsm", "pgd-l2", "pgd-decay", "targeted", "--eps", "4/255")
+    evaluate(*attacks, "--limit", "8")
     found = {path.name for path in (tmp_path / "r").glob("imagenet_adv_*")}
     kinds = ("pgd", "fgsm", "pgd_l2", "pgd_decay", "targeted")
     assert found == {f"imagenet_adv_{kind}" for kind in kinds}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.io import savemat
+from timm.data import ImageNetInfo
 
 from bvg.data.imagenet import VAL_CLASSES, are_imagenet, classes_in, imagenet_classes, imagenet_val
 from bvg.errors import UserError
@@ -150,6 +151,12 @@ def test_imagenet_itself_expects_fifty_thousand(tmp_path):
     draw(tmp_path / "val" / classes[0] / "a.JPEG", 0)
     with pytest.raises(UserError, match=r"1 images of 1 classes, not 50,000 of 1,000"):
         imagenet_val(tmp_path, classes)
+
+
+def test_the_classes_are_timms_wherever_it_keeps_them(monkeypatch):
+    monkeypatch.setattr("bvg.data.imagenet.timm_file", lambda name: None)
+    assert imagenet_classes.__wrapped__() == imagenet_classes()
+    assert imagenet_classes() == tuple(ImageNetInfo("imagenet-1k").label_names())
 
 
 def test_classes_are_found_below_conditions(tmp_path):

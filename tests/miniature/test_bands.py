@@ -16,7 +16,7 @@ UNSEEN = 7  # a world seed that no recipe has trained on
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> dict[str, dict[str, dict]]:
     folder = tmp_path_factory.mktemp("world")
-    for picture in world.matched(4):
+    for picture in world.matched(2):
         save("imagenet", UNSEEN, folder, picture)
     metrics: dict[str, dict[str, dict]] = {name: {} for name in MODELS}
     scripts = {"spectral": eval_spectral, "criticalband": eval_criticalband}

@@ -21,7 +21,7 @@ def _robust(name: str, batch: Batch) -> list[float]:
 
 
 def test_the_adversarially_trained_model_is_the_more_robust_one():
-    pictures = list(world.matched(2))
+    pictures = list(world.matched(1))
     drawn = sample(7, "robustness", iter(pictures)).float() / 255
     labels = torch.tensor([picture.shape for picture in pictures])
     names = tuple(map(str, range(len(labels))))

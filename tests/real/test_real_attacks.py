@@ -21,7 +21,7 @@ from bvg.zoo.normalized import NormalizedModel
 foolbox = pytest.importorskip("foolbox", reason="foolbox is not installed")
 eagerpy = pytest.importorskip("eagerpy")
 
-PHOTOS = {"mobilenet_v1_025": 24, "mobilenet_v1_075": 4, "mobilenet_v2": 3}
+PHOTOS = {"mobilenet_v1_025": 8, "mobilenet_v1_075": 2, "mobilenet_v2": 2}
 EVERY = bool(os.environ.get("BVG_EVERY"))
 
 
@@ -82,7 +82,7 @@ def test_small_steps_fgsm_and_l2_are_foolboxes(networks, photographs):
         ),
     )
     for attack, theirs, epsilon in cases:
-        for pixels, labels, where in _parts(photographs, 16):
+        for pixels, labels, where in _parts(photographs, 8):
             start = random_starts(photographs, epsilon, attack.norm)[where]
             start = start if attack.random_start else pixels
             images, broken = _foolbox(victim, theirs, start, pixels, labels, epsilon)
@@ -94,7 +94,7 @@ def test_small_steps_fgsm_and_l2_are_foolboxes(networks, photographs):
 def test_the_same_images_are_broken_in_either_memory_layout(networks, photographs):
     """The published script's tensors are contiguous: last bits differ, and so do some pixels."""
     victim, epsilon = _victim(networks, "mobilenet_v1_025"), 0.5 / 255
-    for pixels, labels, where in _parts(photographs, 16):
+    for pixels, labels, where in _parts(photographs, 8):
         start = random_starts(photographs, epsilon, LINF)[where]
         ours = run_attack(victim, pixels, labels, start, epsilon, Attack(step=2 / 255), 8)
         plain = networks["mobilenet_v1_025"].to(memory_format=torch.contiguous_format)

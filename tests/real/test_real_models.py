@@ -1,5 +1,9 @@
-"""Real photographs and stimuli through real models: every decision equals the straight line's."""
+"""Real photographs and stimuli through real models: every decision equals the straight line's.
 
+BVG_EVERY=1 looks at all 400 photographs and 640 stimuli instead of every eighth.
+"""
+
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +15,16 @@ from bvg.predictions.table import read_predictions
 from oracles import straight_line
 
 FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
+EVERY = int(os.environ.get("BVG_EVERY", "8"))
+PHOTOS, STIMULI = 400 // EVERY, 640 // EVERY
 
 
 @pytest.fixture(scope="module")
 def photos(fixtures, tmp_path_factory) -> Path:
-    """Return results of all three models on the 400 photographs, in one call."""
+    """Return results of all three models on the photographs, in one call."""
     results = tmp_path_factory.mktemp("photos")
     words = ["--imagenet", str(fixtures / "imagenet"), "--partial", "--results", str(results)]
+    words += ["--limit", str(PHOTOS)]
     assert eval_imagenet.main(["--model", *_specs(fixtures), *words]) == 0
     return results / "imagenet"
 
@@ -26,7 +33,7 @@ def photos(fixtures, tmp_path_factory) -> Path:
 def stimuli(fixtures, tmp_path_factory) -> Path:
     results = tmp_path_factory.mktemp("stimuli")
     folder = fixtures / "model-vs-human" / "cue-conflict"
-    words = ["--stimuli", str(folder), "--results", str(results)]
+    words = ["--stimuli", str(folder), "--results", str(results), "--limit", str(STIMULI)]
     assert eval_shape_bias.main(["--model", *_specs(fixtures), *words]) == 0
     return results / "imagenet_shape_bias"
 
@@ -38,7 +45,7 @@ def _specs(fixtures: Path) -> list[str]:
 @pytest.mark.parametrize("name", FACTORIES)
 def test_top_five_of_every_photo_equal_the_straight_line(name, photos, fixtures, networks):
     predictions = read_predictions(photos / name / "predictions.parquet")
-    assert len(predictions) == 400
+    assert len(predictions) == PHOTOS
     classes = list(predictions.classes)
     for image, label, answers in zip(
         predictions.images, predictions.labels, predictions.answers, strict=True
@@ -57,7 +64,7 @@ def test_both_decisions_on_every_stimulus_equal_the_straight_line(
     name, stimuli, fixtures, networks
 ):
     predictions = read_predictions(stimuli / name / "predictions.parquet")
-    assert len(predictions) == 640
+    assert len(predictions) == STIMULI
     members = straight_line.read_members(fixtures)
     folder = fixtures / "model-vs-human" / "cue-conflict"
     for row, image in enumerate(predictions.images):

@@ -1,4 +1,4 @@
-"""200 of the published stimuli through real models, against one image at a time."""
+"""200 of the published stimuli through a real model, against one image at a time."""
 
 import json
 
@@ -11,7 +11,7 @@ from bvg.predictions.table import read_predictions
 from oracles import straight_line
 from oracles.refined_bias import rank_of
 
-NAME = "mobilenet_v2"
+NAME = "mobilenet_v1_025"
 
 
 def test_mean_reciprocal_ranks_equal_the_straight_line(fixtures, networks, tmp_path):

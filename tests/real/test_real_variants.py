@@ -23,7 +23,7 @@ from oracles import straight_line
 from oracles.variants import real_accuracy, real_labels_of, top_five_among
 
 FACTORIES = ("mobilenet_v2", "mobilenet_v1_075", "mobilenet_v1_025")
-EVERY = int(os.environ.get("BVG_EVERY", "8"))
+EVERY = int(os.environ.get("BVG_EVERY", "16"))
 WNIDS = imagenet_classes()
 RANK = {wnid: rank for rank, wnid in enumerate(WNIDS)}
 

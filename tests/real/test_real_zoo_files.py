@@ -69,7 +69,7 @@ def test_half_precision_is_widened_without_a_change(name, zoo, networks, fixture
 
 
 @pytest.mark.parametrize(
-    ("names", "count"), [(["mobilenet_v1_025"], 400), (["mobilenet_v2", "mobilenet_v1_075"], 40)]
+    ("names", "count"), [(["mobilenet_v1_025"], 80), (["mobilenet_v2", "mobilenet_v1_075"], 16)]
 )
 def test_the_photographs_answers_equal_the_straight_lines(
     names, count, zoo, networks, fixtures, tmp_path

@@ -140,7 +140,7 @@ def test_the_panel_of_stimuli_has_a_row_per_corruption(generate, monkeypatch):
 
 def test_batch_size_and_workers_change_no_prediction(generate):
     reference = read_predictions(generate("a") / "one/predictions.parquet")
-    for number, (size, workers) in enumerate((("1", "0"), ("7", "2"), ("7", "0"))):
+    for number, (size, workers) in enumerate((("1", "0"), ("7", "2"))):
         words = ("--batch_size", size, "--num_workers", workers)
         other = read_predictions(generate(f"b{number}", *words) / "one/predictions.parquet")
         assert list(other.images) == list(reference.images)

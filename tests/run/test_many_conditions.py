@@ -15,6 +15,7 @@ from PIL import Image
 import eval_criticalband
 import eval_spectral
 from bvg.predictions.table import read_predictions
+from bvg.run import loop
 from bvg.scores.accuracy import correct_in_top
 from conftest import CLASSES, REPOSITORY
 
@@ -44,8 +45,7 @@ def evaluate(request, model_file, val_folder, tmp_path):
 def test_batch_size_and_workers_change_no_prediction(evaluate):
     reference = read_predictions(evaluate("a", "--batch_size", "64") / "one/predictions.parquet")
     assert len(reference) == 20 * evaluate.count
-    variants = [("1", "0"), ("7", "0"), ("7", "2"), ("64", "2")]
-    for number, (size, workers) in enumerate(variants):
+    for number, (size, workers) in enumerate([("1", "0"), ("7", "2")]):
         words = ("--batch_size", size, "--num_workers", workers)
         other = read_predictions(evaluate(f"b{number}", *words) / "one/predictions.parquet")
         assert list(other.images) == list(reference.images)
@@ -55,7 +55,7 @@ def test_batch_size_and_workers_change_no_prediction(evaluate):
 
 
 def test_killed_and_resumed_is_the_same_to_the_last_byte(
-    evaluate, model_file, val_folder, tmp_path
+    evaluate, model_file, val_folder, tmp_path, monkeypatch
 ):
     whole = evaluate("a", "--batch_size", "4") / "one" / "predictions.parquet"
     script = "eval_spectral" if evaluate.spectral else "eval_criticalband"
@@ -81,7 +81,8 @@ def test_killed_and_resumed_is_the_same_to_the_last_byte(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert 0 < len([*partial.glob("chunk-*.parquet")]) < 5
-    subprocess.run([sys.executable, "-c", program, *argv], env=environment, check=True)
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 4)
+    assert (eval_spectral if evaluate.spectral else eval_criticalband).main(argv) == 0
     resumed = tmp_path / "b" / evaluate.name / "one" / "predictions.parquet"
     assert resumed.read_bytes() == whole.read_bytes()
 

@@ -40,7 +40,7 @@ class Group:
 
     def complete(self, *names: str) -> np.ndarray:
         """Return which models have a value in all these columns."""
-        return self.values[list(names)].notna().all(axis=1).to_numpy()
+        return np.logical_and.reduce([self.values[name].notna().to_numpy() for name in names])
 
     def resampled(self, rows: np.ndarray, stratified: bool, *names: str) -> list[np.ndarray]:
         """Return the unit ranks (resamples, n) of columns, in the same resamples of `rows`."""

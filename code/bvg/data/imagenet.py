@@ -10,6 +10,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +61,20 @@ Lookup = Callable[[str], str | None]  # the name of an image → its wnid, if it
 @cache
 def imagenet_classes() -> tuple[str, ...]:
     """Return the 1000 wnids of ImageNet-1k in sorted order, the order of the models' logits."""
+    path = timm_file("imagenet_synsets.txt")
+    if path:
+        return tuple(path.read_text(encoding="utf-8").split())
     from timm.data import ImageNetInfo  # here, because importing timm takes seconds
 
     return tuple(ImageNetInfo("imagenet-1k").label_names())
+
+
+def timm_file(name: str) -> Path | None:
+    """Return a table of the installed timm, which is not imported, or None."""
+    spec = find_spec("timm")
+    places = (spec.submodule_search_locations or []) if spec else []
+    paths = (Path(place) / "data" / "_info" / name for place in places)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def classes_in(folder: Path) -> tuple[str, ...]:

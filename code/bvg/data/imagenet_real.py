@@ -7,7 +7,6 @@ ILSVRC2012_val_<k + 1>.JPEG; 3,163 of the 50,000 lists are empty.
 
 import json
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +15,13 @@ from bvg.data.downloads import data_sets
 from bvg.data.finding import find_data, look_for
 from bvg.data.folders import check_answerable
 from bvg.data.image_set import ImageSet
-from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes, val_number
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes, timm_file, val_number
 from bvg.errors import UserError, reason_of
 
 
 def packaged_real() -> Path | None:
     """Return the copy of real.json in the installed timm, or None."""
-    spec = find_spec("timm")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(place) / "data" / "_info" / "imagenet_real_labels.json"
-        if path.is_file():
-            return path
-    return None
+    return timm_file("imagenet_real_labels.json")
 
 
 def real_file(given: str | None) -> Path:

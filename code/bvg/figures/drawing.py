@@ -20,6 +20,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.textpath import text_to_path
 
 DPI = 200  # of PNG files
+PDF_FONTS = 42  # embedded as TrueType: publishers refuse matplotlib's default, Type 3
 COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.2  # inches; one and two columns of a paper
 MANY = 8  # models; above, everything is drawn finer and without intervals
 HUMANS = "humans"
@@ -139,8 +140,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     without_date: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}}
     paths = []
     try:
-        # Publishers refuse matplotlib's default, Type 3 fonts.
-        with matplotlib.rc_context({"pdf.fonttype": 42}):
+        with matplotlib.rc_context({"pdf.fonttype": PDF_FONTS}):
             for kind, metadata in without_date.items():
                 paths.append(path.with_name(f"{path.name}.{kind}"))
                 with written_atomically(paths[-1]) as file:

@@ -10,7 +10,6 @@ from functools import cache, partial
 
 import numpy as np
 import torch
-from torchvision.io import decode_jpeg, encode_jpeg
 
 from bvg.stimuli.batch import Batch, on_device
 
@@ -105,6 +104,8 @@ def jpeg(x: torch.Tensor, quality: int) -> torch.Tensor:
 
 
 def _encoded_and_decoded(image: torch.Tensor, quality: int) -> torch.Tensor:
+    from torchvision.io import decode_jpeg, encode_jpeg  # here, because importing it takes seconds
+
     return decode_jpeg(encode_jpeg(image, quality))
 
 
