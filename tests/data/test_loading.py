@@ -119,17 +119,6 @@ def test_several_views_are_cut_from_one_decode(tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("size", [(90, 150), (151, 90), (97, 97), (64, 65), (500, 333), (41, 300)])
-@pytest.mark.parametrize(("resize", "crop"), [(64, 48), (65, 48), (97, 97), (64, 67)])
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
-def test_crops_are_torchvisions(size, resize, crop, interpolation):
-    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    image, mode = Image.fromarray(pixels), transforms.InterpolationMode(interpolation)
-    theirs = transforms.Compose([transforms.Resize(resize, mode), transforms.CenterCrop(crop)])
-    found = Preprocessing(resize, crop, interpolation)(image)
-    np.testing.assert_array_equal(found, np.asarray(theirs(image)))
-
-
 def test_the_central_square_first_then_its_resize():
     pixels = np.random.default_rng(0).integers(0, 256, (90, 150, 3), dtype=np.uint8)
     square = Preprocessing(resize=60, crop=60, interpolation="bicubic", square_first=True)

@@ -116,7 +116,7 @@ def top5_among(classes: Sequence[int]) -> Decision:
         return ranked | dict(zip(UNRESTRICTED, unrestricted.unbind(dim=1), strict=True))
 
     def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        among = logits[:, chosen.to(logits.device)]
+        among = logits[:, _on(logits.device, chosen)]
         own = _of_labels(logits, labels)
         return torch.minimum(_gaps(logits, own), _gaps(among, own))
 
