@@ -252,8 +252,8 @@ def _draw_times_by_condition(
     own = timed[timed["observer"] == HUMANS]
     medians = 1000 * own.groupby(["data_set", "condition", "member"])["rt"].median().unstack()
     each = {
-        f"response-time/{data_set}/{condition}": row.to_numpy(float)
-        for (data_set, condition), row in medians.iterrows()
+        f"response-time/{data_set}/{condition}": row
+        for (data_set, condition), row in zip(medians.index, medians.to_numpy(float), strict=True)
     }
     shown = {name: metrics[name] for name in dict.fromkeys(timed["observer"])}
     path = folder / "response_times_by_condition"
