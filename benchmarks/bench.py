@@ -49,12 +49,8 @@ PARTS: dict[str, Callable[[Inputs], Iterator[Row]]] = {
     "decoding": decoding,
     "revisions": revisions,
 }
-VERSIONS = (
-    "foolbox",
-    "imagecorruptions-imaug",
-    "numba",
-    "scikit-image",
-)  # of what is compared with
+# Of what is compared with.
+VERSIONS = ("foolbox", "imagecorruptions-imaug", "numba", "scikit-image")
 
 
 def parser() -> ArgumentParser:
@@ -77,7 +73,7 @@ def parser() -> ArgumentParser:
         help="commit that the part `revisions` compares with (default: the last tag before this "
         "commit, or the commit before it)",
     )
-    add("--limit", type=positive, default=64, metavar="N", help="images (default: 64)")
+    add("--limit", type=positive, default=32, metavar="N", help="images (default: 32)")
     add(
         "--batch_size",
         type=positive,

@@ -64,6 +64,7 @@ def runs(inputs: Inputs, scripts: Mapping[str, Any] = SCRIPTS) -> Iterator[Row]:
     files = [str(images.path(index)) for index in range(len(images))]
     command = [sys.executable, str(Path(__file__).with_name("straightforward.py"))]
     command += ["--model", inputs.model, "--batch_size", str(inputs.batch_size)]
+    command += ["--device", str(inputs.device)]
 
     for what, script in scripts.items():
 

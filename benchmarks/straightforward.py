@@ -63,13 +63,17 @@ def critical_band_conditions() -> dict[str, Stimulus]:
 
 @torch.inference_mode()
 def run(
-    files: list[Path], conditions: dict[str, Stimulus], model: torch.nn.Module, batch_size: int
+    files: list[Path],
+    conditions: dict[str, Stimulus],
+    model: torch.nn.Module,
+    batch_size: int,
+    device: str,
 ) -> dict[str, torch.Tensor]:
     """Return each condition's top-1 answers: a pass over the files for every condition."""
     answers = {}
     for name, stimulus in conditions.items():
-        batches = [model(batch).argmax(1) for batch in _batches(files, stimulus, batch_size)]
-        answers[name] = torch.cat(batches)
+        batches = _batches(files, stimulus, batch_size)
+        answers[name] = torch.cat([model(batch.to(device)).argmax(1) for batch in batches])
     return answers
 
 
@@ -152,11 +156,13 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--images", nargs="+", type=Path, required=True)
     parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--device", default="cpu", help="for the model (default: cpu)")
     arguments = parser.parse_args()
 
     def work() -> None:
-        model = load_model(arguments.model).eval()
-        run(arguments.images, CONDITIONS[arguments.what](), model, arguments.batch_size)
+        model = load_model(arguments.model).eval().to(arguments.device)
+        conditions = CONDITIONS[arguments.what]()
+        run(arguments.images, conditions, model, arguments.batch_size, arguments.device)
 
     print(json.dumps(asdict(timed(work))))
 
