@@ -128,8 +128,8 @@ class Preprocessing:
             if self.square_first:
                 image = _central(image, min(image.size))
             short = min(image.size)
-            resized = (int(self.resize * side / short) for side in image.size)
-            image = _central(image.resize(tuple(resized), mode), self.crop)
+            width, height = (int(self.resize * side / short) for side in image.size)
+            image = _central(image.resize((width, height), mode), self.crop)
         return np.asarray(image)
 
     def describe(self) -> dict[str, object]:
