@@ -19,9 +19,20 @@ ACCURACY = "top1_acc/imagenet"
 FAMILIES = ("resnet", "vit", "convnext", "efficientnet", "swin", "densenet", "vgg")
 
 
+RESAMPLES = 200
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(families, "RESAMPLES", 200)
+    monkeypatch.setattr(families, "RESAMPLES", RESAMPLES)
+
+
+@pytest.fixture(scope="module")
+def measured() -> pd.DataFrame:
+    """Return the correlations of the made-up models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(families, "RESAMPLES", RESAMPLES)
+        return correlations(made_up())
 
 
 def made_up(n: int = 60, seed: int = 0) -> Tables:
@@ -81,11 +92,11 @@ def row_of(table: pd.DataFrame, **wanted: str) -> pd.Series:
 )
 @pytest.mark.parametrize("subset", ["all", "ImageNet-1k only", "not adversarially trained"])
 def test_every_statistic_is_pandas_and_scipys(
-    bias_source, bias, target_source, target, accuracy_source, subset
+    measured, bias_source, bias, target_source, target, accuracy_source, subset
 ):
     tables = made_up()
     row = row_of(
-        correlations(tables),
+        measured,
         bias_source=bias_source,
         bias=bias,
         target_source=target_source,
@@ -128,10 +139,10 @@ def test_every_statistic_is_pandas_and_scipys(
     assert row["turns_without_given"] == ", ".join(turning)
 
 
-def test_intervals_are_those_of_copied_families():
+def test_intervals_are_those_of_copied_families(measured):
     tables = made_up()
     row = row_of(
-        correlations(tables),
+        measured,
         bias_source="quba",
         bias="shape-bias",
         target="top1_acc/imagenet-c/15",
@@ -155,8 +166,8 @@ def test_intervals_are_those_of_copied_families():
     assert [row["low_given"], row["high_given"]] == pytest.approx([*expected], abs=1e-9)
 
 
-def test_every_combination_is_there_once_and_corrected_for_all():
-    table = correlations(made_up())
+def test_every_combination_is_there_once_and_corrected_for_all(measured):
+    table = measured
     keys = ["bias", "bias_source", "target", "target_source", "subset"]
     assert not table[keys].duplicated().any()
     pairs = table[table["subset"] == "all"][keys[:4]].value_counts()
@@ -173,8 +184,8 @@ def test_every_combination_is_there_once_and_corrected_for_all():
     pd.testing.assert_frame_equal(table, correlations(made_up()))
 
 
-def test_models_of_one_architecture_are_resampled_by_their_training():
-    table = correlations(made_up())
+def test_models_of_one_architecture_are_resampled_by_their_training(measured):
+    table = measured
     rows = table[table["subset"] == "ResNet-50s"]
     assert set(rows["unit"]) == {"training"}
     assert (rows["families"] == 3).all()

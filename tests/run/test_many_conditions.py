@@ -1,10 +1,7 @@
 """The scripts of many conditions, as whole calls: eval_spectral.py and eval_criticalband.py."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +14,8 @@ import eval_spectral
 from bvg.predictions.table import read_predictions
 from bvg.run import loop
 from bvg.scores.accuracy import correct_in_top
-from conftest import CLASSES, REPOSITORY
+from conftest import CLASSES
+from forked import forked
 
 BENCHMARKS = {
     "spectral": (eval_spectral, "imagenet_spectral", 23),
@@ -58,11 +56,8 @@ def test_killed_and_resumed_is_the_same_to_the_last_byte(
     evaluate, model_file, val_folder, tmp_path, monkeypatch
 ):
     whole = evaluate("a", "--batch_size", "4") / "one" / "predictions.parquet"
-    script = "eval_spectral" if evaluate.spectral else "eval_criticalband"
-    program = (
-        "import sys; from bvg.run import loop; loop.CHUNK_IMAGES = 4\n"
-        f"import {script}; sys.exit({script}.main())"
-    )
+    script = eval_spectral if evaluate.spectral else eval_criticalband
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 4)
     slow = model_file.with_name("slow.py")
     slow.write_text(
         f"import sys, time; sys.path.insert(0, {str(model_file.parent)!r})\nimport tiny\n"
@@ -71,18 +66,18 @@ def test_killed_and_resumed_is_the_same_to_the_last_byte(
     )
     argv = ["--model", f"{slow}:one", "--imagenet", str(val_folder(5)), "--batch_size", "4"]
     argv += ["--results", str(tmp_path / "b"), "--num_workers", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "code"), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", program, *argv], env=environment)
+    process = forked(lambda: script.main(argv), tmp_path)
     partial = tmp_path / "b" / evaluate.name / "one" / "partial"
     deadline = time.monotonic() + 100
     while not [*partial.glob("chunk-*.parquet")]:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert 0 < len([*partial.glob("chunk-*.parquet")]) < 5
-    monkeypatch.setattr(loop, "CHUNK_IMAGES", 4)
-    assert (eval_spectral if evaluate.spectral else eval_criticalband).main(argv) == 0
+    again = forked(lambda: script.main(argv), tmp_path)
+    again.communicate()
+    assert again.poll() == 0
     resumed = tmp_path / "b" / evaluate.name / "one" / "predictions.parquet"
     assert resumed.read_bytes() == whole.read_bytes()
 
