@@ -5,8 +5,9 @@ from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
 from PIL import Image
 
+from bvg.figures import drawing
 from bvg.figures.drawing import DPI, colour, letter_width, line_style, marker, save, wrapped
-from conftest import refusal
+from conftest import PDF_FONTS, refusal
 
 
 def _figure(height=1.0):
@@ -74,7 +75,8 @@ def test_equal_figures_are_equal_files_at_any_time(tmp_path, monkeypatch):
     assert contents[0][1].startswith(b"%PDF")
 
 
-def test_pdf_letters_are_truetype(tmp_path):
+def test_pdf_letters_are_truetype(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "PDF_FONTS", PDF_FONTS)  # as users get them
     save(_figure(), tmp_path / "figure")
     content = (tmp_path / "figure.pdf").read_bytes()
     assert b"TrueType" in content or b"CIDFontType2" in content
