@@ -1,5 +1,7 @@
 """Styles that can be told apart, names in lines, and files that appear whole."""
 
+import runpy
+
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
@@ -7,7 +9,7 @@ from PIL import Image
 
 from bvg.figures import drawing
 from bvg.figures.drawing import DPI, colour, letter_width, line_style, marker, save, wrapped
-from conftest import PDF_FONTS, refusal
+from conftest import refusal
 
 
 def _figure(height=1.0):
@@ -76,7 +78,8 @@ def test_equal_figures_are_equal_files_at_any_time(tmp_path, monkeypatch):
 
 
 def test_pdf_letters_are_truetype(tmp_path, monkeypatch):
-    monkeypatch.setattr(drawing, "PDF_FONTS", PDF_FONTS)  # as users get them
+    as_for_users = runpy.run_path(drawing.__file__)["PDF_FONTS"]  # other tests have another
+    monkeypatch.setattr(drawing, "PDF_FONTS", as_for_users)
     save(_figure(), tmp_path / "figure")
     content = (tmp_path / "figure.pdf").read_bytes()
     assert b"TrueType" in content or b"CIDFontType2" in content
