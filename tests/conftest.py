@@ -17,7 +17,7 @@ from bvg.run.settings import keep_freed_memory
 
 torch.set_num_threads(1)  # tiny tensors: threads only cost
 keep_freed_memory()  # networks outside of a run take half as long, too
-drawing.PDF_FONTS = 3  # which are written at once; in tests/figures they are as users get them
+drawing.PDF_FONTS = 3  # which are written at once
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HOMES = count()

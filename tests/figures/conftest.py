@@ -3,8 +3,6 @@ import warnings
 import pytest
 from matplotlib import pyplot as plt
 
-from bvg.figures import drawing
-
 
 @pytest.fixture(autouse=True)
 def whole_layouts():
@@ -12,11 +10,6 @@ def whole_layouts():
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="constrained_layout")
         yield
-
-
-@pytest.fixture(autouse=True)
-def fonts_of_users(monkeypatch):
-    monkeypatch.setattr(drawing, "PDF_FONTS", 42)
 
 
 @pytest.fixture

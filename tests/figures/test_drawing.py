@@ -1,10 +1,13 @@
 """Styles that can be told apart, names in lines, and files that appear whole."""
 
+import runpy
+
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
 from PIL import Image
 
+from bvg.figures import drawing
 from bvg.figures.drawing import DPI, colour, letter_width, line_style, marker, save, wrapped
 from conftest import refusal
 
@@ -74,7 +77,9 @@ def test_equal_figures_are_equal_files_at_any_time(tmp_path, monkeypatch):
     assert contents[0][1].startswith(b"%PDF")
 
 
-def test_pdf_letters_are_truetype(tmp_path):
+def test_pdf_letters_are_truetype(tmp_path, monkeypatch):
+    as_for_users = runpy.run_path(drawing.__file__)["PDF_FONTS"]  # other tests have another
+    monkeypatch.setattr(drawing, "PDF_FONTS", as_for_users)
     save(_figure(), tmp_path / "figure")
     content = (tmp_path / "figure.pdf").read_bytes()
     assert b"TrueType" in content or b"CIDFontType2" in content
