@@ -1,6 +1,7 @@
 """The miniature world's stylizer: its weights, its training, and what is left of each cue."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from safetensors.torch import load_file, save_file
 
 import eval_stylized_imagenet
 import stylize
+import train
 from bvg.stylize.adain import ENCODER_USED, WIDTHS, decoder_network, encoder_network
+from bvg.training.curve import CURVE, read_curve
 from conftest import refusal
 from miniature import draw, measure, train_adain, world
 from miniature.renditions import surface
+from miniature.sets import conflict_name
 from miniature.stylizer import WEIGHTS, load_miniature
 
 CPU = torch.device("cpu")
@@ -64,6 +68,18 @@ def stylized():
 
 def answers(name: str, images: torch.Tensor) -> torch.Tensor:
     return measure.decisions(measure.load(FOLDER / f"{name}.safetensors"), images)
+
+
+def test_stylised_keeps_its_answers_and_shape_randomised_loses_them(stylized):
+    labels, contents, copies = stylized
+    kept = {}
+    for name in ("stylised", "shape_randomised"):
+        before, after = answers(name, contents), answers(name, copies)
+        assert (before == labels).double().mean() > 0.9
+        kept[name] = (before == after).double().mean().item()
+    assert kept["stylised"] > 0.5
+    assert kept["shape_randomised"] < 0.25
+    assert kept["stylised"] > kept["shape_randomised"] + 0.4
 
 
 def test_a_world_for_training_is_drawn_when_it_is_asked_for(tmp_path, monkeypatch):
@@ -130,3 +146,39 @@ def test_training_twice_gives_the_same_file_and_networks_that_load(tmp_path, mon
     first, second = (tmp_path / out / WEIGHTS.name for out in ("once", "twice"))
     assert first.read_bytes() == second.read_bytes()
     assert set(load_file(first)) == set(load_file(WEIGHTS))
+
+
+def write(folder: Path, images: torch.Tensor, labels: torch.Tensor) -> None:
+    """Write pictures as <folder>/train/<category>/<n>.png."""
+    for n, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / "train" / world.CATEGORIES[label] / f"{n}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+
+
+def test_recipe_a_raises_shape_bias_and_c_lowers_it(stylized, tmp_path):
+    """From the plain network on stylized pictures, and from there on the pictures themselves."""
+    labels, contents, copies = stylized
+    write(tmp_path / "imagenet", contents, labels)
+    write(tmp_path / "sin", copies, labels)
+    for key in (k for k in world.cue_conflict(1) if (k.texture - k.shape) % 16 in (1, 3, 6, 9, 12)):
+        path = tmp_path / "stimuli" / conflict_name(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(world.render(UNSEEN, "cue-conflict", key)).save(path)
+
+    def fractions(recipe: str, model: str) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the rows of the curve before and after training."""
+        argv = ["--recipe", recipe, "--model", model, "--out", str(tmp_path / recipe)]
+        argv += ["--imagenet", str(tmp_path / "imagenet"), "--stylized", str(tmp_path / "sin")]
+        argv += ["--stimuli", str(tmp_path / "stimuli"), "--device", "cpu"]
+        argv += ["--epochs", "2", "--milestones", "--batch_size", "16", "--least_area", "0.8"]
+        argv += ["--lr", "0.003", "--wandb", "disabled"]
+        assert train.main(argv) == 0
+        rows = read_curve(tmp_path / recipe / CURVE)
+        return rows[0], rows[-1]
+
+    plain, a = fractions("A", "miniature_plain")
+    start, c = fractions("C", f"file://{tmp_path}/A/weights.safetensors")
+    assert start["shape-bias"] == a["shape-bias"]
+    assert a["shape-bias"] > plain["shape-bias"] + 0.1
+    assert c["shape-bias"] < a["shape-bias"] - 0.03
