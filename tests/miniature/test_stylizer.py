@@ -109,11 +109,11 @@ def test_a_stylized_world_is_the_same_twice_and_can_be_evaluated(tmp_path, size)
             textures / f"{name}.png"
         )
     words = ["--weights", "miniature", "--images", str(tmp_path / "imagenet"), "--device", "cpu"]
-    words += ["--styles", str(textures), "--size", str(size), "--limit", "16"]
+    words += ["--styles", str(textures), "--size", str(size), "--limit", "8"]
     for out in ("once", "twice"):
         assert stylize.main([*words, "--out", str(tmp_path / out)]) == 0
     once, twice = (sorted((tmp_path / out).rglob("*.png")) for out in ("once", "twice"))
-    assert len(once) == 16
+    assert len(once) == 8
     assert [path.read_bytes() for path in once] == [path.read_bytes() for path in twice]
     assert Image.open(once[0]).size == (size, size)
     record = json.loads((tmp_path / "once" / "manifest.json").read_text())["stylizer"]
@@ -125,9 +125,11 @@ def test_a_stylized_world_is_the_same_twice_and_can_be_evaluated(tmp_path, size)
 
 
 def test_the_weights_are_of_adain_and_not_of_the_published_copies(tmp_path, capsys):
-    argv = ["--weights", "miniature", "--images", str(tmp_path), "--out", str(tmp_path / "out")]
-    argv += ["--styles", str(tmp_path)]
-    (tmp_path / "picture.png").write_bytes(b"")
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "picture.png").write_bytes(b"")
+    argv = ["--weights", "miniature", "--images", str(images), "--styles", str(images)]
+    argv += ["--out", str(tmp_path / "out")]
     for words in (["--engine", "ghiasi"], ["--as_published"]):
         assert stylize.main([*argv, *words]) == 2
         assert "--weights miniature" in capsys.readouterr().err
@@ -144,11 +146,12 @@ def test_training_twice_gives_the_same_file_and_networks_that_load(tmp_path, mon
 
 
 def write(folder: Path, images: torch.Tensor, labels: torch.Tensor) -> None:
-    """Write pictures as <folder>/train/<category>/<n>.png."""
+    """Write pictures as <folder>/train/<category>/<n>.png, and every fourth one below val/."""
     for n, (image, label) in enumerate(zip(images, labels, strict=True)):
-        path = folder / "train" / world.CATEGORIES[label] / f"{n}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+        for part in ("train", "val") if n % 4 == 0 else ("train",):
+            path = folder / part / world.CATEGORIES[label] / f"{n}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
 
 
 def test_recipe_a_raises_shape_bias_and_c_lowers_it(stylized, tmp_path):
