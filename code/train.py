@@ -114,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of Stylized-ImageNet, with train/ and val/ (default: $BVG_STYLIZED_IMAGENET)",
     )
     data_flag(data, "model-vs-human/cue-conflict")
+    data.add_argument(
+        "--styles",
+        type=Path,
+        metavar="FILE",
+        help="debiased: styles of paintings, styles.npz of stylize.py, instead of the batch's own; "
+        "needs --gamma 1",
+    )
     partial_flag(data)
     data.add_argument(
         "--limit_val",
@@ -191,7 +198,7 @@ def _train(recipe: Recipe, args: argparse.Namespace) -> None:
         rows: list[Row] = []
         if own.is_first:
             _introduce(job, RECIPES[args.recipe])
-            rows = [r for r in read_curve(args.out / CURVE) if r["step"] <= job.step]
+            rows = [r for r in read_curve(args.out / CURVE) if (r["step"] or 0) <= job.step]
         began, before = time.monotonic(), job.step
         while True:
             epoch = job.step // job.steps
@@ -286,14 +293,20 @@ def _loss(
     if job.engine is None:
         with autocast:
             return F.cross_entropy(job.forward(x), labels)
-    order = torch.randperm(len(x), generator=generator).to(device)
+    if job.styles is None:
+        order = torch.randperm(len(x), generator=generator).to(device)
+        textures = labels[order]
+    else:
+        order = torch.randint(len(job.styles), (len(x),), generator=generator).to(device)
+        textures = labels  # paintings have none, so that gamma is 1
     side = recipe.size
     if recipe.multi_grid:
         side = copy_side(side, step, epoch, recipe.epochs, recipe.milestones)
-    copies = restyled(job.engine, F.interpolate(x, (side, side)), order, recipe.alpha)
+    smaller = F.interpolate(x, (side, side))
+    copies = restyled(job.engine, smaller, order, recipe.alpha, job.styles)
     with autocast:
         clean, stylized = job.forward(x, copies)
-        return mixed_loss(clean, stylized, labels, order, recipe.gamma)
+        return mixed_loss(clean, stylized, labels, textures, recipe.gamma)
 
 
 def _evaluated(job: Job, args: argparse.Namespace, name: str, sets: dict[str, ImageSet]) -> Metrics:

@@ -1,16 +1,20 @@
 """The curve of a run: its file, its mirror on W&B, and its figure."""
 
+import argparse
 import csv
+import shutil
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from bvg.data.preprocessing import Preprocessing
 from bvg.figures import training as figure
 from bvg.run import wandb_mirror
 from bvg.scores.metric import Metric
-from bvg.training.curve import read_curve, row_of, write_curve
+from bvg.training.curve import read_curve, row_of, validation_sets, write_curve
+from training_helpers import CLASSES, draw_world
 
 METRICS = {
     "shape-bias": Metric(0.1 + 0.2, 0.25, 1 / 3, 100),
@@ -80,3 +84,22 @@ def test_the_figure_shows_every_run(tmp_path, monkeypatch):
     assert len(bias.lines) == 3  # two runs, and the milestone that one of them reached
     (band, _) = bias.collections
     assert band.get_datalim(bias.transData).bounds[1] == pytest.approx(0.25)
+
+
+def test_validation_sets_are_those_that_are_there(tmp_path, monkeypatch):
+    world = draw_world(tmp_path / "world")
+    shutil.rmtree(world / "sin" / "val")
+
+    def found(**given):
+        flags = {"imagenet": None, "stylized_imagenet": None, "partial": False}
+        args = argparse.Namespace(stimuli=world / "stimuli", **{**flags, **given})
+        return validation_sets(64, ("stylized-imagenet",), args, CLASSES)
+
+    own = {"stylized_imagenet": world / "sin"}
+    assert [*found(**own)] == ["imagenet_shape_bias"]
+    both = found(**own, imagenet=world / "imagenet")
+    assert [*both] == ["imagenet_shape_bias", "imagenet"]
+    assert both["imagenet"].view == Preprocessing(73, 64)
+    assert both["imagenet_shape_bias"].view == Preprocessing(64, 64, keep_ready=True)
+    monkeypatch.setenv("BVG_IMAGENET", str(world / "elsewhere"))  # of other classes than the model
+    assert [*found(**own)] == ["imagenet_shape_bias"]

@@ -21,12 +21,24 @@ from oracles import stylize, training
 WIDTHS = (2, 3, 4, 5)
 
 
+def test_styles_of_other_pictures_are_taken_by_their_statistics():
+    torch.manual_seed(0)
+    engine = AdaIN(encoder_network(WIDTHS)[:31], decoder_network(WIDTHS), {})
+    x, paintings = torch.rand(2, 3, 24, 24), torch.rand(4, 3, 24, 24)
+    styles = torch.from_numpy(engine.encode((255 * paintings).byte().permute(0, 2, 3, 1).numpy()))
+    found = restyled(engine, x, torch.tensor([3, 1]), 1.0, styles)
+    both = torch.cat([x, (255 * paintings).byte().float() / 255])
+    expected = restyled(engine, both, torch.tensor([5, 3, 0, 0, 0, 0]), 1.0)
+    torch.testing.assert_close(found, expected[:2])
+
+
 @pytest.mark.parametrize("gamma", [0.0, 0.8, 1.0])
 def test_label_mixing_equals_the_oracle(gamma):
     rng = np.random.default_rng(0)
     clean, stylized = rng.normal(size=(2, 6, 5))
     labels, order = rng.integers(0, 5, 6), rng.permutation(6)
-    found = mixed_loss(*map(torch.from_numpy, (clean, stylized, labels, order)), gamma)
+    arrays = (clean, stylized, labels, labels[order])
+    found = mixed_loss(*map(torch.from_numpy, arrays), gamma)
     assert float(found) == pytest.approx(training.mixed_loss(clean, stylized, labels, order, gamma))
 
 

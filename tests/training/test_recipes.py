@@ -1,11 +1,12 @@
 """Recipes against their papers, the learning rate at every update, and the optimizer."""
 
+import argparse
 from dataclasses import replace
 
 import pytest
 import torch
 
-from bvg.training.recipe import remarks, schedule
+from bvg.training.recipe import overridden, recipe_flags, remarks, schedule
 from oracles.training import SCHEDULES, learning_rates
 from train import RECIPES
 
@@ -35,6 +36,21 @@ def test_the_data_and_starts_of_the_papers():
         assert recipe.batch_size == (512 if name == "debiased" else 256)
         assert recipe.debiased == (name == "debiased") == recipe.auxiliary_bn
     assert (RECIPES["debiased"].alpha, RECIPES["debiased"].gamma) == (0.5, 0.8)
+
+
+def test_flags_replace_values(capsys):
+    def of(*words):
+        parser = argparse.ArgumentParser()
+        recipe_flags(parser.add_argument_group())
+        return overridden(RECIPES["B"], parser.parse_args([*words]))
+
+    assert of() == RECIPES["B"]
+    found = of("--milestones", "40", "20", "--lr", "0.5", "--data", "imagenet", "imagenet")
+    assert found == replace(RECIPES["B"], milestones=(20, 40), lr=0.5, data=("imagenet",))
+    assert of("--milestones").milestones == () and of("--multi_grid", "yes").multi_grid
+    for words in (("--lr", "0"), ("--gamma", "1.5"), ("--multi_grid", "maybe"), ("--lr", "nan")):
+        with pytest.raises(SystemExit):
+            of(*words)
 
 
 def test_linear_scaling_is_suggested_unless_the_rate_was_chosen():

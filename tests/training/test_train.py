@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 import eval_shape_bias
 import train
 from bvg import files
+from bvg.stylize import adain
+from bvg.stylize.styles import Styles, save_styles
 from bvg.training import debiased
 from conftest import REPOSITORY
 from stylize_helpers import write_published
@@ -153,9 +155,9 @@ def test_debiased_training_saves_a_plain_network(world, tmp_path, monkeypatch):
     seen = []
     restyled = debiased.restyled
 
-    def watched(engine, x, order, alpha):
+    def watched(engine, x, order, alpha, styles):
         seen.append((x.shape[-1], sorted(order.tolist()) == list(range(len(x))), alpha))
-        return restyled(engine, x, order, alpha)
+        return restyled(engine, x, order, alpha, styles)
 
     monkeypatch.setattr(train, "restyled", watched)
     argv = words(world, tmp_path / "run", "--weights_dir", f"{tmp_path}/weights", recipe="debiased")
@@ -168,6 +170,21 @@ def test_debiased_training_saves_a_plain_network(world, tmp_path, monkeypatch):
     assert torch.equal(both[0], weights["bn.running_mean"]) and not torch.allclose(*both)
     rates = pd.read_csv(tmp_path / "run" / "curve.csv")["lr"]
     assert np.allclose(rates[1:], [0.2, 0.02])
+
+
+def test_debiased_training_with_the_styles_of_paintings(world, tmp_path, monkeypatch, capsys):
+    write_published(tmp_path / "weights" / "adain", monkeypatch)
+    vectors = np.abs(np.random.default_rng(0).normal(size=(5, 6))).astype(np.float32)
+    record = {"weights": adain.SHA256, "fingerprint": "5"}
+    save_styles(tmp_path / "styles.npz", Styles([*"abcde"], vectors, record))
+    seen = []
+    restyled = debiased.restyled
+    monkeypatch.setattr(train, "restyled", lambda *a: seen.append(a[2]) or restyled(*a))
+    argv = words(world, tmp_path / "run", "--weights_dir", f"{tmp_path}/weights", recipe="debiased")
+    argv += ["--warmup", "0", "--epochs", "1", "--styles", f"{tmp_path}/styles.npz"]
+    assert train.main(argv) == 2 and "--gamma 1" in capsys.readouterr().err
+    assert train.main([*argv, "--gamma", "1"]) == 0
+    assert {*torch.cat(seen).tolist()} == {*range(5)}
 
 
 def test_another_recipe_is_refused(world, unbroken, capsys):

@@ -15,7 +15,7 @@ from torch import nn
 
 from bvg.data.finding import look_for
 from bvg.data.image_set import ImageSet
-from bvg.data.imagenet import imagenet_val
+from bvg.data.imagenet import are_imagenet, imagenet_val, val_folder
 from bvg.data.preprocessing import Preprocessing
 from bvg.data.shape_bias import cue_conflict, download_cue_conflict
 from bvg.files import make_folder, written_atomically
@@ -80,8 +80,11 @@ def validation_sets(
     stimuli = cue_conflict(folder, categories_of(classes))
     found = {CUE_CONFLICT: replace(stimuli, view=replace(ready, resize=size))}
     for name, benchmark in ((IN, IMAGENET), (SIN, STYLIZED)):
-        root = look_for(name, getattr(args, name.replace("-", "_")))
-        if root is not None and (name not in training or (root / "val").is_dir()):
+        flag = getattr(args, name.replace("-", "_"))
+        # What only the environment names is of ImageNet's classes.
+        wanted = flag or name in training or are_imagenet(classes)
+        root = look_for(name, flag) if wanted else None
+        if root is not None and (name not in training or val_folder(root) != root):
             images = imagenet_val(root, classes, args.partial, name)
             found[benchmark] = replace(images, view=replace(ready, keep_ready=name == SIN))
     return found

@@ -20,31 +20,38 @@ LEAST_SIDE = 112  # pixels, of stylized copies
 
 
 @torch.no_grad()
-def restyled(engine: AdaIN, x: torch.Tensor, order: torch.Tensor, alpha: float) -> torch.Tensor:
-    """Return each of (B, 3, H, W) images, in [0, 1], in the style of x[order]; same shape.
+def restyled(
+    engine: AdaIN,
+    x: torch.Tensor,
+    order: torch.Tensor,
+    alpha: float,
+    styles: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return each of (B, 3, H, W) images, in [0, 1], in another style; same shape.
 
-    alpha: strength of the style. As in the authors' code, the result is not limited to [0, 1].
+    order: the image of the batch, or the row of `styles` (statistics, (N, 2C)), whose style each
+    gets. alpha: its strength. As in the authors' code, the result is not limited to [0, 1].
     """
     height, width = x.shape[2:]
     features = engine.encoder(padded(x))
-    styled = adain(features, statistics(features)[order], alpha)
-    return engine.decoder(styled)[:, :, :height, :width]
+    style = (statistics(features) if styles is None else styles)[order]
+    return engine.decoder(adain(features, style, alpha))[:, :, :height, :width]
 
 
 def mixed_loss(
     clean: torch.Tensor,
     stylized: torch.Tensor,
     labels: torch.Tensor,
-    order: torch.Tensor,
+    textures: torch.Tensor,
     gamma: float,
 ) -> torch.Tensor:
     """Return the mean cross-entropy of both halves, from their logits (B, classes).
 
-    The stylized copies count for the label of their shape by `gamma`, for that of their texture by
-    1 - gamma.
+    The stylized copies count for the label of their shape, `labels`, by `gamma`, and for that of
+    their texture by 1 - gamma.
     """
     shape = F.cross_entropy(stylized, labels)
-    texture = F.cross_entropy(stylized, labels[order])
+    texture = F.cross_entropy(stylized, textures)
     return (F.cross_entropy(clean, labels) + gamma * shape + (1 - gamma) * texture) / 2
 
 

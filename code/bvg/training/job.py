@@ -21,6 +21,7 @@ from bvg.data.imagenet_train import imagenet_train, train_folder
 from bvg.errors import UserError
 from bvg.run.settings import keep_freed_memory
 from bvg.stylize.adain import AdaIN, load_adain
+from bvg.stylize.styles import Styles, load_styles
 from bvg.training.data import Share, TrainingImages
 from bvg.training.debiased import BothHalves, add_auxiliary
 from bvg.training.model import Start, new_model, pretrained_model
@@ -40,8 +41,9 @@ class Job:
     own: this process among all. share: its part of each batch. classes: of the logits. arch: for
     the record. model: images in [0, 1] → logits, what is trained. plain: the same without auxiliary
     batch normalizations, what is evaluated and saved. forward: the model as it is called. engine:
-    of debiased training. dtype: for autocast, None for fp32. record: what a resumed run must agree
-    with. step: updates done. loss: sum over the updates of this epoch.
+    of debiased training. styles: statistics of its paintings, None for the batch's own. dtype: for
+    autocast, None for fp32. record: what a resumed run must agree with. step: updates done. loss:
+    sum over the updates of this epoch.
     """
 
     recipe: Recipe
@@ -54,6 +56,7 @@ class Job:
     plain: NormalizedModel
     forward: nn.Module
     engine: AdaIN | None
+    styles: torch.Tensor | None
     optimizer: torch.optim.Optimizer
     scheduler: Any
     scaler: torch.amp.GradScaler
@@ -85,7 +88,10 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
         )
     dtype = arithmetic(args, own.device)
     model, plain = start.model, deepcopy(start.model)
-    record = _record(recipe, args, plain, sets) if own.is_first else {}
+    weights = args.weights_dir or os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
+    engine = load_adain(Path(weights) / "adain", own.device) if recipe.debiased else None
+    styles = _styles(recipe, args, engine)
+    record = _record(recipe, args, plain, sets, styles) if own.is_first else {}
     if recipe.auxiliary_bn:
         add_auxiliary(model)
     model.to(own.device).to(memory_format=torch.channels_last)
@@ -98,7 +104,6 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
         momentum=recipe.momentum,
         filter_bias_and_bn=False,
     )
-    weights = args.weights_dir or os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
     return Job(
         recipe=recipe,
         own=own,
@@ -109,7 +114,8 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
         model=model,
         plain=plain,
         forward=_as_called(model, recipe, args, own),
-        engine=load_adain(Path(weights) / "adain", own.device) if recipe.debiased else None,
+        engine=engine,
+        styles=torch.from_numpy(styles.vectors).to(own.device) if styles else None,
         optimizer=optimizer,
         scheduler=schedule(recipe, optimizer, len(images) // recipe.batch_size),
         scaler=torch.amp.GradScaler(own.device.type, enabled=dtype == torch.float16),
@@ -152,11 +158,35 @@ def _start_and_sets(recipe: Recipe, args: argparse.Namespace) -> tuple[Start, di
     }
 
 
+def _styles(recipe: Recipe, args: argparse.Namespace, engine: AdaIN | None) -> Styles | None:
+    """Return the styles of --styles; raises UserError unless they can be used with the recipe."""
+    if args.styles is None:
+        return None
+    if engine is None or recipe.gamma != 1:
+        raise UserError(
+            "--styles is for debiased training with --gamma 1, since paintings have no label that "
+            "copies could count for: use --recipe debiased --gamma 1, or drop --styles"
+        )
+    styles = load_styles(args.styles)
+    if styles.record.get("weights") != engine.record["weights"]:
+        raise UserError(
+            f"{args.styles} holds styles of another stylizer: give one that stylize.py --engine "
+            "adain wrote with the published weights"
+        )
+    return styles
+
+
 def _record(
-    recipe: Recipe, args: argparse.Namespace, model: nn.Module, sets: Mapping[str, ImageSet]
+    recipe: Recipe,
+    args: argparse.Namespace,
+    model: nn.Module,
+    sets: Mapping[str, ImageSet],
+    styles: Styles | None,
 ) -> dict[str, Any]:
     """Return what decides the weights, except for the arithmetic and the chunks."""
+    paintings = {"styles": {"count": len(styles.names), **styles.record}} if styles else {}
     return {
+        **paintings,
         "recipe": {"name": args.recipe, **asdict(recipe)},
         "seed": args.seed,
         "start": {"weights_sha256": weights_sha256(model)},

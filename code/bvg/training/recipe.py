@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from timm.scheduler import create_scheduler_v2
 
-from bvg.run.command_line import non_negative, positive
+from bvg.run.command_line import non_negative, positive, positive_number
 
 SCRATCH = "scratch"  # instead of a model's name: random weights
 IN, SIN = "imagenet", "stylized-imagenet"  # names in the catalogue of data sets
@@ -45,6 +45,12 @@ class Recipe:
     multi_grid: bool = False
 
 
+def _share(text: str) -> float:
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in the range from 0 to 1")
+    return float(text)
+
+
 def _yes(text: str) -> bool:
     if text not in ("yes", "no"):
         raise argparse.ArgumentTypeError(f"{text!r} is neither yes nor no")
@@ -57,16 +63,16 @@ _VALUES: dict[str, tuple[Callable[[str], Any], str]] = {
     "arch": (str, f"architecture of --model {SCRATCH} and of file:// checkpoints"),
     "epochs": (positive, "passes over the training images"),
     "milestones": (non_negative, "epochs after which the learning rate is multiplied by --decay"),
-    "lr": (float, "learning rate"),
-    "decay": (float, "factor of the learning rate at each milestone"),
+    "lr": (positive_number, "learning rate"),
+    "decay": (positive_number, "factor of the learning rate at each milestone"),
     "warmup": (non_negative, "epochs in which the learning rate rises from 0"),
     "batch_size": (positive, "images per update, of all processes"),
-    "momentum": (float, "momentum of SGD"),
-    "weight_decay": (float, "weight decay, of all parameters"),
+    "momentum": (_share, "momentum of SGD"),
+    "weight_decay": (_share, "weight decay, of all parameters"),
     "size": (positive, "side of the images in pixels"),
-    "least_area": (float, "least part of an image that a random crop shows"),
-    "alpha": (float, "debiased: strength of the style"),
-    "gamma": (float, "debiased: weight of the shape's label; the rest is the texture's"),
+    "least_area": (_share, "least part of an image that a random crop shows"),
+    "alpha": (_share, "debiased: strength of the style"),
+    "gamma": (_share, "debiased: weight of the shape's label; the rest is the texture's"),
     "auxiliary_bn": (_yes, "debiased: batch normalizations of the stylized copies' own (yes, no)"),
     "multi_grid": (_yes, "debiased: smaller stylized copies, by turns (yes, no)"),
 }
@@ -84,7 +90,10 @@ def overridden(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     """Return the recipe with the values that flags gave."""
     given = {field.name: getattr(args, field.name, None) for field in fields(Recipe)}
     changes = {name: value for name, value in given.items() if value is not None}
-    changes |= {name: tuple(changes[name]) for name in ("data", "milestones") if name in changes}
+    if "data" in changes:
+        changes["data"] = tuple(dict.fromkeys(changes["data"]))
+    if "milestones" in changes:
+        changes["milestones"] = tuple(sorted({*changes["milestones"]}))
     return replace(recipe, **changes)
 
 

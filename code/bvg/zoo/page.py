@@ -125,7 +125,7 @@ _CHECKPOINTS = """## Your own checkpoint
 `--model file://my.pth` takes what torch.save, safetensors and NumPy (npz) write. The architecture
 is `--arch`, the normalization `--mean` and `--std`, for pixels in [0, 1]; the flags apply to all
 `file://` models of a call, and a warning is printed if there is none. Weights are loaded strictly:
-every name and shape must be the architecture's.
+every name and shape must be the architecture's. Files that `train.py` wrote record all three.
 
 **Raw or averaged.** Files often hold several sets of weights. As in timm's loader
 (`timm.models.load_state_dict` with its default `use_ema=True`), those under `state_dict_ema`,
