@@ -16,10 +16,14 @@ WEIGHTS = Path(__file__).resolve().parent / "adain.safetensors"
 WIDTHS = (16, 16, 32, 64)  # channels of the four scales; the published networks' are 64 to 512
 
 
-def networks() -> nn.ModuleDict:
-    """Return the encoder, up to relu4_1, and the decoder, with initial weights."""
-    encoder = adain.encoder_network(WIDTHS)[:ENCODER_USED]
-    return nn.ModuleDict({"encoder": encoder, "decoder": adain.decoder_network(WIDTHS)})
+class Networks(nn.Module):
+    """The encoder, up to relu4_1, and the decoder."""
+
+    def __init__(self) -> None:
+        """Build the networks with initial weights."""
+        super().__init__()
+        self.encoder: nn.Sequential = adain.encoder_network(WIDTHS)[:ENCODER_USED]
+        self.decoder: nn.Sequential = adain.decoder_network(WIDTHS)
 
 
 def load_miniature(device: torch.device, path: Path = WEIGHTS) -> AdaIN:
@@ -28,17 +32,17 @@ def load_miniature(device: torch.device, path: Path = WEIGHTS) -> AdaIN:
     Raises UserError for other weights than the networks', or networks that do not reconstruct a
     picture.
     """
-    both = networks()
+    both = Networks()
     again = "restore the file, or train it again with code/miniature/train_adain.py"
     load_strictly(both, load_file(path), str(path), again)
     both.requires_grad_(False).eval().to(device)
     record = {"engine": "adain", "weights": {path.name: sha256_of(path)}}
-    engine = AdaIN(both["encoder"], both["decoder"], record)
+    engine = AdaIN(both.encoder, both.decoder, record)
     check_reconstruction(engine, again)
     return engine
 
 
-def save_miniature(path: Path, both: nn.ModuleDict, training: dict[str, object]) -> None:
+def save_miniature(path: Path, both: Networks, training: dict[str, object]) -> None:
     """Write the weights in half precision, with how they were trained in the metadata."""
     state = {key: value.half().contiguous() for key, value in both.state_dict().items()}
     # A single metadata key, because safetensors writes several in any order.
