@@ -78,8 +78,8 @@ def initialise(both: Networks) -> None:
             nn.init.kaiming_normal_(module.weight)
             nn.init.zeros_(module.bias)
             nn.init.dirac_(module.weight[:COLOURS])
-    first, last = both.encoder[0].weight, both.decoder[-1].weight
-    for weight in (first, last):  # inside, colours are in VGG's order
+    for name in ("encoder.0.weight", f"decoder.{len(both.decoder) - 1}.weight"):
+        weight = both.get_parameter(name)  # inside, colours are in VGG's order
         weight.copy_(weight.flip(0))
 
 
