@@ -18,11 +18,12 @@ name in two folders are an error, and with LABEL=FOLDER two names. The tables ha
 probabilities: which decision rule made them is their authors' (docs/fidelity.md).
 Writes, in --results/decisions: a folder with summary.json per observer, which collect.py takes
 (columns decisions/…): shape-bias and fractions (also by /category/<name> and /texture/<name>; other
-data sets with two cues: shape-bias/<data set>), top1_acc/<data set>[/<condition>] and
-missed/<data set> (percent), response-time/<data set>[/<condition>] (median, ms),
-shape-bias/correlation/edge (Spearman's with the accuracy on edges, by category); members.csv
-(accuracy of each person or session), error_consistency.csv (all pairs), confusion.csv, and the
-papers' figures. Columns of observers who saw other images are refused by collect.py.
+data sets with two cues: shape-bias/<data set>, and frequency-cue-conflict/low-frequency-bias),
+top1_acc/<data set>[/<condition>] and missed/<data set> (percent),
+response-time/<data set>[/<condition>] (median, ms), shape-bias/correlation/edge (Spearman's with
+the accuracy on edges, by category); members.csv (accuracy of each person or session),
+error_consistency.csv (all pairs), confusion.csv, and the papers' figures. Columns of observers who
+saw other images are refused by collect.py.
 """
 
 import hashlib
@@ -36,6 +37,7 @@ import pandas as pd
 from PIL import Image
 
 from bvg.data.finding import look_for
+from bvg.data.frequency_cue_conflict import CUES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.errors import UserError
 from bvg.figures import decisions as figures
@@ -46,6 +48,7 @@ from bvg.files import make_folder, write_text
 from bvg.run.command_line import guarded, parse_words, plain_parser
 from bvg.run.runs import FORMAT, metrics_table, print_files
 from bvg.scores import decisions as scores
+from bvg.scores.frequency_cue_conflict import PREFIX as FREQUENCIES
 from bvg.scores.metric import Metric
 from bvg.scores.observers import GREYSCALE, ORIGINAL, read_observers, source_of
 from bvg.scores.observers import TEXTURE as TEXTURES
@@ -95,7 +98,7 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
     folder = make_folder(results / BENCHMARK)
     for name, found in metrics.items():
         write_summary(folder / name, trials[trials["observer"] == name], found)
-    for note in [*differing_images(trials), *perhaps_people(trials)]:
+    for note in [*differing_images(trials), *differing_people(trials), *perhaps_people(trials)]:
         print(note)
     rights = scores.rights_of(trials)
     pairs = scores.agreement(rights)
@@ -167,6 +170,23 @@ def differing_images(trials: pd.DataFrame) -> list[str]:
     return notes
 
 
+def differing_people(trials: pd.DataFrame) -> list[str]:
+    """Return a note for each data set of which people who are pooled saw different images."""
+    people = trials[trials["observer"].str.startswith(HUMANS)]
+    notes = []
+    for (name, observer), part in people.groupby(["data_set", "observer"], sort=False):
+        images = part["condition"] + "/" + part["image"]
+        numbers = images.groupby(part["member"]).nunique()
+        if (numbers < images.nunique()).any():
+            fewest, most = numbers.min(), numbers.max()
+            each = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+            notes.append(
+                f"{name}: not all {observer} saw the same images (each of them {each} of "
+                f"{images.nunique():,}); their trials are pooled"
+            )
+    return notes
+
+
 def perhaps_people(trials: pd.DataFrame) -> list[str]:
     """Return a note of the observers that have response times, but are not called people."""
     networks = trials[~trials["observer"].str.startswith(HUMANS)]
@@ -198,9 +218,11 @@ def draw(
         if scores.has_cues(part):
             own = {str(name): of for name, of in part.groupby("observer", sort=False)}
             ending = "" if data_set == CUE_CONFLICT else f"_{data_set}"
+            cues = CUES if data_set == FREQUENCIES else (SHAPE, TEXTURE)
             for cue, name in ((SHAPE, "shape_bias"), (TEXTURE, "shape_bias_by_texture")):
-                print_files(*shape_bias_figure(own, folder / f"{name}{ending}", cue, icons))
-            print_files(*figures.cues_figure(_by_cue(own), folder / f"cues{ending}"))
+                path = folder / f"{name}{ending}"
+                print_files(*shape_bias_figure(own, path, cue, icons, cues))
+            print_files(*figures.cues_figure(_by_cue(own), folder / f"cues{ending}", cues))
         if data_set in (*FIGURE_2, CUE_CONFLICT):  # the others' are in the table
             confusion = tables["confusion"]
             confusion = confusion[confusion["data_set"] == data_set]

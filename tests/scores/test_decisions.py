@@ -92,6 +92,23 @@ def test_namesakes_in_two_sources(tmp_path):
     assert {*read(tmp_path)["data_set"]} == {"edge", "sketch"}
 
 
+def test_one_network_of_two_files_has_sessions(tmp_path):
+    write(tmp_path / "edge" / "edge_net_session-1.csv", "net", ("cat",), ("cat1",))
+    other = write(tmp_path / "edge" / "edge_net_session-2.csv", "net", ("dog",), ("cat1",))
+    with pytest.raises(UserError, match="number its sessions"):
+        read(tmp_path)
+    write(other, "net", ("dog",), ("cat1",), session=2)
+    assert decision_metrics(read(tmp_path))["top1_acc/edge"].value == 50
+
+
+def test_frequencies_in_conflict_are_no_shape_bias(tmp_path):
+    name = "frequency-cue-conflict"
+    write(tmp_path / name / f"{name}_net_session-1.csv", "net", ("cat", "bear", "na", "dog"))
+    metrics = decision_metrics(read(tmp_path))
+    assert metrics[f"{name}/low-frequency-bias"].value == 0.5
+    assert not [key for key in metrics if key.startswith("shape-bias")]
+
+
 def test_people_who_were_told_what_to_answer_are_observers_of_their_own(tmp_path):
     for kind in ("", "-content-guessing", "-texture-guessing"):
         style = f"style-transfer-512-nomask{kind}-experiment"

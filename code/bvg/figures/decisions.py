@@ -370,10 +370,15 @@ def confusion_figure(confusions: pd.DataFrame, path: Path) -> list[Path]:
 _PARTS = {"shape": "#0072b2", "texture": "#e69f00", "neither": "0.85"}
 
 
-def cues_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list[Path]:
+def cues_figure(
+    observers: Mapping[str, pd.DataFrame],
+    path: Path,
+    cues: tuple[str, str] = ("shape", "texture"),
+) -> list[Path]:
     """Return the files of a figure of what decides, a panel per observer and a bar per category.
 
     observers: name -> columns category, shape, texture, neither: percent of its conflict images.
+    cues: the names of what is in conflict.
     """
     names = _ordered(pd.Series([*observers]))
     rows = sorted({name for table in observers.values() for name in table.index}, reverse=True)
@@ -391,15 +396,17 @@ def cues_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list[Path]
         axes.tick_params(labelsize=_FONT - 2, length=2, pad=1.5)
         axes.tick_params(axis="y", length=0)
         axes.spines[:].set_visible(False)
-    figure.supxlabel("share of the images whose shape and texture differ (%)", fontsize=_FONT)
-    handles, labels = grid[0].get_legend_handles_labels()
+    figure.supxlabel(f"share of the images whose {' and '.join(cues)} differ (%)", fontsize=_FONT)
+    handles, _ = grid[0].get_legend_handles_labels()
     figure.legend(
         handles,
-        [f"decided by {part}" for part in labels],
+        [*cues, "neither"],
+        title="decided by",
         loc="outside upper center",
         ncols=3,
         frameon=False,
         fontsize=_FONT,
+        title_fontsize=_FONT,
     )
     return save(figure, path)
 

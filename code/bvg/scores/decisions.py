@@ -15,6 +15,7 @@ from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.decision_table import correctness
 from bvg.scores.error_consistency import REPLICATES, consistencies, draws, mean_of_defined
+from bvg.scores.frequency_cue_conflict import BIAS, PREFIX
 from bvg.scores.metric import Metric, proportion
 from bvg.scores.observers import HUMANS
 from bvg.scores.shape_bias import CueDecisions, count_decisions, fractions
@@ -31,8 +32,8 @@ def decision_metrics(trials: pd.DataFrame) -> dict[str, Metric]:
     trials, response-time/<data set>[/<condition>] is the median in milliseconds. cue-conflict has
     shape-bias and fractions in [0, 1], also by category (/category/<name>) and by texture
     (/texture/<name>), and top1_acc/cue-conflict/congruent; other data sets with two cues have
-    shape-bias/<data set>. With cue-conflict and edge, shape-bias/correlation/edge is Spearman's of
-    `shape_and_edges`.
+    shape-bias/<data set>, or, of frequencies, frequency-cue-conflict/low-frequency-bias. With
+    cue-conflict and edge, shape-bias/correlation/edge is Spearman's of `shape_and_edges`.
     Trials of several members are pooled, as published; their intervals are from a bootstrap over
     images, of which all members' trials are drawn together.
     """
@@ -46,7 +47,7 @@ def decision_metrics(trials: pd.DataFrame) -> dict[str, Metric]:
         if has_cues(part) and name == CUE_CONFLICT:
             metrics |= _cue_metrics(part)
         elif has_cues(part):
-            metrics[f"shape-bias/{name}"] = shape_bias(part)
+            metrics[BIAS if name == PREFIX else f"shape-bias/{name}"] = shape_bias(part)
     both = shape_and_edges(trials)
     if len(both):
         metrics[EDGE_CORRELATION] = _rank_correlation(both)

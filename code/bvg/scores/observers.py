@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.errors import UserError, first_few
 from bvg.scores.decision_table import (
@@ -49,8 +50,11 @@ _ONE_CONDITION = (ORIGINAL, GREYSCALE, TEXTURE)
 _EIDOLONS = {"10": "eidolonI", "3": "eidolonII", "0": "eidolonIII"}  # by coherence
 # Beside people, these networks were Caffe's; texture-vs-shape's others are torchvision's.
 _CAFFE = ("alexnet", "googlenet", "vgg")
-# Written beside decision tables by eval_model_vs_human.py and by the laboratory's page.
-_OTHER_FILES = re.compile(r"(human_comparison|error_consistency|.+_timing)\.csv(\.gz)?")
+# Written beside decision tables by eval_model_vs_human.py, by score_decisions.py, and by
+# laboratories (the times of a trial's phases).
+_OTHER_FILES = re.compile(
+    r"(human_comparison|error_consistency|members|confusion|.+_timing)\.csv(\.gz)?"
+)
 _LONGEST = 60  # seconds: a longer median is not in seconds
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]')  # of folders, on some system
 
@@ -93,7 +97,8 @@ def read_observers(sources: Sequence[Source]) -> pd.DataFrame:
                 name = tuple(map(str, key))
                 known = files.setdefault(name, trials)
                 if known is not trials and not _same_decisions(known, trials):
-                    raise _namesakes(str(key[0]), known["path"].iloc[0], path)
+                    one = f"number its sessions in the column session (both are {key[3]})"
+                    raise _namesakes(str(key[0]), known["path"].iloc[0], path, one)
     table = pd.concat(files.values(), ignore_index=True)
     _check_sources(table)
     return table.drop(columns="path")
@@ -209,7 +214,8 @@ def _tidy(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     conditions = conditions_of(data_set, table["condition"])
     images = table["imagename"].map(original_image)
     textures = images.map(texture_of)
-    with_cues = images.str.contains("-").all() and textures.isin(set(table["category"])).all()
+    known = {*CATEGORIES, *table["category"]}
+    with_cues = images.str.contains("-").all() and textures.isin(known).all()
     return table.assign(
         condition=["0" for _ in conditions] if data_set in _ONE_CONDITION else conditions,
         image=images,
@@ -234,12 +240,13 @@ def _check_sources(table: pd.DataFrame) -> None:
     where = table["observer"].where(~people, table["observer"] + " in " + table["data_set"])
     for name, sources in table.groupby(where)["source"].unique().items():
         if len(sources) > 1:
-            raise _namesakes(str(name), *sources[:2])
+            raise _namesakes(str(name), *sources[:2], "give the folder above both")
 
 
-def _namesakes(name: str, first: object, second: object) -> UserError:
+def _namesakes(name: str, first: object, second: object, one: str) -> UserError:
+    """Return the error for decisions in two places; one: the remedy if the observer is the same."""
     return UserError(
         f"{name}: decisions in {first} and in {second}, which are never pooled; if these are two "
         "observers, give each folder a label (LABEL=FOLDER), which their names get in brackets; if "
-        "it is one, give the folder above both; or leave one out"
+        f"it is one, {one}; or leave one out"
     )
