@@ -48,6 +48,7 @@ from bvg.files import make_folder, write_text
 from bvg.run.command_line import guarded, parse_words, plain_parser
 from bvg.run.runs import FORMAT, metrics_table, print_files
 from bvg.scores import decisions as scores
+from bvg.scores.frequency_cue_conflict import BIAS as LOW_FREQUENCY_BIAS
 from bvg.scores.frequency_cue_conflict import PREFIX as FREQUENCIES
 from bvg.scores.metric import Metric
 from bvg.scores.observers import GREYSCALE, ORIGINAL, read_observers, source_of
@@ -55,7 +56,7 @@ from bvg.scores.observers import TEXTURE as TEXTURES
 
 BENCHMARK = "decisions"
 FIGURE_2 = (ORIGINAL, GREYSCALE, "silhouette", "edge", TEXTURES)
-SHOWN = ("shape-bias", "fraction-neither", "top1_acc/cue-conflict")
+SHOWN = ("shape-bias", "fraction-neither", LOW_FREQUENCY_BIAS, "top1_acc/cue-conflict")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -111,9 +112,12 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
         write_text(folder / f"{name}.csv", table.to_csv(index=False))
         print_files(folder / f"{name}.csv")
     draw(trials, metrics, tables, scores.summary(rights, pairs), stimuli, folder)
-    accuracies = [f"top1_acc/{name}" for name in dict.fromkeys(trials["data_set"])]
-    times = [f"response-time/{name}" for name in dict.fromkeys(trials["data_set"])]
-    print(metrics_table(metrics, [*dict.fromkeys([*SHOWN, *accuracies, *times])]))
+    of_sets = [
+        f"{key}/{name}"
+        for key in ("shape-bias", "top1_acc", "response-time")
+        for name in dict.fromkeys(trials["data_set"])
+    ]
+    print(metrics_table(metrics, [*dict.fromkeys([*SHOWN, *of_sets])]))
 
 
 def _chosen(trials: pd.DataFrame, names: list[str]) -> pd.DataFrame:

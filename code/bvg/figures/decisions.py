@@ -396,7 +396,7 @@ def cues_figure(
         axes.tick_params(labelsize=_FONT - 2, length=2, pad=1.5)
         axes.tick_params(axis="y", length=0)
         axes.spines[:].set_visible(False)
-    figure.supxlabel(f"share of the images whose {' and '.join(cues)} differ (%)", fontsize=_FONT)
+    figure.supxlabel("share of the images with conflicting cues (%)", fontsize=_FONT)
     handles, _ = grid[0].get_legend_handles_labels()
     figure.legend(
         handles,

@@ -240,7 +240,7 @@ def _check_sources(table: pd.DataFrame) -> None:
     where = table["observer"].where(~people, table["observer"] + " in " + table["data_set"])
     for name, sources in table.groupby(where)["source"].unique().items():
         if len(sources) > 1:
-            raise _namesakes(str(name), *sources[:2], "give the folder above both")
+            raise _namesakes(str(name), sources[0], sources[1], "give the folder above both")
 
 
 def _namesakes(name: str, first: object, second: object, one: str) -> UserError:
