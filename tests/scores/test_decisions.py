@@ -167,6 +167,12 @@ def test_times_that_are_not_seconds_are_refused(tmp_path, rt, reason):
         _of(tmp_path, _rows(rt=rt))
 
 
+def test_milliseconds_of_one_of_two_subjects_are_refused(tmp_path):
+    few = _rows(subj="subject-02", rt="812")[1:3]
+    with pytest.raises(UserError, match="of subject-02"):
+        _of(tmp_path, _rows() + few)
+
+
 def test_an_image_twice_in_a_session_is_refused(tmp_path):
     again = [[*row[:2], "9", row[3], "oven", *row[5:]] for row in _rows()[1:2]]
     with pytest.raises(UserError, match="cat1-dog1"):

@@ -124,7 +124,7 @@ def _read(path: Path, source: Source) -> pd.DataFrame:
     table = read_responses(path) if responses else read_decisions(path)
     table = table.drop_duplicates([name for name in COLUMNS if name != "rt"])
     table = table.assign(
-        session=[_session(name) for name in table["session"]], rt=_seconds(table["rt"], path)
+        session=[_session(name) for name in table["session"]], rt=_seconds(table, path)
     )
     experiment = CUE_CONFLICT if responses else _experiment(path, table["imagename"])
     of_condition = {c: _data_set(experiment, c) for c in table["condition"].unique()}
@@ -153,11 +153,12 @@ def _session(name: object) -> str:
     return "1" if text in ("", "nan") else text
 
 
-def _seconds(column: pd.Series, path: Path) -> pd.Series:
+def _seconds(table: pd.DataFrame, path: Path) -> pd.Series:
     """Return response times in seconds, NaN where there is none: none was given, or it is 0.
 
-    Raises UserError for what is no time, and for milliseconds.
+    Raises UserError for what is no time, and for milliseconds, be it of one subject only.
     """
+    column = table["rt"]
     text = (
         column.astype(object).fillna("").astype(str).str.casefold().str.replace(",", ".")
     )  # decimal commas
@@ -170,11 +171,12 @@ def _seconds(column: pd.Series, path: Path) -> pd.Series:
             "column rt, where seconds are expected: correct the file, or leave cells without a "
             "response time empty"
         )
-    if times.median() > _LONGEST:
-        raise UserError(
-            f"{path} has a median response time of {times.median():,.0f}, which are not seconds: "
-            "divide the column rt by 1000 if it is in milliseconds"
-        )
+    for subject, median in times.groupby(table["subj"]).median().items():
+        if median > _LONGEST:
+            raise UserError(
+                f"{path} has a median response time of {median:,.0f} of {subject}, which are not "
+                "seconds: divide the column rt by 1000 if it is in milliseconds"
+            )
     return times.where(times > 0)
 
 
