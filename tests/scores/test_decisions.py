@@ -283,13 +283,18 @@ def test_agreement_is_that_of_every_pair(noisy):
     assert pairs["edge", "one", "two"] == pytest.approx(error_consistency(one, two))
     people = [_right(noisy, "humans", f"subject-0{k}") for k in (1, 2, 3)]
     mean = np.mean([error_consistency(one, person) for person in people])
-    assert pairs["edge", "humans", "one"] == pytest.approx(mean)
+    assert pairs["edge", "one", "humans"] == pytest.approx(mean)
     own = [error_consistency(people[a], people[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
     assert pairs["edge", "humans", "humans"] == pytest.approx(np.mean(own))
     matrix, shared = matrix_of(agreement(rights))
     assert shared == ["edge", "silhouette"]
     both = pairs["edge", "one", "two"], pairs["silhouette", "one", "two"]
     assert matrix.loc["two", "one"] == pytest.approx(np.mean(both))
+    order = ["two", "humans", "one"]
+    chosen = pd.concat([noisy[noisy["observer"] == name] for name in order])
+    again, _ = matrix_of(agreement(rights_of(chosen)))
+    assert [*again.index] == order
+    pd.testing.assert_frame_equal(again.loc[matrix.index, matrix.columns], matrix)
 
 
 def test_the_summary_is_model_vs_humans(noisy):

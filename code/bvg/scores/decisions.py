@@ -194,15 +194,15 @@ def confusions(trials: pd.DataFrame) -> pd.DataFrame:
 def rights_of(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return, by data set, which images each network and each of the people got right.
 
-    Rows by condition and image, 1, 0, or NaN for unseen; columns (observer, member), where a
-    network's only member is all its sessions.
+    Rows by condition and image, 1, 0, or NaN for unseen; columns (observer, member) in the order of
+    the trials, where a network's only member is all its sessions.
     """
     people = trials["observer"].str.startswith(HUMANS)
     member = trials["member"].where(people, "")
     named = trials.assign(subj=trials["observer"] + "\n" + member)
     found = {}
     for name, part in named.groupby("data_set", sort=False):
-        right = correctness(part, str)
+        right = correctness(part, str)[[*dict.fromkeys(part["subj"])]]
         right.columns = pd.MultiIndex.from_tuples([tuple(c.split("\n")) for c in right.columns])
         found[str(name)] = right
     return found
