@@ -238,8 +238,11 @@ def draw(
             for name, found in metrics.items()
             if any(f"top1_acc/{data_set}" in found for data_set in ordered)
         }
+        of_sets = {scores.choices(trials[trials["data_set"] == name]) for name in ordered}
+        choices = of_sets.pop() if len(of_sets) == 1 else None
+        path = folder / "accuracy"
         print_files(
-            *figures.accuracy_bars(shown, tables["members"], ordered, examples, folder / "accuracy")
+            *figures.accuracy_bars(shown, tables["members"], ordered, examples, path, choices)
         )
     graded = [name for name in figures.DISTORTIONS if name in present]
     if graded:

@@ -8,6 +8,7 @@ from bvg.errors import UserError
 from bvg.scores.decision_table import COLUMNS
 from bvg.scores.decisions import (
     agreement,
+    choices,
     confusions,
     decision_metrics,
     matrix_of,
@@ -313,6 +314,13 @@ def test_the_summary_is_model_vs_humans(noisy):
     networks = noisy[noisy["observer"] != "humans"]
     rights = rights_of(networks)
     assert summary(rights, agreement(rights))[1] == []
+
+
+def test_chance_is_that_of_the_categories_that_were_shown(tmp_path, noisy):
+    assert choices(noisy) == 16
+    answers, images = ("fish", "na", "fish"), ("fish1", "reptile1", "insect1")
+    write(tmp_path / "edge" / "edge_net_session-1.csv", "net", answers, images)
+    assert choices(read(tmp_path)) == 3
 
 
 def test_members_and_confusions_are_counted(noisy):

@@ -11,6 +11,7 @@ from itertools import combinations, combinations_with_replacement, product
 import numpy as np
 import pandas as pd
 
+from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.decision_table import correctness
@@ -189,6 +190,12 @@ def confusions(trials: pd.DataFrame) -> pd.DataFrame:
     keys = ["data_set", "observer", "category", "object_response"]
     counts = trials.groupby(keys, sort=False).size().rename("n").reset_index()
     return counts.rename(columns={"object_response": "response"})
+
+
+def choices(trials: pd.DataFrame) -> int:
+    """Return the number of possible answers: 16, or, of other categories, those that were shown."""
+    shown = {*trials["category"]}
+    return len(CATEGORIES) if shown & {*CATEGORIES} else len(shown)
 
 
 def rights_of(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
