@@ -233,11 +233,7 @@ def draw(
             print_files(*figures.confusion_figure(confusion, folder / f"confusion_{data_set}"))
     ordered = [name for name in present if name != CUE_CONFLICT]
     if ordered:
-        shown = {
-            name: found
-            for name, found in metrics.items()
-            if any(f"top1_acc/{data_set}" in found for data_set in ordered)
-        }
+        shown = _with_accuracy(metrics, ordered)
         of_sets = {scores.choices(trials[trials["data_set"] == name]) for name in ordered}
         choices = of_sets.pop() if len(of_sets) == 1 else None
         path = folder / "accuracy"
@@ -246,11 +242,7 @@ def draw(
         )
     graded = [name for name in figures.DISTORTIONS if name in present]
     if graded:
-        shown = {
-            name: found
-            for name, found in metrics.items()
-            if any(f"top1_acc/{data_set}" in found for data_set in graded)
-        }
+        shown = _with_accuracy(metrics, graded)
         print_files(*figures.distortions_figure(shown, tables["members"], folder / "distortions"))
     times = _times(trials)
     if times:
@@ -267,6 +259,14 @@ def draw(
     _draw_consistency(tables["error_consistency"], folder)
     if summary[1]:
         print_files(*figures.summary_figure(*summary, folder / "summary"))
+
+
+def _with_accuracy(
+    metrics: Mapping[str, Mapping[str, Metric]], data_sets: list[str]
+) -> dict[str, Mapping[str, Metric]]:
+    """Return the observers of any of these data sets."""
+    keys = {f"top1_acc/{name}" for name in data_sets}
+    return {name: found for name, found in metrics.items() if keys & {*found}}
 
 
 def _draw_times_by_condition(
