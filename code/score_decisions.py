@@ -1,7 +1,7 @@
 """Decisions of any observers, from tables: shape bias, accuracy, error consistency, figures.
 
     python code/score_decisions.py raw-data/texture-vs-shape
-    python code/score_decisions.py results/imagenet_model_vs_human paper=~/human-raw-data
+    python code/score_decisions.py ours=results/imagenet_model_vs_human ~/human-raw-data
 
 Reference: 9,236 shape and 398 texture decisions of ten people (shape bias 0.9587), 162 and 572 of
 ResNet-50 (0.2207), in texture-vs-shape's raw data; on edges, ResNet-50 18.1 %, people 87.1 %.
