@@ -1,7 +1,7 @@
 """Decisions of any observers, from tables: shape bias, accuracy, error consistency, figures.
 
     python code/score_decisions.py raw-data/texture-vs-shape
-    python code/score_decisions.py results/imagenet_model_vs_human paper=~/human-raw-data
+    python code/score_decisions.py ours=results/imagenet_model_vs_human ~/human-raw-data
 
 Reference: 9,236 shape and 398 texture decisions of ten people (shape bias 0.9587), 162 and 572 of
 ResNet-50 (0.2207), in texture-vs-shape's raw data; on edges, ResNet-50 18.1 %, people 87.1 %.
@@ -18,11 +18,12 @@ name in two folders are an error, and with LABEL=FOLDER two names. The tables ha
 probabilities: which decision rule made them is their authors' (docs/fidelity.md).
 Writes, in --results/decisions: a folder with summary.json per observer, which collect.py takes
 (columns decisions/…): shape-bias and fractions (also by /category/<name> and /texture/<name>; other
-data sets with two cues: shape-bias/<data set>), top1_acc/<data set>[/<condition>] and
-missed/<data set> (percent), response-time/<data set>[/<condition>] (median, ms),
-shape-bias/correlation/edge (Spearman's with the accuracy on edges, by category); members.csv
-(accuracy of each person or session), error_consistency.csv (all pairs), confusion.csv, and the
-papers' figures. Columns of observers who saw other images are refused by collect.py.
+data sets with two cues: shape-bias/<data set>, and frequency-cue-conflict/low-frequency-bias),
+top1_acc/<data set>[/<condition>] and missed/<data set> (percent),
+response-time/<data set>[/<condition>] (median, ms), shape-bias/correlation/edge (Spearman's with
+the accuracy on edges, by category); members.csv (accuracy of each person or session),
+error_consistency.csv (all pairs), confusion.csv, and the papers' figures. Columns of observers who
+saw other images are refused by collect.py.
 """
 
 import hashlib
@@ -36,6 +37,7 @@ import pandas as pd
 from PIL import Image
 
 from bvg.data.finding import look_for
+from bvg.data.frequency_cue_conflict import CUES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.errors import UserError
 from bvg.figures import decisions as figures
@@ -46,13 +48,15 @@ from bvg.files import make_folder, write_text
 from bvg.run.command_line import guarded, parse_words, plain_parser
 from bvg.run.runs import FORMAT, metrics_table, print_files
 from bvg.scores import decisions as scores
+from bvg.scores.frequency_cue_conflict import BIAS as LOW_FREQUENCY_BIAS
+from bvg.scores.frequency_cue_conflict import PREFIX as FREQUENCIES
 from bvg.scores.metric import Metric
 from bvg.scores.observers import GREYSCALE, ORIGINAL, read_observers, source_of
 from bvg.scores.observers import TEXTURE as TEXTURES
 
 BENCHMARK = "decisions"
 FIGURE_2 = (ORIGINAL, GREYSCALE, "silhouette", "edge", TEXTURES)
-SHOWN = ("shape-bias", "fraction-neither", "top1_acc/cue-conflict")
+SHOWN = ("shape-bias", "fraction-neither", LOW_FREQUENCY_BIAS, "top1_acc/cue-conflict")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -95,7 +99,7 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
     folder = make_folder(results / BENCHMARK)
     for name, found in metrics.items():
         write_summary(folder / name, trials[trials["observer"] == name], found)
-    for note in [*differing_images(trials), *perhaps_people(trials)]:
+    for note in [*differing_images(trials), *differing_people(trials), *perhaps_people(trials)]:
         print(note)
     rights = scores.rights_of(trials)
     pairs = scores.agreement(rights)
@@ -108,9 +112,12 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
         write_text(folder / f"{name}.csv", table.to_csv(index=False))
         print_files(folder / f"{name}.csv")
     draw(trials, metrics, tables, scores.summary(rights, pairs), stimuli, folder)
-    accuracies = [f"top1_acc/{name}" for name in dict.fromkeys(trials["data_set"])]
-    times = [f"response-time/{name}" for name in dict.fromkeys(trials["data_set"])]
-    print(metrics_table(metrics, [*dict.fromkeys([*SHOWN, *accuracies, *times])]))
+    of_sets = [
+        f"{key}/{name}"
+        for key in ("shape-bias", "top1_acc", "response-time")
+        for name in dict.fromkeys(trials["data_set"])
+    ]
+    print(metrics_table(metrics, [*dict.fromkeys([*SHOWN, *of_sets])]))
 
 
 def _chosen(trials: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -167,6 +174,23 @@ def differing_images(trials: pd.DataFrame) -> list[str]:
     return notes
 
 
+def differing_people(trials: pd.DataFrame) -> list[str]:
+    """Return a note for each data set of which people who are pooled saw different images."""
+    people = trials[trials["observer"].str.startswith(HUMANS)]
+    notes = []
+    for (name, observer), part in people.groupby(["data_set", "observer"], sort=False):
+        images = part["condition"] + "/" + part["image"]
+        numbers = images.groupby(part["member"]).nunique()
+        if (numbers < images.nunique()).any():
+            fewest, most = numbers.min(), numbers.max()
+            each = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+            notes.append(
+                f"{name}: not all {observer} saw the same images (each of them {each} of "
+                f"{images.nunique():,}); their trials are pooled"
+            )
+    return notes
+
+
 def perhaps_people(trials: pd.DataFrame) -> list[str]:
     """Return a note of the observers that have response times, but are not called people."""
     networks = trials[~trials["observer"].str.startswith(HUMANS)]
@@ -198,30 +222,27 @@ def draw(
         if scores.has_cues(part):
             own = {str(name): of for name, of in part.groupby("observer", sort=False)}
             ending = "" if data_set == CUE_CONFLICT else f"_{data_set}"
+            cues = CUES if data_set == FREQUENCIES else (SHAPE, TEXTURE)
             for cue, name in ((SHAPE, "shape_bias"), (TEXTURE, "shape_bias_by_texture")):
-                print_files(*shape_bias_figure(own, folder / f"{name}{ending}", cue, icons))
-            print_files(*figures.cues_figure(_by_cue(own), folder / f"cues{ending}"))
+                path = folder / f"{name}{ending}"
+                print_files(*shape_bias_figure(own, path, cue, icons, cues))
+            print_files(*figures.cues_figure(_by_cue(own), folder / f"cues{ending}", cues))
         if data_set in (*FIGURE_2, CUE_CONFLICT):  # the others' are in the table
             confusion = tables["confusion"]
             confusion = confusion[confusion["data_set"] == data_set]
             print_files(*figures.confusion_figure(confusion, folder / f"confusion_{data_set}"))
     ordered = [name for name in present if name != CUE_CONFLICT]
     if ordered:
-        shown = {
-            name: found
-            for name, found in metrics.items()
-            if any(f"top1_acc/{data_set}" in found for data_set in ordered)
-        }
+        shown = _with_accuracy(metrics, ordered)
+        of_sets = {scores.choices(trials[trials["data_set"] == name]) for name in ordered}
+        choices = of_sets.pop() if len(of_sets) == 1 else None
+        path = folder / "accuracy"
         print_files(
-            *figures.accuracy_bars(shown, tables["members"], ordered, examples, folder / "accuracy")
+            *figures.accuracy_bars(shown, tables["members"], ordered, examples, path, choices)
         )
     graded = [name for name in figures.DISTORTIONS if name in present]
     if graded:
-        shown = {
-            name: found
-            for name, found in metrics.items()
-            if any(f"top1_acc/{data_set}" in found for data_set in graded)
-        }
+        shown = _with_accuracy(metrics, graded)
         print_files(*figures.distortions_figure(shown, tables["members"], folder / "distortions"))
     times = _times(trials)
     if times:
@@ -238,6 +259,14 @@ def draw(
     _draw_consistency(tables["error_consistency"], folder)
     if summary[1]:
         print_files(*figures.summary_figure(*summary, folder / "summary"))
+
+
+def _with_accuracy(
+    metrics: Mapping[str, Mapping[str, Metric]], data_sets: list[str]
+) -> dict[str, Mapping[str, Metric]]:
+    """Return the observers of any of these data sets."""
+    keys = {f"top1_acc/{name}" for name in data_sets}
+    return {name: found for name, found in metrics.items() if keys & {*found}}
 
 
 def _draw_times_by_condition(

@@ -23,9 +23,14 @@ class Forked:
         os.kill(self.process.pid, number)
 
     def communicate(self, timeout: float = 120) -> tuple[str, str]:
-        """Return what it wrote to standard output and to standard error, once it has ended."""
+        """Return what it wrote to standard output and to standard error, once it has ended.
+
+        A process that takes longer than `timeout` seconds is killed; pytest would wait for it.
+        """
         self.process.join(timeout)
-        assert self.process.exitcode is not None
+        if self.poll() is None:
+            self.process.kill()
+            raise TimeoutError(f"it still ran after {timeout} seconds")
         return (self.folder / "out").read_text(), (self.folder / "err").read_text()
 
 

@@ -99,6 +99,17 @@ def test_other_images_are_said_and_not_collected(tables, tmp_path, capsys):
     assert pd.isna(table.loc["one", "decisions/top1_acc/edge"])
 
 
+def test_people_who_saw_other_images_are_pooled_with_a_note(tables, tmp_path):
+    assert not score_decisions.differing_people(read_observers([Source(tables)]))
+    write_humans(tmp_path / "more", "edge", {"subject-03": lambda c, n: n % 2 > 0}, 4)
+    for path in tables.glob("edge/*subject*"):
+        (tmp_path / "more" / "edge" / path.name).write_bytes(path.read_bytes())
+    trials = read_observers([Source(tmp_path / "more")])
+    assert decision_metrics(trials)["top1_acc/edge"].n == 3 + 3 + 4
+    (note,) = score_decisions.differing_people(trials)
+    assert note.startswith("edge: ") and "3 to 4 of 4" in note
+
+
 def test_people_under_other_names_are_said(tmp_path):
     write_humans(tmp_path, "edge", {"P01": lambda c, n: n % 2 > 0}, 3)
     (note,) = score_decisions.perhaps_people(read_observers([Source(tmp_path)]))

@@ -8,6 +8,7 @@ from bvg.errors import UserError
 from bvg.scores.decision_table import COLUMNS
 from bvg.scores.decisions import (
     agreement,
+    choices,
     confusions,
     decision_metrics,
     matrix_of,
@@ -92,6 +93,23 @@ def test_namesakes_in_two_sources(tmp_path):
     assert {*read(tmp_path)["data_set"]} == {"edge", "sketch"}
 
 
+def test_one_network_of_two_files_has_sessions(tmp_path):
+    write(tmp_path / "edge" / "edge_net_session-1.csv", "net", ("cat",), ("cat1",))
+    other = write(tmp_path / "edge" / "edge_net_session-2.csv", "net", ("dog",), ("cat1",))
+    with pytest.raises(UserError, match="number its sessions"):
+        read(tmp_path)
+    write(other, "net", ("dog",), ("cat1",), session=2)
+    assert decision_metrics(read(tmp_path))["top1_acc/edge"].value == 50
+
+
+def test_frequencies_in_conflict_are_no_shape_bias(tmp_path):
+    name = "frequency-cue-conflict"
+    write(tmp_path / name / f"{name}_net_session-1.csv", "net", ("cat", "bear", "na", "dog"))
+    metrics = decision_metrics(read(tmp_path))
+    assert metrics[f"{name}/low-frequency-bias"].value == 0.5
+    assert not [key for key in metrics if key.startswith("shape-bias")]
+
+
 def test_people_who_were_told_what_to_answer_are_observers_of_their_own(tmp_path):
     for kind in ("", "-content-guessing", "-texture-guessing"):
         style = f"style-transfer-512-nomask{kind}-experiment"
@@ -148,6 +166,12 @@ def test_what_spreadsheets_and_web_experiments_write_is_the_same_table(tmp_path)
 def test_times_that_are_not_seconds_are_refused(tmp_path, rt, reason):
     with pytest.raises(UserError, match=reason):
         _of(tmp_path, _rows(rt=rt))
+
+
+def test_milliseconds_of_one_of_two_subjects_are_refused(tmp_path):
+    few = _rows(subj="subject-02", rt="812")[1:3]
+    with pytest.raises(UserError, match="of subject-02"):
+        _of(tmp_path, _rows() + few)
 
 
 def test_an_image_twice_in_a_session_is_refused(tmp_path):
@@ -260,13 +284,18 @@ def test_agreement_is_that_of_every_pair(noisy):
     assert pairs["edge", "one", "two"] == pytest.approx(error_consistency(one, two))
     people = [_right(noisy, "humans", f"subject-0{k}") for k in (1, 2, 3)]
     mean = np.mean([error_consistency(one, person) for person in people])
-    assert pairs["edge", "humans", "one"] == pytest.approx(mean)
+    assert pairs["edge", "one", "humans"] == pytest.approx(mean)
     own = [error_consistency(people[a], people[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
     assert pairs["edge", "humans", "humans"] == pytest.approx(np.mean(own))
     matrix, shared = matrix_of(agreement(rights))
     assert shared == ["edge", "silhouette"]
     both = pairs["edge", "one", "two"], pairs["silhouette", "one", "two"]
     assert matrix.loc["two", "one"] == pytest.approx(np.mean(both))
+    order = ["two", "humans", "one"]
+    chosen = pd.concat([noisy[noisy["observer"] == name] for name in order])
+    again, _ = matrix_of(agreement(rights_of(chosen)))
+    assert [*again.index] == order
+    pd.testing.assert_frame_equal(again.loc[matrix.index, matrix.columns], matrix)
 
 
 def test_the_summary_is_model_vs_humans(noisy):
@@ -285,6 +314,13 @@ def test_the_summary_is_model_vs_humans(noisy):
     networks = noisy[noisy["observer"] != "humans"]
     rights = rights_of(networks)
     assert summary(rights, agreement(rights))[1] == []
+
+
+def test_chance_is_that_of_the_categories_that_were_shown(tmp_path, noisy):
+    assert choices(noisy) == 16
+    answers, images = ("fish", "na", "fish"), ("fish1", "reptile1", "insect1")
+    write(tmp_path / "edge" / "edge_net_session-1.csv", "net", answers, images)
+    assert choices(read(tmp_path)) == 3
 
 
 def test_members_and_confusions_are_counted(noisy):

@@ -69,6 +69,22 @@ def test_a_file_that_is_no_table_is_named(tmp_path):
         read_humans(tmp_path)
 
 
+def test_two_people_of_one_number_are_refused(tmp_path):
+    _write(tmp_path)
+    path = next((tmp_path / "contrast").glob("*subject-01*"))
+    text = path.read_text()
+    path.with_name("copy.csv").write_text(text)
+    whole = read_humans(tmp_path)["contrast"]
+    header, first, *_ = text.splitlines()
+    word = first.split(",")[4]
+    other = first.replace(f",{word},", ",na,", 1)
+    path.with_name("other.csv").write_text(f"{header}\n{other}\n")
+    said = refusal(read_humans, tmp_path)
+    assert "subject-01" in said and "other.csv" in said and "number" in said
+    path.with_name("other.csv").write_text(f"{header}\n{other.replace(',1,', ',2,', 1)}\n")
+    assert read_humans(tmp_path)["contrast"].equals(whole)  # the first session counts
+
+
 def test_downloaded_decisions_are_used_where_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("BVG_CACHE", str(tmp_path))
     assert locate_humans(None) is None

@@ -53,13 +53,14 @@ def accuracy_bars(
     data_sets: Sequence[str],
     pictures: Mapping[str, np.ndarray],
     path: Path,
+    choices: int | None = len(CATEGORIES),
 ) -> list[Path]:
     """Return the files of a figure of accuracy on each data set: a bar per observer.
 
     After figure 2 of Geirhos et al. 2019, with a number on each bar and an example picture, (H, W,
     3) uint8, below each group. metrics: observer -> top1_acc/<data set> in percent. members: of
-    `scores.decisions.members`; people are drawn as dots. More than 48 bars become a table in
-    colours.
+    `scores.decisions.members`; people are drawn as dots. choices: the number of possible answers,
+    for a line at chance. More than 48 bars become a table in colours.
     """
     values = {
         name: numbers(scores, [f"top1_acc/{data_set}" for data_set in data_sets])
@@ -91,7 +92,8 @@ def accuracy_bars(
         for place, top, number_ in zip(x, tops, value, strict=True):
             if np.isfinite(number_):
                 _write(axes, place, top, f"{number_:.1f}", turned)
-    axes.axhline(_CHANCE, color="0.5", linewidth=0.7, linestyle=":")
+    if choices:
+        axes.axhline(100 / choices, color="0.5", linewidth=0.7, linestyle=":")
     slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(data_sets)), data_sets, **({} if level else slanted))
     axes.set_xlim(-0.5, len(data_sets) - 0.5)
@@ -107,8 +109,9 @@ def accuracy_bars(
         for place, name in enumerate(data_sets):
             if name in shown:
                 below(axes, shown[name], place, picture)
-    people = "; dots: each of the people" if HUMANS in metrics else ""
-    title = f"vertical lines: 95 % intervals; dotted line: chance (1/{len(CATEGORIES)}){people}"
+    title = "vertical lines: 95 % intervals"
+    title += f"; dotted line: chance (1/{choices})" if choices else ""
+    title += "; dots: each of the people" if HUMANS in metrics else ""
     legend_below(figure, [bars[0] for bars in handles], [*metrics], title)
     return save(figure, path)
 
@@ -370,10 +373,15 @@ def confusion_figure(confusions: pd.DataFrame, path: Path) -> list[Path]:
 _PARTS = {"shape": "#0072b2", "texture": "#e69f00", "neither": "0.85"}
 
 
-def cues_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list[Path]:
+def cues_figure(
+    observers: Mapping[str, pd.DataFrame],
+    path: Path,
+    cues: tuple[str, str] = ("shape", "texture"),
+) -> list[Path]:
     """Return the files of a figure of what decides, a panel per observer and a bar per category.
 
     observers: name -> columns category, shape, texture, neither: percent of its conflict images.
+    cues: the names of what is in conflict.
     """
     names = _ordered(pd.Series([*observers]))
     rows = sorted({name for table in observers.values() for name in table.index}, reverse=True)
@@ -391,15 +399,17 @@ def cues_figure(observers: Mapping[str, pd.DataFrame], path: Path) -> list[Path]
         axes.tick_params(labelsize=_FONT - 2, length=2, pad=1.5)
         axes.tick_params(axis="y", length=0)
         axes.spines[:].set_visible(False)
-    figure.supxlabel("share of the images whose shape and texture differ (%)", fontsize=_FONT)
-    handles, labels = grid[0].get_legend_handles_labels()
+    figure.supxlabel("share of the images with conflicting cues (%)", fontsize=_FONT)
+    handles, _ = grid[0].get_legend_handles_labels()
     figure.legend(
         handles,
-        [f"decided by {part}" for part in labels],
+        [*cues, "neither"],
+        title="decided by",
         loc="outside upper center",
         ncols=3,
         frameon=False,
         fontsize=_FONT,
+        title_fontsize=_FONT,
     )
     return save(figure, path)
 

@@ -11,10 +11,12 @@ from itertools import combinations, combinations_with_replacement, product
 import numpy as np
 import pandas as pd
 
+from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.decision_table import correctness
 from bvg.scores.error_consistency import REPLICATES, consistencies, draws, mean_of_defined
+from bvg.scores.frequency_cue_conflict import BIAS, PREFIX
 from bvg.scores.metric import Metric, proportion
 from bvg.scores.observers import HUMANS
 from bvg.scores.shape_bias import CueDecisions, count_decisions, fractions
@@ -31,8 +33,8 @@ def decision_metrics(trials: pd.DataFrame) -> dict[str, Metric]:
     trials, response-time/<data set>[/<condition>] is the median in milliseconds. cue-conflict has
     shape-bias and fractions in [0, 1], also by category (/category/<name>) and by texture
     (/texture/<name>), and top1_acc/cue-conflict/congruent; other data sets with two cues have
-    shape-bias/<data set>. With cue-conflict and edge, shape-bias/correlation/edge is Spearman's of
-    `shape_and_edges`.
+    shape-bias/<data set>, or, of frequencies, frequency-cue-conflict/low-frequency-bias. With
+    cue-conflict and edge, shape-bias/correlation/edge is Spearman's of `shape_and_edges`.
     Trials of several members are pooled, as published; their intervals are from a bootstrap over
     images, of which all members' trials are drawn together.
     """
@@ -46,7 +48,7 @@ def decision_metrics(trials: pd.DataFrame) -> dict[str, Metric]:
         if has_cues(part) and name == CUE_CONFLICT:
             metrics |= _cue_metrics(part)
         elif has_cues(part):
-            metrics[f"shape-bias/{name}"] = shape_bias(part)
+            metrics[BIAS if name == PREFIX else f"shape-bias/{name}"] = shape_bias(part)
     both = shape_and_edges(trials)
     if len(both):
         metrics[EDGE_CORRELATION] = _rank_correlation(both)
@@ -190,18 +192,24 @@ def confusions(trials: pd.DataFrame) -> pd.DataFrame:
     return counts.rename(columns={"object_response": "response"})
 
 
+def choices(trials: pd.DataFrame) -> int:
+    """Return the number of possible answers: 16, or, of other categories, those that were shown."""
+    shown = {*trials["category"]}
+    return len(CATEGORIES) if shown & {*CATEGORIES} else len(shown)
+
+
 def rights_of(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return, by data set, which images each network and each of the people got right.
 
-    Rows by condition and image, 1, 0, or NaN for unseen; columns (observer, member), where a
-    network's only member is all its sessions.
+    Rows by condition and image, 1, 0, or NaN for unseen; columns (observer, member) in the order of
+    the trials, where a network's only member is all its sessions.
     """
     people = trials["observer"].str.startswith(HUMANS)
     member = trials["member"].where(people, "")
     named = trials.assign(subj=trials["observer"] + "\n" + member)
     found = {}
     for name, part in named.groupby("data_set", sort=False):
-        right = correctness(part, str)
+        right = correctness(part, str)[[*dict.fromkeys(part["subj"])]]
         right.columns = pd.MultiIndex.from_tuples([tuple(c.split("\n")) for c in right.columns])
         found[str(name)] = right
     return found

@@ -18,7 +18,13 @@ from bvg.data.finding import look_for
 from bvg.data.folders import existing_folder, subfolders, wrong_folder
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, condition_of
 from bvg.errors import UserError, first_few
-from bvg.scores.decision_table import correctness, joined, read_decisions, table_files
+from bvg.scores.decision_table import (
+    correctness,
+    joined,
+    original_image,
+    read_decisions,
+    table_files,
+)
 from bvg.scores.shape_bias import texture_of
 
 SUBJECT = "subject-"  # published folders also contain models' tables
@@ -47,18 +53,36 @@ def human_decisions(folder: Path, data_set: str | None = None) -> pd.DataFrame:
 
     data_set: one of DATA_SETS (default: the folder's name). Unambiguous variants of the published
     spelling are accepted (letter case, spaces, "aeroplane"), and an empty response means "na" (no
-    response). Raises UserError if there is no table, or for a file that is no table or that
-    contains an unknown response, category, condition or image.
+    response). Raises UserError if there is no table, for a file that is no table or that contains
+    an unknown response, category, condition or image, and for two people of one number.
     """
     data_set = data_set or folder.name
-    tables = []
+    tables: list[pd.DataFrame] = []
     for path in table_files(folder):
         table = read_decisions(path)
         table["subj"] = table["subj"].map(subject_of)
         table = table[table["subj"].str.startswith(SUBJECT)]
         if len(table):
-            tables.append(checked(table, path, data_set))
-    return joined(tables) if tables else table
+            tables.append(checked(table, path, data_set).assign(path=str(path)))
+    if not tables:
+        return table
+    trials = joined(tables)
+    _check_namesakes(trials)
+    return trials.drop(columns="path")
+
+
+def _check_namesakes(trials: pd.DataFrame) -> None:
+    """Raise UserError for two files with trials of one person, session, condition and image."""
+    images = trials["imagename"].map(original_image)
+    shown = trials.groupby(["subj", "session", "condition", images], dropna=False)
+    first = shown["path"].transform("first")
+    again = trials[trials["path"] != first]
+    if len(again):
+        subject, path = again[["subj", "path"]].iloc[0]
+        raise UserError(
+            f"{path} and {first[again.index[0]]} have different trials of {subject} with the same "
+            "images in one session: give two people two numbers, or number the sessions"
+        )
 
 
 def subject_of(name: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.errors import UserError, first_few
 from bvg.scores.decision_table import (
@@ -49,8 +50,11 @@ _ONE_CONDITION = (ORIGINAL, GREYSCALE, TEXTURE)
 _EIDOLONS = {"10": "eidolonI", "3": "eidolonII", "0": "eidolonIII"}  # by coherence
 # Beside people, these networks were Caffe's; texture-vs-shape's others are torchvision's.
 _CAFFE = ("alexnet", "googlenet", "vgg")
-# Written beside decision tables by eval_model_vs_human.py and by the laboratory's page.
-_OTHER_FILES = re.compile(r"(human_comparison|error_consistency|.+_timing)\.csv(\.gz)?")
+# Written beside decision tables by eval_model_vs_human.py, by score_decisions.py, and by
+# laboratories (the times of a trial's phases).
+_OTHER_FILES = re.compile(
+    r"(human_comparison|error_consistency|members|confusion|.+_timing)\.csv(\.gz)?"
+)
 _LONGEST = 60  # seconds: a longer median is not in seconds
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]')  # of folders, on some system
 
@@ -93,7 +97,8 @@ def read_observers(sources: Sequence[Source]) -> pd.DataFrame:
                 name = tuple(map(str, key))
                 known = files.setdefault(name, trials)
                 if known is not trials and not _same_decisions(known, trials):
-                    raise _namesakes(str(key[0]), known["path"].iloc[0], path)
+                    one = f"number its sessions in the column session (both are {key[3]})"
+                    raise _namesakes(str(key[0]), known["path"].iloc[0], path, one)
     table = pd.concat(files.values(), ignore_index=True)
     _check_sources(table)
     return table.drop(columns="path")
@@ -119,7 +124,7 @@ def _read(path: Path, source: Source) -> pd.DataFrame:
     table = read_responses(path) if responses else read_decisions(path)
     table = table.drop_duplicates([name for name in COLUMNS if name != "rt"])
     table = table.assign(
-        session=[_session(name) for name in table["session"]], rt=_seconds(table["rt"], path)
+        session=[_session(name) for name in table["session"]], rt=_seconds(table, path)
     )
     experiment = CUE_CONFLICT if responses else _experiment(path, table["imagename"])
     of_condition = {c: _data_set(experiment, c) for c in table["condition"].unique()}
@@ -148,11 +153,12 @@ def _session(name: object) -> str:
     return "1" if text in ("", "nan") else text
 
 
-def _seconds(column: pd.Series, path: Path) -> pd.Series:
+def _seconds(table: pd.DataFrame, path: Path) -> pd.Series:
     """Return response times in seconds, NaN where there is none: none was given, or it is 0.
 
-    Raises UserError for what is no time, and for milliseconds.
+    Raises UserError for what is no time, and for milliseconds, be it of one subject only.
     """
+    column = table["rt"]
     text = (
         column.astype(object).fillna("").astype(str).str.casefold().str.replace(",", ".")
     )  # decimal commas
@@ -165,11 +171,12 @@ def _seconds(column: pd.Series, path: Path) -> pd.Series:
             "column rt, where seconds are expected: correct the file, or leave cells without a "
             "response time empty"
         )
-    if times.median() > _LONGEST:
-        raise UserError(
-            f"{path} has a median response time of {times.median():,.0f}, which are not seconds: "
-            "divide the column rt by 1000 if it is in milliseconds"
-        )
+    for subject, median in times.groupby(table["subj"]).median().items():
+        if median > _LONGEST:
+            raise UserError(
+                f"{path} has a median response time of {median:,.0f} of {subject}, which are not "
+                "seconds: divide the column rt by 1000 if it is in milliseconds"
+            )
     return times.where(times > 0)
 
 
@@ -209,7 +216,8 @@ def _tidy(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     conditions = conditions_of(data_set, table["condition"])
     images = table["imagename"].map(original_image)
     textures = images.map(texture_of)
-    with_cues = images.str.contains("-").all() and textures.isin(set(table["category"])).all()
+    known = {*CATEGORIES, *table["category"]}
+    with_cues = images.str.contains("-").all() and textures.isin(known).all()
     return table.assign(
         condition=["0" for _ in conditions] if data_set in _ONE_CONDITION else conditions,
         image=images,
@@ -234,12 +242,13 @@ def _check_sources(table: pd.DataFrame) -> None:
     where = table["observer"].where(~people, table["observer"] + " in " + table["data_set"])
     for name, sources in table.groupby(where)["source"].unique().items():
         if len(sources) > 1:
-            raise _namesakes(str(name), *sources[:2])
+            raise _namesakes(str(name), sources[0], sources[1], "give the folder above both")
 
 
-def _namesakes(name: str, first: object, second: object) -> UserError:
+def _namesakes(name: str, first: object, second: object, one: str) -> UserError:
+    """Return the error for decisions in two places; one: the remedy if the observer is the same."""
     return UserError(
         f"{name}: decisions in {first} and in {second}, which are never pooled; if these are two "
         "observers, give each folder a label (LABEL=FOLDER), which their names get in brackets; if "
-        "it is one, give the folder above both; or leave one out"
+        f"it is one, {one}; or leave one out"
     )
