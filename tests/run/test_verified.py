@@ -150,6 +150,26 @@ def test_batches_and_company_change_no_answer(run, simulating, tmp_path, world):
     assert _bytes(tmp_path, "two") == _bytes(tmp_path, "verified")
 
 
+def test_a_batch_seen_again_for_want_of_memory_counts_once(
+    run, simulating, tmp_path, monkeypatch, world
+):
+    end, failures = verified.Check.end, []
+
+    def failing(self, images):
+        end(self, images)
+        if self.run.name == "other" and not failures:
+            failures.append(images)
+            raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(verified.Check, "end", failing)
+    both = [f"{world[0]}:ties", f"{world[0]}:other"]
+    assert run("fp32") == run("verified", "--model", *both) == 0
+    assert failures == [20]
+    exact = _predictions(tmp_path, "fp32")
+    assert _changed(exact, _predictions(tmp_path, "verified")) == 0
+    assert _found(tmp_path, "verified")["inputs"] == len(exact)
+
+
 def _bytes(tmp_path: Path, results: str, model: str = "ties") -> bytes:
     return (_folder(tmp_path, results, model) / "predictions.parquet").read_bytes()
 
