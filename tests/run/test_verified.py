@@ -14,11 +14,12 @@ from bvg.data.imagenet import imagenet_val
 from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.run import loop, precision, verified
-from bvg.run.decisions import top5
+from bvg.run.decisions import top5, with_margins
 from bvg.run.evaluate import load_models
 from bvg.run.precision import clopper_pearson, upper_bound
 from bvg.run.runs import Run
 from bvg.stimuli.batch import unchanged
+from conftest import refusal
 from noise_benchmark import NOISE
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen")
@@ -326,6 +327,30 @@ def test_a_decision_without_margins_is_computed_in_fp32(evaluated, simulating, c
     assert "declares no margins" in capsys.readouterr().out
     assert checked.summary["precision"]["form"] == "fp32"
     assert exact.store.predictions.read_bytes() == checked.store.predictions.read_bytes()
+
+
+def test_margins_that_are_too_large_are_refused(evaluated, simulating, monkeypatch):
+    monkeypatch.setattr(verified, "MOST_DRAWN", 1.0)
+    never = with_margins(
+        lambda logits: top5(logits), lambda logits, _: torch.full_like(logits[:, 0], torch.inf)
+    )
+    assert "with_margins" in refusal(evaluated, "verified", never)
+
+
+def test_a_restart_ends_the_pass_before(run, late_error, monkeypatch):
+    decode, passes = loop.decoded_batches, []
+
+    def watched(*words, **options):
+        passes.append("begins")
+        try:
+            yield from decode(*words, **options)
+        finally:
+            passes.append("ends")
+
+    monkeypatch.setattr(loop, "decoded_batches", watched)
+    assert run("verified") == 0
+    assert len(passes) > 2
+    assert passes == ["begins", "ends"] * (len(passes) // 2)
 
 
 def test_a_sample_counts_the_changed_decisions_of_bf16(run, tmp_path, monkeypatch, capsys):

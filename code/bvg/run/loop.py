@@ -108,7 +108,8 @@ def run_pass(
                 progress(done)
             return counters
         except RestartError as error:
-            restarting = error
+            # Without its traceback, which would keep the pass's workers, files and tensors alive.
+            restarting = error.with_traceback(None)
         finally:
             work.write_chunks()
             if time.monotonic() - began >= CHUNK_SECONDS:  # a short pass leaves little behind

@@ -185,7 +185,7 @@ class Check:
         """Recompute what is left of a batch of this many files, and check the audit.
 
         Raises RestartError if the bound did not hold, and UserError if the model in low precision
-        is not the same model.
+        is not the same model, or a decision changed although its margin exceeds the error.
         """
         self._queue(self._waiting)
         self._waiting = None
@@ -338,6 +338,8 @@ class Check:
             return
         known = self._now.errors[condition]
         if error <= known.bound:
+            if changed:
+                self._blame_margins(condition)
             return
         if error > WRONG * spread or known.raises == MOST_RAISES:
             self._refuse(condition)
@@ -359,6 +361,13 @@ class Check:
             flush=True,
         )
         raise RestartError(self.run, State(form))
+
+    def _blame_margins(self, condition: str) -> None:
+        raise UserError(
+            f"a decision of model {self.run.name} (condition {condition}) is another one in fp32, "
+            "although its margin is larger than the error of the logits: correct the margins that "
+            "the decision declares (with_margins in bvg/run/decisions.py), or use --precision fp32"
+        )
 
     def _refuse(self, condition: str) -> None:
         raise UserError(
