@@ -235,7 +235,7 @@ class _Pass:
                         inputs += len(x)
                         answer = self._decide(number, x, batch, condition, positions) | extra
                         answers.setdefault(number, []).append((condition, answer))
-        ended = [check for number in answers if (check := self.checks[number])]
+        ended = [own for number in answers if (own := self.checks[number])]
         with self.watch.section("model"):
             for check in ended:
                 check.end(len(decoded.indices))
