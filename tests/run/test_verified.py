@@ -337,6 +337,26 @@ def test_margins_that_are_too_large_are_refused(evaluated, simulating, monkeypat
     assert "with_margins" in refusal(evaluated, "verified", never)
 
 
+def test_a_restart_of_one_model_changes_nothing_of_another(
+    run, late_error, tmp_path, monkeypatch, world
+):
+    assert run("verified") == 0  # with an error that is found late
+    erring, rounded = verified.low_precision, _erring(0.0, BRIGHT)
+
+    def of_one(form, model, settings, forward):
+        low = erring if forward.args == ("ties",) else rounded
+        return low(form, model, settings, forward)
+
+    monkeypatch.setattr(verified, "low_precision", of_one)
+    assert run("verified", model="other", results="alone") == 0
+    both = [f"{world[0]}:other", f"{world[0]}:ties"]
+    assert run("verified", "--model", *both, results="two") == 0
+    assert _found(tmp_path, "two")["raises"] > 0 == _found(tmp_path, "two", "other")["raises"]
+    for name, alone in (("ties", "verified"), ("other", "alone")):
+        assert _bytes(tmp_path, "two", name) == _bytes(tmp_path, alone, name)
+        assert _found(tmp_path, "two", name) == _found(tmp_path, alone, name)
+
+
 def test_a_restart_ends_the_pass_before(run, late_error, monkeypatch):
     decode, passes = loop.decoded_batches, []
 
