@@ -210,6 +210,22 @@ def test_an_error_above_the_bound_raises_it_and_all_is_done_again(
     assert found["inputs"] == len(_predictions(tmp_path, "verified"))
 
 
+def test_images_that_are_done_are_not_counted_again(run, simulating, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 20)
+    collect = loop._Pass._collect
+
+    def interrupted(self, *arguments):
+        if collect(self, *arguments) == 20:
+            raise KeyboardInterrupt
+        return self.done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop._Pass, "_collect", interrupted)
+        assert run("verified") == 130
+    assert run("verified", "--batch_size", "64") == 0
+    assert _found(tmp_path, "verified")["inputs"] == 2 * len(CLASSES) * EACH
+
+
 @pytest.mark.parametrize("batches", [2, 9, 13, 20])
 def test_interrupted_before_or_after_a_raise_it_ends_with_the_same_bytes(
     run, late_error, tmp_path, monkeypatch, batches

@@ -142,11 +142,10 @@ class _Pass:
         that the device never waits for the program.
         """
         settings = self.settings
-        start = self.done - self.done % settings.batch_size  # same batches as uninterrupted
         decoded = decoded_batches(
             self.images,
             self.views,
-            start,
+            self.done,  # the end of a batch, so that batches are those of an uninterrupted run
             settings.batch_size,
             settings.num_workers,
             pin_memory=settings.device.type == "cuda",
