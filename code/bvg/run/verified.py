@@ -390,6 +390,13 @@ def checks(
     ]
 
 
+def needs_eager(run: Run, decide: Decision, settings: Settings) -> bool:
+    """Return whether verified answers are those of the model as it is, without a faster form."""
+    if settings.precision != VERIFIED:
+        return False
+    return _forms(run, decide, settings)[0] in (FP32, SIMULATED)
+
+
 def announce(decide: Decision, settings: Settings) -> None:
     """Print why --precision verified computes everything in fp32, if it does."""
     if settings.precision != VERIFIED:
