@@ -10,9 +10,10 @@ figures do not count. Precisions take turns.
 
 Columns: model inputs per second (a gradient counts as one more), and its ratio to the first
 precision; shares of the pass in which the model and the stimuli (of an attack, its gradients too)
-are computed, in which the loop waits for decoded images, and the rest. On a GPU, `busy` is the
-share of a further pass in which kernels or copies run (torch.profiler; the profiler itself slows
-the pass, so the share is a lower bound). Writes gpu.md and gpu.csv.
+are computed, in which the loop waits for decoded images, and the rest. A GPU computes while the
+loop waits, so that the rest can be below 0 there, and `busy` is the share of a further pass in
+which kernels or copies run (torch.profiler; the profiler itself slows the pass, so the share is a
+lower bound). Writes gpu.md and gpu.csv.
 """
 
 import json

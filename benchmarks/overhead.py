@@ -10,13 +10,10 @@ memory. Ratios hold between machines better than seconds do.
 """
 
 import argparse
-import contextlib
-import io
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -27,19 +24,10 @@ import eval_imagenet
 from bvg.data.imagenet import imagenet_classes, imagenet_val
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
+from bvg.run.command_line import guarded
 from bvg.run.settings import best_device, keep_freed_memory
 from bvg.zoo.loading import load_model
-
-
-def whole_run(main: Callable[[list[str]], int], words: list[str]) -> float:
-    """Return the seconds of a script's main function with these words."""
-    with tempfile.TemporaryDirectory() as results, contextlib.redirect_stdout(io.StringIO()):
-        begin = time.perf_counter()
-        code = main(["--results", results, *words])
-        seconds = time.perf_counter() - begin
-    if code:
-        sys.exit(code)
-    return seconds
+from measuring import whole_run
 
 
 @torch.inference_mode()
@@ -86,8 +74,8 @@ def compare() -> None:
         whole_run(eval_imagenet.main, on_crops)
         for _ in range(arguments.repeats):
             seconds = (
-                whole_run(eval_imagenet.main, words),
-                whole_run(eval_imagenet.main, on_crops),
+                whole_run(eval_imagenet.main, words).clock,
+                whole_run(eval_imagenet.main, on_crops).clock,
                 pure_forward(model, batches),
             )
             runs.append(seconds)
@@ -102,4 +90,4 @@ def compare() -> None:
 
 
 if __name__ == "__main__":
-    compare()
+    sys.exit(guarded(compare))

@@ -48,6 +48,7 @@ from bvg.run.command_line import (
 )
 from bvg.run.runs import metrics_table
 from bvg.run.wandb_mirror import MODES, mirror
+from bvg.stimuli.batch import on_device
 from bvg.stimuli.randomness import keyed_generator
 from bvg.training.checkpoint import diverged, resume, save
 from bvg.training.curve import (
@@ -287,8 +288,8 @@ def _loss(
     """Return the loss of (B, H, W, 3) uint8 pixels and (B,) labels."""
     recipe, device = job.recipe, job.own.device
     # The bytes of (B, H, W, 3) are those of (B, 3, H, W) in channels_last.
-    x = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
-    labels = labels.to(device, non_blocking=True)
+    x = on_device(pixels, device).permute(0, 3, 1, 2).float() / 255
+    labels = on_device(labels, device)
     autocast = torch.autocast(device.type, job.dtype, enabled=job.dtype is not None)
     if job.engine is None:
         with autocast:

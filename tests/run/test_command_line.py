@@ -82,3 +82,13 @@ def test_the_best_device_is_what_there_is(monkeypatch):
     assert best_device(None) == torch.device("cpu")
     with pytest.raises(UserError, match="'abacus' is unavailable"):
         best_device("abacus")
+
+
+def test_a_named_gpu_becomes_the_current_one_whose_events_are_waited_for(monkeypatch):
+    current = []
+    monkeypatch.setattr(torch, "empty", lambda *size, device: None)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    assert best_device("cuda:1") == torch.device("cuda:1")
+    assert best_device("cuda") == torch.device("cuda")
+    assert best_device("cpu") == torch.device("cpu")
+    assert current == [torch.device("cuda:1")]

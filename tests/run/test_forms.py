@@ -204,6 +204,16 @@ def test_stimuli_made_against_a_model_are_answered_by_it(world, capsys):
     assert "mine: eager" in capsys.readouterr().out
 
 
+def test_verified_answers_without_low_precision_are_eager(evaluate, capsys):
+    verified = evaluate("a", "--form", "folded", "--precision", "verified")
+    assert "eager, since" in capsys.readouterr().out
+    assert "form" not in summary_of(verified)
+    exact = evaluate("b", "--precision", "fp32")
+    assert (verified / "predictions.parquet").read_bytes() == (
+        exact / "predictions.parquet"
+    ).read_bytes()
+
+
 def test_sixteen_bits_have_no_form():
     from bvg.run.command_line import options
     from bvg.run.settings import settings_from

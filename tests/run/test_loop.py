@@ -225,6 +225,27 @@ def test_a_batch_that_does_not_fit_is_halved(evaluate, monkeypatch, capsys, most
     assert max(seen[seen.index(16) + len(sizes) :]) <= most  # after that, no batch is too large
 
 
+def test_a_halved_batch_of_which_a_part_is_done_is_completed(evaluate, monkeypatch):
+    whole = read_predictions(evaluate("a", "--batch_size", "40") / "one/predictions.parquet")
+    collect = loop._Pass._collect
+
+    def killed(self, *arguments):
+        done = collect(self, *arguments)
+        if done == 14:
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patched, pytest.raises(AssertionError):
+        patched.setattr(loop._Pass, "_collect", killed)
+        evaluate("b", "--batch_size", "7")
+    _small_memory(monkeypatch, 10)
+    both = evaluate("b", "--batch_size", "40", models=("one", "two"))
+    resumed = read_predictions(both / "one/predictions.parquet")
+    assert list(resumed.images) == list(whole.images)
+    np.testing.assert_array_equal(resumed.answers, whole.answers)
+    np.testing.assert_allclose(resumed.confidence, whole.confidence, rtol=1e-5)
+
+
 def test_a_memory_too_small_for_one_image_is_one_sentence(evaluate, monkeypatch, capsys):
     _small_memory(monkeypatch, 0)
     with pytest.raises(AssertionError):

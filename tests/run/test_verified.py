@@ -14,11 +14,12 @@ from bvg.data.imagenet import imagenet_val
 from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.run import loop, precision, verified
-from bvg.run.decisions import top5
+from bvg.run.decisions import top5, with_margins
 from bvg.run.evaluate import load_models
 from bvg.run.precision import clopper_pearson, upper_bound
 from bvg.run.runs import Run
 from bvg.stimuli.batch import unchanged
+from conftest import refusal
 from noise_benchmark import NOISE
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen")
@@ -150,6 +151,26 @@ def test_batches_and_company_change_no_answer(run, simulating, tmp_path, world):
     assert _bytes(tmp_path, "two") == _bytes(tmp_path, "verified")
 
 
+def test_a_batch_seen_again_for_want_of_memory_counts_once(
+    run, simulating, tmp_path, monkeypatch, world
+):
+    end, failures = verified.Check.end, []
+
+    def failing(self, images):
+        end(self, images)
+        if self.run.name == "other" and not failures:
+            failures.append(images)
+            raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(verified.Check, "end", failing)
+    both = [f"{world[0]}:ties", f"{world[0]}:other"]
+    assert run("fp32") == run("verified", "--model", *both) == 0
+    assert failures == [20]
+    exact = _predictions(tmp_path, "fp32")
+    assert _changed(exact, _predictions(tmp_path, "verified")) == 0
+    assert _found(tmp_path, "verified")["inputs"] == len(exact)
+
+
 def _bytes(tmp_path: Path, results: str, model: str = "ties") -> bytes:
     return (_folder(tmp_path, results, model) / "predictions.parquet").read_bytes()
 
@@ -187,6 +208,22 @@ def test_an_error_above_the_bound_raises_it_and_all_is_done_again(
     assert _changed(_predictions(tmp_path, "fp32"), _predictions(tmp_path, "verified")) == 0
     # What counts is the last start alone.
     assert found["inputs"] == len(_predictions(tmp_path, "verified"))
+
+
+def test_images_that_are_done_are_not_counted_again(run, simulating, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 20)
+    collect = loop._Pass._collect
+
+    def interrupted(self, *arguments):
+        if collect(self, *arguments) == 20:
+            raise KeyboardInterrupt
+        return self.done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop._Pass, "_collect", interrupted)
+        assert run("verified") == 130
+    assert run("verified", "--batch_size", "64") == 0
+    assert _found(tmp_path, "verified")["inputs"] == 2 * len(CLASSES) * EACH
 
 
 @pytest.mark.parametrize("batches", [2, 9, 13, 20])
@@ -306,6 +343,50 @@ def test_a_decision_without_margins_is_computed_in_fp32(evaluated, simulating, c
     assert "declares no margins" in capsys.readouterr().out
     assert checked.summary["precision"]["form"] == "fp32"
     assert exact.store.predictions.read_bytes() == checked.store.predictions.read_bytes()
+
+
+def test_margins_that_are_too_large_are_refused(evaluated, simulating, monkeypatch):
+    monkeypatch.setattr(verified, "MOST_DRAWN", 1.0)
+    never = with_margins(
+        lambda logits: top5(logits), lambda logits, _: torch.full_like(logits[:, 0], torch.inf)
+    )
+    assert "with_margins" in refusal(evaluated, "verified", never)
+
+
+def test_a_restart_of_one_model_changes_nothing_of_another(
+    run, late_error, tmp_path, monkeypatch, world
+):
+    assert run("verified") == 0  # with an error that is found late
+    erring, rounded = verified.low_precision, _erring(0.0, BRIGHT)
+
+    def of_one(form, model, settings, forward):
+        low = erring if forward.args == ("ties",) else rounded
+        return low(form, model, settings, forward)
+
+    monkeypatch.setattr(verified, "low_precision", of_one)
+    assert run("verified", model="other", results="alone") == 0
+    both = [f"{world[0]}:other", f"{world[0]}:ties"]
+    assert run("verified", "--model", *both, results="two") == 0
+    assert _found(tmp_path, "two")["raises"] > 0 == _found(tmp_path, "two", "other")["raises"]
+    for name, alone in (("ties", "verified"), ("other", "alone")):
+        assert _bytes(tmp_path, "two", name) == _bytes(tmp_path, alone, name)
+        assert _found(tmp_path, "two", name) == _found(tmp_path, alone, name)
+
+
+def test_a_restart_ends_the_pass_before(run, late_error, monkeypatch):
+    decode, passes = loop.decoded_batches, []
+
+    def watched(*words, **options):
+        passes.append("begins")
+        try:
+            yield from decode(*words, **options)
+        finally:
+            passes.append("ends")
+
+    monkeypatch.setattr(loop, "decoded_batches", watched)
+    assert run("verified") == 0
+    assert len(passes) > 2
+    assert passes == ["begins", "ends"] * (len(passes) // 2)
 
 
 def test_a_sample_counts_the_changed_decisions_of_bf16(run, tmp_path, monkeypatch, capsys):

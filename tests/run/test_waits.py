@@ -5,6 +5,7 @@ fails, and copies that would block are counted. tests/cuda has the same on a rea
 """
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from bvg.run import decisions
 from bvg.run.batches import Returning
 from bvg.stimuli import criticalband
 from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_device
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
 from bvg.stimuli.lowpass import lowpass
 
@@ -88,6 +89,12 @@ def test_this_would_notice(gpu):
     x[:, [1, 2]]
     x.to("cpu")
     assert len(gpu.blocking) == 3
+
+
+def test_a_copy_to_an_apple_gpu_is_waited_for():
+    apple, values = torch.device("mps"), Mock()
+    on_device(values, apple)
+    values.to.assert_called_once_with(apple, non_blocking=False)
 
 
 def test_decisions(gpu):

@@ -48,8 +48,8 @@ def condition_of(images: ImageSet, index: int, stimulus: str) -> str:
 class Returning:
     """A batch's answers on their way from the device.
 
-    The copy is queued behind what made them. Asked for later, they have arrived, even if the device
-    is busy with the next batch by then; on the CPU nothing is copied.
+    On CUDA, the copy is queued behind what made them. Asked for later, they have arrived, even if
+    the device is busy with the next batch by then. On the CPU nothing is copied.
     """
 
     def __init__(self, answers: Answers) -> None:
@@ -58,8 +58,9 @@ class Returning:
             name: torch.stack([columns[name] for _, columns in answers], dim=1)
             for name in answers[0][1]
         }
-        # From a GPU, a copy that is not waited for goes to pinned memory.
-        self._columns = {name: x.to("cpu", non_blocking=True) for name, x in stacked.items()}
+        # From CUDA, a copy that is not waited for goes to pinned memory. Only there an event tells
+        # when it has arrived, so that other devices are waited for.
+        self._columns = {name: x.to("cpu", non_blocking=x.is_cuda) for name, x in stacked.items()}
         self._copied: torch.cuda.Event | None = None
         if any(x.is_cuda for x in stacked.values()):
             self._copied = torch.cuda.Event()

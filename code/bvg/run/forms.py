@@ -24,6 +24,7 @@ from bvg.run.batches import as_batch
 from bvg.run.decisions import Decision, decided
 from bvg.run.runs import EAGER, Form, Run
 from bvg.run.settings import Settings
+from bvg.run.verified import needs_eager
 from bvg.stimuli.batch import Stimuli
 
 AUTO, FOLDED, COMPILED = "auto", "folded", "compiled"
@@ -134,6 +135,9 @@ def choose_forms(
             continue
         if isinstance(stimuli, Mapping):
             print(f"{run.name}: eager, since these stimuli are made against the model")
+            continue
+        if run.begun is None and needs_eager(run, decide, settings):
+            print(f"{run.name}: eager, since all answers are computed in fp32")
             continue
         try:
             first = first_inputs(images, run.view, stimuli, settings, run.store.done)

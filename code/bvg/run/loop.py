@@ -108,7 +108,8 @@ def run_pass(
                 progress(done)
             return counters
         except RestartError as error:
-            restarting = error
+            # Without its traceback, which would keep the pass's workers, files and tensors alive.
+            restarting = error.with_traceback(None)
         finally:
             work.write_chunks()
             if time.monotonic() - began >= CHUNK_SECONDS:  # a short pass leaves little behind
@@ -141,11 +142,10 @@ class _Pass:
         that the device never waits for the program.
         """
         settings = self.settings
-        start = self.done - self.done % settings.batch_size  # same batches as uninterrupted
         decoded = decoded_batches(
             self.images,
             self.views,
-            start,
+            self.done,  # the end of a batch, so that batches are those of an uninterrupted run
             settings.batch_size,
             settings.num_workers,
             pin_memory=settings.device.type == "cuda",
@@ -171,23 +171,27 @@ class _Pass:
         A batch that does not fit into the device's memory is halved until it does, and so are the
         following ones: answers do not depend on batches.
         """
+        if not len(decoded.indices):
+            return {}
+        last = int(decoded.indices[-1])
+        lacking = [number for number, run in enumerate(self.runs) if run.store.done <= last]
         waiting, done = [decoded], []
         while waiting:
             part = waiting.pop(0)
             if self.most and len(part.indices) > self.most:
                 waiting = part.split(self.most) + waiting
                 continue
-            answers = self._within_memory(part)
+            answers = self._within_memory(part, lacking)
             if answers is None:
                 waiting.insert(0, part)
             else:
                 done.append(answers)
         return _joined(done)
 
-    def _within_memory(self, part: Decoded) -> dict[int, Answers] | None:
+    def _within_memory(self, part: Decoded, lacking: list[int]) -> dict[int, Answers] | None:
         """Return the answers; if there is too little memory, None, with `most` halved."""
         try:
-            return self._answers_of(part)
+            return self._answers_of(part, lacking)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -210,26 +214,19 @@ class _Pass:
         return None
 
     @torch.no_grad()  # not inference_mode: gradient attacks are among the stimuli
-    def _answers_of(self, decoded: Decoded) -> dict[int, Answers]:
+    def _answers_of(self, decoded: Decoded, lacking: list[int]) -> dict[int, Answers]:
         answers: dict[int, Answers] = {}
-        if not len(decoded.indices):
-            return answers
         made = inputs = 0
-        last = int(decoded.indices[-1])
         positions = decoded.indices.repeat_interleave(decoded.frames)
         for check in filter(None, self.checks):
             check.begin()
         for view, pixels in zip(self.views, decoded.views, strict=True):
-            lacking = [
-                number
-                for number, run in enumerate(self.runs)
-                if run.view == view and run.store.done <= last
-            ]
-            if not lacking:
+            of_view = [number for number in lacking if self.runs[number].view == view]
+            if not of_view:
                 continue
             device, seed = self.settings.device, self.settings.seed
             batch = as_batch(self.images, pixels, positions, device, seed)
-            for stimuli, numbers in self._by_stimuli(lacking).items():
+            for stimuli, numbers in self._by_stimuli(of_view).items():
                 for condition, x, *columns in self._timed(stimuli(batch)):
                     made += len(x)
                     extra = columns[0] if columns else {}
@@ -237,10 +234,12 @@ class _Pass:
                         inputs += len(x)
                         answer = self._decide(number, x, batch, condition, positions) | extra
                         answers.setdefault(number, []).append((condition, answer))
+        ended = [own for number in answers if (own := self.checks[number])]
         with self.watch.section("model"):
-            for number in answers:
-                if own := self.checks[number]:
-                    own.end(len(decoded.indices))
+            for check in ended:
+                check.end(len(decoded.indices))
+        for check in ended:  # all or none: without enough memory, all models see the batch again
+            check.keep()
         self.counters["images_decoded"] += len(decoded.indices)
         self.counters["stimuli_made"] += made
         self.counters["model_inputs"] += inputs
@@ -359,9 +358,9 @@ def _joined(parts: list[dict[int, Answers]]) -> dict[int, Answers]:
     if len(parts) == 1:
         return parts[0]
     whole: dict[int, Answers] = {}
-    for number in {number: None for part in parts for number in part}:
+    for number in parts[0]:
         # All parts have the same conditions, in the same order.
-        by_condition = zip(*(part[number] for part in parts if number in part), strict=True)
+        by_condition = zip(*(part[number] for part in parts), strict=True)
         whole[number] = [
             (
                 pieces[0][0],

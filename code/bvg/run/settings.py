@@ -75,7 +75,10 @@ def settings_from(args: argparse.Namespace) -> Settings:
 
 
 def best_device(name: str | None) -> torch.device:
-    """Return the named device, or the fastest one; raises UserError if it is unavailable."""
+    """Return the named device, or the fastest one; raises UserError if it is unavailable.
+
+    Of several GPUs, it becomes PyTorch's current one, whose work events wait for.
+    """
     if name is None:
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -88,6 +91,8 @@ def best_device(name: str | None) -> torch.device:
             f"the device {name!r} is unavailable ({reason_of(error)}): use --device cpu, or drop "
             "--device"
         ) from error
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
     return device
 
 

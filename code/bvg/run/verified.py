@@ -34,6 +34,7 @@ from bvg.run.decisions import Decision, as_wide, decided, differ, margins_of
 from bvg.run.precision import FACTOR, FIRST, FP16, FP32, SIMULATED, TF32, Error, State, state_from
 from bvg.run.runs import Run
 from bvg.run.settings import AUTOCAST, VERIFIED, Settings
+from bvg.stimuli.batch import on_device
 
 AUDITED, SAMPLED = 6000, 1000  # expected number of inputs; no change in 6,000 means < 0.05 %
 MOST_DRAWN = 1 / 8  # of the inputs
@@ -125,10 +126,9 @@ class Check:
         self.forward = partial(forward, run.name)
         self.verifies = settings.precision == VERIFIED
         self.state = run.check or _state_on_disk(run) or State(_forms(run, decide, settings)[0])
-        if self.state.form == FP32:
-            run.form = None  # fp32's answers are those of the model as it is
-        model = run.model.model if self.state.form == SIMULATED else run.computed
-        self._low = low_precision(self.state.form, model, settings, self.forward)
+        if self.state.form in (FP32, SIMULATED):
+            run.form = None  # computed by the model as it is
+        self._low = low_precision(self.state.form, run.computed, settings, self.forward)
         self.begin()
 
     def begin(self) -> None:
@@ -185,7 +185,7 @@ class Check:
         """Recompute what is left of a batch of this many files, and check the audit.
 
         Raises RestartError if the bound did not hold, and UserError if the model in low precision
-        is not the same model.
+        is not the same model, or a decision changed although its margin exceeds the error.
         """
         self._queue(self._waiting)
         self._waiting = None
@@ -199,6 +199,9 @@ class Check:
                 else:
                     self._audit(condition, error, spread, bool(changed))
         self._now.images += images
+
+    def keep(self) -> None:
+        """Keep what the batch has shown, once all models have ended it."""
         self.state = self._now
         self.begin()
 
@@ -257,7 +260,7 @@ class Check:
         bounds = [self._now.errors[condition].bound for condition in conditions]
         for row in measured:
             bounds[row] = -inf
-        limits = torch.tensor(bounds, dtype=torch.float64).to(logits.device, non_blocking=True)
+        limits = on_device(torch.tensor(bounds, dtype=torch.float64), logits.device)
         accepted = (margins(logits.double(), labels) > limits) & logits.amax(dim=1).isfinite()
         near = ~accepted & (limits > -inf)
         if logits.device.type != "cuda":
@@ -276,13 +279,13 @@ class Check:
         if not len(chosen):
             return
         self._now.near += int(waiting.near.sum())
-        rows = chosen.to(waiting.x.device, non_blocking=True)
+        rows = on_device(chosen, waiting.x.device)
         self._pieces.append(
             _Piece(
                 waiting.x[rows],
                 waiting.labels[rows],
                 waiting.logits[rows],
-                waiting.near[chosen].to(rows.device, non_blocking=True),
+                on_device(waiting.near[chosen], rows.device),
                 [waiting.conditions[row] for row in chosen.tolist()],
                 waiting.columns,
                 rows,
@@ -335,6 +338,8 @@ class Check:
             return
         known = self._now.errors[condition]
         if error <= known.bound:
+            if changed:
+                self._blame_margins(condition)
             return
         if error > WRONG * spread or known.raises == MOST_RAISES:
             self._refuse(condition)
@@ -357,6 +362,13 @@ class Check:
         )
         raise RestartError(self.run, State(form))
 
+    def _blame_margins(self, condition: str) -> None:
+        raise UserError(
+            f"a decision of model {self.run.name} (condition {condition}) is another one in fp32, "
+            "although its margin is larger than the error of the logits: correct the margins that "
+            "the decision declares (with_margins in bvg/run/decisions.py), or use --precision fp32"
+        )
+
     def _refuse(self, condition: str) -> None:
         raise UserError(
             f"the logits of model {self.run.name} in {self.state.form} are too far from those in "
@@ -378,6 +390,13 @@ def checks(
     ]
 
 
+def needs_eager(run: Run, decide: Decision, settings: Settings) -> bool:
+    """Return whether verified answers are those of the model as it is, without a faster form."""
+    if settings.precision != VERIFIED:
+        return False
+    return _forms(run, decide, settings)[0] in (FP32, SIMULATED)
+
+
 def announce(decide: Decision, settings: Settings) -> None:
     """Print why --precision verified computes everything in fp32, if it does."""
     if settings.precision != VERIFIED:
@@ -385,12 +404,12 @@ def announce(decide: Decision, settings: Settings) -> None:
     if margins_of(decide) is None:
         print(
             "--precision verified: this decision declares no margins (bvg/run/decisions.py, "
-            "with_margins), so all of it is computed in fp32"
+            "with_margins), so all answers are computed in fp32"
         )
     elif _arithmetic(settings) == [FP32]:
         print(
             f"--precision verified: {settings.device} has no faster arithmetic of 11 bits, so all "
-            "of it is computed in fp32"
+            "answers are computed in fp32"
         )
 
 

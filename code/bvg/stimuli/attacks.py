@@ -228,7 +228,7 @@ def _verified(
 
 def _largest_error(exact: torch.Tensor, cheap: torch.Tensor) -> torch.Tensor:
     """Return the largest error of a difference of two logits; infinity if one is not finite."""
-    difference = cheap.to(exact.dtype) - exact
+    difference = cheap - exact.to(cheap.dtype)  # cheap has 32 bits at least
     ranges = difference.amax(dim=1) - difference.amin(dim=1)
     return ranges.nan_to_num(nan=torch.inf).amax()
 

@@ -51,12 +51,14 @@ def pixels_of(images: np.ndarray, device: torch.device) -> torch.Tensor:
 def on_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return a tensor of the CPU on the device.
 
-    Through pinned memory, so that the copy does not wait for what a GPU is doing, and the program
-    not for the copy.
+    For CUDA, through pinned memory, so that the copy does not wait for what the GPU is doing, and
+    the program not for the copy. Other devices are waited for: on Apple's, a copy that is not can
+    read memory that has been reused meanwhile (PyTorch's issues 139550 and 189690).
     """
-    if device.type == "cuda" and values.device.type == "cpu":
+    on_cuda = device.type == "cuda"
+    if on_cuda and values.device.type == "cpu":
         values = values.pin_memory()
-    return values.to(device, non_blocking=True)
+    return values.to(device, non_blocking=on_cuda)
 
 
 @contextmanager
