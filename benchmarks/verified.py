@@ -79,7 +79,7 @@ def main() -> int:
     args = parser.parse_args()
     precision.FIRST = verified.FIRST = args.first
     if best_device(None).type != "cuda":
-        os.environ[verified.SIMULATE] = "1"
+        os.environ["BVG_SIMULATED_FP16"] = "1"
     rows = [("benchmark", "model", "inputs", "differ", "near", "repaired", "audited", "gain")]
     wrong = 0
     for name in args.benchmarks:

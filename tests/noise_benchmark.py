@@ -1,10 +1,11 @@
 """A benchmark for the tests: two conditions, one of them random, over a folder of four classes.
 
-It is killed from outside: NOISE_SLEEP slows it down for that, NOISE_GATE names a file that it waits
-for.
+Run as a script, it is killed from outside: NOISE_SLEEP slows it down for that, NOISE_GATE names a
+file that it waits for, NOISE_CHUNK sets the images per chunk.
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -62,3 +63,10 @@ def score(predictions):
 
 
 NOISE = Toy("noise", imagenet_val, stimuli, score, Preprocessing(resize=32, crop=24))
+
+if __name__ == "__main__":
+    if "NOISE_CHUNK" in os.environ:
+        from bvg.run import loop
+
+        loop.CHUNK_IMAGES = int(os.environ["NOISE_CHUNK"])
+    sys.exit(NOISE.main())

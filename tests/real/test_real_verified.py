@@ -29,7 +29,7 @@ def score(predictions):
 
 
 def test_verified_answers_of_a_mobilenet_equal_those_of_fp32(fixtures, tmp_path, monkeypatch):
-    monkeypatch.setenv(verified.SIMULATE, "1")
+    monkeypatch.setenv("BVG_SIMULATED_FP16", "1")
     monkeypatch.setattr(precision, "FIRST", FIRST)
     monkeypatch.setattr(verified, "FIRST", FIRST)
     runs = {}

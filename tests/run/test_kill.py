@@ -2,15 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from bvg.run import loop
-from conftest import draw_val, write_model
-from forked import Forked, forked
-from noise_benchmark import NOISE
+from conftest import REPOSITORY, draw_val, write_model
+
+SCRIPT = REPOSITORY / "tests" / "noise_benchmark.py"
 
 
 @pytest.fixture(scope="module")
@@ -18,24 +19,31 @@ def start(tmp_path_factory):
     world = tmp_path_factory.mktemp("world")
     data, model_file = draw_val(world / "data", 12), write_model(world)
 
-    def run(results: Path, *words: str, sleep: float = 0.0, **settings: str) -> Forked:
+    def run(results: Path, *words: str, sleep: float = 0.0, **settings: str) -> subprocess.Popen:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{REPOSITORY / 'code'}:{REPOSITORY / 'tests'}",
+            "NOISE_CHUNK": "8",
+            "NOISE_SLEEP": str(sleep),
+            **settings,
+        }
         models = [f"{model_file}:one", f"{model_file}:two"]
         argv = ["--model", *models, "--data", str(data), "--results", str(results)]
         argv += ["--batch_size", "4", "--num_workers", "0", *words]
-
-        def main() -> int:
-            os.environ.update({"NOISE_SLEEP": str(sleep), **settings})
-            loop.CHUNK_IMAGES = 8
-            return NOISE.main(argv)
-
-        return forked(main, tmp_path_factory.mktemp("said"))
+        return subprocess.Popen(
+            [sys.executable, str(SCRIPT), *argv],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     return run
 
 
-def _finish(process: Forked) -> tuple[str, str]:
-    out, err = process.communicate()
-    assert process.poll() == 0, err
+def _finish(process: subprocess.Popen) -> tuple[str, str]:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
     return out, err
 
 
@@ -96,7 +104,7 @@ def test_terminated_politely_keeps_even_the_chunk_at_hand(start, tmp_path, unbro
     _wait_for(lambda: len(_chunks(results)) >= 1, process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
-    assert process.poll() == 130
+    assert process.returncode == 130
     assert "interrupted: the same command resumes" in err
     assert "Traceback" not in err
     _finish(start(results))
@@ -109,7 +117,7 @@ def test_another_batch_size_after_the_kill_gives_the_same_decisions(start, tmp_p
     results = tmp_path / "other"
     process = start(results, sleep=0.1)
     _wait_for(lambda: len(_chunks(results)) >= 2, process)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
     _finish(start(results, "--batch_size", "5"))
     ours = read_predictions(results / "noise/one/predictions.parquet")
@@ -125,8 +133,8 @@ def test_the_second_process_is_told_and_the_first_is_not_disturbed(start, tmp_pa
     _wait_for((results / "noise/one/partial/run.json").exists, first)
     second = start(results)
     _, err = second.communicate(timeout=60)
-    assert second.poll() == 75
-    assert f"is being written by another process ({first.process.pid} on " in err
+    assert second.returncode == 75
+    assert f"is being written by another process ({first.pid} on " in err
     assert "Traceback" not in err
     gate.touch()
     _finish(first)
@@ -141,7 +149,7 @@ def test_a_kill_while_finishing_is_finished_by_the_next_run(start, tmp_path, unb
     whole = (folder / "predictions.parquet").read_bytes()
     process = start(results, "--overwrite", sleep=0.1)
     _wait_for(lambda: len(_chunks(results)) >= 5, process)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
     assert (folder / "predictions.parquet").read_bytes() == whole  # the old result still stands
     assert (folder / "summary.json").exists()

@@ -1,7 +1,10 @@
 """The scripts of many conditions, as whole calls: eval_spectral.py and eval_criticalband.py."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,10 +15,8 @@ from PIL import Image
 import eval_criticalband
 import eval_spectral
 from bvg.predictions.table import read_predictions
-from bvg.run import loop
 from bvg.scores.accuracy import correct_in_top
-from conftest import CLASSES
-from forked import forked
+from conftest import CLASSES, REPOSITORY
 
 BENCHMARKS = {
     "spectral": (eval_spectral, "imagenet_spectral", 23),
@@ -53,11 +54,14 @@ def test_batch_size_and_workers_change_no_prediction(evaluate):
 
 
 def test_killed_and_resumed_is_the_same_to_the_last_byte(
-    evaluate, model_file, val_folder, tmp_path, monkeypatch
+    evaluate, model_file, val_folder, tmp_path
 ):
     whole = evaluate("a", "--batch_size", "4") / "one" / "predictions.parquet"
-    script = eval_spectral if evaluate.spectral else eval_criticalband
-    monkeypatch.setattr(loop, "CHUNK_IMAGES", 4)
+    script = "eval_spectral" if evaluate.spectral else "eval_criticalband"
+    program = (
+        "import sys; from bvg.run import loop; loop.CHUNK_IMAGES = 4\n"
+        f"import {script}; sys.exit({script}.main())"
+    )
     slow = model_file.with_name("slow.py")
     slow.write_text(
         f"import sys, time; sys.path.insert(0, {str(model_file.parent)!r})\nimport tiny\n"
@@ -66,18 +70,17 @@ def test_killed_and_resumed_is_the_same_to_the_last_byte(
     )
     argv = ["--model", f"{slow}:one", "--imagenet", str(val_folder(5)), "--batch_size", "4"]
     argv += ["--results", str(tmp_path / "b"), "--num_workers", "0"]
-    process = forked(lambda: script.main(argv), tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "code"), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", program, *argv], env=environment)
     partial = tmp_path / "b" / evaluate.name / "one" / "partial"
     deadline = time.monotonic() + 100
     while not [*partial.glob("chunk-*.parquet")]:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     assert 0 < len([*partial.glob("chunk-*.parquet")]) < 5
-    again = forked(lambda: script.main(argv), tmp_path)
-    again.communicate()
-    assert again.poll() == 0
+    subprocess.run([sys.executable, "-c", program, *argv], env=environment, check=True)
     resumed = tmp_path / "b" / evaluate.name / "one" / "predictions.parquet"
     assert resumed.read_bytes() == whole.read_bytes()
 

@@ -40,7 +40,6 @@ AUDITED, SAMPLED = 6000, 1000  # expected number of inputs; no change in 6,000 m
 MOST_DRAWN = 1 / 8  # of the inputs
 MOST_RAISES = 3
 WRONG = 0.5  # error / spread of the logits that rounding does not explain (docs/speed.md)
-SIMULATE = "BVG_SIMULATED_FP16"  # environment variable
 _AMPERE = (8, 0)  # the first GPUs with TF32
 Forward = Callable[[str, nn.Module, torch.Tensor], torch.Tensor]
 
@@ -466,7 +465,7 @@ def _tf32() -> Iterator[None]:
 
 def _arithmetic(settings: Settings) -> list[str]:
     """Return the forms of a device, the fastest first; fp32 is the last."""
-    if os.environ.get(SIMULATE):
+    if os.environ.get("BVG_SIMULATED_FP16"):
         return [SIMULATED, FP32]
     if settings.device.type != "cuda":
         return [FP32]
