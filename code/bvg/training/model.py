@@ -66,8 +66,8 @@ def _start(model: NormalizedModel, arch: str, size: int, flag: str) -> Start:
     if positions is not None:
         if positions != [*range(count)]:
             raise UserError(
-                f"{flag} has ImageNet's classes in another order, or a background class: start with "
-                "a model whose logits are in the order of the sorted wnids"
+                f"{flag} has ImageNet's classes in another order, or a background class: start "
+                "with a model whose logits are in the order of the sorted wnids"
             )
         classes = imagenet_classes()  # which may have had English names
     model.classes = None if are_imagenet(classes) else classes
