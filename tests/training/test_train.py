@@ -22,6 +22,7 @@ from bvg import files
 from bvg.stylize import adain
 from bvg.stylize.styles import Styles, save_styles
 from bvg.training import debiased
+from bvg.zoo.checkpoints import recorded_model
 from conftest import REPOSITORY
 from stylize_helpers import write_published
 from training_helpers import CLASSES, PER_CLASS, STEPS, draw_world, words
@@ -148,6 +149,20 @@ def test_the_weights_go_through_the_zoo(world, unbroken, tmp_path):
     assert eval_shape_bias.main(argv) == 0
     found = pq.read_table(out / "imagenet_shape_bias" / "weights" / "predictions.parquet")
     assert found.num_rows == 32 and found["answers"].to_pylist()[0]
+
+
+def test_what_stylized_the_images_is_recorded(tmp_path, capsys):
+    world, out = draw_world(tmp_path / "world"), tmp_path / "run"
+    manifest = world / "sin" / "manifest.json"
+    manifest.write_text('{"stylizer": {"engine": "adain"}}')
+    assert train.main(words(world, out, "--epochs", "1")) == 0
+    record = recorded_model(out / "weights.safetensors")["training"]
+    assert record["images"]["stylized-imagenet"]["stylizer"] == {"engine": "adain"}
+    assert record["evaluation"]["images"]["stylized_imagenet"]["stylizer"] == {"engine": "adain"}
+    assert "stylizer" not in record["evaluation"]["images"]["imagenet"]
+    manifest.write_text('{"stylizer": {"engine": "ghiasi"}}')
+    assert train.main(words(world, out, "--epochs", "1")) == 2
+    assert "ghiasi" in capsys.readouterr().err
 
 
 def test_debiased_training_saves_a_plain_network(world, tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from bvg.data.imagenet_train import imagenet_train, train_folder
 from bvg.errors import UserError
 from bvg.run.settings import keep_freed_memory
 from bvg.stylize.adain import AdaIN, load_adain
+from bvg.stylize.manifest import stylizer_of
 from bvg.stylize.styles import Styles, load_styles
 from bvg.training.data import Share, TrainingImages
 from bvg.training.debiased import BothHalves, add_auxiliary
@@ -194,11 +195,13 @@ def _record(
 
 
 def described(sets: Mapping[str, ImageSet]) -> dict[str, dict[str, Any]]:
-    """Return what identifies the images of several sets, for the record."""
-    return {
-        name: {"count": len(images), "fingerprint": images.fingerprint}
-        for name, images in sets.items()
-    }
+    """Return what identifies the images of several sets, and what stylized them, for the record."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, images in sets.items():
+        found[name] = {"count": len(images), "fingerprint": images.fingerprint}
+        if stylizer := stylizer_of(images.root):
+            found[name]["stylizer"] = stylizer
+    return found
 
 
 def _as_called(
