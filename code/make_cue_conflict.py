@@ -259,8 +259,9 @@ def _on_white(path: Path) -> Image.Image:
     with Image.open(path) as image:
         if image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
-            return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-        rgb = as_rgb(image)
+            rgb = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+        else:
+            rgb = as_rgb(image)
     if min(rgb.size) < MIN_SIDE:
         raise ValueError(f"it is only {rgb.width} x {rgb.height} pixels")
     return rgb

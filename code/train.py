@@ -66,7 +66,7 @@ from bvg.training.curve import (
 )
 from bvg.training.data import batches
 from bvg.training.debiased import copy_side, mixed_loss, restyled, without_auxiliary
-from bvg.training.job import Job, arithmetic, new_job
+from bvg.training.job import Job, arithmetic, described, new_job
 from bvg.training.model import save_weights
 from bvg.training.processes import deferred_signals, processes
 from bvg.training.recipe import IN, SCRATCH, SIN, Recipe, overridden, recipe_flags, remarks
@@ -195,11 +195,14 @@ def _train(recipe: Recipe, args: argparse.Namespace) -> None:
         if own.is_first:
             make_folder(args.out, "--out")
             lock_folder(args.out, locks, "--out")
+            # Rows of one curve are comparable.
+            job.record["evaluation"] = {"limit": args.limit_val, "images": described(validation)}
         resume(job, args.out)
         rows: list[Row] = []
         if own.is_first:
             _introduce(job, RECIPES[args.recipe])
-            rows = [r for r in read_curve(args.out / CURVE) if (r["step"] or 0) <= job.step]
+            if job.step:  # else the rows, if there are any, are of a run that saved no checkpoint
+                rows = [r for r in read_curve(args.out / CURVE) if (r["step"] or 0) <= job.step]
         began, before = time.monotonic(), job.step
         while True:
             epoch = job.step // job.steps

@@ -140,7 +140,7 @@ def make(
     missing = [
         name
         for name in names
-        if name not in found["files"] or not _is_complete(out / name, found["files"][name])
+        if name not in found["files"] or not _is_complete(out / name, ALL[name].count(per_class))
     ]
     if not missing:
         return 0

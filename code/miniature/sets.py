@@ -46,7 +46,7 @@ PUBLISHED = 85  # the JPEG quality of ImageNet-C's files
 NOISES = [*product(("0", *DEVIATIONS), BANDS)]
 """Of critical-band masking: strength and octave, by the number of a picture of a category."""
 MASKED = 75  # the JPEG quality of its files
-TRAINED, VALIDATED = 20, 5  # pictures of a category for train.py: to train on, to evaluate
+TRAINED, VALIDATED = 100, 5  # pictures of a category for train.py: to train on, to evaluate
 EQUALISED_OVER = 16  # pictures whose mean spectrum the power is equalised to
 
 

@@ -18,7 +18,7 @@ from bvg.training.curve import CURVE, read_curve
 from conftest import refusal
 from miniature import draw, measure, train_adain, world
 from miniature.renditions import surface
-from miniature.sets import conflict_name
+from miniature.sets import TRAINED, conflict_name
 from miniature.stylizer import WEIGHTS, load_miniature
 
 CPU = torch.device("cpu")
@@ -84,7 +84,7 @@ def test_stylised_keeps_its_answers_and_shape_randomised_loses_them(stylized):
 
 
 def test_a_world_for_training_is_drawn_when_it_is_asked_for(tmp_path, monkeypatch):
-    keys = [world.Picture(3, 3, 2), world.Picture(3, 3, 41)]
+    keys = [world.Picture(3, 3, 2), world.Picture(3, 3, TRAINED + 2)]
     few = replace(draw.ALL["imagenet-train"], pictures=lambda per_class: keys)
     monkeypatch.setitem(draw.ALL, "imagenet-train", few)
     argv = ["--out", str(tmp_path), "--sets", "imagenet-train", "--num_workers", "0"]

@@ -93,6 +93,9 @@ def test_categories_and_numbers_come_from_folders_or_names(tmp_path):
         (tmp_path / "folders" / "cat" / name).touch()
     images = by_category(tmp_path / "folders", "--contents")
     assert [short_name(images, k) for k in range(3)] == ["cat1", "cat2", "cat3"]
+    (tmp_path / "long" / "cat").mkdir(parents=True)
+    (tmp_path / "long" / "cat" / "cat20261126185427000001.png").touch()
+    assert short_name(by_category(tmp_path / "long", "--contents"), 0) == "cat1"
     (tmp_path / "empty").mkdir()
     assert "--textures" in refusal(by_category, tmp_path / "empty", "--textures")
 
@@ -128,4 +131,6 @@ def test_a_list_names_pictures_by_file_or_number(tmp_path):
     for words, rows in cases.items():
         write(*rows)
         assert words in refusal(listed, path, contents, textures)
+    path.write_bytes(b"content,texture\ncaf\xe91,bee1\n")
+    assert "UTF-8" in refusal(listed, path, contents, textures)
     assert "--pairs" in refusal(listed, tmp_path / "none.csv", contents, textures)

@@ -101,5 +101,8 @@ def test_validation_sets_are_those_that_are_there(tmp_path, monkeypatch):
     assert [*both] == ["imagenet_shape_bias", "imagenet"]
     assert both["imagenet"].view == Preprocessing(73, 64)
     assert both["imagenet_shape_bias"].view == Preprocessing(64, 64, keep_ready=True)
+    shutil.rmtree(world / "imagenet" / "val")
+    assert [*found(**own, imagenet=world / "imagenet")] == ["imagenet_shape_bias"]
+    assert "imagenet" in found(**own, imagenet=world / "imagenet" / "train")
     monkeypatch.setenv("BVG_IMAGENET", str(world / "elsewhere"))  # of other classes than the model
     assert [*found(**own)] == ["imagenet_shape_bias"]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torchvision.models import ResNet50_Weights
 
 from bvg.data.imagenet import imagenet_classes
 from bvg.training.model import new_model, pretrained_model, save_weights
@@ -65,6 +66,14 @@ def test_metadata_of_others_are_ignored(tmp_path, text):
     save_file(network.state_dict(), tmp_path / "w.safetensors", {"bvg": text})
     options = CheckpointOptions(arch=f"{tmp_path}/net.py:net")
     assert load_model(f"file://{tmp_path}/w.safetensors", options).classes == CLASSES
+
+
+def test_imagenets_classes_may_have_english_names(tmp_path):
+    english = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
+    network = NETWORK.replace(f"classes = {CLASSES}", f"classes = {english}")
+    (tmp_path / "net.py").write_text(network.replace("Linear(8, 16)", "Linear(8, 1000)"))
+    start = pretrained_model(f"{tmp_path}/net.py:net", CheckpointOptions(), 32)
+    assert start.classes == imagenet_classes() and start.model.classes is None
 
 
 def test_starts_that_would_be_trained_on_wrong_labels_are_refused(tmp_path):

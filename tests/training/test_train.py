@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from bvg import files
 from bvg.stylize import adain
 from bvg.stylize.styles import Styles, save_styles
 from bvg.training import debiased
+from bvg.zoo.checkpoints import recorded_model
 from conftest import REPOSITORY
 from stylize_helpers import write_published
 from training_helpers import CLASSES, PER_CLASS, STEPS, draw_world, words
@@ -149,6 +151,20 @@ def test_the_weights_go_through_the_zoo(world, unbroken, tmp_path):
     assert found.num_rows == 32 and found["answers"].to_pylist()[0]
 
 
+def test_what_stylized_the_images_is_recorded(tmp_path, capsys):
+    world, out = draw_world(tmp_path / "world"), tmp_path / "run"
+    manifest = world / "sin" / "manifest.json"
+    manifest.write_text('{"stylizer": {"engine": "adain"}}')
+    assert train.main(words(world, out, "--epochs", "1")) == 0
+    record = recorded_model(out / "weights.safetensors")["training"]
+    assert record["images"]["stylized-imagenet"]["stylizer"] == {"engine": "adain"}
+    assert record["evaluation"]["images"]["stylized_imagenet"]["stylizer"] == {"engine": "adain"}
+    assert "stylizer" not in record["evaluation"]["images"]["imagenet"]
+    manifest.write_text('{"stylizer": {"engine": "ghiasi"}}')
+    assert train.main(words(world, out, "--epochs", "1")) == 2
+    assert "ghiasi" in capsys.readouterr().err
+
+
 def test_debiased_training_saves_a_plain_network(world, tmp_path, monkeypatch):
     """The loss, the routing and AdaIN have tests of their own; this is the loop around them."""
     write_published(tmp_path / "weights" / "adain", monkeypatch)
@@ -193,6 +209,8 @@ def test_another_recipe_is_refused(world, unbroken, capsys):
     assert train.main(argv) == 2
     error = capsys.readouterr().err
     assert "lr was 0.1 and is now 0.5" in error and "weight_decay" in error and "--out" in error
+    assert train.main(words(world, unbroken, "--chunk_size", "8", "--limit_val", "16")) == 2
+    assert "limit was 32 and is now 16" in capsys.readouterr().err
     assert (unbroken / "resume.pt").read_bytes() == before
 
 
@@ -213,6 +231,23 @@ def test_what_cannot_work_is_said_before_training(world, tmp_path, capsys, more,
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and remedy in error
     assert not (tmp_path / "run" / "curve.csv").exists()
+
+
+def test_rows_of_a_run_without_a_checkpoint_are_not_kept(world, tmp_path):
+    out = tmp_path / "run"
+    assert train.main(words(world, out, "--lr", "1e30", "--seed", "7")) == 2
+    (out / "resume.pt").unlink(missing_ok=True)
+    before = pd.read_csv(out / "curve.csv")
+    assert train.main(words(world, out, "--epochs", "1")) == 0
+    now = pd.read_csv(out / "curve.csv")
+    assert now.epoch.tolist() == [0, 1]
+    assert not before.iloc[0].equals(now.iloc[0][before.columns])
+
+
+def test_a_run_may_go_on_in_another_precision(world, unbroken, tmp_path):
+    shutil.copytree(unbroken, tmp_path / "run")
+    argv = words(world, tmp_path / "run", "--chunk_size", "8")
+    assert train.main([*argv, "--precision", "fp16"]) == 0
 
 
 def test_missing_data_of_the_recipe_are_named(world, tmp_path, capsys):

@@ -22,9 +22,10 @@ from bvg.data.folders import (
 )
 from bvg.data.image_set import ImageSet
 from bvg.data.shape_bias import cues_of
-from bvg.errors import UserError, first_few
+from bvg.errors import UserError, first_few, reason_of
 
 NUMBER = "number"  # the column of the pictures' numbers
+_MOST_DIGITS = 18  # that a 64-bit integer always holds
 _NUMBERED = re.compile(r"(?P<category>.*?[^\d _-])[ _-]*(?P<number>\d*)")
 
 
@@ -75,8 +76,8 @@ def _parts(file: str) -> tuple[str, str]:
 
 def _numbers(files: list[str]) -> list[int]:
     own = [_parts(file)[1] for file in files]
-    if all(own) and len({int(number) for number in own}) == len(own):
-        return [int(number) for number in own]
+    if all(own) and max(map(len, own)) <= _MOST_DIGITS and len({*map(int, own)}) == len(own):
+        return [*map(int, own)]
     return [*range(1, len(files) + 1)]
 
 
@@ -168,8 +169,10 @@ def listed(path: Path, contents: ImageSet, textures: ImageSet) -> list[Pair]:
                 )
             known = [_positions(contents), _positions(textures)]
             lines = [(rows.line_num, row["content"] or "", row["texture"] or "") for row in rows]
-    except (OSError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read ({error}): correct --pairs") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"{path} cannot be read as a CSV file in UTF-8 ({reason_of(error)}): correct --pairs"
+        ) from error
     pairs: list[Pair] = []
     for line, *names in lines:
         for name, positions, images in zip(names, known, (contents, textures), strict=True):

@@ -54,7 +54,8 @@ def resume(job: Job, out: Path) -> None:
         )
     job.model.load_state_dict(content["model"])
     job.optimizer.load_state_dict(content["optimizer"])
-    job.scaler.load_state_dict(content["scaler"])
+    if content["scaler"]:  # {} of a run that was not in fp16
+        job.scaler.load_state_dict(content["scaler"])
     job.step, job.loss = content["step"], content["loss"]
 
 

@@ -84,7 +84,10 @@ def validation_sets(
         # What only the environment names is of ImageNet's classes.
         wanted = flag or name in training or are_imagenet(classes)
         root = look_for(name, flag) if wanted else None
-        if root is not None and (name not in training or val_folder(root) != root):
+        if root is None:
+            continue
+        trains = name in training or (root / "train").is_dir()
+        if val_folder(root) != root or not trains:
             images = imagenet_val(root, classes, args.partial, name)
             found[benchmark] = replace(images, view=replace(ready, keep_ready=name == SIN))
     return found

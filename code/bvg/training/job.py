@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from timm.optim import create_optimizer_v2
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from bvg.data.fetch import cache_folder
+from bvg.data.fetch import weights_folder
 from bvg.data.finding import find_data
 from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import classes_in
@@ -21,6 +20,7 @@ from bvg.data.imagenet_train import imagenet_train, train_folder
 from bvg.errors import UserError
 from bvg.run.settings import keep_freed_memory
 from bvg.stylize.adain import AdaIN, load_adain
+from bvg.stylize.manifest import stylizer_of
 from bvg.stylize.styles import Styles, load_styles
 from bvg.training.data import Share, TrainingImages
 from bvg.training.debiased import BothHalves, add_auxiliary
@@ -88,8 +88,8 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
         )
     dtype = arithmetic(args, own.device)
     model, plain = start.model, deepcopy(start.model)
-    weights = args.weights_dir or os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights"
-    engine = load_adain(Path(weights) / "adain", own.device) if recipe.debiased else None
+    weights = weights_folder(args.weights_dir)
+    engine = load_adain(weights / "adain", own.device) if recipe.debiased else None
     styles = _styles(recipe, args, engine)
     record = _record(recipe, args, plain, sets, styles) if own.is_first else {}
     if recipe.auxiliary_bn:
@@ -190,11 +190,18 @@ def _record(
         "recipe": {"name": args.recipe, **asdict(recipe)},
         "seed": args.seed,
         "start": {"weights_sha256": weights_sha256(model)},
-        "images": {
-            name: {"count": len(images), "fingerprint": images.fingerprint}
-            for name, images in sets.items()
-        },
+        "images": described(sets),
     }
+
+
+def described(sets: Mapping[str, ImageSet]) -> dict[str, dict[str, Any]]:
+    """Return what identifies the images of several sets, and what stylized them, for the record."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, images in sets.items():
+        found[name] = {"count": len(images), "fingerprint": images.fingerprint}
+        if stylizer := stylizer_of(images.root):
+            found[name]["stylizer"] = stylizer
+    return found
 
 
 def _as_called(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from bvg.data.imagenet import are_imagenet
+from bvg.data.imagenet import are_imagenet, imagenet_classes
 from bvg.errors import UserError, model_errors
 from bvg.files import written_atomically
 from bvg.zoo.checkpoints import MODEL
@@ -63,11 +63,14 @@ def _start(model: NormalizedModel, arch: str, size: int, flag: str) -> Start:
         count = model.eval()(torch.full((2, 3, size, size), 0.5)).shape[1]
     classes = names_of_logits(model.classes, count, flag)
     positions = positions_in_imagenet(classes)
-    if positions is not None and positions != [*range(count)]:
-        raise UserError(
-            f"{flag} has ImageNet's classes in another order, or a background class: start with a "
-            "model whose logits are in the order of the sorted wnids"
-        )
+    if positions is not None:
+        if positions != [*range(count)]:
+            raise UserError(
+                f"{flag} has ImageNet's classes in another order, or a background class: start "
+                "with a model whose logits are in the order of the sorted wnids"
+            )
+        classes = imagenet_classes()  # which may have had English names
+    model.classes = None if are_imagenet(classes) else classes
     model.requires_grad_(True).train()
     return Start(model, classes, arch)
 
