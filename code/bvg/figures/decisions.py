@@ -79,30 +79,11 @@ def accuracy_bars(
     height = 2.6 + legend_height([*metrics]) + (picture + 0.1) * bool(shown)
     height += 0 if level else 0.7 * words
     figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
-    width = 0.84 / len(metrics)
-    styles, handles = observer_styles(metrics), []
     turned = len(metrics) * len(data_sets) > 28
-    for number, (name, (value, low, high)) in enumerate(values.items()):
-        x = np.arange(len(data_sets)) + width * (number - (len(metrics) - 1) / 2)
-        handles.append(axes.bar(x, value, 0.92 * width, color=styles[name][0], linewidth=0))
-        axes.vlines(x, low, high, color="0.25", linewidth=0.7)
-        tops = np.fmax(value, high)
-        if name == HUMANS:
-            tops = np.fmax(tops, _draw_people(axes, members, data_sets, x, width))
-        for place, top, number_ in zip(x, tops, value, strict=True):
-            if np.isfinite(number_):
-                _write(axes, place, top, f"{number_:.1f}", turned)
+    handles = _draw_bars(axes, values, members, data_sets, turned)
     if choices:
         axes.axhline(100 / choices, color="0.5", linewidth=0.7, linestyle=":")
-    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(len(data_sets)), data_sets, **({} if level else slanted))
-    axes.set_xlim(-0.5, len(data_sets) - 0.5)
-    axes.set_ylim(0, 116 if turned else 108)
-    axes.set_yticks(range(0, 101, 20))
-    axes.set_ylabel("accuracy (%)", fontsize=_FONT)
-    axes.tick_params(labelsize=_FONT, length=2)
-    axes.tick_params(axis="x", length=0)
-    axes.spines[["top", "right"]].set_visible(False)
+    _label(axes, data_sets, level, turned)
     if shown:
         # The names are below the pictures.
         axes.tick_params(axis="x", pad=72 * (picture + 0.1))
@@ -112,8 +93,48 @@ def accuracy_bars(
     title = "vertical lines: 95 % intervals"
     title += f"; dotted line: chance (1/{choices})" if choices else ""
     title += "; dots: each of the people" if HUMANS in metrics else ""
-    legend_below(figure, [bars[0] for bars in handles], [*metrics], title)
+    legend_below(figure, handles, [*metrics], title)
     return save(figure, path)
+
+
+def _draw_bars(
+    axes: Axes,
+    values: Mapping[str, np.ndarray],
+    members: pd.DataFrame,
+    data_sets: Sequence[str],
+    turned: bool,
+) -> list[Any]:
+    """Draw each observer's bars, with intervals and numbers; return a bar of each.
+
+    values: observer -> accuracies and their lower and upper ends, (3, data sets). turned: the
+    numbers are upright.
+    """
+    width, styles, handles = 0.84 / len(values), observer_styles(values), []
+    for number, (name, (value, low, high)) in enumerate(values.items()):
+        x = np.arange(len(data_sets)) + width * (number - (len(values) - 1) / 2)
+        bars = axes.bar(x, value, 0.92 * width, color=styles[name][0], linewidth=0)
+        handles.append(bars[0])
+        axes.vlines(x, low, high, color="0.25", linewidth=0.7)
+        tops = np.fmax(value, high)
+        if name == HUMANS:
+            tops = np.fmax(tops, _draw_people(axes, members, data_sets, x, width))
+        for place, top, accuracy in zip(x, tops, value, strict=True):
+            if np.isfinite(accuracy):
+                _write(axes, place, top, f"{accuracy:.1f}", turned)
+    return handles
+
+
+def _label(axes: Axes, data_sets: Sequence[str], level: bool, turned: bool) -> None:
+    """Write the names of the data sets, level or slanted, and the scale of accuracy."""
+    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(data_sets)), data_sets, **({} if level else slanted))
+    axes.set_xlim(-0.5, len(data_sets) - 0.5)
+    axes.set_ylim(0, 116 if turned else 108)
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_ylabel("accuracy (%)", fontsize=_FONT)
+    axes.tick_params(labelsize=_FONT, length=2)
+    axes.tick_params(axis="x", length=0)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _humans_first(table: pd.DataFrame) -> pd.DataFrame:
