@@ -310,7 +310,6 @@ def test_architectures_with_initial_weights(name):
         )
     torch.set_num_threads(2)
     layouts = probed(model.to(memory_format=torch.channels_last), view=view)
-    torch.set_num_threads(1)
     assert same_outputs(layouts.record(), in_fp32.record())
 
 

@@ -2,9 +2,10 @@
 
 import csv
 import json
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from bvg.stylize.adain import load_adain
 from bvg.stylize.gatys import Gatys, load_encoder
 from bvg.stylize.masks import rotated
 from bvg.stylize.styles import style_picture
-from conftest import draw
+from conftest import REPOSITORY, draw
 from miniature import renditions, world
 from stylize_helpers import write_published
 
@@ -128,28 +129,29 @@ def test_optimised_stimuli_are_what_the_manifest_says(whole):
         assert losses[-1] < 0.5 * losses[0]
 
 
-def test_killed_and_run_again_is_the_same(whole, run, gatys, tmp_path, monkeypatch):
+def test_killed_and_run_again_is_the_same(whole, run, gatys, tmp_path):
     expected = contents(whole / "out")
     assert len(expected) == 21
-    stimulus = make_cue_conflict._stimulus
-
-    def slow(*arguments):
-        time.sleep(0.2)
-        return stimulus(*arguments)
-
-    monkeypatch.setattr(make_cue_conflict, "_stimulus", slow)
-    process = multiprocessing.get_context("fork").Process(target=run, args=("out", *gatys))
-    process.start()
+    program = (
+        "import pathlib, sys, time, test_make_cue_conflict as t\n"
+        "make = t.make_cue_conflict._stimulus\n"
+        "def slow(*a): time.sleep(0.2); return make(*a)\n"
+        "t.make_cue_conflict._stimulus = slow; t.torch.set_num_threads(1)\n"
+        "t.make(pathlib.Path(sys.argv[1]), 'out', *sys.argv[2:])"
+    )
+    paths = [REPOSITORY / "code", REPOSITORY / "tests", REPOSITORY / "tests" / "stylize"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    command = [sys.executable, "-c", program, str(tmp_path), *gatys]
+    process = subprocess.Popen(command, env=environment)
     deadline = time.monotonic() + 100
     while len(list((tmp_path / "out").rglob("[a-z]*.png"))) < 3:
-        assert process.is_alive() and time.monotonic() < deadline
+        assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
     halfway = contents(tmp_path / "out")
     assert 3 < len(halfway) < 19
     assert all(expected[name] == data for name, data in halfway.items())
-    monkeypatch.undo()
     assert contents(run("out", *gatys)) == expected
 
 
