@@ -41,6 +41,7 @@ import PIL
 import torch
 from PIL import Image
 
+from bvg.data.categories import CATEGORIES
 from bvg.data.fetch import weights_folder
 from bvg.data.folders import existing_folder
 from bvg.data.image_set import ImageSet, class_balanced, unused_sentence
@@ -286,6 +287,11 @@ def _make(args: argparse.Namespace) -> None:
     else:
         pairs = balanced(contents, textures, args.per_pair or PER_PAIR, args.seed)
     check_names(contents, textures, pairs)
+    if unknown := sorted({*contents.classes, *textures.classes} - {*CATEGORIES}):
+        print(
+            f"{first_few(unknown)} are not among the 16 categories of ImageNet's models "
+            f"({', '.join(CATEGORIES)}): eval_shape_bias.py evaluates only models of these classes"
+        )
     of_design = pairs
     if args.limit:
         pairs = _subset(contents, textures, pairs, args.limit, args.seed)
@@ -303,7 +309,7 @@ def _make(args: argparse.Namespace) -> None:
         lock_folder(out, lock, "--out")
         check_record(out, _record(args, inputs, maker, of_design), set())
         failures = _write(out, inputs, maker, pairs)
-        _write_overview(out, inputs, pairs)
+        _write_overview(out, inputs, of_design)
     if failures:
         examples = first_few([f"{name}: {why}" for name, why in failures.items()])
         raise UserError(
@@ -512,7 +518,7 @@ def _check_space(out: Path, count: int) -> None:
 
 
 def _write_overview(out: Path, inputs: Inputs, pairs: list[Pair]) -> None:
-    """Write the table of the stimuli that exist, and the contact sheet."""
+    """Write the table of the stimuli that exist, of any subset, and the contact sheet."""
     contents, textures = inputs.contents, inputs.textures
     named = {name_of(contents, textures, pair): pair for pair in pairs}
     done = existing(out / FOLDER, [*named])

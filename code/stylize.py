@@ -29,7 +29,7 @@ import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -63,9 +63,16 @@ from bvg.run.command_line import (
 from bvg.run.settings import best_device, keep_freed_memory
 from bvg.stylize.adain import LEAST, load_adain
 from bvg.stylize.batches import Halving, attempt, read_ahead
-from bvg.stylize.contents import copies_of, existing, images_below
+from bvg.stylize.contents import begins_as_published, copies_of, existing, images_below
 from bvg.stylize.ghiasi import BUILT_IN_STYLES, STYLE_SIDE, BuiltIn, Ghiasi
-from bvg.stylize.manifest import TABLE, check_record, write_table
+from bvg.stylize.manifest import (
+    TABLE,
+    check_record,
+    refuse_strangers,
+    unreadable_in,
+    write_record,
+    write_table,
+)
 from bvg.stylize.styles import (
     PUBLISHED_STYLES,
     Engine,
@@ -183,13 +190,15 @@ def _quality(text: str) -> int:
 class Work:
     """What to make.
 
-    images: those chosen. copies: their files below the output folder. drawn: (N,) positions of
-    their styles. view: None if images keep their sizes. least: pixels a side that the engine needs.
+    images: all of the folder. copies: their files below the output folder. drawn: (N,) positions of
+    their styles. chosen: positions of the images to stylize. view: None if images keep their sizes.
+    least: pixels a side that the engine needs.
     """
 
     images: ImageSet
     copies: list[str]
     drawn: np.ndarray
+    chosen: np.ndarray
     styles: Styles
     engine: Engine
     view: Preprocessing | None
@@ -222,8 +231,7 @@ def _stylize(args: argparse.Namespace) -> None:
     if args.as_published and args.engine != "adain":
         raise UserError("--as_published is of the engine adain: drop it, or use --engine adain")
     root = existing_folder(args.images, "the folder of the images", "--images")
-    if args.out.resolve().is_relative_to(root.resolve()):
-        raise UserError(f"{args.out} is inside {root}: choose another folder with --out")
+    _check_folders(args, root)
     images = images_below(root, "--images")
     if unused := unused_sentence(images):
         print(unused)
@@ -234,26 +242,61 @@ def _stylize(args: argparse.Namespace) -> None:
             return
         out = make_folder(args.out, "--out")
         lock_folder(out, lock, "--out")
+        refuse_strangers(out, {STYLES})
         styles = make_styles(out)
-        if sentence := refused_sentence(styles):
-            print(sentence)
-        if args.as_published and len(styles.names) != PUBLISHED_STYLES:
-            print(
-                f"{len(styles.names):,} styles, not the published {PUBLISHED_STYLES:,}: images get "
-                "other styles than in Stylized-ImageNet"
-            )
+        for remark in _remarks(args, images, styles):
+            print(remark)
         work = _work(args, images, engine, styles)
-        check_record(out, _record(args, images, work), {STYLES})
+        unreadable = unreadable_in(out)
+        check_record(out, _record(args, work, unreadable), {STYLES})
         if "fingerprint" in styles.record and not (out / STYLES).exists():
             save_styles(out / STYLES, styles)
         failures = _write(out, work, args.batch_size)
-        _write_table(out, work)
+        done = existing(out, work.copies)
+        _write_table(out, work, done)
+        known = {*unreadable, *failures}
+        copied = zip(images.names, work.copies, strict=True)
+        still = [name for name, copy in copied if name in known and copy not in done]
+        if still != unreadable:
+            write_record(out, _record(args, work, still))
     if failures:
         examples = first_few([f"{name}: {why}" for name, why in failures.items()])
         raise UserError(
-            f"{len(failures):,} of {len(work.images):,} images cannot be stylized ({examples}): "
-            "replace or remove them, and run the same command again"
+            f"{len(failures):,} of {len(work.chosen):,} images cannot be stylized ({examples}): "
+            "replace them by intact ones of the same names, and run the same command again (all "
+            "others have their copies)"
         )
+
+
+def _check_folders(args: argparse.Namespace, root: Path) -> None:
+    """Raise UserError when a later run would take copies or styles for images."""
+    out, images = args.out.resolve(), root.resolve()
+    styles = Path(args.styles or BUILT_IN).expanduser().resolve()
+    if out.is_relative_to(images) or (styles.is_dir() and out.is_relative_to(styles)):
+        inside = root if out.is_relative_to(images) else args.styles
+        raise UserError(f"{args.out} is inside {inside}: choose another folder with --out")
+    if styles.is_dir() and styles != images and styles.is_relative_to(images):
+        raise UserError(
+            f"the styles in {args.styles} are inside {root} and would be stylized, too: move them, "
+            "or give a folder inside it with --images"
+        )
+
+
+def _remarks(args: argparse.Namespace, images: ImageSet, styles: Styles) -> list[str]:
+    """Return sentences about styles that are not drawn, or not for the published images."""
+    found = [refused_sentence(styles)]
+    if args.as_published:
+        others = "images get other styles than in Stylized-ImageNet"
+        if len(styles.names) != PUBLISHED_STYLES:
+            found.append(
+                f"{len(styles.names):,} styles, not the published {PUBLISHED_STYLES:,}: {others}"
+            )
+        if not begins_as_published(images):
+            found.append(
+                f"the images are not the 50,000 of val/, in class folders, and then train/'s: "
+                f"{others}"
+            )
+    return [*filter(None, found)]
 
 
 def _engine(args: argparse.Namespace) -> tuple[Engine, Callable[[Path | None], Styles]]:
@@ -319,7 +362,13 @@ def _styles(args: argparse.Namespace, engine: Any, given: Path, out: Path | None
         few = pictures.select(np.arange(min(SAMPLE, len(pictures))))
         return encoded(few, engine, side, args.as_published, record)
     kept = out / STYLES
-    if kept.exists() and (styles := load_styles(kept)).record == record:
+    if kept.exists():
+        styles = load_styles(kept)
+        if changed := differences(styles.record, record):
+            raise UserError(
+                f"{out} contains copies in other styles ({'; '.join(changed)}): choose another "
+                "folder with --out, or delete this one"
+            )
         return styles
     return encoded(pictures, engine, side, args.as_published, record)
 
@@ -331,21 +380,33 @@ def _work(args: argparse.Namespace, images: ImageSet, engine: Engine, styles: St
         drawn = published_draws(len(images), count)
     else:
         drawn = keyed_draws(images.names, args.seed, count)
+    chosen = np.arange(len(images))
     if args.limit:
-        chosen = class_balanced(images, args.limit, args.seed)
-        wanted = set(chosen.names)
-        rows = np.array([i for i, name in enumerate(images.names) if name in wanted])
-        images, drawn, copies = chosen, drawn[rows], [copies[i] for i in rows]
+        wanted = {*class_balanced(images, args.limit, args.seed).names}
+        chosen = np.array([i for i, name in enumerate(images.names) if name in wanted])
     view = None
     if args.size:
         resized = round(args.size * 256 / 224)
         view = Preprocessing(resized, args.size, keep_ready=not args.as_published)
     least = LEAST if args.engine == "adain" else 1
-    return Work(images, copies, drawn, styles, engine, view, args.alpha, args.quality, least)
+    return Work(
+        images, copies, drawn, chosen, styles, engine, view, args.alpha, args.quality, least
+    )
 
 
-def _record(args: argparse.Namespace, images: ImageSet, work: Work) -> dict[str, Any]:
-    """Return what decides the copies' bytes, except for the subset."""
+def _record(args: argparse.Namespace, work: Work, unreadable: Collection[str]) -> dict[str, Any]:
+    """Return what decides the copies' bytes, except for the subset.
+
+    unreadable: images that have no copy since they cannot be decoded; these may be replaced.
+    """
+    images, failed = work.images, {*unreadable}
+    readable = [i for i, name in enumerate(images.names) if name not in failed]
+    of_images: dict[str, Any] = {
+        "count": len(images),
+        "fingerprint": images.select(np.array(readable, dtype=np.int64)).fingerprint,
+    }
+    if failed:
+        of_images["unreadable"] = [*unreadable]
     engine = work.engine.record
     of_styles = {key: value for key, value in work.styles.record.items() if key not in engine}
     return {
@@ -357,7 +418,7 @@ def _record(args: argparse.Namespace, images: ImageSet, work: Work) -> dict[str,
             "seed": "as published" if args.as_published else args.seed,
             "styles": {"count": len(work.styles.names), **of_styles},
         },
-        "images": {"count": len(images), "fingerprint": images.fingerprint},
+        "images": of_images,
         "pillow": PIL.__version__,
     }
 
@@ -369,10 +430,11 @@ def _write(out: Path, work: Work, batch_size: int) -> dict[str, str]:
     depend on them: a batch of which one copy is missing is made again.
     """
     done = existing(out, work.copies)
-    missing = np.array([copy not in done for copy in work.copies])
+    missing = np.array([work.copies[index] not in done for index in work.chosen])
     batches = np.arange(len(missing)) // batch_size
-    todo = np.flatnonzero(np.isin(batches, batches[missing])).tolist()
-    _check_space(out, work, int(missing.sum()))
+    todo = work.chosen[np.isin(batches, batches[missing])].tolist()
+    absent = {*work.chosen[missing].tolist()}
+    _check_space(out, work, len(absent))
     failures: dict[str, str] = {}
     halving = Halving()
     waiting: deque[Future] = deque()
@@ -383,7 +445,7 @@ def _write(out: Path, work: Work, batch_size: int) -> dict[str, str]:
     ):
         for indices, pictures in read_ahead(work.read, todo, batch_size):
             for index, picture in _stylized(work, indices, pictures, failures, halving):
-                if missing[index]:
+                if index in absent:
                     written += 1
                     waiting.append(pool.submit(_save, out, work, index, picture))
             while len(waiting) > MOST_WAITING:
@@ -391,7 +453,7 @@ def _write(out: Path, work: Work, batch_size: int) -> dict[str, str]:
             meter.add(len(indices))
         while waiting:
             waiting.popleft().result()
-    print(f"wrote {written:,} images to {out} ({len(done):,} existed already)")
+    print(f"wrote {written:,} images to {out} ({len(missing) - len(absent):,} existed already)")
     return failures
 
 
@@ -439,9 +501,8 @@ def _check_space(out: Path, work: Work, count: int) -> None:
         )
 
 
-def _write_table(out: Path, work: Work) -> None:
-    """Write the style of each copy that exists."""
-    done = existing(out, work.copies)
+def _write_table(out: Path, work: Work, done: set[str]) -> None:
+    """Write the style of each copy that exists (`done`), also of earlier runs' subsets."""
     made = zip(work.images.names, work.copies, work.drawn, strict=True)
     rows = [(name, copy, work.styles.names[style]) for name, copy, style in made if copy in done]
     write_table(out / TABLE, ("image", "copy", "style"), rows)
@@ -450,10 +511,11 @@ def _write_table(out: Path, work: Work) -> None:
 def _plan(args: argparse.Namespace, images: ImageSet, engine: Engine, styles: Styles) -> str:
     """Return the images, disk space and time of the whole, from SAMPLE images."""
     work = _work(args, images, engine, styles)
-    step = -(-len(work.images) // SAMPLE)
+    count = len(work.chosen)
+    step = -(-count // SAMPLE)
     start = time.perf_counter()
     failures: dict[str, str] = {}
-    indices = range(0, len(work.images), step)
+    indices = work.chosen[::step].tolist()
     sizes = [
         len(work.as_file(picture))
         for some, pictures in read_ahead(work.read, indices, SAMPLE)
@@ -465,9 +527,9 @@ def _plan(args: argparse.Namespace, images: ImageSet, engine: Engine, styles: St
             f"none of {len(indices)} images can be stylized (the first: "
             f"{next(iter(failures.values()))}): give another folder with --images"
         )
-    count = len(work.images)
+    folders = len(np.unique(images.labels[work.chosen]))
     return (
-        f"{count:,} images in {len(work.images.classes):,} folders, about "
+        f"{count:,} images in {folders:,} folders, about "
         f"{size(count * sum(sizes) / len(sizes))} and {duration(count * seconds / len(sizes))} "
         f"(from {len(sizes)} images on {args.device or 'this device'}, without the styles)"
     )

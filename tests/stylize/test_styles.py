@@ -1,9 +1,13 @@
 """Styles: the published draws, keyed draws, pictures that are refused, statistics on disk."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from bvg.data.image_set import ImageSet
+from bvg.stylize import contents
 from bvg.stylize.batches import Halving, attempt, read_ahead
 from bvg.stylize.contents import copies_of, images_below
 from bvg.stylize.styles import (
@@ -78,11 +82,12 @@ def test_bad_styles_are_listed_and_the_others_are_saved(tmp_path):
     for k in range(20):
         draw(tmp_path / "styles" / f"{k:02d}.JPG", k)
     (tmp_path / "styles" / "03.JPG").write_bytes(b"no image")
+    draw(tmp_path / "styles" / "05.JPG", 5, (300, 1))
     whole = (tmp_path / "styles" / "07.JPG").read_bytes()
     (tmp_path / "styles" / "07.JPG").write_bytes(whole[: len(whole) // 2])
     pictures = images_below(tmp_path / "styles", "--styles")
     styles = encoded(pictures, Means(), 16, False, {"engine": "means"})
-    assert set(styles.refused) == {"03.JPG", "07.JPG"} and len(styles.names) == 18
+    assert set(styles.refused) == {"03.JPG", "05.JPG", "07.JPG"} and len(styles.names) == 17
     for name, vector in zip(styles.names, styles.vectors, strict=True):
         picture = style_picture(tmp_path / "styles" / name, 16)
         np.testing.assert_allclose(vector, picture.mean((0, 1)), rtol=1e-5)
@@ -125,6 +130,29 @@ def test_images_in_any_folder_and_case(tmp_path):
     assert images.notes["unused"] == {".txt": 1}
     (tmp_path / "empty").mkdir()
     assert "--images" in refusal(images_below, tmp_path / "empty", "--images")
+
+
+def test_the_published_styles_were_drawn_for_all_of_val_and_then_train(monkeypatch):
+    for name, value in (("VAL_IMAGES", 4), ("VAL_CLASSES", 2), ("TRAIN_IMAGES", 6)):
+        monkeypatch.setattr(contents, name, value)
+
+    def images(*folders: str) -> ImageSet:
+        names = [f"{folder}/{k}.JPEG" for folder in folders for k in range(2)]
+        labels = np.arange(len(names)) // 2
+        return ImageSet(Path(), names, names, labels, tuple(dict.fromkeys(folders)))
+
+    val, train = ["val/a", "val/b"], ["train/a", "train/b", "train/b"]
+    as_published = {
+        ("a", "b"): True,  # --images …/val
+        (*val,): True,
+        (*val, *train): True,
+        (*train, *val): False,
+        (*train,): False,
+        ("val", "val"): False,  # in no class folders, whose order is another
+        (*val, *train[1:]): False,
+    }
+    for folders, expected in as_published.items():
+        assert contents.begins_as_published(images(*folders)) == expected, folders
 
 
 def test_copies_never_share_a_name():

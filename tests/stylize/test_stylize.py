@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -89,16 +88,20 @@ def test_gaps_are_filled_with_the_same_bytes(run, capsys):
     run()
     assert "wrote 2 images" in capsys.readouterr().out.splitlines()[-1]
     assert contents(out) == before
+    run("out", "--limit", "5")  # of which all copies exist: the manifest names the others, too
+    assert contents(out) == before
     assert contents(run("again")) == before
 
 
 def test_killed_and_run_again_is_the_same(run, tmp_path):
     whole = contents(run("whole"))
     program = (
-        "import sys, time, pytest, pathlib, torch; torch.set_num_threads(1)\n"
-        "import stylize as s, stylize_helpers as h; save = s._save\n"
-        "def slow(*a): time.sleep(0.2); save(*a)\n"
-        "s._save = slow; s.os.cpu_count = lambda: 1\n"
+        "import os, pathlib, pytest, signal, sys, torch; torch.set_num_threads(1)\n"
+        "import stylize as s, stylize_helpers as h; save, saved = s._save, []\n"
+        "def third(*a):\n"
+        "    save(*a); saved.append(a)\n"
+        "    if len(saved) == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "s._save = third; s.os.cpu_count = lambda: 1\n"
         "weights = pathlib.Path(sys.argv.pop(1)); patch = pytest.MonkeyPatch()\n"
         "h.write_published(weights, patch); sys.exit(s.main())"
     )
@@ -107,15 +110,10 @@ def test_killed_and_run_again_is_the_same(run, tmp_path):
     argv += ["--weights_dir", str(tmp_path / "weights"), "--size", "32", "--batch_size", "4"]
     argv += ["--device", "cpu"]
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'code'}:{REPOSITORY / 'tests'}"}
-    process = subprocess.Popen([sys.executable, "-c", program, *argv], env=environment)
-    deadline = time.monotonic() + 100
-    while not any((tmp_path / "out").rglob("val/*/*.png")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = subprocess.run([sys.executable, "-c", program, *argv], env=environment)
+    assert process.returncode == -signal.SIGKILL
     halfway = contents(tmp_path / "out")
-    assert 1 < len(halfway) < 13
+    assert sorted(halfway) == ["manifest.json", *sorted(whole)[2:5]]
     assert all(whole[name] == data for name, data in halfway.items())
     assert contents(run()) == whole
 
@@ -138,8 +136,19 @@ def test_other_settings_or_strangers_are_not_mixed_in(run, tmp_path, capsys):
     draw(tmp_path / "foreign" / "photo.png", 1)
     run("foreign", code=2)
     assert "did not write" in capsys.readouterr().err
-    run("images/inside", code=2)
-    assert "--out" in capsys.readouterr().err
+    for inside in ("images/inside", "styles/inside"):
+        run(inside, code=2)
+        assert "--out" in capsys.readouterr().err
+    run("new", "--styles", str(tmp_path / "images" / "val"), code=2)
+    assert "stylized, too" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_refused_before_styles_are_encoded(run, tmp_path, monkeypatch):
+    run()
+    draw(tmp_path / "foreign" / "photo.png", 1)
+    monkeypatch.setattr(stylize, "encoded", None)
+    run("foreign", code=2)
+    run("out", "--style_size", "48", code=2)
 
 
 def test_a_subset_has_the_copies_that_the_whole_has(run):
@@ -161,9 +170,20 @@ def test_bad_images_and_styles_are_named_and_the_others_made(run, tmp_path, caps
     rows = list(csv.DictReader((out / "manifest.csv").open()))
     assert len(rows) == 11 == len(list(out.rglob("val/*/*.png")))
     assert {row["style"] for row in rows} <= {"0.png", "1.png", "3.png", "4.png"}
+    record = json.loads((out / "manifest.json").read_text())["images"]
+    assert record["unreadable"] == ["val/cat/cat_001.png"] and record["count"] == 12
+    run("out", "--limit", "1")  # which is another one
+    assert json.loads((out / "manifest.json").read_text())["images"] == record
+    draw(tmp_path / "images/val/ant/ant_001.png", 8, (50, 50))  # it has its copy
+    run("out", code=2)
+    assert "--out" in capsys.readouterr().err
+    draw(tmp_path / "images/val/ant/ant_001.png", 1)
+    (tmp_path / "images/val/cat/cat_001.png").unlink()  # the draws may depend on the number
+    run("out", code=2)
+    assert "12 and is now 11" in capsys.readouterr().err
     draw(tmp_path / "images/val/cat/cat_001.png", 7)
-    run("whole")
-    assert len(list((tmp_path / "whole").rglob("val/*/*.png"))) == 12
+    run("out")
+    assert contents(out) == contents(run("whole")) and len(contents(out)) == 14
 
 
 def test_images_may_keep_their_sizes(run, tmp_path):
@@ -192,7 +212,8 @@ def test_order_and_draws_as_published(run, tmp_path, capsys):
     assert [row["image"].partition("/")[0] for row in rows] == ["val"] * 12 + ["train"]
     drawn = np.random.RandomState(49809)
     assert [row["style"] for row in rows] == [f"{drawn.randint(0, 5)}.png" for _ in range(13)]
-    assert "79,395" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "79,395" in printed and "50,000 of val/" in printed
 
 
 def test_a_dry_run_writes_nothing(run, tmp_path, capsys):

@@ -8,6 +8,8 @@ import numpy as np
 
 from bvg.data.folders import kinds_of, unused_note
 from bvg.data.image_set import ImageSet
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES
+from bvg.data.imagenet_train import TRAIN_IMAGES
 from bvg.data.preprocessing import image_endings
 from bvg.errors import UserError
 
@@ -46,6 +48,18 @@ def images_below(root: Path, flag: str) -> ImageSet:
 def _place(parts: tuple[str, ...]) -> tuple[int, tuple[str, ...], str]:
     first = FIRST.index(parts[0]) if len(parts) > 1 and parts[0] in FIRST else len(FIRST)
     return first, parts[:-1], parts[-1]
+
+
+def begins_as_published(images: ImageSet) -> bool:
+    """Return whether these are the images that Stylized-ImageNet's styles were drawn for, in order.
+
+    Those are ImageNet's validation images, alone or before all training images, in class folders.
+    """
+    found = len(images), len(images.classes)
+    if found == (VAL_IMAGES, VAL_CLASSES):
+        return True
+    with_train = VAL_IMAGES + TRAIN_IMAGES, 2 * VAL_CLASSES
+    return found == with_train and images.names[VAL_IMAGES - 1].startswith(f"{FIRST[0]}/")
 
 
 def copies_of(files: list[str], ending: str) -> list[str]:

@@ -43,14 +43,36 @@ def check_record(out: Path, now: dict[str, Any], own: set[str]) -> None:
                 "another folder with --out, or delete this one"
             )
         return
+    refuse_strangers(out, own)
+    write_record(out, now)
+
+
+def refuse_strangers(out: Path, own: set[str]) -> None:
+    """Raise UserError for a folder with files of others: without a record, but not empty.
+
+    own: other files that may be there before the record.
+    """
     strangers = [entry.name for entry in out.iterdir() if not entry.name.startswith(".")]
-    if set(strangers) - own:
+    if RECORD not in strangers and set(strangers) - own:
         raise UserError(
             f"{out} contains files that this script did not write ({first_few(strangers)}): "
             "choose another folder with --out"
         )
-    with written_atomically(path, "--out") as file:
-        file.write((json.dumps(now, indent=2) + "\n").encode())
+
+
+def write_record(out: Path, record: dict[str, Any]) -> None:
+    """Write the record of how the files in `out` are made."""
+    with written_atomically(out / RECORD, "--out") as file:
+        file.write((json.dumps(record, indent=2) + "\n").encode())
+
+
+def unreadable_in(out: Path) -> list[str]:
+    """Return the images that could not be decoded when the files in `out` were made."""
+    path = out / RECORD
+    if not path.exists():
+        return []
+    manifest = read_manifest(path, "choose another folder with --out")
+    return manifest.get("images", {}).get("unreadable", [])
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

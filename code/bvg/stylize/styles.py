@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from bvg.data.image_set import ImageSet
-from bvg.data.preprocessing import as_rgb
+from bvg.data.preprocessing import MIN_SIDE, as_rgb
 from bvg.errors import UserError, first_few, reason_of
 from bvg.files import written_atomically
 from bvg.progress import Meter
@@ -69,7 +69,7 @@ def style_picture(path: Path, side: int, as_published: bool = False) -> np.ndarr
     Raises one of UNDECODABLE for a picture that cannot be used.
     """
     with Image.open(path) as image:
-        if as_published and min(image.size) < PUBLISHED_SIDE:
+        if min(image.size) < (PUBLISHED_SIDE if as_published else MIN_SIDE):
             raise ValueError(f"it is only {image.width} x {image.height} pixels")
         if not as_published:
             image.draft(None, (2 * side, 2 * side))
