@@ -31,7 +31,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from bvg.data.image_set import ImageSet, class_balanced
+from bvg.data.image_set import ImageSet
+from bvg.errors import UserError
 from bvg.figures.training import training_figure
 from bvg.files import lock_folder, make_folder
 from bvg.progress import Meter, duration
@@ -50,7 +51,7 @@ from bvg.run.runs import metrics_table
 from bvg.run.wandb_mirror import MODES, mirror
 from bvg.stimuli.batch import on_device
 from bvg.stimuli.randomness import keyed_generator
-from bvg.training.checkpoint import diverged, resume, save
+from bvg.training.checkpoint import WEIGHTS, diverged, resume, save
 from bvg.training.curve import (
     CUE_CONFLICT,
     CURVE,
@@ -61,15 +62,23 @@ from bvg.training.curve import (
     evaluated,
     read_curve,
     row_of,
-    validation_sets,
     write_curve,
 )
 from bvg.training.data import batches
 from bvg.training.debiased import copy_side, mixed_loss, restyled, without_auxiliary
-from bvg.training.job import Job, arithmetic, described, new_job
+from bvg.training.job import Job, arithmetic, memory_errors, new_job
 from bvg.training.model import save_weights
 from bvg.training.processes import deferred_signals, processes
-from bvg.training.recipe import IN, SCRATCH, SIN, Recipe, overridden, recipe_flags, remarks
+from bvg.training.recipe import (
+    IN,
+    RESNET50,
+    SCRATCH,
+    SIN,
+    Recipe,
+    overridden,
+    recipe_flags,
+    remarks,
+)
 
 V1 = "torchvision:{}/IMAGENET1K_V1"
 RECIPES = {
@@ -82,7 +91,7 @@ RECIPES = {
     "alexnet": Recipe((SIN,), V1.format("alexnet"), 60, (20, 40), lr=0.001),
     "vgg16": Recipe((SIN,), V1.format("vgg16"), 60, (20, 40), lr=0.01),
     # Not published: pytorch/examples' schedule for ImageNet, on Stylized-ImageNet.
-    "scratch": Recipe((SIN,), SCRATCH, 90, (30, 60)),
+    "scratch": Recipe((SIN,), SCRATCH, 90, (30, 60), arch=RESNET50),
     # Li et al. 2021: TRAINING.md and imagenet.py of LiYingwei/ShapeTextureDebiasedTraining.
     "debiased": Recipe(
         (IN,),
@@ -92,6 +101,7 @@ RECIPES = {
         lr=0.2,
         warmup=5,
         batch_size=512,
+        arch=RESNET50,
         debiased=True,
         alpha=0.5,
         gamma=0.8,
@@ -123,6 +133,12 @@ def _parser() -> argparse.ArgumentParser:
         "needs --gamma 1",
     )
     partial_flag(data)
+    data.add_argument(
+        "--skip_bad_images",
+        action="store_true",
+        help="show the next training image in place of one that cannot be decoded, and name that "
+        "(default: raise an error)",
+    )
     data.add_argument(
         "--limit_val",
         type=positive,
@@ -183,21 +199,24 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Train; return the exit code."""
     args = parse_words(_parser(), argv)
-    return guarded(lambda: _train(overridden(RECIPES[args.recipe], args), args), "--out")
+    return guarded(lambda: _train(args), "--out")
 
 
-def _train(recipe: Recipe, args: argparse.Namespace) -> None:
+def _train(args: argparse.Namespace) -> None:
+    recipe = overridden(RECIPES[args.recipe], args)
     if hasattr(signal, "SIGUSR1"):  # between epochs it ends the run, as SIGTERM does
         signal.signal(signal.SIGUSR1, signal.getsignal(signal.SIGTERM))
     with processes(args.device) as own, ExitStack() as locks:
-        job = new_job(recipe, args, own)
-        validation = validation_sets(recipe.size, recipe.data, args, job.classes)
         if own.is_first:
             make_folder(args.out, "--out")
             lock_folder(args.out, locks, "--out")
-            # Rows of one curve are comparable.
-            job.record["evaluation"] = {"limit": args.limit_val, "images": described(validation)}
+        job = new_job(recipe, args, own)
         resume(job, args.out)
+        if own.mean(job.step) != [job.step]:
+            raise UserError(
+                f"the processes find different checkpoints in {args.out}: give a folder with --out "
+                "that all machines share"
+            )
         rows: list[Row] = []
         if own.is_first:
             _introduce(job, RECIPES[args.recipe])
@@ -208,14 +227,14 @@ def _train(recipe: Recipe, args: argparse.Namespace) -> None:
             epoch = job.step // job.steps
             if own.is_first and job.step % job.steps == 0:
                 if not any(row["epoch"] == epoch for row in rows):
-                    rows.append(_measured(job, args, epoch, validation))
+                    rows.append(_measured(job, args, epoch))
                 _publish(job, args, rows, _pace(job, job.step - before, time.monotonic() - began))
             own.wait()
             if epoch == recipe.epochs:
                 break
             _epoch(job, args, epoch)
         if own.is_first:
-            _print_whole(job, args, validation)
+            _print_whole(job, args)
         own.wait()
 
 
@@ -228,6 +247,8 @@ def _introduce(job: Job, published: Recipe) -> None:
     )
     for remark in remarks(job.recipe, published):
         print(remark)
+    if SIN in job.recipe.data and "stylizer" not in job.record["images"][SIN]:
+        print("the stylized images have no manifest of stylize.py: their stylizer is unknown")
 
 
 def _epoch(job: Job, args: argparse.Namespace, epoch: int) -> None:
@@ -248,7 +269,8 @@ def _epoch(job: Job, args: argparse.Namespace, epoch: int) -> None:
     with deferred_signals() as signals, Meter(name, "img", total, done) as meter:
         for step in range(first, job.steps):
             job.scheduler.step(job.step + 1)
-            own_loss = _gradients(job, args.seed, stream, epoch, step)
+            with memory_errors(job.share):
+                own_loss = _gradients(job, args.seed, stream, epoch, step)
             loss, asked = job.own.mean(own_loss, bool(signals))
             if not math.isfinite(loss):
                 raise diverged(job, args.out, f"the loss is {loss}")
@@ -313,23 +335,24 @@ def _loss(
         return mixed_loss(clean, stylized, labels, textures, recipe.gamma)
 
 
-def _evaluated(job: Job, args: argparse.Namespace, name: str, sets: dict[str, ImageSet]) -> Metrics:
+def _evaluated(
+    job: Job,
+    args: argparse.Namespace,
+    name: str,
+    sets: dict[str, ImageSet],
+    limit: int | None = None,
+) -> Metrics:
     job.plain.load_state_dict(without_auxiliary(job.model.state_dict()))
     settings = {"device": str(job.own.device), "num_workers": args.num_workers, "seed": args.seed}
-    return evaluated(name, job.plain, sets, args.out / EVALUATIONS, **settings)
+    return evaluated(name, job.plain, sets, limit, args.out / EVALUATIONS, **settings)
 
 
-def _measured(
-    job: Job, args: argparse.Namespace, epoch: int, validation: dict[str, ImageSet]
-) -> Row:
+def _measured(job: Job, args: argparse.Namespace, epoch: int) -> Row:
     """Return the curve's row of the weights after an epoch, and save these for the zoo."""
-    some = {
-        name: images if name == CUE_CONFLICT else class_balanced(images, args.limit_val, args.seed)
-        for name, images in validation.items()
-    }
-    metrics = _evaluated(job, args, f"epoch-{epoch:03d}", some)
-    training = {**job.record, "epoch": epoch, "updates": job.step}
-    for name in ("weights", *[f"weights-epoch-{epoch:03d}"] * args.keep_weights):
+    metrics = _evaluated(job, args, f"epoch-{epoch:03d}", job.validation, args.limit_val)
+    training = {**job.record, "execution": job.execution, "epoch": epoch, "updates": job.step}
+    names = [WEIGHTS] * (epoch > 0) + [f"{WEIGHTS}-epoch-{epoch:03d}"] * args.keep_weights
+    for name in names:
         save_weights(args.out / f"{name}.safetensors", job.plain, job.arch, training)
     if epoch == 0:
         return row_of(0, 0, None, None, metrics)
@@ -355,9 +378,10 @@ def _pace(job: Job, updates: int, seconds: float) -> str:
     return f"; {rate * job.share.batch:,.1f} images/s, {duration(left / rate)} left"
 
 
-def _print_whole(job: Job, args: argparse.Namespace, validation: dict[str, ImageSet]) -> None:
+def _print_whole(job: Job, args: argparse.Namespace) -> None:
     """Evaluate the last weights on all images of the validation sets that were not used whole."""
-    rest = {n: s for n, s in validation.items() if n != CUE_CONFLICT and len(s) > args.limit_val}
+    sets = {name: images for name, images in job.validation.items() if name != CUE_CONFLICT}
+    rest = {name: images for name, images in sets.items() if len(images) > args.limit_val}
     if rest:
         print(metrics_table({args.recipe: _evaluated(job, args, "final", rest)}, KEYS))
 

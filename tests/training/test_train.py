@@ -1,8 +1,9 @@
 """train.py from end to end: interrupted, killed, shared by processes, refused, and loaded again."""
 
-import errno
+import json
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,10 +19,10 @@ from safetensors.torch import load_file
 
 import eval_shape_bias
 import train
-from bvg import files
 from bvg.stylize import adain
 from bvg.stylize.styles import Styles, save_styles
 from bvg.training import debiased
+from bvg.training.processes import Processes
 from bvg.zoo.checkpoints import recorded_model
 from conftest import REPOSITORY
 from stylize_helpers import write_published
@@ -44,6 +45,7 @@ def no_figure(monkeypatch):
 def unbroken(world, tmp_path_factory) -> Path:
     """Return the folder of a run in chunks of half a batch."""
     out = tmp_path_factory.mktemp("unbroken") / "run"
+    torch.set_num_threads(1)  # as in the other processes: the last digits depend on it
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "training_figure", lambda *arguments: [])
         assert train.main(words(world, out, "--chunk_size", "8")) == 0
@@ -56,7 +58,8 @@ def others(world, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("others")
     paths = f"{REPOSITORY / 'code'}:{REPOSITORY / 'tests'}"
     command = [sys.executable, str(DRIVER), str(folder), *words(world, folder)]
-    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}).returncode == 0
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    assert subprocess.run(command, env=environment).returncode == 0
     return folder
 
 
@@ -96,6 +99,10 @@ def test_every_validation_image_is_evaluated_once(unbroken):
         assert len(set(images)) == len(images) == (32 if "shape" in benchmark else 64)
     some = unbroken / "evaluations" / "imagenet" / "epoch-001" / "predictions.parquet"
     assert pq.read_table(some).num_rows == 32  # --limit_val
+    for epoch, limit in (("epoch-001", 32), ("final", None)):
+        folder = unbroken / "evaluations" / "stylized_imagenet" / epoch
+        protocol = json.loads((folder / "summary.json").read_text())["identity"]["protocol"]
+        assert (protocol["limit"], protocol["stylizer"]) == (limit, "unknown")
 
 
 def test_terminated_and_resumed_it_is_the_same(world, unbroken, tmp_path, monkeypatch):
@@ -120,8 +127,8 @@ def test_terminated_and_resumed_it_is_the_same(world, unbroken, tmp_path, monkey
 
 def test_killed_and_resumed_it_is_the_same(world, unbroken, others):
     killed = others / "killed"
-    saved = torch.load(killed / "resume.pt", weights_only=True)
-    assert 1 <= saved["step"] < 2 * STEPS
+    assert torch.load(killed / "resume.pt", weights_only=True)["step"] == 2
+    assert not (killed / "weights.safetensors").exists()  # no epoch has ended
     assert train.main(words(world, killed, "--chunk_size", "8")) == 0
     assert_same(unbroken, killed)
 
@@ -160,6 +167,8 @@ def test_what_stylized_the_images_is_recorded(tmp_path, capsys):
     assert record["images"]["stylized-imagenet"]["stylizer"] == {"engine": "adain"}
     assert record["evaluation"]["images"]["stylized_imagenet"]["stylizer"] == {"engine": "adain"}
     assert "stylizer" not in record["evaluation"]["images"]["imagenet"]
+    assert record["execution"]["threads"] == torch.get_num_threads()
+    assert (record["execution"]["precision"], record["execution"]["chunk_size"]) == ("float32", 16)
     manifest.write_text('{"stylizer": {"engine": "ghiasi"}}')
     assert train.main(words(world, out, "--epochs", "1")) == 2
     assert "ghiasi" in capsys.readouterr().err
@@ -222,6 +231,9 @@ def test_another_recipe_is_refused(world, unbroken, capsys):
         (["--stylized", "{world}/imagenet/train"], "--stylized_imagenet"),
         (["--stylized", "{world}/stimuli"], "train/"),
         (["--arch", "resnet5000"], "--arch"),
+        (["--model", "miniature_plain"], "--arch"),  # which would not be used
+        (["--gamma", "0.5"], "--recipe debiased"),
+        (["--stylized", "{world}/imagenet"], "--stylized_imagenet (val/)"),
         (["--stimuli", "{world}/imagenet/val"], "rename"),
     ],
 )
@@ -237,6 +249,7 @@ def test_rows_of_a_run_without_a_checkpoint_are_not_kept(world, tmp_path):
     out = tmp_path / "run"
     assert train.main(words(world, out, "--lr", "1e30", "--seed", "7")) == 2
     (out / "resume.pt").unlink(missing_ok=True)
+    assert not (out / "weights.safetensors").exists()
     before = pd.read_csv(out / "curve.csv")
     assert train.main(words(world, out, "--epochs", "1")) == 0
     now = pd.read_csv(out / "curve.csv")
@@ -244,10 +257,51 @@ def test_rows_of_a_run_without_a_checkpoint_are_not_kept(world, tmp_path):
     assert not before.iloc[0].equals(now.iloc[0][before.columns])
 
 
-def test_a_run_may_go_on_in_another_precision(world, unbroken, tmp_path):
+def test_a_run_may_go_on_otherwise_and_says_so(world, unbroken, tmp_path, capsys):
     shutil.copytree(unbroken, tmp_path / "run")
     argv = words(world, tmp_path / "run", "--chunk_size", "8")
+    assert train.main(argv) == 0
+    assert "unbroken" not in capsys.readouterr().out
+    torch.set_num_threads(2)
     assert train.main([*argv, "--precision", "fp16"]) == 0
+    line = next(text for text in capsys.readouterr().out.splitlines() if "unbroken" in text)
+    assert "precision was float32 and is now float16" in line
+    assert "threads was 1 and is now 2" in line
+
+
+def test_machines_that_do_not_share_the_folder_are_refused(
+    world, unbroken, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree(unbroken, tmp_path / "run")
+    monkeypatch.setattr(Processes, "mean", lambda self, *values: [value / 2 for value in values])
+    assert train.main(words(world, tmp_path / "run", "--chunk_size", "8")) == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_weights_without_a_checkpoint_are_not_overwritten(world, unbroken, tmp_path, capsys):
+    shutil.copytree(unbroken, tmp_path / "run")
+    (tmp_path / "run" / "resume.pt").unlink()
+    assert train.main(words(world, tmp_path / "run", "--chunk_size", "8")) == 2
+    assert "--out" in capsys.readouterr().err
+    assert_same(unbroken, tmp_path / "run")
+
+
+def test_a_scheduler_that_sets_the_number_of_processes_alone(world, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert train.main(words(world, tmp_path / "run")) == 2
+    assert "torchrun" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("chunk", "remedy"), [("8", "--chunk_size 4"), ("1", "--device")])
+def test_too_little_memory_names_a_smaller_chunk(
+    world, tmp_path, monkeypatch, capsys, chunk, remedy
+):
+    def full(*arguments):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(train, "_loss", full)
+    assert train.main(words(world, tmp_path / "run", "--chunk_size", chunk)) == 2
+    assert remedy in capsys.readouterr().err
 
 
 def test_missing_data_of_the_recipe_are_named(world, tmp_path, capsys):
@@ -270,16 +324,22 @@ def test_a_diverged_run_keeps_its_last_checkpoint(world, tmp_path, capsys):
 
 def test_a_full_disk_keeps_the_last_checkpoint(world, tmp_path, capsys, monkeypatch):
     argv = words(world, tmp_path / "run", "--save_every", "1")
-    fsync, saved = os.fsync, []
+    save, saved = torch.save, []
 
-    def full(number):
-        if Path(f"/proc/self/fd/{number}").resolve().name.startswith(".resume"):
-            saved.append(number)
-            if len(saved) == 3:
-                raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(number)
+    def full(content, file):
+        """Fail at the third checkpoint, after some of its bytes."""
+        saved.append(content["step"])
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        limit = 1000 if len(saved) == 3 else soft
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            save(content, file)
+            file.flush()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(torch, "save", full)
     assert train.main(argv) == 2
-    assert "space" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "resume.pt" in error and "limit" in error and error.count("\n") == 1
     assert torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["step"] == 2

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import torch
 
-from bvg.errors import UserError
+from bvg.errors import UserError, root_cause
 from bvg.files import written_atomically
 from bvg.predictions.identity import differences
 from bvg.training.job import Job
 from bvg.zoo.checkpoints import read_checkpoint
 
-RESUME = "resume.pt"
-_ENTRIES = {"record", "step", "loss", "model", "optimizer", "scaler"}
+RESUME, WEIGHTS = "resume.pt", "weights"
+_ENTRIES = {"record", "execution", "step", "loss", "model", "optimizer", "scaler"}
 _AGAIN = "start again in another folder with --out"
 
 
@@ -25,6 +25,7 @@ def save(job: Job, out: Path) -> None:
         raise diverged(job, out, "a weight is not finite")
     content = {
         "record": job.record,
+        "execution": job.execution,
         "step": job.step,
         "loss": job.loss,
         "model": job.model.state_dict(),
@@ -32,17 +33,28 @@ def save(job: Job, out: Path) -> None:
         "scaler": job.scaler.state_dict(),
     }
     with written_atomically(out / RESUME, "--out") as file:
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # what PyTorch makes of a full disk
+            if isinstance(cause := root_cause(error), OSError):
+                raise cause from error
+            raise
 
 
 def resume(job: Job, out: Path) -> None:
     """Continue from the last checkpoint in `out`, if there is one.
 
-    Raises UserError if that is of another recipe, other data, or another start. (The first process
-    compares them; the others take what it accepted.)
+    Raises UserError if that is of another recipe, other data, or another start, and for weights
+    without a checkpoint, which would be overwritten. (The first process compares them; the others
+    take what it accepted.)
     """
     path = out / RESUME
     if not path.exists():
+        if job.own.is_first and (out / f"{WEIGHTS}.safetensors").exists():
+            raise UserError(
+                f"{out} contains the weights of an earlier run, but not its {RESUME}, without "
+                "which it cannot go on: choose another folder with --out, or delete the weights"
+            )
         return
     content = read_checkpoint(path, remedy=_AGAIN)
     if not isinstance(content, dict) or content.keys() != _ENTRIES:
@@ -51,6 +63,11 @@ def resume(job: Job, out: Path) -> None:
         raise UserError(
             f"{out} contains a training run with other settings ({'; '.join(changed)}): give those "
             "again, or choose another folder with --out"
+        )
+    if job.own.is_first and (changed := differences(content["execution"], job.execution)):
+        print(
+            f"this run began otherwise ({'; '.join(changed)}): its weights will differ from those "
+            "of an unbroken run"
         )
     job.model.load_state_dict(content["model"])
     job.optimizer.load_state_dict(content["optimizer"])

@@ -18,9 +18,10 @@ from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import are_imagenet, imagenet_val, val_folder
 from bvg.data.preprocessing import Preprocessing
 from bvg.data.shape_bias import cue_conflict, download_cue_conflict
+from bvg.errors import UserError, reason_of
 from bvg.files import make_folder, written_atomically
 from bvg.predictions.table import Predictions
-from bvg.run.command_line import options
+from bvg.run.command_line import options, with_options
 from bvg.run.decisions import Decision, categories_of, sixteen_way, top5
 from bvg.run.evaluate import evaluate
 from bvg.run.models import load_all
@@ -29,6 +30,7 @@ from bvg.scores.accuracy import imagenet_accuracy, top1_and_top5
 from bvg.scores.metric import Metric
 from bvg.scores.shape_bias import shape_bias_metrics
 from bvg.stimuli.batch import unchanged
+from bvg.stylize.manifest import stylizer_of
 from bvg.training.recipe import IN, SIN
 
 CUE_CONFLICT, IMAGENET, STYLIZED = "imagenet_shape_bias", "imagenet", "stylized_imagenet"
@@ -78,6 +80,8 @@ def validation_sets(
     ready = Preprocessing(round(size * 256 / 224), size, keep_ready=True)
     folder = look_for("model-vs-human/cue-conflict", args.stimuli) or download_cue_conflict()
     stimuli = cue_conflict(folder, categories_of(classes))
+    if stylizer := stylizer_of(folder):
+        stimuli.notes["stylizer"] = stylizer
     found = {CUE_CONFLICT: replace(stimuli, view=replace(ready, resize=size))}
     for name, benchmark in ((IN, IMAGENET), (SIN, STYLIZED)):
         flag = getattr(args, name.replace("-", "_"))
@@ -94,12 +98,17 @@ def validation_sets(
 
 
 def evaluated(
-    name: str, model: nn.Module, sets: Mapping[str, ImageSet], folder: Path, **settings: Any
+    name: str,
+    model: nn.Module,
+    sets: Mapping[str, ImageSet],
+    limit: int | None,
+    folder: Path,
+    **settings: Any,
 ) -> Metrics:
     """Return the metrics of a model on all sets; the predictions are kept in `folder`.
 
-    name: what the results call the model. sets: by benchmark, a key of HOW. settings: what
-    run.command_line.options takes.
+    name: what the results call the model. sets: by benchmark, a key of HOW. limit: of the images of
+    each validation set. settings: what run.command_line.options takes.
     """
     args = options(
         model={name: model}, results=folder, overwrite=True, wandb="disabled", **settings
@@ -111,7 +120,11 @@ def evaluated(
         for benchmark, images in sets.items():
             how = HOW[benchmark]
             decide = how.decision(models[0].classes)
-            runs = evaluate(benchmark, models, images, unchanged, decide, how.score, args)
+            own = args if benchmark == CUE_CONFLICT else with_options(args, limit=limit)
+            # As the scripts of these benchmarks record it.
+            stylizer = stylizer_of(images.root) or "unknown"
+            protocol = {"stylizer": stylizer} if benchmark == STYLIZED else None
+            runs = evaluate(benchmark, models, images, unchanged, decide, how.score, own, protocol)
             found |= runs[0].metrics
     return found
 
@@ -128,12 +141,23 @@ def row_of(epoch: int, step: int, lr: float | None, loss: float | None, metrics:
 
 
 def read_curve(path: Path) -> list[Row]:
-    """Return the rows of a curve's file; none if it does not exist."""
+    """Return the rows of a curve's file; none if it does not exist.
+
+    Raises UserError for a file that was changed, as spreadsheets do.
+    """
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [*csv.DictReader(file)]
-    return [{key: _number(value) for key, value in row.items()} for row in rows]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [{k: _number(text) for k, text in row.items()} for row in csv.DictReader(file)]
+        if not all({"epoch", "step", *KEYS[:1]} <= row.keys() for row in rows):
+            raise ValueError("columns are missing")
+    except (ValueError, AttributeError, TypeError) as error:  # of rows that are too short or long
+        raise UserError(
+            f"{path} is no longer as train.py wrote it ({reason_of(error)}): restore it, or delete "
+            "it (the rows of earlier epochs are then lost)"
+        ) from error
+    return rows
 
 
 def _number(text: str) -> float | None:

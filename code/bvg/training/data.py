@@ -5,7 +5,9 @@ Neither the number of workers or processes nor a restart changes what the networ
 
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -23,22 +25,32 @@ Key = tuple[int, int]  # epoch, index of the image
 
 
 class Example(NamedTuple):
-    """An augmented image, (size, size, 3) uint8, and its label; or why it cannot be decoded."""
+    """An augmented image, (size, size, 3) uint8, and its label.
 
-    pixels: torch.Tensor
+    failures: why images cannot be decoded for which this one is shown. pixels: None if there is no
+    other to show.
+    """
+
+    pixels: torch.Tensor | None
     label: int
-    failure: str = ""
+    failures: list[str]
 
 
 class TrainingImages(Dataset):
     """The images of one or several sets, one after the other, randomly cropped and flipped.
 
     sets: by name, which is part of the key. size: side of the crops in pixels. least_area: of the
-    crops, relative to the image (RandomResizedCrop).
+    crops, relative to the image (RandomResizedCrop). skip_bad: show the next image in place of one
+    that cannot be decoded.
     """
 
     def __init__(
-        self, sets: Mapping[str, ImageSet], seed: int, size: int, least_area: float
+        self,
+        sets: Mapping[str, ImageSet],
+        seed: int,
+        size: int,
+        least_area: float,
+        skip_bad: bool = False,
     ) -> None:
         self.roots = {name: images.root for name, images in sets.items()}
         # One array instead of millions of strings, which every worker would copy sooner or later.
@@ -51,6 +63,8 @@ class TrainingImages(Dataset):
         )
         self.labels = np.concatenate([images.labels for images in sets.values()])
         self.seed = seed
+        self.skip_bad = skip_bad
+        self.skipped: set[str] = set()
         crop = RandomResizedCrop(size, scale=(least_area, 1.0))
         self.augment = Compose([crop, RandomHorizontalFlip()])
 
@@ -60,19 +74,27 @@ class TrainingImages(Dataset):
 
     def __getitem__(self, key: Key) -> Example:
         """Return an image as it is augmented in an epoch."""
-        epoch, index = key
-        file = os.fsdecode(self.files[index])
-        name, _, inner = file.partition("/")
-        path = self.roots[name] / inner
-        try:
-            image = decode(path)
-        except UNDECODABLE as error:
-            return Example(torch.empty(0), -1, f"{path} cannot be decoded ({reason_of(error)})")
+        epoch, first = key
+        failures: list[str] = []
+        for position in range(first, first + (len(self) if self.skip_bad else 1)):
+            index = position % len(self)
+            try:
+                return Example(self._augmented(epoch, index), int(self.labels[index]), failures)
+            except UNDECODABLE as error:
+                failures.append(f"{self._path(index)} cannot be decoded ({reason_of(error)})")
+        return Example(None, -1, failures)
+
+    def _path(self, index: int) -> Path:
+        name, _, inner = os.fsdecode(self.files[index]).partition("/")
+        return self.roots[name] / inner
+
+    def _augmented(self, epoch: int, index: int) -> torch.Tensor:
+        image = decode(self._path(index))
+        file = self.files[index].decode("utf-8", "backslashreplace")
         generator = keyed_generator(self.seed, f"augmentation of epoch {epoch}", file)
         with torch.random.fork_rng(devices=[]):  # torchvision's transforms have no generator
             torch.default_generator.manual_seed(generator.initial_seed())
-            pixels = np.array(self.augment(image))
-        return Example(torch.from_numpy(pixels), int(self.labels[index]))
+            return torch.from_numpy(np.array(self.augment(image)))
 
 
 def order_of(images: int, seed: int, epoch: int) -> np.ndarray:
@@ -112,7 +134,8 @@ def batches(
 
     start: the first batch of the epoch (others were done before a restart). The last, incomplete
     batch is left out.
-    Raises UserError for an image that cannot be decoded.
+    Raises UserError for an image that cannot be decoded, unless such images are skipped; each is
+    then named once.
     """
     order = order_of(len(images), images.seed, epoch)
     steps = range(start, len(images) // share.batch)
@@ -129,9 +152,16 @@ def batches(
         pin_memory=pin_memory,
         worker_init_fn=_leave_signals_to_parent,
     )
-    for pixels, labels, failure in loader:
-        if failure:
-            raise UserError(f"the image {failure}: replace or remove it")
+    for pixels, labels, failures in loader:
+        if pixels is None:
+            raise UserError(
+                f"the image {failures[0]}: add --skip_bad_images to the same command, which then "
+                "resumes and shows the next image in its place; or repair the data set, and start "
+                "again in another folder with --out"
+            )
+        for failure in sorted({*failures} - images.skipped):
+            print(f"skipped: {failure}", file=sys.stderr)
+        images.skipped.update(failures)
         yield pixels, labels
 
 
@@ -141,9 +171,8 @@ def _leave_signals_to_parent(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _stacked(examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor, str]:
-    failure = next((example.failure for example in examples if example.failure), "")
-    if failure:
-        return torch.empty(0), torch.empty(0), failure
+def _stacked(examples: list[Example]) -> tuple[torch.Tensor | None, torch.Tensor, list[str]]:
+    failures = [failure for example in examples for failure in example.failures]
+    shown = [example.pixels for example in examples if example.pixels is not None]
     labels = torch.tensor([example.label for example in examples])
-    return torch.stack([example.pixels for example in examples]), labels, ""
+    return torch.stack(shown) if len(shown) == len(examples) else None, labels, failures

@@ -2,9 +2,12 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from filecmp import cmp
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -12,26 +15,29 @@ from timm.optim import create_optimizer_v2
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from bvg.data.downloads import data_sets
 from bvg.data.fetch import weights_folder
 from bvg.data.finding import find_data
 from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import classes_in
 from bvg.data.imagenet_train import imagenet_train, train_folder
-from bvg.errors import UserError
+from bvg.errors import UserError, is_out_of_memory
 from bvg.run.settings import keep_freed_memory
 from bvg.stylize.adain import AdaIN, load_adain
 from bvg.stylize.manifest import stylizer_of
 from bvg.stylize.styles import Styles, load_styles
+from bvg.training.curve import IMAGENET, STYLIZED, validation_sets
 from bvg.training.data import Share, TrainingImages
 from bvg.training.debiased import BothHalves, add_auxiliary
 from bvg.training.model import Start, new_model, pretrained_model
 from bvg.training.processes import Processes
-from bvg.training.recipe import SCRATCH, Recipe, schedule
+from bvg.training.recipe import IN, SCRATCH, SIN, Recipe, schedule
 from bvg.zoo.loading import CheckpointOptions
 from bvg.zoo.normalized import NormalizedModel
 from bvg.zoo.weights import weights_sha256
 
 MOST_WORKERS = 16
+COMPARED = 1000  # images of one name in two sets
 
 
 @dataclass
@@ -42,8 +48,9 @@ class Job:
     the record. model: images in [0, 1] → logits, what is trained. plain: the same without auxiliary
     batch normalizations, what is evaluated and saved. forward: the model as it is called. engine:
     of debiased training. styles: statistics of its paintings, None for the batch's own. dtype: for
-    autocast, None for fp32. record: what a resumed run must agree with. step: updates done. loss:
-    sum over the updates of this epoch.
+    autocast, None for fp32. record: what a resumed run must agree with. execution: what else the
+    weights depend on. validation: what is evaluated, by benchmark. step: updates done. loss: sum
+    over the updates of this epoch.
     """
 
     recipe: Recipe
@@ -63,6 +70,8 @@ class Job:
     dtype: torch.dtype | None
     workers: int
     record: dict[str, Any]
+    execution: dict[str, Any]
+    validation: dict[str, ImageSet]
     step: int = 0
     loss: float = 0.0
 
@@ -76,11 +85,11 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
     """Return the run at its first update.
 
     Raises UserError for missing data, a model that cannot be loaded, a batch that cannot be
-    divided, and fewer images than a batch.
+    divided, fewer images than a batch, and images that are in two of the sets.
     """
     share = share_of(recipe.batch_size, args.chunk_size, own)
     start, sets = _start_and_sets(recipe, args)
-    images = TrainingImages(sets, args.seed, recipe.size, recipe.least_area)
+    images = TrainingImages(sets, args.seed, recipe.size, recipe.least_area, args.skip_bad_images)
     if len(images) < recipe.batch_size:
         raise UserError(
             f"there are only {len(images):,} training images, less than a batch of "
@@ -91,7 +100,11 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
     weights = weights_folder(args.weights_dir)
     engine = load_adain(weights / "adain", own.device) if recipe.debiased else None
     styles = _styles(recipe, args, engine)
-    record = _record(recipe, args, plain, sets, styles) if own.is_first else {}
+    validation = validation_sets(recipe.size, recipe.data, args, start.classes)
+    record = {}
+    if own.is_first:
+        check_distinct(sets, validation)
+        record = _record(recipe, args, plain, sets, validation, styles)
     if recipe.auxiliary_bn:
         add_auxiliary(model)
     model.to(own.device).to(memory_format=torch.channels_last)
@@ -122,6 +135,8 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
         dtype=dtype,
         workers=_workers(args, own.device),
         record=record,
+        execution=_execution(args, own, share, dtype),
+        validation=validation,
     )
 
 
@@ -141,6 +156,23 @@ def share_of(batch: int, chunk_size: int | None, own: Processes) -> Share:
             f"--chunk_size {divisor}"
         )
     return Share(own.rank, own.count, batch, chunk)
+
+
+@contextmanager
+def memory_errors(share: Share) -> Iterator[None]:
+    """Turn an error for lack of memory into a UserError that names a smaller --chunk_size."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        each = share.batch // share.processes
+        fewer = [d for d in range(1, share.chunk // 2 + 1) if each % d == 0]
+        remedy = f"use --chunk_size {fewer[-1]}" if fewer else "use another --device"
+        raise UserError(
+            f"the memory is too small for {share.chunk} images at a time: {remedy} (the same "
+            "command resumes; gradients are accumulated to the same batch)"
+        ) from error
 
 
 def _start_and_sets(recipe: Recipe, args: argparse.Namespace) -> tuple[Start, dict[str, ImageSet]]:
@@ -181,9 +213,10 @@ def _record(
     args: argparse.Namespace,
     model: nn.Module,
     sets: Mapping[str, ImageSet],
+    validation: Mapping[str, ImageSet],
     styles: Styles | None,
 ) -> dict[str, Any]:
-    """Return what decides the weights, except for the arithmetic and the chunks."""
+    """Return what decides the weights, except for the execution, and the rows of the curve."""
     paintings = {"styles": {"count": len(styles.names), **styles.record}} if styles else {}
     return {
         **paintings,
@@ -191,7 +224,72 @@ def _record(
         "seed": args.seed,
         "start": {"weights_sha256": weights_sha256(model)},
         "images": described(sets),
+        # Rows of one curve are comparable.
+        "evaluation": {"limit": args.limit_val, "images": described(validation)},
     }
+
+
+def _execution(
+    args: argparse.Namespace, own: Processes, share: Share, dtype: torch.dtype | None
+) -> dict[str, Any]:
+    """Return what the last digits of the weights depend on, and by the chunks a little more."""
+    if own.device.type == "cuda":
+        device: dict[str, Any] = {"device": torch.cuda.get_device_name(own.device)}
+    else:
+        instructions = torch.backends.cpu.get_cpu_capability()  # such as AVX2
+        device = {
+            "device": f"{own.device.type} ({instructions})",
+            "threads": torch.get_num_threads(),
+        }
+    return {
+        **device,
+        "processes": own.count,
+        "chunk_size": share.chunk,
+        "precision": str(dtype or torch.float32).removeprefix("torch."),
+        "compile": args.compile,
+        "deterministic": args.deterministic,
+        "skip_bad_images": args.skip_bad_images,
+        "pytorch": str(torch.__version__),
+    }
+
+
+def check_distinct(training: Mapping[str, ImageSet], validation: Mapping[str, ImageSet]) -> None:
+    """Raise UserError if an image is in two of the sets, or if ImageNet's are stylized.
+
+    training: by name in the catalogue; validation: by benchmark. Of the images that have a name in
+    common, COMPARED are compared.
+    """
+    sets = {f"{data_sets()[name].flag} (train/)": images for name, images in training.items()}
+    for name, benchmark in ((IN, IMAGENET), (SIN, STYLIZED)):
+        if benchmark in validation:
+            sets[f"{data_sets()[name].flag} (val/)"] = validation[benchmark]
+    for name, images in sets.items():
+        if name.startswith(data_sets()[IN].flag) and stylizer_of(images.root):
+            raise UserError(
+                f"{images.root} holds stylized images: give ImageNet itself with "
+                f"{data_sets()[IN].flag}, and its stylized copy with {data_sets()[SIN].flag}"
+            )
+    for (one, images), (other, others) in combinations(sets.items(), 2):
+        if name := _in_both(images, others):
+            raise UserError(
+                f"{one} and {other} have images in common, such as {name}, so that accuracies or "
+                "the recipe would not be what they are called: correct the folders"
+            )
+
+
+def _in_both(images: ImageSet, others: ImageSet) -> str:
+    """Return the name of an image that both sets have; "" if there is none."""
+    common = sorted({*images.names} & {*others.names})
+    chosen = {*common[:: -(-len(common) // COMPARED) or 1]}
+    places = [
+        {name: some.path(k) for k, name in enumerate(some.names) if name in chosen}
+        for some in (images, others)
+    ]
+    for name in sorted(chosen):
+        one, other = (place[name] for place in places)
+        if one.is_file() and other.is_file() and cmp(one, other, shallow=False):
+            return name
+    return ""
 
 
 def described(sets: Mapping[str, ImageSet]) -> dict[str, dict[str, Any]]:

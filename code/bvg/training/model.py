@@ -1,6 +1,7 @@
 """The network to train: where it starts, and how its weights are saved for the zoo."""
 
 import json
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,15 @@ def pretrained_model(name: str, options: CheckpointOptions, size: int) -> Start:
 
 def _start(model: NormalizedModel, arch: str, size: int, flag: str) -> Start:
     remedy = f"give another one with {flag.split()[0]}, or another --size"
+    x = torch.full((2, 3, size, size), 0.5)
     with torch.no_grad(), model_errors(f"{flag} fails on images of {size} x {size} pixels", remedy):
-        count = model.eval()(torch.full((2, 3, size, size), 0.5)).shape[1]
+        count = model.eval()(x).shape[1]
+        logits = deepcopy(model).train()(x)  # a copy, whose batch norms are changed
+    if not isinstance(logits, torch.Tensor):  # such as GoogLeNet's, with auxiliary classifiers
+        raise UserError(
+            f"{flag} returns {type(logits).__name__} in training, not logits: {remedy}, or wrap it "
+            "in a factory, path/to/file.py:factory, that returns logits alone"
+        )
     classes = names_of_logits(model.classes, count, flag)
     positions = positions_in_imagenet(classes)
     if positions is not None:

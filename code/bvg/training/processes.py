@@ -13,6 +13,7 @@ from torch import distributed
 from bvg.errors import UserError
 from bvg.run.settings import best_device
 
+_PLACE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun says to each process
 # The others wait while the first evaluates, which is as long as it takes.
 _PATIENCE = timedelta(hours=12)
 # Windows has no SIGUSR1.
@@ -52,12 +53,18 @@ def processes(device: str | None) -> Iterator[Processes]:
     """Yield this process's place among those that torchrun started, or alone.
 
     device: the flag's; by default each process has a GPU of its own, or all share the CPU.
-    Raises UserError if there are fewer GPUs than processes, or another process ends.
+    Raises UserError if there are fewer GPUs than processes, another process ends, or a scheduler
+    has set WORLD_SIZE without torchrun.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Processes(0, 1, best_device(device))
         return
+    if lacking := [name for name in _PLACE if name not in os.environ]:
+        raise UserError(
+            f"WORLD_SIZE is {count}, but {', '.join(lacking)} are not set: start several processes "
+            "with torchrun, or unset WORLD_SIZE for one"
+        )
     rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
     on_gpu = torch.cuda.is_available() if device is None else device == "cuda"
     own = best_device(f"cuda:{local}" if on_gpu else device or "cpu")

@@ -1,16 +1,18 @@
 """A recipe: the numbers of a training, the flags that replace them, and the learning rate."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from timm.scheduler import create_scheduler_v2
 
+from bvg.errors import UserError
 from bvg.run.command_line import non_negative, positive, positive_number
 
 SCRATCH = "scratch"  # instead of a model's name: random weights
+RESNET50 = "torchvision:resnet50"
 IN, SIN = "imagenet", "stylized-imagenet"  # names in the catalogue of data sets
 
 
@@ -18,11 +20,11 @@ IN, SIN = "imagenet", "stylized-imagenet"  # names in the catalogue of data sets
 class Recipe:
     """How a network is trained.
 
-    data: names of data sets, one after the other in an epoch. model: where it starts, or SCRATCH
-    with `arch`. milestones: epochs after which the learning rate is multiplied by `decay`.
-    batch_size: images per update, of all processes. least_area: of a random crop, relative to the
-    image. debiased: whether each image is also shown in another's style; alpha, gamma, auxiliary_bn
-    and multi_grid are of that.
+    data: names of data sets, one after the other in an epoch. model: where it starts, or SCRATCH.
+    arch: of SCRATCH, or of a checkpoint where the user names it; else "". milestones: epochs after
+    which the learning rate is multiplied by `decay`. batch_size: images per update, of all
+    processes. least_area: of a random crop, relative to the image. debiased: whether each image is
+    also shown in another's style; alpha, gamma, auxiliary_bn and multi_grid are of that.
     """
 
     data: tuple[str, ...]
@@ -37,7 +39,7 @@ class Recipe:
     weight_decay: float = 1e-4
     size: int = 224
     least_area: float = 0.08
-    arch: str = "torchvision:resnet50"
+    arch: str = ""
     debiased: bool = False
     alpha: float = 0.5
     gamma: float = 0.8
@@ -78,6 +80,9 @@ _VALUES: dict[str, tuple[Callable[[str], Any], str]] = {
 }
 
 
+_OF_DEBIASED = ("alpha", "gamma", "auxiliary_bn", "multi_grid")
+
+
 def recipe_flags(group: argparse._ArgumentGroup) -> None:
     """Add a flag for each value of a recipe."""
     group.add_argument("--data", nargs="+", choices=(IN, SIN), help="data sets to train on")
@@ -87,14 +92,34 @@ def recipe_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def overridden(recipe: Recipe, args: argparse.Namespace) -> Recipe:
-    """Return the recipe with the values that flags gave."""
+    """Return the recipe with the values that flags gave.
+
+    Raises UserError for values that the recipe would not use.
+    """
     given = {field.name: getattr(args, field.name, None) for field in fields(Recipe)}
     changes = {name: value for name, value in given.items() if value is not None}
     if "data" in changes:
         changes["data"] = tuple(dict.fromkeys(changes["data"]))
     if "milestones" in changes:
         changes["milestones"] = tuple(sorted({*changes["milestones"]}))
-    return replace(recipe, **changes)
+    changed = replace(recipe, **changes)
+    _refuse_unused(changed, changes.keys())
+    if changed.model == SCRATCH:
+        return replace(changed, arch=changed.arch or RESNET50)
+    return changed if "arch" in changes else replace(changed, arch="")
+
+
+def _refuse_unused(recipe: Recipe, given: Collection[str]) -> None:
+    of_debiased = [name for name in _OF_DEBIASED if name in given]
+    if of_debiased and not recipe.debiased:
+        raise UserError(
+            f"--{of_debiased[0]} is of debiased training: drop it, or use --recipe debiased"
+        )
+    if "arch" in given and recipe.model != SCRATCH and not recipe.model.startswith("file://"):
+        raise UserError(
+            f"--arch is of random weights and of file:// checkpoints, but this run starts with "
+            f"{recipe.model}: name another start with --model, or use --model {SCRATCH}"
+        )
 
 
 def schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int) -> Any:
