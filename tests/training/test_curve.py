@@ -14,6 +14,7 @@ from bvg.figures import training as figure
 from bvg.run import wandb_mirror
 from bvg.scores.metric import Metric
 from bvg.training.curve import read_curve, row_of, validation_sets, write_curve
+from conftest import refusal
 from training_helpers import CLASSES, draw_world
 
 METRICS = {
@@ -47,6 +48,10 @@ def test_a_curve_is_read_as_it_was_written(tmp_path):
             "shape-bias/low",
         ]
     assert read_curve(tmp_path / "none.csv") == []
+    text = before.decode()
+    for changed in (text.replace(",", ";"), text + "1,2\n", text.replace("0.1,", "0.1 %,"), "x"):
+        (tmp_path / "changed.csv").write_text(changed)
+        assert "restore" in refusal(read_curve, tmp_path / "changed.csv")
 
 
 def test_wandb_has_one_run_whose_rows_are_epochs(tmp_path, monkeypatch):

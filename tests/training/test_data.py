@@ -1,5 +1,7 @@
 """Training images: each once an epoch, keyed by seed, epoch and name."""
 
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bvg.data.image_set import ImageSet
 from bvg.data.imagenet_train import imagenet_train
 from bvg.training.data import Share, TrainingImages, batches, order_of
 from conftest import CLASSES, draw, refusal
@@ -84,6 +87,45 @@ def test_an_image_that_cannot_be_decoded_is_named(images, tmp_path):
     damaged.write_bytes(b"no image")
     broken = replace(images.select(np.arange(1)), root=tmp_path / "train", files=("ant/0.png",))
     assert str(damaged) in refusal(made, broken, Share(0, 1, 1, 1))
+
+
+def test_a_bad_image_may_be_skipped(images, tmp_path, capsys):
+    shutil.copytree(images.root, tmp_path / "train")
+    bad = tmp_path / "train" / images.files[9]
+    bad.write_bytes(bad.read_bytes()[:300])
+    data = TrainingImages({"imagenet": replace(images, root=tmp_path / "train")}, 0, 16, 0.3, True)
+    intact = TrainingImages({"imagenet": images}, 0, 16, 0.3)
+    for index, shown in ((8, 8), (9, 10), (10, 10)):
+        assert torch.equal(data[2, index].pixels, intact[2, shown].pixels)
+        assert data[2, index].label == images.labels[shown]
+    for workers in (0, 1, 0):
+        (chunk,) = batches(data, Share(0, 1, 20, 20), 2, 0, workers, pin_memory=False)
+        assert len(chunk[0]) == 20 and np.bincount(chunk[1]).tolist() == [5, 4, 6, 5]
+    assert capsys.readouterr().err.count(str(bad)) == 1
+    for file in images.files:
+        (tmp_path / "train" / file).write_bytes(b"")
+    share = Share(0, 1, 1, 1)
+    assert str(tmp_path) in refusal(next, batches(data, share, 0, 0, 0, pin_memory=False))
+
+
+def test_names_need_not_be_utf_8(images, tmp_path):
+    file = os.fsdecode(b"ant/caf\xe9.png")
+    draw(tmp_path / file, 3)
+    one = ImageSet(tmp_path, (file,), (file,), np.zeros(1, np.int64), CLASSES)
+    assert TrainingImages({"imagenet": one}, 0, 16, 0.3)[0, 0].pixels.shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "LA", "RGBA", "CMYK", "I;16"])
+def test_images_of_any_kind_are_rgb(tmp_path, mode):
+    file = "a.tif" if mode == "CMYK" else "a.png"
+    if mode == "I;16":
+        image = Image.fromarray(np.full((20, 20), 51 * 257, np.uint16))
+    else:
+        grey = Image.fromarray(np.full((20, 20), 51, np.uint8))
+        image = grey.convert("RGB").convert(mode) if mode in ("P", "CMYK") else grey.convert(mode)
+    image.save(tmp_path / file)
+    one = ImageSet(tmp_path, (file,), (file,), np.zeros(1, np.int64), CLASSES)
+    assert (TrainingImages({"imagenet": one}, 0, 16, 0.3)[0, 0].pixels == 51).all()
 
 
 def test_other_layouts_are_refused(images, tmp_path):

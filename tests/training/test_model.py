@@ -28,6 +28,7 @@ def assert_same_logits(one: nn.Module, other: nn.Module) -> None:
 
 def test_a_librarys_network_of_other_classes(tmp_path):
     start = new_model(SQUEEZENET, CLASSES, seed=3, size=64)
+    assert start.model.training
     loaded = saved_and_loaded(start, tmp_path / "w.safetensors")
     assert loaded.classes == CLASSES
     assert_same_logits(start.model, loaded)
@@ -83,5 +84,9 @@ def test_starts_that_would_be_trained_on_wrong_labels_are_refused(tmp_path):
     assert "order" in refusal(pretrained_model, f"{file}:net", CheckpointOptions(), 32)
     file.write_text(NETWORK.replace("Linear(8, 16)", "Linear(8, 15)"))
     assert "15" in refusal(pretrained_model, f"{file}:net", CheckpointOptions(), 32)
+    file.write_text(
+        NETWORK.replace("return self.head", "return (x,) if self.training else self.head")
+    )
+    assert "factory" in refusal(pretrained_model, f"{file}:net", CheckpointOptions(), 32)
     file.write_text(NETWORK)
     assert "--size" in refusal(pretrained_model, f"{file}:net", CheckpointOptions(), 3)

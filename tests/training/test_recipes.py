@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bvg.errors import UserError
 from bvg.training.recipe import overridden, recipe_flags, remarks, schedule
 from oracles.training import SCHEDULES, learning_rates
 from train import RECIPES
@@ -39,15 +40,23 @@ def test_the_data_and_starts_of_the_papers():
 
 
 def test_flags_replace_values(capsys):
-    def of(*words):
+    def of(*words, recipe="B"):
         parser = argparse.ArgumentParser()
         recipe_flags(parser.add_argument_group())
-        return overridden(RECIPES["B"], parser.parse_args([*words]))
+        return overridden(RECIPES[recipe], parser.parse_args([*words]))
 
     assert of() == RECIPES["B"]
+    assert of("--model", "scratch").arch == "torchvision:resnet50"
+    own = of("--model", "file://own.pth", "--arch", "resnet18")
+    assert own.arch == "resnet18" and RECIPES["alexnet"].arch == ""
+    with pytest.raises(UserError, match="--model"):
+        of("--arch", "resnet18")
+    with pytest.raises(UserError, match="--recipe debiased"):
+        of("--auxiliary_bn", "yes")
     found = of("--milestones", "40", "20", "--lr", "0.5", "--data", "imagenet", "imagenet")
     assert found == replace(RECIPES["B"], milestones=(20, 40), lr=0.5, data=("imagenet",))
-    assert of("--milestones").milestones == () and of("--multi_grid", "yes").multi_grid
+    assert of("--milestones").milestones == ()
+    assert not of("--multi_grid", "no", recipe="debiased").multi_grid
     for words in (("--lr", "0"), ("--gamma", "1.5"), ("--multi_grid", "maybe"), ("--lr", "nan")):
         with pytest.raises(SystemExit):
             of(*words)

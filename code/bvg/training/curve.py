@@ -149,9 +149,10 @@ def read_curve(path: Path) -> list[Row]:
         return []
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [{k: _number(text) for k, text in row.items()} for row in csv.DictReader(file)]
-        if not all({"epoch", "step", *KEYS[:1]} <= row.keys() for row in rows):
-            raise ValueError("columns are missing")
+            table = csv.DictReader(file)
+            if not {"epoch", "step"} <= {*(table.fieldnames or ())}:
+                raise ValueError("columns are missing")
+            rows = [{key: _number(text) for key, text in row.items()} for row in table]
     except (ValueError, AttributeError, TypeError) as error:  # of rows that are too short or long
         raise UserError(
             f"{path} is no longer as train.py wrote it ({reason_of(error)}): restore it, or delete "
@@ -162,7 +163,7 @@ def read_curve(path: Path) -> list[Row]:
 
 def _number(text: str) -> float | None:
     """Return a whole number as an int, so that it is written again as it was read."""
-    return None if not text else int(text) if text.isdigit() else float(text)
+    return None if text == "" else int(text) if text.isdigit() else float(text)
 
 
 def write_curve(folder: Path, rows: list[Row], name: str, record: dict[str, Any]) -> Path:
