@@ -56,7 +56,9 @@ from bvg.training.curve import (
     CUE_CONFLICT,
     CURVE,
     EVALUATIONS,
+    IMAGENET,
     KEYS,
+    STYLIZED,
     Metrics,
     Row,
     evaluated,
@@ -136,8 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--skip_bad_images",
         action="store_true",
-        help="show the next training image in place of one that cannot be decoded, and name that "
-        "(default: raise an error)",
+        help="train on the next image in place of one that cannot be decoded, which is named, and "
+        "evaluate without such images (default: raise an error)",
     )
     data.add_argument(
         "--limit_val",
@@ -249,6 +251,9 @@ def _introduce(job: Job, published: Recipe) -> None:
         print(remark)
     if SIN in job.recipe.data and "stylizer" not in job.record["images"][SIN]:
         print("the stylized images have no manifest of stylize.py: their stylizer is unknown")
+    for name, benchmark in ((IN, IMAGENET), (SIN, STYLIZED)):
+        if name in job.recipe.data and benchmark not in job.validation:
+            print(f"{name} has no folder val/: the accuracy on it is not measured")
 
 
 def _epoch(job: Job, args: argparse.Namespace, epoch: int) -> None:
@@ -343,7 +348,12 @@ def _evaluated(
     limit: int | None = None,
 ) -> Metrics:
     job.plain.load_state_dict(without_auxiliary(job.model.state_dict()))
-    settings = {"device": str(job.own.device), "num_workers": args.num_workers, "seed": args.seed}
+    settings = {
+        "device": str(job.own.device),
+        "num_workers": args.num_workers,
+        "seed": args.seed,
+        "skip_bad_images": args.skip_bad_images,
+    }
     return evaluated(name, job.plain, sets, limit, args.out / EVALUATIONS, **settings)
 
 

@@ -304,6 +304,19 @@ def test_too_little_memory_names_a_smaller_chunk(
     assert remedy in capsys.readouterr().err
 
 
+def test_bad_images_may_be_skipped_and_categories_of_stimuli_may_be_missing(tmp_path, capsys):
+    world = draw_world(tmp_path / "world")
+    for path in ("sin/train/class_h/2.png", "imagenet/val/class_a/1.png"):
+        (world / path).write_bytes(b"no image")
+    shutil.rmtree(world / "stimuli" / "class_b")
+    argv = words(world, tmp_path / "run", "--epochs", "1", "--save_every", "1", "--partial")
+    assert train.main(argv) == 2 and "--skip_bad_images" in capsys.readouterr().err
+    assert train.main([*argv, "--skip_bad_images"]) == 0
+    assert "class_h/2.png" in capsys.readouterr().err
+    record = recorded_model(tmp_path / "run" / "weights.safetensors")["training"]
+    assert record["execution"]["skip_bad_images"]
+
+
 def test_missing_data_of_the_recipe_are_named(world, tmp_path, capsys):
     argv = words(world, tmp_path / "run", recipe="B")
     position = argv.index("--stylized")

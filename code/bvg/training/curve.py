@@ -79,7 +79,7 @@ def validation_sets(
     """
     ready = Preprocessing(round(size * 256 / 224), size, keep_ready=True)
     folder = look_for("model-vs-human/cue-conflict", args.stimuli) or download_cue_conflict()
-    stimuli = cue_conflict(folder, categories_of(classes))
+    stimuli = cue_conflict(folder, categories_of(classes), args.partial)
     if stylizer := stylizer_of(folder):
         stimuli.notes["stylizer"] = stylizer
     found = {CUE_CONFLICT: replace(stimuli, view=replace(ready, resize=size))}

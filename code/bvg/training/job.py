@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from bvg.data.downloads import data_sets
 from bvg.data.fetch import weights_folder
 from bvg.data.finding import find_data
-from bvg.data.image_set import ImageSet
+from bvg.data.image_set import ImageSet, unused_sentence
 from bvg.data.imagenet import classes_in
 from bvg.data.imagenet_train import imagenet_train, train_folder
 from bvg.errors import UserError, is_out_of_memory
@@ -104,6 +104,8 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
     record = {}
     if own.is_first:
         check_distinct(sets, validation)
+        for sentence in filter(None, map(unused_sentence, sets.values())):
+            print(sentence)
         record = _record(recipe, args, plain, sets, validation, styles)
     if recipe.auxiliary_bn:
         add_auxiliary(model)
@@ -293,12 +295,17 @@ def _in_both(images: ImageSet, others: ImageSet) -> str:
 
 
 def described(sets: Mapping[str, ImageSet]) -> dict[str, dict[str, Any]]:
-    """Return what identifies the images of several sets, and what stylized them, for the record."""
+    """Return what identifies the images of several sets, for the record.
+
+    It includes what stylized them, and how many of how many they are where some are missing.
+    """
     found: dict[str, dict[str, Any]] = {}
     for name, images in sets.items():
         found[name] = {"count": len(images), "fingerprint": images.fingerprint}
         if stylizer := stylizer_of(images.root):
             found[name]["stylizer"] = stylizer
+        if "partial" in images.notes:
+            found[name]["partial"] = images.notes["partial"]
     return found
 
 
