@@ -259,8 +259,8 @@ def _introduce(job: Job, published: Recipe) -> None:
 def _epoch(job: Job, args: argparse.Namespace, epoch: int) -> None:
     """Train for the rest of an epoch, and save.
 
-    Raises UserError, before the weights are touched, for a loss that is not finite, and
-    KeyboardInterrupt after saving when a signal asks for the end.
+    Raises UserError for too little memory and, before the weights are touched, for a loss that is
+    not finite; KeyboardInterrupt after saving when a signal asks for the end.
     """
     arithmetic(args, job.own.device)  # the evaluation has its own
     job.model.train()
@@ -271,11 +271,14 @@ def _epoch(job: Job, args: argparse.Namespace, epoch: int) -> None:
     stream = batches(job.images, job.share, epoch, first, job.workers, pin_memory=on_gpu)
     name = f"epoch {epoch + 1} of {job.recipe.epochs}"
     total, done = job.steps * job.share.batch, first * job.share.batch
-    with deferred_signals() as signals, Meter(name, "img", total, done) as meter:
+    with (
+        memory_errors(job.share),
+        deferred_signals() as signals,
+        Meter(name, "img", total, done) as meter,
+    ):
         for step in range(first, job.steps):
             job.scheduler.step(job.step + 1)
-            with memory_errors(job.share):
-                own_loss = _gradients(job, args.seed, stream, epoch, step)
+            own_loss = _gradients(job, args.seed, stream, epoch, step)
             loss, asked = job.own.mean(own_loss, bool(signals))
             if not math.isfinite(loss):
                 raise diverged(job, args.out, f"the loss is {loss}")

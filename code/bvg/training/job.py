@@ -170,10 +170,13 @@ def memory_errors(share: Share) -> Iterator[None]:
             raise
         each = share.batch // share.processes
         fewer = [d for d in range(1, share.chunk // 2 + 1) if each % d == 0]
-        remedy = f"use --chunk_size {fewer[-1]}" if fewer else "use another --device"
+        remedy = (
+            f"add --chunk_size {fewer[-1]}, so that the gradients of a batch are accumulated"
+            if fewer
+            else "use another --device"
+        )
         raise UserError(
-            f"the memory is too small for {share.chunk} images at a time: {remedy} (the same "
-            "command resumes; gradients are accumulated to the same batch)"
+            f"the memory is too small for {share.chunk} images at a time: {remedy}"
         ) from error
 
 
