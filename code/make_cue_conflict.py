@@ -20,8 +20,8 @@ Writes <out>/cue-conflict/<shape>/<shape><n>-<texture><m>.png, <out>/manifest.js
 made), <out>/manifest.csv (the pictures of each; a later call takes it as --pairs) and
 <out>/contact_sheet.png. A file appears once it is complete, and the same command resumes an
 interrupted run.
-exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
-command resumes).
+exit codes: 0 done; 2 a problem you can fix (one sentence says how); 75 another process is writing
+to the same --out; 130 interrupted (the same command resumes).
 """
 
 import argparse

@@ -18,8 +18,8 @@ Writes <out>/<folder>/<image>.png, <out>/manifest.json (how they were made), <ou
 style of each image) and <out>/styles.npz (the encoded styles: --styles takes this file, too). A
 file appears once it is complete, and the same command resumes an interrupted run.
 eval_stylized_imagenet.py evaluates models on the copy of ImageNet's validation set.
-exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
-command resumes).
+exit codes: 0 done; 2 a problem you can fix (one sentence says how); 75 another process is writing
+to the same --out; 130 interrupted (the same command resumes).
 """
 
 import argparse

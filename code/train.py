@@ -14,8 +14,9 @@ Writes <out>/weights.safetensors (--model file://…), resume.pt, curve.csv (a r
 bias, fractions, accuracies), a figure of it, and the predictions below evaluations/; with W&B, the
 same curve. What the network sees depends on (--seed, epoch, image), not on workers, processes or
 restarts; the same command resumes.
-exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted by Ctrl-C,
-SIGTERM or SIGUSR1, after saving (the same command resumes).
+exit codes: 0 done; 2 a problem you can fix (one sentence says how); 75 another process is writing
+to the same --out; 130 interrupted by Ctrl-C, SIGTERM or SIGUSR1, after saving (the same command
+resumes).
 """
 
 import argparse
@@ -351,10 +352,9 @@ def _evaluated(
     limit: int | None = None,
 ) -> Metrics:
     job.plain.load_state_dict(without_auxiliary(job.model.state_dict()))
-    settings = {
+    settings = {  # not --seed, so that all runs are evaluated on the same images
         "device": str(job.own.device),
         "num_workers": args.num_workers,
-        "seed": args.seed,
         "skip_bad_images": args.skip_bad_images,
     }
     return evaluated(name, job.plain, sets, limit, args.out / EVALUATIONS, **settings)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 
 import eval_shape_bias
 import train
+from bvg.files import lock_folder
 from bvg.stylize import adain
 from bvg.stylize.styles import Styles, save_styles
 from bvg.training import debiased
@@ -250,6 +252,9 @@ def test_rows_of_a_run_without_a_checkpoint_are_not_kept(world, tmp_path):
     assert train.main(words(world, out, "--lr", "1e30", "--seed", "7")) == 2
     (out / "resume.pt").unlink(missing_ok=True)
     assert not (out / "weights.safetensors").exists()
+    summary = out / "evaluations" / "imagenet" / "epoch-000" / "summary.json"
+    # Other seeds are evaluated on the same images.
+    assert json.loads(summary.read_text())["identity"]["protocol"]["seed"] == 0
     before = pd.read_csv(out / "curve.csv")
     assert train.main(words(world, out, "--epochs", "1")) == 0
     now = pd.read_csv(out / "curve.csv")
@@ -284,6 +289,14 @@ def test_weights_without_a_checkpoint_are_not_overwritten(world, unbroken, tmp_p
     assert train.main(words(world, tmp_path / "run", "--chunk_size", "8")) == 2
     assert "--out" in capsys.readouterr().err
     assert_same(unbroken, tmp_path / "run")
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(world, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    with ExitStack() as held:
+        lock_folder(tmp_path / "run", held)
+        assert train.main(words(world, tmp_path / "run")) == 75
+    assert "--out" in capsys.readouterr().err
 
 
 def test_a_scheduler_that_sets_the_number_of_processes_alone(world, tmp_path, monkeypatch, capsys):
