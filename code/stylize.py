@@ -254,9 +254,7 @@ def _stylize(args: argparse.Namespace) -> None:
         failures = _write(out, work, args.batch_size)
         done = existing(out, work.copies)
         _write_table(out, work, done)
-        known = {*unreadable, *failures}
-        copied = zip(images.names, work.copies, strict=True)
-        still = [name for name, copy in copied if name in known and copy not in done]
+        still = _without_copy(work, done, {*unreadable, *failures})
         if still != unreadable:
             write_record(out, _record(args, work, still))
     if failures:
@@ -499,6 +497,12 @@ def _check_space(out: Path, work: Work, count: int) -> None:
             "left: choose another folder with --out, JPEG files with --quality, or fewer images "
             "with --limit"
         )
+
+
+def _without_copy(work: Work, done: set[str], names: set[str]) -> list[str]:
+    """Return those of the images `names` that have no copy, which `done` lists."""
+    both = zip(work.images.names, work.copies, strict=True)
+    return [name for name, copy in both if name in names and copy not in done]
 
 
 def _write_table(out: Path, work: Work, done: set[str]) -> None:
