@@ -64,7 +64,9 @@ def resume(job: Job, out: Path) -> None:
             f"{out} contains a training run with other settings ({'; '.join(changed)}): give those "
             "again, or choose another folder with --out"
         )
-    if job.own.is_first and (changed := differences(content["execution"], job.execution)):
+    job.step, job.loss = content["step"], content["loss"]
+    changed = differences(content["execution"], job.execution)
+    if changed and job.own.is_first and job.step < job.recipe.epochs * job.steps:
         print(
             f"this run began otherwise ({'; '.join(changed)}): its weights will differ from those "
             "of an unbroken run"
@@ -73,7 +75,6 @@ def resume(job: Job, out: Path) -> None:
     job.optimizer.load_state_dict(content["optimizer"])
     if content["scaler"]:  # {} of a run that was not in fp16
         job.scaler.load_state_dict(content["scaler"])
-    job.step, job.loss = content["step"], content["loss"]
 
 
 def diverged(job: Job, out: Path, what: str) -> UserError:
