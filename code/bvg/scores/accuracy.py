@@ -8,7 +8,7 @@ import pandas as pd
 from bvg.data.categories import CATEGORY_INDICES
 from bvg.data.imagenet import VAL_CLASSES
 from bvg.predictions.table import Predictions
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage
 
 
 def correct_in_top(predictions: Predictions, k: int) -> np.ndarray:
@@ -18,8 +18,7 @@ def correct_in_top(predictions: Predictions, k: int) -> np.ndarray:
 
 def accuracy(predictions: Predictions, k: int) -> Metric:
     """Return the top-k accuracy in percent: correct images / images, not a mean of batches."""
-    correct = correct_in_top(predictions, k)
-    return proportion(int(correct.sum()), len(correct), scale=100)
+    return percentage(correct_in_top(predictions, k))
 
 
 def top1_and_top5(predictions: Predictions, key: str) -> dict[str, Metric]:
@@ -72,10 +71,9 @@ def condition_accuracies(conditions: tuple[str, ...], correct: np.ndarray) -> di
 
     correct: (images, conditions) bool.
     """
-    hits = correct.sum(axis=0)
     return {
-        f"top1_acc/{condition}": proportion(int(hit), len(correct), scale=100)
-        for condition, hit in zip(conditions, hits, strict=True)
+        f"top1_acc/{condition}": percentage(right)
+        for condition, right in zip(conditions, correct.T, strict=True)
     }
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bvg.predictions.table import Predictions
 from bvg.scores.bootstrap import bootstrapped, draws
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage, proportion
 
 INCOMPLETE = "no pair has both of its images"
 
@@ -36,19 +36,15 @@ def css_metrics(predictions: Predictions, pairs: int) -> dict[str, Metric]:
     foiled = answers == predictions.columns["foil"]
     metrics[f"{key}/foil-rate"] = proportion(int(foiled.sum()), len(foiled))
     accuracy = f"top1_acc/anagrams/{pairs}"
-    metrics[accuracy] = _accuracy(answers == labels)
+    metrics[accuracy] = percentage(answers == labels)
     for label, name in enumerate(predictions.classes):
         own = labels == label
         if own.any():
-            metrics[f"{accuracy}/class/{name}"] = _accuracy((answers == labels)[own])
+            metrics[f"{accuracy}/class/{name}"] = percentage((answers == labels)[own])
             # The pairs are all different, so that those of one class are independent, too.
             margins = predictions.columns["margin"][own].astype(float)
             metrics[f"{key}/margin/{name}"] = mean_over_pairs(margins)
     return metrics
-
-
-def _accuracy(right: np.ndarray) -> Metric:
-    return proportion(int(right.sum()), len(right), scale=100)
 
 
 def mean_over_pairs(values: np.ndarray, is_share: bool = False) -> Metric:

@@ -8,7 +8,7 @@ import numpy as np
 from bvg.data.imagenet import val_number
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import accuracy
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage
 
 
 def with_real_columns(predictions: Predictions, table: np.ndarray) -> Predictions:
@@ -41,8 +41,7 @@ def in_real_labels(predictions: Predictions) -> np.ndarray:
 
 def real_accuracy(predictions: Predictions) -> dict[str, Metric]:
     """Return the ReaL accuracy in percent, and on the same images that by the original label."""
-    correct = in_real_labels(predictions)
     return {
-        "top1_acc/imagenet-real": proportion(int(correct.sum()), len(correct), scale=100),
+        "top1_acc/imagenet-real": percentage(in_real_labels(predictions)),
         "top1_acc/imagenet-real/original-label": accuracy(predictions, 1),
     }

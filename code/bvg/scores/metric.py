@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from math import sqrt
 
+import numpy as np
+
 Z95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
 
 
@@ -44,3 +46,8 @@ def proportion(successes: int, n: int, scale: float = 1.0) -> Metric:
         return Metric(None, note="no image")
     low, high = wilson(successes, n)
     return Metric(scale * successes / n, scale * low, scale * high, n)
+
+
+def percentage(right: np.ndarray) -> Metric:
+    """Return the percentage of true values among `right`, (N,) bool, with its Wilson interval."""
+    return proportion(int(right.sum()), len(right), scale=100)

@@ -13,7 +13,7 @@ import pandas as pd
 from bvg.predictions.table import Predictions
 from bvg.scores.decision_table import without_suffix
 from bvg.scores.max_rule import ENDING, as_max, by_max_rule
-from bvg.scores.metric import Metric, proportion, wilson
+from bvg.scores.metric import Metric, percentage, proportion, wilson
 
 RESAMPLES = 10_000
 SEED = 0  # of the bootstrap; fixed, so that a result can be recomputed to the last digit
@@ -106,10 +106,8 @@ def _overall(predictions: Predictions) -> dict[str, Metric]:
     return {
         "shape-bias": _noted(counts.bias(), predictions),
         **fractions(counts, ""),
-        "top1_acc/cue-conflict": proportion(int(right.sum()), len(right), 100),
-        "top1_acc/cue-conflict/congruent": proportion(
-            int(right[congruent].sum()), int(congruent.sum()), 100
-        ),
+        "top1_acc/cue-conflict": percentage(right),
+        "top1_acc/cue-conflict/congruent": percentage(right[congruent]),
     }
 
 
