@@ -1,6 +1,6 @@
 """A number with its sampling uncertainty."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -24,6 +24,10 @@ class Metric:
     def as_dict(self) -> dict[str, object]:
         """Return the fields for JSON, without an empty note."""
         return {key: value for key, value in asdict(self).items() if key != "note" or value}
+
+    def noted(self, words: str) -> "Metric":
+        """Return the metric with `words`, if there are any, after its own note."""
+        return replace(self, note="; ".join(filter(None, (self.note, words))))
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
