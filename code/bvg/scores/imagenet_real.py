@@ -19,15 +19,8 @@ def with_real_columns(predictions: Predictions, table: np.ndarray) -> Prediction
     numbers = np.array([val_number(Path(name).stem) for name in predictions.images], dtype=np.int64)
     own = table[numbers - 1]
     rows = np.flatnonzero(own[:, 0] >= 0)
-    return replace(
-        predictions,
-        images=predictions.images[rows],
-        conditions=predictions.conditions[rows],
-        labels=predictions.labels[rows],
-        answers=predictions.answers[rows],
-        confidence=predictions.confidence[rows],
-        columns={f"real_{k}": own[rows, k - 1] for k in range(1, own.shape[1] + 1)},
-    )
+    columns = {f"real_{k}": own[rows, k - 1] for k in range(1, own.shape[1] + 1)}
+    return replace(predictions.select(rows), columns=columns)
 
 
 def in_real_labels(predictions: Predictions) -> np.ndarray:
