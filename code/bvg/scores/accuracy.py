@@ -60,6 +60,20 @@ def by_condition(predictions: Predictions, values: np.ndarray) -> np.ndarray:
     return table.reshape(len(images), len(conditions))
 
 
+def right_and_shown(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether top-1 is correct, and whether the image is shown, under each condition.
+
+    Both (images, conditions) bool, in the order of the rows; where conditions have other images.
+    """
+    image_of, images = pd.factorize(predictions.images)
+    condition_of, conditions = pd.factorize(predictions.conditions)
+    right = np.zeros((len(images), len(conditions)), bool)
+    shown = right.copy()
+    right[image_of, condition_of] = correct_in_top(predictions, 1)
+    shown[image_of, condition_of] = True
+    return right, shown
+
+
 def top1_by_condition(predictions: Predictions) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the conditions, and whether top-1 is correct, (images, conditions) bool."""
     correct = by_condition(predictions, correct_in_top(predictions, 1))
