@@ -23,7 +23,7 @@ from bvg.data.folders import (
     unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, class_balanced, found_in
+from bvg.data.image_set import ImageSet, by_condition, class_balanced, found_in
 from bvg.data.imagenet import VAL_CLASSES, are_imagenet
 from bvg.data.imagenet_c import CorruptionSet, condition_folders
 from bvg.data.loading import decoded_batches
@@ -102,19 +102,10 @@ def laion_c(
         condition: _of_condition(given / folder, condition, folder, classes)
         for condition, folder in folders.items()
     }
-    notes = {name: part.notes for name, part in parts.items() if part.notes}
+    images = by_condition(given, parts, folders, classes)
     if differing := _incomplete(given, parts, partial):
-        notes["partial"] = differing
-    return ImageSet(
-        given,
-        tuple(f"{folders[name]}/{file}" for name, part in parts.items() for file in part.files),
-        tuple(name for part in parts.values() for name in part.names),
-        np.concatenate([part.labels for part in parts.values()]),
-        classes,
-        notes=notes,
-        conditions=tuple(name for name, part in parts.items() for _ in part.files),
-        view=SQUASHED_224["pillow"],
-    )
+        images.notes["partial"] = differing
+    return replace(images, view=SQUASHED_224["pillow"])
 
 
 def _of_condition(folder: Path, condition: str, inner: str, classes: tuple[str, ...]) -> ImageSet:
