@@ -8,7 +8,8 @@ import torch
 from bvg.data.css import CLASSES
 from bvg.predictions.table import Predictions
 from bvg.run.decisions import decided, largest_of
-from bvg.scores.css import css_metrics, decisions_by_image, mean_over_pairs
+from bvg.scores.bootstrap import bootstrapped_mean
+from bvg.scores.css import INCOMPLETE, css_metrics, decisions_by_image
 from oracles.css import ANIMALS, animal_of, scores
 from parquet_helpers import anagram_rows
 
@@ -90,12 +91,12 @@ def test_scores_equal_plain_python(example):
 
 def test_the_interval_is_that_of_a_fraction_of_pairs():
     right = np.arange(1440) % 4 == 0
-    metric = mean_over_pairs(right, is_share=True)
+    metric = bootstrapped_mean(right, INCOMPLETE, is_share=True)
     half = 1.96 * np.sqrt(0.25 * 0.75 / 1440)
     assert metric.value == 0.25 and metric.n == 1440
     assert metric.low == pytest.approx(0.25 - half, abs=0.1 * half)
     assert metric.high == pytest.approx(0.25 + half, abs=0.1 * half)
-    none = mean_over_pairs(np.zeros(72, bool), is_share=True)
+    none = bootstrapped_mean(np.zeros(72, bool), INCOMPLETE, is_share=True)
     assert none.value == 0 and 0.04 < none.high < 0.06  # Wilson's
 
 

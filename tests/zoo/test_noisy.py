@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bvg.zoo import noisy
-from bvg.zoo.noisy import DiffusionNoise, VOneBlock, vonenet_resnet50
+from bvg.zoo.noisy import DiffusionNoise, VOneBlock, VOneNet
 from oracles import noisy as oracle
 
 
@@ -102,7 +102,7 @@ def test_gradients_pass_and_are_finite(block):
 
 def test_vonenet_has_the_published_keys():
     with torch.device("meta"):
-        keys = list(vonenet_resnet50().state_dict())
+        keys = list(VOneNet().state_dict())
     assert len(keys) == 317
     assert keys[:3] == [
         "vone_block.simple_conv_q0.weight",

@@ -163,6 +163,16 @@ def check_known(folder: Path, unknown: list[str]) -> None:
         )
 
 
+def check_folders(folder: Path, known: Collection[str], what: str) -> None:
+    """Raise UserError when `folder` has a folder that is not one of `known`, which are `what`."""
+    unknown = sorted(set(subfolders(folder)) - set(known))
+    if unknown:
+        raise UserError(
+            f"{folder / unknown[0]} is not one of the {len(known)} {what} "
+            f"({', '.join(known)}): remove or rename it, or download the data set again"
+        )
+
+
 def check_answerable(folder: Path, needed: Iterable[str], classes: tuple[str, ...]) -> None:
     """Raise UserError when the model's `classes` lack some of the images' classes, `needed`."""
     lacking = sorted(set(needed) - set(classes))

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bvg.data.folders import UNUSED, image_files, kinds_in_words
+from bvg.data.folders import (
+    UNUSED,
+    image_files,
+    in_class_folders,
+    kinds_in_words,
+    unused_note,
+)
 from bvg.data.preprocessing import STUDY, Preprocessing
 from bvg.errors import UserError
 
@@ -110,6 +116,19 @@ class ImageSet:
             condition = f"{self.conditions[index]}\0" if self.conditions else ""
             digest.update(f"{condition}{name}\0{size}\0{values}\n".encode())
         return digest.hexdigest()
+
+
+def images_of_classes(
+    folder: Path, classes: Iterable[str], folder_of: dict[str, str] | None = None
+) -> ImageSet:
+    """Return the images in the class folders under `folder`, with a note that counts unused files.
+
+    Order, names, and folder_of: see `in_class_folders`.
+    """
+    classes = tuple(classes)
+    files, labels, names, unused = in_class_folders(folder, classes, folder_of)
+    notes = unused_note(unused)
+    return ImageSet(folder, tuple(files), tuple(names), labels, classes, notes=notes)
 
 
 def _as_bytes(name: str) -> bytes:

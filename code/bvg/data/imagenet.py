@@ -21,12 +21,11 @@ from bvg.data.folders import (
     check_known,
     existing_folder,
     images_of_class,
-    in_class_folders,
     subfolders,
     unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, check_counts
+from bvg.data.image_set import ImageSet, check_counts, images_of_classes
 from bvg.errors import UserError, reason_of
 
 VAL_IMAGES, VAL_CLASSES = 50_000, 1_000
@@ -134,8 +133,8 @@ def imagenet_val(
     folder = val_folder(given)
     present = subfolders(folder)
     if set(present) & set(classes):
-        files, labels, names, unused = in_class_folders(folder, classes)
-        _refuse_contradictions(folder, files)
+        images = images_of_classes(folder, classes)
+        _refuse_contradictions(images)
         check_known(folder, sorted(set(present) - set(classes)))
     else:
         files, unused = images_of_class(folder, {*_GROUND_TRUTH, *_DEVKIT_FOLDERS})
@@ -148,22 +147,21 @@ def imagenet_val(
         check_answerable(folder, wnids, classes)
         position = {name: label for label, name in enumerate(classes)}
         labels = np.array([position[wnid] for wnid in wnids], dtype=np.int64)
-        names = [f"{wnid}/{file}" for wnid, file in zip(wnids, files, strict=True)]
-    images = ImageSet(
-        folder, tuple(files), tuple(names), labels, classes, notes=unused_note(unused)
-    )
-    check_counts(images, expected_counts(classes, len(files)), partial)
+        names = tuple(f"{wnid}/{file}" for wnid, file in zip(wnids, files, strict=True))
+        notes = unused_note(unused)
+        images = ImageSet(folder, tuple(files), names, labels, classes, notes=notes)
+    check_counts(images, expected_counts(classes, len(images)), partial)
     return images
 
 
-def _refuse_contradictions(folder: Path, files: list[str]) -> None:
+def _refuse_contradictions(images: ImageSet) -> None:
     """Raise UserError for a file whose name states another wnid than its folder's."""
-    for file in files:
+    for file in images.files:
         of_folder, stated = file.partition("/")[0], set(_WNID_IN_NAME.findall(Path(file).stem))
         if _WNID.fullmatch(of_folder) and stated and of_folder not in stated:
             raise UserError(
-                f"{folder / file} is of the class {min(stated)} by its name and of {of_folder} by "
-                "its folder: move it to its class's folder, or rename it"
+                f"{images.root / file} is of the class {min(stated)} by its name and of "
+                f"{of_folder} by its folder: move it to its class's folder, or rename it"
             )
 
 

@@ -16,12 +16,10 @@ from bvg.data.folders import (
     archives_in,
     check_answerable,
     existing_folder,
-    in_class_folders,
     subfolders,
-    unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, by_condition, check_counts
+from bvg.data.image_set import ImageSet, by_condition, check_counts, images_of_classes
 from bvg.data.imagenet import imagenet_classes
 from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError, first_few
@@ -150,12 +148,11 @@ def _variant(folder: Path, categories: tuple[str, ...]) -> ImageSet:
             f"{folder / folder_of[unknown[0]]} is not one of the {len(categories)} categories "
             f"({first_few(categories)}): remove it, or download the data set again"
         )
-    files, labels, names, unused = in_class_folders(folder, categories, folder_of)
-    objects = [_object(name) for name in names]
+    images = images_of_classes(folder, categories, folder_of)
+    objects = tuple(_object(name) for name in images.names)
     if len(set(objects)) < len(objects):  # they do not tell which images have the same object
-        objects = names
-    notes = unused_note(unused)
-    return ImageSet(folder, tuple(files), tuple(objects), labels, categories, notes=notes)
+        return images
+    return replace(images, names=objects)
 
 
 def _object(name: str) -> str:

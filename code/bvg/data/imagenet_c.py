@@ -14,7 +14,7 @@ from bvg.data.folders import (
     unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, check_counts, crossed
+from bvg.data.image_set import ImageSet, check_counts, crossed, images_of_classes
 from bvg.data.imagenet import classes_in, expected_counts
 from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError, first_few
@@ -73,20 +73,10 @@ def corruption_folders(
     folders = condition_folders(root, data, corruptions, severities)
     first = next(iter(folders.values()))
     check_known(root / first, sorted(set(subfolders(root / first)) - set(classes)))
-    files, labels, names, unused = in_class_folders(root / first, classes)
-    base = ImageSet(
-        root,
-        tuple(files),
-        tuple(names),
-        labels,
-        classes,
-        notes=unused_note(unused),
-        view=READY_224,
-    )
-    counted = replace(base, root=root / first)  # for the error message; shares the notes
-    check_counts(counted, expected_counts(classes, len(files)), partial)
+    base = images_of_classes(root / first, classes)
+    check_counts(base, expected_counts(classes, len(base)), partial)
     base.notes.update(unused_note(_check_same(root, base, list(folders.values()))))
-    return crossed(base, folders)
+    return crossed(replace(base, root=root, view=READY_224), folders)
 
 
 def condition_folders(

@@ -12,12 +12,10 @@ from bvg.data.folders import (
     check_known,
     existing_folder,
     holds_class_folders,
-    in_class_folders,
     subfolders,
-    unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import RESTRICTED, ImageSet, check_counts, found_in
+from bvg.data.image_set import RESTRICTED, ImageSet, check_counts, found_in, images_of_classes
 from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, classes_in, imagenet_classes
 from bvg.errors import UserError, first_few
 
@@ -152,10 +150,7 @@ def variant_images(
         raise _not_a_set(folder, variant)
     check_known(folder, [name for name in inside if class_of[name] not in classes])
     folder_of = {name: inner for inner, name in class_of.items()}
-    files, labels, names, unused = in_class_folders(folder, classes, folder_of)
-    notes = unused_note(unused)
-    images = ImageSet(folder, tuple(files), tuple(names), labels, classes, notes=notes)
-    return _checked(images, variant, partial)
+    return _checked(images_of_classes(folder, classes, folder_of), variant, partial)
 
 
 def _classes_of_folders(folder: Path, inside: list[str], variant: Variant) -> dict[str, str]:

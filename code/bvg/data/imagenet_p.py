@@ -5,14 +5,14 @@ Source: Hendrycks & Dietterich, ICLR 2019, section 3.3; https://github.com/hendr
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from bvg.data.folders import (
+    UNUSED,
     existing_folder,
     images_of_class,
     kinds_in_words,
@@ -22,7 +22,7 @@ from bvg.data.folders import (
     visible,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, crossed
+from bvg.data.image_set import ImageSet, by_condition, crossed
 from bvg.data.imagenet import classes_in, expected_counts
 from bvg.data.preprocessing import READY_224, decode
 from bvg.data.video import video_frames, video_library
@@ -45,20 +45,6 @@ PERTURBATIONS = (
 FRAMES = 31  # of most published sequences
 _GROUPS = ("noise", "blur", "weather", "digital", "validation", "extra")  # the downloads' folders
 _LAYOUT = "<perturbation>/<class>/<sequence>.mp4, or a folder of frames in place of each mp4"
-
-
-@dataclass(frozen=True)
-class _Perturbed:
-    """The sequences of one perturbation.
-
-    folder: relative to the set's. files: of the sequences, relative to `folder`. labels: (N,)
-    int64. unused: counts of files that belong to no sequence, by kind.
-    """
-
-    folder: str
-    files: tuple[str, ...]
-    labels: np.ndarray
-    unused: Counter[str]
 
 
 def read_frames(path: Path) -> list[Image.Image]:
@@ -99,12 +85,19 @@ def imagenet_p(
     folder = existing_folder(root, "the ImageNet-P folder", "--imagenet_p")
     classes = classes or classes_in(folder)
     found, missing = perturbations_in(folder, perturbations, partial)
-    listed = {name: _listed(folder, place, classes) for name, place in found.items()}
-    notes = _checked(folder, listed, missing, classes, partial)
-    notes |= unused_note(sum((one.unused for one in listed.values()), Counter()))
-    if any(_is_video(file) for one in listed.values() for file in one.files):
+    parts = {name: _perturbed(folder / place, classes) for name, place in found.items()}
+    notes = _checked(parts, missing, classes, partial)
+    notes |= unused_note(
+        sum((Counter(part.notes.get(UNUSED)) for part in parts.values()), Counter())
+    )
+    if any(_is_video(file) for part in parts.values() for file in part.files):
         notes["decoder"] = f"PyAV {video_library().__version__}"
-    return _combined(folder, listed, classes, notes)
+    first = next(iter(parts.values()))
+    if all(part.files == first.files for part in parts.values()):
+        images = crossed(replace(first, root=folder), found)
+    else:
+        images = by_condition(folder, parts, found, classes)
+    return replace(images, notes=notes, reader=read_frames, frames=FRAMES, view=READY_224)
 
 
 def perturbations_in(
@@ -142,8 +135,8 @@ def _place(root: Path, perturbation: str) -> str | None:
     return next((place for place in places if (root / place).is_dir()), None)
 
 
-def _listed(root: Path, place: str, classes: tuple[str, ...]) -> _Perturbed:
-    folder = root / place
+def _perturbed(folder: Path, classes: tuple[str, ...]) -> ImageSet:
+    """Return the sequences of one perturbation."""
     present = subfolders(folder)
     known = set(classes)
     if unknown := [name for name in present if name not in known]:
@@ -164,7 +157,14 @@ def _listed(root: Path, place: str, classes: tuple[str, ...]) -> _Perturbed:
             labels += [label] * len(sequences)
     if not files:
         raise UserError(f"{folder} holds no sequence: the layout is {_LAYOUT}")
-    return _Perturbed(place, tuple(files), np.array(labels, dtype=np.int64), unused)
+    return ImageSet(
+        folder,
+        tuple(files),
+        tuple(map(_sequence, files)),
+        np.array(labels, dtype=np.int64),
+        classes,
+        notes=unused_note(unused),
+    )
 
 
 def _sequences(folder: Path) -> tuple[list[str], Counter[str]]:
@@ -191,44 +191,22 @@ def _is_video(file: str) -> bool:
     return file.lower().endswith(".mp4")
 
 
-def _combined(
-    root: Path, listed: dict[str, _Perturbed], classes: tuple[str, ...], notes: dict[str, object]
-) -> ImageSet:
-    first = next(iter(listed.values()))
-    reading: dict[str, Any] = {"reader": read_frames, "frames": FRAMES, "view": READY_224}
-    names = tuple(_sequence(file) for file in first.files)
-    if all(one.files == first.files for one in listed.values()):
-        base = ImageSet(root, first.files, names, first.labels, classes, notes=notes, **reading)
-        return crossed(base, {name: one.folder for name, one in listed.items()})
-    return ImageSet(
-        root,
-        tuple(f"{one.folder}/{file}" for one in listed.values() for file in one.files),
-        tuple(_sequence(file) for one in listed.values() for file in one.files),
-        np.concatenate([one.labels for one in listed.values()]),
-        classes,
-        notes=notes,
-        conditions=tuple(name for name, one in listed.items() for _ in one.files),
-        **reading,
-    )
-
-
 def _checked(
-    root: Path,
-    listed: dict[str, _Perturbed],
+    parts: dict[str, ImageSet],
     missing: list[str],
     classes: tuple[str, ...],
     partial: bool,
 ) -> dict[str, object]:
     """Return the notes on the counts; raises UserError for wrong ones unless `partial`."""
     incomplete = {}
-    for name, one in listed.items():
-        sequences, found = counts = len(one.files), len(np.unique(one.labels))
-        expected = expected_counts(classes, len(one.files))
+    for name, part in parts.items():
+        sequences, found = counts = len(part), len(np.unique(part.labels))
+        expected = expected_counts(classes, len(part))
         if counts == expected:
             continue
         if not partial:
             raise UserError(
-                f"{root / one.folder} holds {sequences:,} sequences of {found:,} classes, not "
+                f"{part.root} holds {sequences:,} sequences of {found:,} classes, not "
                 f"{expected[0]:,} of {expected[1]:,}: give all sequences, or allow a subset with "
                 "--partial (recorded in the result)"
             )

@@ -7,12 +7,10 @@ from bvg.data.folders import (
     check_answerable,
     check_known,
     existing_folder,
-    in_class_folders,
     subfolders,
-    unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, check_counts
+from bvg.data.image_set import ImageSet, check_counts, images_of_classes
 from bvg.data.imagenet import are_imagenet, imagenet_classes
 
 TRAIN_IMAGES = 1_281_167
@@ -48,10 +46,8 @@ def imagenet_train(
         check_answerable(folder, present & {*imagenet_classes()}, classes)
         layout = f"class folders (such as {classes[0]}/) with images in them"
         raise wrong_folder(folder, name, layout, {*classes, *imagenet_classes()})
-    files, labels, names, unused = in_class_folders(folder, classes)
     check_known(folder, sorted(present - set(classes)))
-    notes = unused_note(unused)
-    images = ImageSet(folder, tuple(files), tuple(names), labels, classes, notes=notes)
-    count = TRAIN_IMAGES if are_imagenet(classes) else len(files)
+    images = images_of_classes(folder, classes)
+    count = TRAIN_IMAGES if are_imagenet(classes) else len(images)
     check_counts(images, (count, len(classes)), partial)
     return images

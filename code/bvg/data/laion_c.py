@@ -18,12 +18,10 @@ from bvg.data.categories import expand
 from bvg.data.folders import (
     check_known,
     existing_folder,
-    in_class_folders,
     subfolders,
-    unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, class_balanced, found_in
+from bvg.data.image_set import ImageSet, by_condition, class_balanced, found_in, images_of_classes
 from bvg.data.imagenet import VAL_CLASSES, are_imagenet
 from bvg.data.imagenet_c import CorruptionSet, condition_folders
 from bvg.data.loading import decoded_batches
@@ -102,19 +100,10 @@ def laion_c(
         condition: _of_condition(given / folder, condition, folder, classes)
         for condition, folder in folders.items()
     }
-    notes = {name: part.notes for name, part in parts.items() if part.notes}
+    images = by_condition(given, parts, folders, classes)
     if differing := _incomplete(given, parts, partial):
-        notes["partial"] = differing
-    return ImageSet(
-        given,
-        tuple(f"{folders[name]}/{file}" for name, part in parts.items() for file in part.files),
-        tuple(name for part in parts.values() for name in part.names),
-        np.concatenate([part.labels for part in parts.values()]),
-        classes,
-        notes=notes,
-        conditions=tuple(name for name, part in parts.items() for _ in part.files),
-        view=SQUASHED_224["pillow"],
-    )
+        images.notes["partial"] = differing
+    return replace(images, view=SQUASHED_224["pillow"])
 
 
 def _of_condition(folder: Path, condition: str, inner: str, classes: tuple[str, ...]) -> ImageSet:
@@ -123,20 +112,17 @@ def _of_condition(folder: Path, condition: str, inner: str, classes: tuple[str, 
         layout = f"folders of superclasses, such as {inner}/{classes[0]}/"
         raise wrong_folder(folder, LAION_C.name, layout, classes)
     check_known(folder, sorted(set(present) - set(classes)))
-    files, labels, names, unused = in_class_folders(folder, classes)
-    plain = [_ENDING.sub("", name.rpartition(".")[0]) for name in names]
+    images = images_of_classes(folder, classes)
+    found_in(images)
+    plain = tuple(_ENDING.sub("", name.rpartition(".")[0]) for name in images.names)
     file_of: dict[str, str] = {}
-    for name, file in zip(plain, files, strict=True):
+    for name, file in zip(plain, images.files, strict=True):
         if other := file_of.get(name):
             raise UserError(
                 f"{folder} contains an image twice, as {other} and {file}: remove one of them"
             )
         file_of[name] = file
-    images = ImageSet(
-        folder, tuple(files), tuple(plain), labels, classes, notes=unused_note(unused)
-    )
-    found_in(images)
-    return images
+    return replace(images, names=plain)
 
 
 def _incomplete(root: Path, parts: dict[str, ImageSet], partial: bool) -> dict[str, object]:

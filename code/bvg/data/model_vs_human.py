@@ -15,13 +15,13 @@ import numpy as np
 from bvg.data.categories import CATEGORIES
 from bvg.data.finding import find_data
 from bvg.data.folders import (
+    check_folders,
     existing_folder,
     image_files,
-    in_class_folders,
     subfolders,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet
+from bvg.data.image_set import ImageSet, images_of_classes
 from bvg.data.imagenet import classes_in
 from bvg.data.preprocessing import READY_224
 from bvg.data.shape_bias import check_categories, cue_conflict
@@ -220,19 +220,14 @@ def _check_whole(folder: Path, name: str, found: ImageSet) -> None:
 
 
 def _in_categories(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
-    files, labels, names, _ = in_class_folders(folder, classes)
-    unknown = sorted(set(subfolders(folder)) - set(classes))
-    if unknown:
-        raise UserError(
-            f"{folder / unknown[0]} is not one of the {len(classes)} categories "
-            f"({', '.join(classes[:3])}, …): remove or rename it"
-        )
-    if not files:
+    check_folders(folder, classes, "categories")
+    images = images_of_classes(folder, classes)
+    if not len(images):
         raise UserError(
             f"{folder} holds no {name} stimuli: category folders ({', '.join(classes[:3])}, …) "
             f"with image files are expected; {_REMEDY}"
         )
-    return ImageSet(folder, tuple(files), tuple(names), labels, classes)
+    return images
 
 
 def _in_sessions(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:

@@ -5,20 +5,19 @@ images per class. A class is one of ImageNet's, or two or three that the stimuli
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from bvg.data.folders import (
     check_answerable,
+    check_folders,
     existing_folder,
-    in_class_folders,
     subfolders,
-    unused_note,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, by_condition, check_counts
-from bvg.errors import UserError
+from bvg.data.image_set import ImageSet, by_condition, check_counts, images_of_classes
 
 IMAGES = 300  # of each class
 SHAPE, TEXTURE = "shape", "texture"
@@ -96,13 +95,7 @@ def members_of(known: Classes) -> dict[str, tuple[str, ...]]:
 def _of_cue(
     folder: Path, cue: str, known: Mapping[str, tuple[str, ...]], classes: tuple[str, ...]
 ) -> ImageSet:
-    unknown = sorted(set(subfolders(folder)) - set(known))
-    if unknown:
-        raise UserError(
-            f"{folder / unknown[0]} is not one of the {len(known)} classes of {cue} "
-            f"({', '.join(known)}): remove it, or download the data set again"
-        )
-    files, positions, names, unused = in_class_folders(folder, known)
+    check_folders(folder, known, f"classes of {cue}")
+    images = images_of_classes(folder, known)
     first = np.array([classes.index(members[0]) for members in known.values()], dtype=np.int64)
-    notes = unused_note(unused)
-    return ImageSet(folder, tuple(files), tuple(names), first[positions], classes, notes=notes)
+    return replace(images, labels=first[images.labels], classes=classes)

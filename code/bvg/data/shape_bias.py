@@ -5,20 +5,15 @@ Source: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.downloads import data_folder, get, read_catalogue
-from bvg.data.folders import (
-    existing_folder,
-    in_class_folders,
-    subfolders,
-    unused_note,
-    wrong_folder,
-)
-from bvg.data.image_set import ImageSet
+from bvg.data.folders import check_folders, existing_folder, wrong_folder
+from bvg.data.image_set import ImageSet, images_of_classes
 from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError, first_few
 
@@ -57,26 +52,16 @@ def in_conflict(
     Labels are the categories <a>; a column named as the second of the `cues` has <b>. name: of the
     data set in the catalogue. Raises UserError as `cue_conflict` does.
     """
-    files, labels, names, unused = in_class_folders(folder, classes)
-    if not files:
+    images = images_of_classes(folder, classes)
+    if not len(images):
         layout = f"category folders ({', '.join(classes[:3])}, …) with files like "
         layout += f"{classes[0]}1-{classes[1]}2.png"
         raise wrong_folder(folder, name, layout, classes)
-    unknown = sorted(set(subfolders(folder)) - set(classes))
-    if unknown:
-        raise UserError(f"{folder / unknown[0]} is not one of the {len(classes)} categories")
+    check_folders(folder, classes, "categories")
     if len(classes) == len(CATEGORIES) and not partial:  # models of other classes are refused
-        check_categories(folder, labels, classes)
-    return ImageSet(
-        folder,
-        tuple(files),
-        tuple(names),
-        labels,
-        classes,
-        {cues[1]: np.array([_second(folder, file, classes, cues) for file in files], np.int64)},
-        unused_note(unused),
-        view=READY_224,
-    )
+        check_categories(folder, images.labels, classes)
+    second = np.array([_second(folder, file, classes, cues) for file in images.files], np.int64)
+    return replace(images, columns={cues[1]: second}, view=READY_224)
 
 
 def check_categories(folder: Path, labels: np.ndarray, classes: tuple[str, ...]) -> None:

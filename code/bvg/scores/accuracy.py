@@ -8,7 +8,7 @@ import pandas as pd
 from bvg.data.categories import CATEGORY_INDICES
 from bvg.data.imagenet import VAL_CLASSES
 from bvg.predictions.table import Predictions
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage
 
 
 def correct_in_top(predictions: Predictions, k: int) -> np.ndarray:
@@ -18,8 +18,7 @@ def correct_in_top(predictions: Predictions, k: int) -> np.ndarray:
 
 def accuracy(predictions: Predictions, k: int) -> Metric:
     """Return the top-k accuracy in percent: correct images / images, not a mean of batches."""
-    correct = correct_in_top(predictions, k)
-    return proportion(int(correct.sum()), len(correct), scale=100)
+    return percentage(correct_in_top(predictions, k))
 
 
 def top1_and_top5(predictions: Predictions, key: str) -> dict[str, Metric]:
@@ -61,6 +60,20 @@ def by_condition(predictions: Predictions, values: np.ndarray) -> np.ndarray:
     return table.reshape(len(images), len(conditions))
 
 
+def right_and_shown(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether top-1 is correct, and whether the image is shown, under each condition.
+
+    Both (images, conditions) bool, in the order of the rows; where conditions have other images.
+    """
+    image_of, images = pd.factorize(predictions.images)
+    condition_of, conditions = pd.factorize(predictions.conditions)
+    right = np.zeros((len(images), len(conditions)), bool)
+    shown = right.copy()
+    right[image_of, condition_of] = correct_in_top(predictions, 1)
+    shown[image_of, condition_of] = True
+    return right, shown
+
+
 def top1_by_condition(predictions: Predictions) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the conditions, and whether top-1 is correct, (images, conditions) bool."""
     correct = by_condition(predictions, correct_in_top(predictions, 1))
@@ -72,10 +85,9 @@ def condition_accuracies(conditions: tuple[str, ...], correct: np.ndarray) -> di
 
     correct: (images, conditions) bool.
     """
-    hits = correct.sum(axis=0)
     return {
-        f"top1_acc/{condition}": proportion(int(hit), len(correct), scale=100)
-        for condition, hit in zip(conditions, hits, strict=True)
+        f"top1_acc/{condition}": percentage(right)
+        for condition, right in zip(conditions, correct.T, strict=True)
     }
 
 

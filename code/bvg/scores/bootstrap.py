@@ -32,6 +32,11 @@ def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int 
     same images for all conditions. Equal arguments give equal bits on every machine, since only
     integers are summed. Raises ValueError if there is no image.
     """
+    return resampled_counts(correct, replicates, seed) / len(correct)
+
+
+def resampled_counts(correct: np.ndarray, replicates: int = 1000, seed: int = 0) -> np.ndarray:
+    """Return how many of N images resampled with replacement are right, (replicates, C)."""
     n, conditions = correct.shape
     if n < 1:
         raise ValueError("no images to draw from")
@@ -40,14 +45,14 @@ def resampled_accuracies(correct: np.ndarray, replicates: int = 1000, seed: int 
     right = correct.astype(dtype)
     drawn = draws(n, replicates, seed)
     size = max(1, _BLOCK_BYTES // (n * right.itemsize))
-    accuracies = np.empty((replicates, conditions))
+    counts = np.empty((replicates, conditions))
     for start in range(0, replicates, size):
-        block = accuracies[start : start + size]
+        block = counts[start : start + size]
         weights = np.empty((len(block), n), dtype)
         for row in weights:
             row[:] = np.bincount(next(drawn), minlength=n)
         block[:] = weights @ right
-    return accuracies / n
+    return counts
 
 
 def percentile_interval(
@@ -116,3 +121,16 @@ def bootstrapped(
         note = f"no interval: in {lost} of {len(replicates)} resamples, {undefined}"
         return Metric(float(value), n=n, note=note)
     return Metric(float(value), *interval, n)
+
+
+def bootstrapped_mean(values: np.ndarray, undefined: str, is_share: bool = False) -> Metric:
+    """Return the mean of (N,) values with its 95 % bootstrap interval over the N images or pairs.
+
+    undefined: the note if there is none. is_share: whether they are true or false.
+    """
+    n = len(values)
+    if not n:
+        return Metric(None, note=undefined)
+    means = np.array([values[drawn].mean() for drawn in draws(n)])
+    share = (1, n) if is_share else None
+    return bootstrapped(float(values.mean()), means, n, undefined, share=share)

@@ -24,7 +24,7 @@ from bvg.scores.criticalband import (
     parameters,
     why_invalid,
 )
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage
 from bvg.stimuli.criticalband import WITHOUT_NOISE
 
 PREFIX = "critical-band"
@@ -87,9 +87,7 @@ def masking_metrics(predictions: Predictions) -> dict[str, Metric]:
     """
     trials = trials_of(predictions)
     metrics = {
-        f"top1_acc/{name.replace('criticalband', PREFIX)}": proportion(
-            int(trials[name].sum()), len(trials[name]), scale=100
-        )
+        f"top1_acc/{name.replace('criticalband', PREFIX)}": percentage(trials[name])
         for name in CONDITIONS
         if name in trials
     }

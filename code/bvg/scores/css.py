@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bvg.predictions.table import Predictions
-from bvg.scores.bootstrap import bootstrapped, draws
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.bootstrap import bootstrapped_mean
+from bvg.scores.metric import Metric, percentage, proportion
 
 INCOMPLETE = "no pair has both of its images"
 
@@ -27,39 +27,24 @@ def css_metrics(predictions: Predictions, pairs: int) -> dict[str, Metric]:
     key, table = f"css/{pairs}", pair_table(predictions)
     right = table["right"].to_numpy(dtype=int)
     metrics = {
-        key: mean_over_pairs(right == 2, is_share=True),
-        f"{key}/one-right": mean_over_pairs(right == 1, is_share=True),
-        f"{key}/none-right": mean_over_pairs(right == 0, is_share=True),
-        f"{key}/pair-margin": mean_over_pairs(table["margin"].to_numpy(dtype=float)),
+        key: bootstrapped_mean(right == 2, INCOMPLETE, is_share=True),
+        f"{key}/one-right": bootstrapped_mean(right == 1, INCOMPLETE, is_share=True),
+        f"{key}/none-right": bootstrapped_mean(right == 0, INCOMPLETE, is_share=True),
+        f"{key}/pair-margin": bootstrapped_mean(table["margin"].to_numpy(dtype=float), INCOMPLETE),
     }
     answers, labels = predictions.answers[:, 0], predictions.labels
     foiled = answers == predictions.columns["foil"]
     metrics[f"{key}/foil-rate"] = proportion(int(foiled.sum()), len(foiled))
     accuracy = f"top1_acc/anagrams/{pairs}"
-    metrics[accuracy] = _accuracy(answers == labels)
+    metrics[accuracy] = percentage(answers == labels)
     for label, name in enumerate(predictions.classes):
         own = labels == label
         if own.any():
-            metrics[f"{accuracy}/class/{name}"] = _accuracy((answers == labels)[own])
+            metrics[f"{accuracy}/class/{name}"] = percentage((answers == labels)[own])
             # The pairs are all different, so that those of one class are independent, too.
             margins = predictions.columns["margin"][own].astype(float)
-            metrics[f"{key}/margin/{name}"] = mean_over_pairs(margins)
+            metrics[f"{key}/margin/{name}"] = bootstrapped_mean(margins, INCOMPLETE)
     return metrics
-
-
-def _accuracy(right: np.ndarray) -> Metric:
-    return proportion(int(right.sum()), len(right), scale=100)
-
-
-def mean_over_pairs(values: np.ndarray, is_share: bool = False) -> Metric:
-    """Return the mean of a value per pair, with its 95 % bootstrap interval over pairs."""
-    n = len(values)
-    if not n:
-        return Metric(None, note=INCOMPLETE)
-    means = np.array([values[drawn].mean() for drawn in draws(n)])
-    return bootstrapped(
-        float(values.mean()), means, n, INCOMPLETE, share=(1, n) if is_share else None
-    )
 
 
 def pair_table(predictions: Predictions) -> pd.DataFrame:

@@ -6,7 +6,7 @@ vectors: kappa = (c_obs - c_exp) / (1 - c_exp), c_exp = p1 p2 + (1 - p1)(1 - p2)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -150,8 +150,7 @@ def _metric(value: float, replicates: np.ndarray, n: int, undefined: int, of: in
     metric = bootstrapped(float(value), replicates, n, CONSTANT if n else NOTHING_SHARED)
     if metric.value is None or not undefined:
         return metric
-    left_out = f"{undefined} of {of} kappas are undefined and left out ({CONSTANT})"
-    return replace(metric, note="; ".join(filter(None, (metric.note, left_out))))
+    return metric.noted(f"{undefined} of {of} kappas are undefined and left out ({CONSTANT})")
 
 
 def consistency_matrix(rights: Mapping[str, pd.DataFrame], counted: Mapping[str, Sequence[str]]):

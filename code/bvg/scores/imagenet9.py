@@ -7,11 +7,10 @@ Models?", TMLR 2026: object focus = 1 - BG-gap / accuracy on the originals.
 """
 
 import numpy as np
-import pandas as pd
 
 from bvg.data.imagenet9 import MIXED_RAND, MIXED_SAME, ORIGINAL, VARIANTS
 from bvg.predictions.table import Predictions
-from bvg.scores.accuracy import correct_in_top
+from bvg.scores.accuracy import right_and_shown
 from bvg.scores.bootstrap import bootstrapped, resampled_accuracies
 from bvg.scores.metric import Metric, proportion
 
@@ -33,7 +32,7 @@ def imagenet9_metrics(predictions: Predictions) -> dict[str, Metric]:
     objects. Measures of variants that were not evaluated are undefined.
     """
     variants = predictions.condition_names
-    right, shown = _by_object(predictions)
+    right, shown = right_and_shown(predictions)  # of objects, by which images are named
     hits, counts = right.sum(axis=0), shown.sum(axis=0)
     metrics = {
         key_of(variant): proportion(int(hit), int(count), scale=100)
@@ -47,20 +46,6 @@ def imagenet9_metrics(predictions: Predictions) -> dict[str, Metric]:
             lacking = ", ".join(v for v in VARIANTS if v in needed and v not in variants)
             metrics[key] = Metric(None, note=f"it needs {lacking}, which this run did not evaluate")
     return metrics
-
-
-def _by_object(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether each object is right in each variant, and whether it is shown there.
-
-    Both (objects, variants) bool.
-    """
-    object_of, objects = pd.factorize(predictions.images)
-    variant_of, variants = pd.factorize(predictions.conditions)
-    right = np.zeros((len(objects), len(variants)), bool)
-    shown = right.copy()
-    right[object_of, variant_of] = correct_in_top(predictions, 1)
-    shown[object_of, variant_of] = True
-    return right, shown
 
 
 def _measured(key: str, right: np.ndarray, shown: np.ndarray) -> Metric:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import by_condition, condition_accuracies, top1_by_condition
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage
 from bvg.stimuli.attacks import NEVER
 from bvg.stimuli.imagenet_adv import NOT_ATTACKED
 
@@ -52,13 +52,11 @@ def adversarial_metrics(predictions: Predictions) -> dict[str, Metric]:
         if _LAST_ITERATE.fullmatch(condition):
             never = correct[:, number] & (first == NEVER)
             name = f"top1_acc/{parts['attack']}{ANY}/eps={parts['epsilon']}"
-            metrics[name] = proportion(int(never.sum()), len(never), scale=100)
+            metrics[name] = percentage(never)
         broken = first[first >= 0].tolist()
         metrics |= {
             f"metric/{condition}/median-steps": _median(broken, "no image was broken"),
-            f"metric/{condition}/masked-gradients": proportion(
-                int((masked[attacked] > 0).sum()), int(attacked.sum()), scale=100
-            ),
+            f"metric/{condition}/masked-gradients": percentage(masked[attacked] > 0),
             f"metric/{condition}/median-perturbation": _median(
                 added[attacked].tolist(), "no image was attacked"
             ),

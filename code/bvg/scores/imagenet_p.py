@@ -5,7 +5,7 @@ the paper's FP, uT5D, FR, T5D, mFR and mT5D.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import reduce
 from hashlib import sha256
 from math import sqrt
@@ -162,10 +162,7 @@ def relative_metrics(
             metrics[f"m{short}"] = _weighted(found, measure, weights)
     if reference != ALEXNET_FLIPS:
         return metrics
-    return {
-        key: replace(metric, note="; ".join(filter(None, (metric.note, UNSOURCED))))
-        for key, metric in metrics.items()
-    }
+    return {key: metric.noted(UNSOURCED) for key, metric in metrics.items()}
 
 
 def read_reference(path: Path) -> dict[str, float]:

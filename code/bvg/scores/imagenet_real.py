@@ -8,7 +8,7 @@ import numpy as np
 from bvg.data.imagenet import val_number
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import accuracy
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage
 
 
 def with_real_columns(predictions: Predictions, table: np.ndarray) -> Predictions:
@@ -19,15 +19,8 @@ def with_real_columns(predictions: Predictions, table: np.ndarray) -> Prediction
     numbers = np.array([val_number(Path(name).stem) for name in predictions.images], dtype=np.int64)
     own = table[numbers - 1]
     rows = np.flatnonzero(own[:, 0] >= 0)
-    return replace(
-        predictions,
-        images=predictions.images[rows],
-        conditions=predictions.conditions[rows],
-        labels=predictions.labels[rows],
-        answers=predictions.answers[rows],
-        confidence=predictions.confidence[rows],
-        columns={f"real_{k}": own[rows, k - 1] for k in range(1, own.shape[1] + 1)},
-    )
+    columns = {f"real_{k}": own[rows, k - 1] for k in range(1, own.shape[1] + 1)}
+    return replace(predictions.select(rows), columns=columns)
 
 
 def in_real_labels(predictions: Predictions) -> np.ndarray:
@@ -41,8 +34,7 @@ def in_real_labels(predictions: Predictions) -> np.ndarray:
 
 def real_accuracy(predictions: Predictions) -> dict[str, Metric]:
     """Return the ReaL accuracy in percent, and on the same images that by the original label."""
-    correct = in_real_labels(predictions)
     return {
-        "top1_acc/imagenet-real": proportion(int(correct.sum()), len(correct), scale=100),
+        "top1_acc/imagenet-real": percentage(in_real_labels(predictions)),
         "top1_acc/imagenet-real/original-label": accuracy(predictions, 1),
     }

@@ -6,11 +6,9 @@ carton gap is the same among images of cartons; ΔP(carton) is the change of the
 class, over all images.
 """
 
-import numpy as np
-
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import by_condition, condition_accuracies, top1_by_condition
-from bvg.scores.bootstrap import bootstrapped, draws
+from bvg.scores.bootstrap import bootstrapped_mean
 from bvg.scores.metric import Metric
 from bvg.stimuli.batch import CLEAN
 
@@ -32,7 +30,7 @@ def imagenet_w_metrics(predictions: Predictions) -> dict[str, Metric]:
     clean, marked = conditions.index(CLEAN), conditions.index(WATERMARK)
     accuracies = condition_accuracies(conditions, correct)
     changes = 100.0 * correct[:, marked] - 100.0 * correct[:, clean]
-    metrics = {**accuracies, GAP: _mean(changes, "there is no image")}
+    metrics = {**accuracies, GAP: bootstrapped_mean(changes, "there is no image")}
     if CARTON_WNID not in predictions.classes:
         note = f"the model has no class {CARTON} ({CARTON_WNID})"
         return {**metrics, CARTON_GAP: Metric(None, note=note), DELTA: Metric(None, note=note)}
@@ -40,14 +38,5 @@ def imagenet_w_metrics(predictions: Predictions) -> dict[str, Metric]:
     cartons = labels == predictions.classes.index(CARTON_WNID)
     probability = by_condition(predictions, predictions.columns[f"{CARTON}_probability"])
     gained = 100.0 * (probability[:, marked].astype(float) - probability[:, clean])
-    metrics[CARTON_GAP] = _mean(changes[cartons], f"no image is of the class {CARTON}")
-    return {**metrics, DELTA: _mean(gained, "there is no image")}
-
-
-def _mean(changes: np.ndarray, undefined: str) -> Metric:
-    """Return the mean of the images' changes with its 95 % bootstrap interval."""
-    n = len(changes)
-    if not n:
-        return Metric(None, note=undefined)
-    means = np.array([changes[rows].mean() for rows in draws(n)])
-    return bootstrapped(float(changes.mean()), means, n, undefined)
+    metrics[CARTON_GAP] = bootstrapped_mean(changes[cartons], f"no image is of the class {CARTON}")
+    return {**metrics, DELTA: bootstrapped_mean(gained, "there is no image")}

@@ -15,7 +15,7 @@ from bvg.data.imagenet_x import FACTORS, Annotations
 from bvg.predictions.table import Predictions
 from bvg.scores.accuracy import correct_in_top
 from bvg.scores.bootstrap import bootstrapped, draws
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage, proportion
 
 PREFIX = "imagenet-x"
 OVERALL = f"{PREFIX}/accuracy"
@@ -46,8 +46,7 @@ def imagenet_x_metrics(predictions: Predictions, annotations: Annotations) -> di
     correct = correct_in_top(predictions, 1)[rows]
     counts = _counts(correct, factors)
     resampled = np.stack([_counts(correct, factors, drawn) for drawn in draws(len(rows))])
-    hits, n = int(correct.sum()), len(rows)
-    metrics = {OVERALL: proportion(hits, n, scale=100)}
+    metrics = {OVERALL: percentage(correct)}
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios, replicates = _error_ratios(counts), _error_ratios(resampled)
     for k in sorted({*annotations.factors.tolist()} - {-1}):

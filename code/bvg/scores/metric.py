@@ -1,7 +1,9 @@
 """A number with its sampling uncertainty."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
+
+import numpy as np
 
 Z95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
 
@@ -22,6 +24,10 @@ class Metric:
     def as_dict(self) -> dict[str, object]:
         """Return the fields for JSON, without an empty note."""
         return {key: value for key, value in asdict(self).items() if key != "note" or value}
+
+    def noted(self, words: str) -> "Metric":
+        """Return the metric with `words`, if there are any, after its own note."""
+        return replace(self, note="; ".join(filter(None, (self.note, words))))
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
@@ -44,3 +50,8 @@ def proportion(successes: int, n: int, scale: float = 1.0) -> Metric:
         return Metric(None, note="no image")
     low, high = wilson(successes, n)
     return Metric(scale * successes / n, scale * low, scale * high, n)
+
+
+def percentage(right: np.ndarray) -> Metric:
+    """Return the percentage of true values among `right`, (N,) bool, with its Wilson interval."""
+    return proportion(int(right.sum()), len(right), scale=100)

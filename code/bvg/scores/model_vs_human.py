@@ -17,7 +17,7 @@ from bvg.scores.bootstrap import bootstrapped
 from bvg.scores.decision_table import original_image
 from bvg.scores.error_consistency import Consistency, Pairs, consistencies, consistency_matrix
 from bvg.scores.max_rule import as_max, by_max_rule
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage
 from bvg.scores.shape_bias import shape_bias_metrics
 
 RESAMPLES = 10_000
@@ -64,14 +64,12 @@ def _accuracies(parts: Mapping[str, Predictions]) -> dict[str, Metric]:
     for name, part in parts.items():
         right = correct_in_top(part, 1)
         conditions = part.conditions
-        accuracy = proportion(int(right.sum()), len(right), 100)
         missing = _missing(name, _conditions(part), True)
-        metrics |= _whole(f"top1_acc/{name}", accuracy, missing, "not measured")
+        metrics |= _whole(f"top1_acc/{name}", percentage(right), missing, "not measured")
         for condition in DATA_SETS[name].conditions:
             rows = conditions == f"{name}/{condition}"
             if len(DATA_SETS[name].conditions) > 1 and rows.any():
-                key = f"top1_acc/{name}/{condition}"
-                metrics[key] = proportion(int(right[rows].sum()), int(rows.sum()), 100)
+                metrics[f"top1_acc/{name}/{condition}"] = percentage(right[rows])
         counted = np.isin(conditions, [f"{name}/{c}" for c in DATA_SETS[name].counted])
         if not _missing(name, _conditions(part)):
             hits[name] = int(right[counted].sum()), int(counted.sum())

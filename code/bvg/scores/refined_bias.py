@@ -9,7 +9,7 @@ import numpy as np
 from bvg.data.refined_bias import CLASSES, Classes
 from bvg.predictions.table import Predictions
 from bvg.scores.bootstrap import bootstrapped
-from bvg.scores.metric import Metric, proportion
+from bvg.scores.metric import Metric, percentage
 
 RESAMPLES = 1000
 SEED = 0  # of the bootstrap; fixed, so that a result can be recomputed to the last digit
@@ -40,9 +40,7 @@ def refined_bias_metrics(predictions: Predictions, classes: Classes = CLASSES) -
 def _of_ranks(ranks: np.ndarray, cue: str, suffix: str) -> dict[str, Metric]:
     return {
         f"refined-bias/{cue}-mrr{suffix}": mean_reciprocal(ranks),
-        f"top1_acc/refined-bias/{cue}{suffix}": proportion(
-            int((ranks == 1).sum()), len(ranks), scale=100
-        ),
+        f"top1_acc/refined-bias/{cue}{suffix}": percentage(ranks == 1),
     }
 
 

@@ -5,7 +5,7 @@ whose shape and texture belong to different categories: shape bias = shape decis
 texture decisions). The fractions also show how often an observer chose neither.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import pandas as pd
 from bvg.predictions.table import Predictions
 from bvg.scores.decision_table import without_suffix
 from bvg.scores.max_rule import ENDING, as_max, by_max_rule
-from bvg.scores.metric import Metric, proportion, wilson
+from bvg.scores.metric import Metric, percentage, proportion, wilson
 
 RESAMPLES = 10_000
 SEED = 0  # of the bootstrap; fixed, so that a result can be recomputed to the last digit
@@ -104,12 +104,10 @@ def _overall(predictions: Predictions) -> dict[str, Metric]:
     counts = count_decisions(response, shape, texture)
     right, congruent = response == shape, shape == texture
     return {
-        "shape-bias": _noted(counts.bias(), predictions),
+        "shape-bias": counts.bias().noted(_lacking(predictions)),
         **fractions(counts, ""),
-        "top1_acc/cue-conflict": proportion(int(right.sum()), len(right), 100),
-        "top1_acc/cue-conflict/congruent": proportion(
-            int(right[congruent].sum()), int(congruent.sum()), 100
-        ),
+        "top1_acc/cue-conflict": percentage(right),
+        "top1_acc/cue-conflict/congruent": percentage(right[congruent]),
     }
 
 
@@ -126,12 +124,11 @@ def metrics_by_names(predictions: Predictions) -> dict[str, Metric]:
     }
 
 
-def _noted(metric: Metric, predictions: Predictions) -> Metric:
-    """Return the metric with a note of the categories whose shape no image has."""
+def _lacking(predictions: Predictions) -> str:
+    """Return which categories no image has the shape of, as a note; "" if there are none."""
     present = {int(label) for label in predictions.labels}
     missing = [name for label, name in enumerate(predictions.classes) if label not in present]
-    note = f"no image has the shape of {', '.join(missing)}" if missing else ""
-    return replace(metric, note="; ".join(filter(None, (metric.note, note))))
+    return f"no image has the shape of {', '.join(missing)}" if missing else ""
 
 
 def fractions(counts: CueDecisions, suffix: str) -> dict[str, Metric]:

@@ -6,7 +6,6 @@ areas under curves are this project's: they make one number of a curve that the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -64,7 +63,8 @@ def suppression_metrics(
         return metrics
     shown = [(prefix, rule, predictions) for prefix, rule in _RULES.items()]
     if confident is not None:
-        shown.append((CONFIDENT, _RULES[OVER_HALF], _only(predictions, confident)))
+        chosen = np.isin(predictions.images.astype(str), list(confident))
+        shown.append((CONFIDENT, _RULES[OVER_HALF], predictions.select(chosen)))
     for prefix, rule, subset in shown:
         right = category_correct(subset, rule(subset))
         if len(right):
@@ -146,14 +146,3 @@ def most_confident(predictions: Predictions, per_category: int = 50) -> list[str
         rows = order[(right & (category == number))[order]][:per_category]
         chosen += [str(name) for name in predictions.images[rows]]
     return sorted(chosen)
-
-
-def _only(predictions: Predictions, images: Sequence[str]) -> Predictions:
-    """Return the rows of these images."""
-    rows = np.isin(predictions.images.astype(str), list(images))
-    fields = ("images", "conditions", "labels", "answers", "confidence")
-    return replace(
-        predictions,
-        **{name: getattr(predictions, name)[rows] for name in fields},
-        columns={name: values[rows] for name, values in predictions.columns.items()},
-    )

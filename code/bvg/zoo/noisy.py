@@ -48,7 +48,10 @@ class VOneBlock(nn.Module):
 
 
 class VOneNet(nn.Module):
-    """A ResNet-50 with a VOneBlock in place of its first convolution, normalization and pooling."""
+    """A ResNet-50 with a VOneBlock in place of its first convolution, normalization and pooling.
+
+    Weights are initial ones, the Gabor filters zero.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,11 +82,6 @@ class DiffusionNoise(nn.Module):
         alpha = torch.stack(u).sqrt().to(x)
         sigma = (1 - alpha**alpha).sqrt()
         return self.module(alpha * x + sigma * _normal(generators, x.shape[1:], x))
-
-
-def vonenet_resnet50() -> nn.Module:
-    """Return VOneResNet-50 with initial weights, its Gabor filters zero."""
-    return VOneNet()
 
 
 def diffusion_noise_resnet50() -> nn.Module:
