@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,6 +24,11 @@ class Batch:
     labels: torch.Tensor
     seed: int
 
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """Return the pixels as (B, H, W, 3) uint8 on the CPU; a GPU is waited for, if need be."""
+        return bytes_of(self.pixels)
+
 
 CLEAN = "clean"  # the condition of unchanged images
 # Further columns of the predictions that stimuli add, (B,) by name.
@@ -30,6 +36,25 @@ Columns = dict[str, torch.Tensor]
 # A condition, its images, and its columns if there are any.
 Stimulus = tuple[str, torch.Tensor] | tuple[str, torch.Tensor, Columns]
 Stimuli = Callable[[Batch], Iterator[Stimulus]]
+
+
+def with_levels(batch: Batch, levels: np.ndarray) -> Batch:
+    """Return the batch, whose levels are known: no device will be asked for them.
+
+    levels: (B, H, W, 3) uint8, what the pixels were made of.
+    """
+    levels = levels.view()
+    levels.flags.writeable = False  # the caller's memory
+    # As cached_property keeps it; dataclasses.replace(batch, pixels=…) does not hand it on.
+    vars(batch)["levels"] = levels
+    return batch
+
+
+def in_planes(batch: Batch) -> Batch:
+    """Return the batch with pixels that are contiguous, (B, 3, H, W), in memory."""
+    planes = replace(batch, pixels=batch.pixels.contiguous())
+    known = "levels" in vars(batch)
+    return with_levels(planes, batch.levels) if known else planes
 
 
 def unchanged(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:

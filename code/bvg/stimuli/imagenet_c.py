@@ -6,7 +6,6 @@ Perturbations", ICLR 2019. The corruptions themselves are in stimuli/corruptions
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -14,7 +13,7 @@ import torch
 from bvg.data.folders import existing_folder
 from bvg.data.imagenet_c import SEVERITIES, corruption_condition
 from bvg.errors import UserError
-from bvg.stimuli.batch import Batch, Stimuli
+from bvg.stimuli.batch import Batch, Stimuli, in_planes
 from bvg.stimuli.corruptions.blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
 from bvg.stimuli.corruptions.digital import (
     brightness,
@@ -60,6 +59,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "saturate": saturate,
 }
 _PUBLISHED = tuple(CORRUPTIONS)
+_QUANTISED = (pixelate, jpeg_compression)  # their values are k / 255
 # Corruptions whose published files deviate from their definition.
 DEVIATIONS: dict[str, Corruption] = {
     "motion_blur": partial(motion_blur, published=True),
@@ -97,9 +97,10 @@ def imagenet_c(
                 f"the corruptions of ImageNet-C are defined for images of {SIZE} x {SIZE} pixels, "
                 f"not {height} x {width}: use --preprocess study"
             )
-        batch = replace(batch, pixels=batch.pixels.contiguous())
+        batch = in_planes(batch)
         for name, severity in chosen:
-            x = quantised(functions[name](batch, severity))
+            x = functions[name](batch, severity)
+            x = x if functions[name] in _QUANTISED else quantised(x)
             if as_published and not before_jpeg:
                 x = jpeg(x, PUBLISHED_QUALITY)
             yield corruption_condition(name, severity), x

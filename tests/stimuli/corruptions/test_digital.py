@@ -114,6 +114,21 @@ def test_pixelate_is_pillows_at_other_sizes_too():
             assert np.array_equal(ours, oracle.pixelate(image, severity).astype(np.float32))
 
 
+def test_pixelate_is_pillows_at_many_sizes_of_noise_by_either_way():
+    draws = np.random.default_rng(3)
+    for _ in range(40):
+        height, width = draws.integers(20, 150, 2)
+        height = min(height, 2 * width)  # Pillow 13 would start with the columns
+        image = draws.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        for severity, kept in enumerate(digital.PIXELATE, start=1):
+            batch = batch_of(image)
+            low, narrow = int(height * kept), int(width * kept)
+            expected = oracle.pixelate(image, severity).astype(np.float32)
+            assert np.array_equal(stored(digital.pixelate(batch, severity)), expected)
+            products = digital.pixelated_by_products(batch.pixels, low, narrow)
+            assert np.array_equal(stored(products), expected)
+
+
 def test_chroma_is_halved():
     stripes = np.zeros((224, 224, 3), np.uint8)
     stripes[:, ::2] = (255, 0, 0)
