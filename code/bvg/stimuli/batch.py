@@ -1,12 +1,17 @@
 """The input of stimulus generators, and their arithmetic."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+
+Made = TypeVar("Made")
+_FEWEST_THREADS = 4  # with fewer, competing with torch's threads costs more than is gained
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,37 @@ def on_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     if on_cuda and values.device.type == "cpu":
         values = values.pin_memory()
     return values.to(device, non_blocking=on_cuda)
+
+
+def on_its_way(values: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Return a function that waits for the values and returns them on the CPU.
+
+    From CUDA, they are copied behind what made them, into pinned memory: what is queued after this
+    call is not waited for. Of other devices, all that is queued by then is.
+    """
+    if values.device.type != "cuda":
+        return values.cpu
+    copy = values.to("cpu", non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def arrived() -> torch.Tensor:
+        copied.synchronize()
+        return copy
+
+    return arrived
+
+
+def in_threads(work: Callable[..., Made], *items: Iterable[Any]) -> list[Made]:
+    """Return what `work` makes of each image's items, for work that releases Python's lock.
+
+    On few cores, PyTorch's own threads have enough to do, and no others are started.
+    """
+    threads = torch.get_num_threads()
+    if threads < _FEWEST_THREADS:
+        return list(map(work, *items))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, *items))
 
 
 @contextmanager

@@ -5,14 +5,13 @@ Perturbations", ICLR 2019. Nothing here is random. tests/oracles/corruptions_wea
 has the definitions.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 
 import cv2
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch, bytes_of, on_device
+from bvg.stimuli.batch import Batch, bytes_of, in_threads, on_device
 
 # Hendrycks & Dietterich 2019, severities 1 … 5.
 BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)  # added to HSV's V
@@ -21,7 +20,6 @@ CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)
 PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)  # of the image's side
 JPEG_COMPRESSION = (25, 18, 15, 10, 7)  # quality
 
-_FEWEST_THREADS = 4  # with fewer, competing with torch's threads costs more than is gained
 _TINY = 1e-30  # lower bound of denominators
 
 
@@ -149,11 +147,7 @@ def jpeg(x: torch.Tensor, quality: int) -> torch.Tensor:
 def _compressed(images: np.ndarray, quality: int, device: torch.device) -> torch.Tensor:
     """Return (B, H, W, 3) uint8 images after JPEG compression, (B, 3, H, W) on the device."""
     code = partial(_encoded_and_decoded, quality=quality)
-    threads = torch.get_num_threads()
-    if threads < _FEWEST_THREADS:
-        return _pixels([code(image) for image in images], device)
-    with ThreadPoolExecutor(threads) as pool:
-        return _pixels([*pool.map(code, images)], device)
+    return _pixels(in_threads(code, images), device)
 
 
 def _encoded_and_decoded(image: np.ndarray, quality: int) -> np.ndarray:
