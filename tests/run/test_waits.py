@@ -25,6 +25,7 @@ from bvg.run.batches import Returning
 from bvg.stimuli import criticalband, laion_c, suppression
 from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
 from bvg.stimuli.batch import Batch, on_device, on_its_way, with_levels
+from bvg.stimuli.corruptions import glass
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
 from bvg.stimuli.lowpass import lowpass
 from bvg.stimuli.suppression import channel_shuffle, nl_means, patch_shuffle
@@ -182,13 +183,24 @@ def test_laion_c(gpu):
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_corruptions(gpu, name):
+def test_corruptions(gpu, name, monkeypatch):
+    # Glass blur's thousands of operations take long to pretend: some of them are tested below.
+    same = torch.zeros(2, 224**2, dtype=torch.int64, device=GPU)
+    monkeypatch.setattr(glass, "scattered_on_gpu", lambda size, reach, offsets, exchange: same)
     photograph = torch.zeros(3, 300, 300, dtype=torch.uint8)
     for _ in range(2):
         gpu.blocking.clear()
         ((_, x),) = imagenet_c([name], [4], frost_photographs=[photograph])(batch())
     assert not gpu.blocking
     assert x.device == GPU
+
+
+@pytest.mark.parametrize("exchange", [False, True])
+def test_the_replacements_of_glass_blur(gpu, exchange):
+    offsets = torch.zeros(2, 2, 10, 8, dtype=torch.uint8, device=GPU)
+    sources = glass.scattered_on_gpu((12, 10), 1, offsets, exchange)
+    assert not gpu.blocking
+    assert sources.device == GPU and sources.shape == (2, 120)
 
 
 def test_the_last_iterate_of_an_attack(gpu, monkeypatch):
