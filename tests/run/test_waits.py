@@ -23,6 +23,7 @@ from bvg.data.imagenet import imagenet_classes
 from bvg.run import decisions
 from bvg.run.batches import Returning
 from bvg.stimuli import criticalband, laion_c, suppression
+from bvg.stimuli import imagenet_c as imagenet_c_module
 from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
 from bvg.stimuli.batch import Batch, on_device, on_its_way, with_levels
 from bvg.stimuli.corruptions import glass
@@ -193,6 +194,20 @@ def test_corruptions(gpu, name, monkeypatch):
         ((_, x),) = imagenet_c([name], [4], frost_photographs=[photograph])(batch())
     assert not gpu.blocking
     assert x.device == GPU
+
+
+def test_published_files_wait_for_a_stimulus_after_the_next_one_is_queued(gpu, monkeypatch):
+    order = []
+
+    def bytes_on_their_way(x):
+        assert x.device == GPU
+        order.append("queued")
+        return lambda: order.append("arrived") or np.zeros((2, 224, 224, 3), np.uint8)
+
+    monkeypatch.setattr(imagenet_c_module, "bytes_on_their_way", bytes_on_their_way)
+    made = list(imagenet_c(["contrast"], (1, 2, 3), as_published=True)(batch()))
+    assert order == ["queued", "queued", "arrived", "queued", "arrived", "arrived"]
+    assert not gpu.blocking and all(x.device == GPU for _, x in made)
 
 
 @pytest.mark.parametrize("exchange", [False, True])

@@ -69,8 +69,14 @@ def unchanged(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
 
 def bytes_of(pixels: torch.Tensor) -> np.ndarray:
     """Return (B, H, W, 3) uint8 of (B, 3, H, W) in [0, 1], for stimuli that are made on the CPU."""
-    levels = (pixels * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return np.ascontiguousarray(levels.cpu().numpy())
+    return bytes_on_their_way(pixels)()
+
+
+def bytes_on_their_way(pixels: torch.Tensor) -> Callable[[], np.ndarray]:
+    """Return a function that waits for bytes_of(pixels); see on_its_way."""
+    levels = (pixels * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
+    arrived = on_its_way(levels)
+    return lambda: np.ascontiguousarray(arrived().numpy())
 
 
 def pixels_of(images: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -8,17 +8,18 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 
 from bvg.data.folders import existing_folder
 from bvg.data.imagenet_c import SEVERITIES, corruption_condition
 from bvg.errors import UserError
-from bvg.stimuli.batch import Batch, Stimuli, in_planes
+from bvg.stimuli.batch import Batch, Stimuli, bytes_on_their_way, in_planes
 from bvg.stimuli.corruptions.blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
 from bvg.stimuli.corruptions.digital import (
     brightness,
+    compressed,
     contrast,
-    jpeg,
     jpeg_compression,
     pixelate,
     saturate,
@@ -90,7 +91,7 @@ def imagenet_c(
     functions = CORRUPTIONS | (DEVIATIONS if as_published else {})
     functions["frost"] = partial(frost, photographs=frost_photographs)
 
-    def stimuli(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
+    def made(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
         if batch.pixels.shape[2:] != (SIZE, SIZE):
             height, width = batch.pixels.shape[2:]
             raise UserError(
@@ -101,11 +102,35 @@ def imagenet_c(
         for name, severity in chosen:
             x = functions[name](batch, severity)
             x = x if functions[name] in _QUANTISED else quantised(x)
-            if as_published and not before_jpeg:
-                x = jpeg(x, PUBLISHED_QUALITY)
             yield corruption_condition(name, severity), x
 
-    return stimuli
+    if as_published and not before_jpeg:
+        return lambda batch: _as_files(made(batch))
+    return made
+
+
+def _as_files(
+    stimuli: Iterator[tuple[str, torch.Tensor]],
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield stimuli after the published files' JPEG compression.
+
+    The next one is made before one is compressed, so that a GPU is never waited for while it has
+    nothing to do.
+    """
+    waiting: tuple[str, Callable[[], np.ndarray], torch.device] | None = None
+    for name, x in stimuli:
+        following = (name, bytes_on_their_way(x), x.device)
+        if waiting:
+            yield _as_file(*waiting)
+        waiting = following
+    if waiting:
+        yield _as_file(*waiting)
+
+
+def _as_file(
+    name: str, levels: Callable[[], np.ndarray], device: torch.device
+) -> tuple[str, torch.Tensor]:
+    return name, compressed(levels(), PUBLISHED_QUALITY, device)
 
 
 def _check(name: str, severity: int) -> None:

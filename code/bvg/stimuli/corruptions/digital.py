@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch, bytes_of, in_threads, on_device
+from bvg.stimuli.batch import Batch, in_threads, on_device
 
 # Hendrycks & Dietterich 2019, severities 1 … 5.
 BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)  # added to HSV's V
@@ -132,20 +132,15 @@ def _members(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
 
 def jpeg_compression(batch: Batch, severity: int) -> torch.Tensor:
     """Return the images after JPEG compression, (B, 3, H, W), each value k / 255."""
-    return _compressed(batch.levels, JPEG_COMPRESSION[severity - 1], batch.pixels.device)
+    return compressed(batch.levels, JPEG_COMPRESSION[severity - 1], batch.pixels.device)
 
 
-def jpeg(x: torch.Tensor, quality: int) -> torch.Tensor:
-    """Return the images after JPEG 4:2:0 compression, (B, 3, H, W) like x, each value k / 255.
+def compressed(images: np.ndarray, quality: int, device: torch.device) -> torch.Tensor:
+    """Return images after JPEG 4:2:0 compression, (B, 3, H, W) on the device, each value k / 255.
 
-    x: values k / 255. OpenCV's libjpeg gives the same pixels as Pillow's (they are tested against
-    each other) in about half of the time.
+    images: (B, H, W, 3) uint8. OpenCV's libjpeg gives the same pixels as Pillow's (they are tested
+    against each other) in about half of the time.
     """
-    return _compressed(bytes_of(x), quality, x.device)
-
-
-def _compressed(images: np.ndarray, quality: int, device: torch.device) -> torch.Tensor:
-    """Return (B, H, W, 3) uint8 images after JPEG compression, (B, 3, H, W) on the device."""
     code = partial(_encoded_and_decoded, quality=quality)
     return _pixels(in_threads(code, images), device)
 
