@@ -149,7 +149,9 @@ def _encoded_and_decoded(image: np.ndarray, quality: int) -> np.ndarray:
     # OpenCV's images are BGR; it subsamples colours by 2 unless told otherwise.
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
-    return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert decoded is not None  # its annotation allows for files that are no images
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 def _pixels(images: list[np.ndarray], device: torch.device) -> torch.Tensor:

@@ -79,12 +79,13 @@ def scattered(
     steps = _steps(size, reach)
     images = np.arange(count) * pixels
     # (replacements, B) in memory, so that a wave is contiguous.
-    turns = np.ascontiguousarray(offsets.reshape(count, -1).take(order, axis=1).T)
+    turns = np.ascontiguousarray(offsets.reshape(count, -1).T).take(order, axis=0)
     first = here[:, None] + images
     second = steps.take(turns)
     second += first
     first, second = first.ravel(), second.ravel()
-    owner = np.tile(np.arange(pixels), count)
+    # In the smallest type, so that more of it is in the cache.
+    owner = np.tile(np.arange(pixels, dtype=np.min_scalar_type(pixels - 1)), count)
     start = 0
     for end in (ends * count).tolist():
         one, other = first[start:end], second[start:end]
@@ -93,7 +94,7 @@ def scattered(
             owner[other] = owner[one]
         owner[one] = taken
         start = end
-    return owner.reshape(count, pixels)
+    return owner.reshape(count, pixels).astype(np.int64)
 
 
 def scattered_on_gpu(
