@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 import eval_spectral
 from bvg.data.imagenet import imagenet_classes
 from bvg.run import decisions
-from bvg.run.batches import Returning
+from bvg.run.batches import Returning, as_batch
 from bvg.stimuli import criticalband, laion_c, suppression
 from bvg.stimuli import imagenet_c as imagenet_c_module
 from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
@@ -38,11 +38,15 @@ GPU = torch.device("cuda:0")
 
 
 class Pretended(TorchDispatchMode):
-    """Computes on the CPU as usual, and pretends to for a GPU; counts copies that would block."""
+    """Computes on the CPU as usual, and pretends to for a GPU.
+
+    Counts the copies that would block, and what is queued (views included).
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.blocking: list[str] = []
+        self.queued = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs, name = kwargs or {}, function.name()
@@ -52,6 +56,7 @@ class Pretended(TorchDispatchMode):
         if not there and target != GPU and not any(isinstance(x, FakeTensor) for x in tensors):
             with _disable_current_modes():
                 return function(*args, **kwargs)
+        self.queued += 1
         if name == "aten::_to_copy":
             self._count(name, tensors[0].device, target, kwargs.get("non_blocking"))
         elif name == "aten::copy_":
@@ -78,11 +83,22 @@ def gpu(monkeypatch):
         yield pretended
 
 
-def batch() -> Batch:
+def batch(count: int = 2) -> Batch:
     """Return a batch as the loop makes it, whose images were decoded on the CPU."""
-    labels = torch.zeros(2, dtype=torch.int64, device=GPU)
-    made = Batch(torch.rand(2, 3, 224, 224, device=GPU), ("a", "b"), labels, 0)
-    return with_levels(made, np.full((2, 224, 224, 3), 90, np.uint8))
+    labels = torch.zeros(count, dtype=torch.int64, device=GPU)
+    pixels, names = torch.rand(count, 3, 224, 224, device=GPU), tuple("abcdefgh"[:count])
+    made = Batch(pixels, names, labels, 0)
+    return with_levels(made, np.full((count, 224, 224, 3), 90, np.uint8))
+
+
+def test_decoded_images_stay_on_the_cpu_as_well(gpu):
+    images = SimpleNamespace(names=("a", "b", "c"), labels=np.array([4, 5, 6]))
+    with _disable_current_modes():
+        decoded = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).view(2, 4, 4, 3)
+        positions = torch.tensor([2, 0])
+    made = as_batch(images, decoded, positions, GPU, 0)
+    assert made.pixels.device == GPU and made.names == ("c", "a")
+    assert np.array_equal(made.levels, decoded.numpy()) and not gpu.blocking
 
 
 def test_this_would_notice(gpu):
@@ -194,6 +210,19 @@ def test_corruptions(gpu, name, monkeypatch):
         ((_, x),) = imagenet_c([name], [4], frost_photographs=[photograph])(batch())
     assert not gpu.blocking
     assert x.device == GPU
+
+
+@pytest.mark.parametrize("name", ["motion_blur", "snow", "shot_noise"])
+def test_larger_batches_take_no_more_operations(gpu, name):
+    stimuli = imagenet_c([name], [5])
+    list(stimuli(batch()))  # makes tables
+    counts = []
+    for count in (2, 8):
+        images = batch(count)
+        before = gpu.queued
+        assert len(list(stimuli(images))) == 1
+        counts.append(gpu.queued - before)
+    assert counts[0] == counts[1] < 300
 
 
 def test_published_files_wait_for_a_stimulus_after_the_next_one_is_queued(gpu, monkeypatch):

@@ -41,16 +41,16 @@ def gathered(
     lines: the offsets of each image's taps. The result is the same on the CPU, but slower.
     """
     channels, height, width = x.shape[1:]
-    offsets = torch.tensor(lines)  # (B, taps, 2)
-    reach = 2 * (len(weights) // 2)  # the farthest tap's distance; the same in every batch
+    reach = len(weights) - 1  # the farthest tap's distance
     padded = pad(x, (reach,) * 4, mode="replicate").flatten(2)
     across = width + 2 * reach
-    starts = on_device((offsets[..., 0] + reach) * across + offsets[..., 1] + reach, x.device)
     rows, columns = (torch.arange(side, device=x.device) for side in (height, width))
     places = (rows[:, None] * across + columns).flatten()
+    down, right = torch.tensor(lines).unbind(-1)  # (B, taps)
+    starts = on_device((down + reach) * across + right + reach, x.device).T[..., None, None]
     blurred = x.flatten(2) * weights[0]
-    for tap, weight in enumerate(weights[1:], start=1):
-        sources = (places + starts[:, tap, None])[:, None].expand(-1, channels, -1)
+    for start, weight in zip(starts[1:].unbind(), weights[1:], strict=True):
+        sources = (places + start).expand(-1, channels, -1)
         blurred.add_(padded.gather(2, sources), alpha=weight)
     return blurred.view(x.shape)
 
