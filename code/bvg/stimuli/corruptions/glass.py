@@ -40,15 +40,15 @@ def glass_blur(batch: Batch, severity: int, exchange: bool = False) -> torch.Ten
     generators = keyed_generators(batch, f"glass_blur_{severity}")
     draw = partial(drawn_offsets, size=size, reach=reach, iterations=iterations)
     offsets = np.stack(in_threads(draw, generators))
-    if blurred.device.type == "cpu":
+    if blurred.is_cuda:
+        drawn = on_device(torch.from_numpy(offsets), blurred.device)
+        sources = scattered_on_gpu(size, reach, drawn, exchange)
+    else:
         places = [
             scattered(size, reach, offsets[start : start + _BLOCK], exchange)
             for start in range(0, len(offsets), _BLOCK)
         ]
-        sources = torch.from_numpy(np.concatenate(places))
-    else:
-        drawn = on_device(torch.from_numpy(offsets), blurred.device)
-        sources = scattered_on_gpu(size, reach, drawn, exchange)
+        sources = on_device(torch.from_numpy(np.concatenate(places)), blurred.device)
     moved = blurred.flatten(2).gather(2, sources.unsqueeze(1).expand(-1, 3, -1))
     return gaussian_blurred(moved.view(blurred.shape), sigma, 4, "nearest")
 

@@ -25,7 +25,7 @@ def motion_blurred(
     taps = [math.exp(-(k**2) / (2 * sigma**2)) for k in range(width)]
     weights = [tap / sum(taps) for tap in taps]
     lines = [line_offsets(width, angle) for angle in angles]
-    if x.device.type != "cpu":
+    if x.is_cuda:
         return gathered(x, weights, lines)
     blurred = x * weights[0]
     for image, output, offsets in zip(x, blurred, lines, strict=True):

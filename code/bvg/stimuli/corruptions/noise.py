@@ -64,7 +64,7 @@ def poisson_quantiles(draws: torch.Tensor, levels: torch.Tensor, photons: int) -
     """
     starts, cumulative = _tables_on(photons, draws.device)
     flat, rows = draws.flatten(), levels.flatten()
-    if draws.device.type != "cpu":
+    if draws.is_cuda:
         return bisected(flat, rows, cumulative).view(draws.shape)
     bins = (flat * _BINS).to(torch.int32).add_(rows, alpha=_BINS)
     counts = starts.flatten().index_select(0, bins).to(torch.int32)
