@@ -25,7 +25,7 @@ from bvg.run.decisions import decided, sixteen_way, top5
 from bvg.run.loop import Stopwatch
 from bvg.run.settings import settings_from
 from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, with_levels
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
 from bvg.stimuli.lowpass import lowpass
 from bvg.stimuli.suppression import suppressed
@@ -39,7 +39,8 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an 
 
 def on(device: str, batch: Batch) -> Batch:
     pixels = batch.pixels.to(device, memory_format=torch.channels_last)
-    return Batch(pixels, batch.names, batch.labels.to(device), batch.seed)
+    made = Batch(pixels, batch.names, batch.labels.to(device), batch.seed)
+    return with_levels(made, batch.levels)
 
 
 @pytest.fixture(scope="module")
@@ -203,18 +204,15 @@ def no_waiting():
     torch.cuda.set_sync_debug_mode("default")
 
 
-# JPEG is coded on the CPU, and searches for the quantiles of photons end when all are found.
-WAITING = ("jpeg_compression", "shot_noise")
-
-
 @pytest.mark.parametrize(
     "stimuli",
     [
         eval_spectral.stimuli,
         lambda batch: lowpass(batch, [1], [64]),
-        imagenet_c([name for name in CORRUPTIONS if name not in WAITING], [3]),
+        imagenet_c(CORRUPTIONS, [3]),
+        lambda batch: suppressed(batch, eval_suppression.CUES.values()),
     ],
-    ids=["spectral", "low-pass", "generated C"],
+    ids=["spectral", "low-pass", "generated C", "suppression"],
 )
 def test_a_batch_waits_for_nothing(stimuli, no_waiting):
     """But for the first one, which copies tables to the GPU."""

@@ -7,6 +7,7 @@ fails, and copies that would block are counted. tests/cuda has the same on a rea
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import (
@@ -20,27 +21,32 @@ from torch.utils._pytree import tree_leaves
 import eval_spectral
 from bvg.data.imagenet import imagenet_classes
 from bvg.run import decisions
-from bvg.run.batches import Returning
-from bvg.stimuli import criticalband
+from bvg.run.batches import Returning, as_batch
+from bvg.stimuli import criticalband, laion_c, suppression
+from bvg.stimuli import imagenet_c as imagenet_c_module
 from bvg.stimuli.attacks import Attack, AttackedModel, run_attack
-from bvg.stimuli.batch import Batch, on_device
+from bvg.stimuli.batch import Batch, on_device, on_its_way, with_levels
+from bvg.stimuli.corruptions import glass
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
 from bvg.stimuli.lowpass import lowpass
+from bvg.stimuli.suppression import channel_shuffle, nl_means, patch_shuffle
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason="tests/cuda has this on the GPU that is here"
 )
 GPU = torch.device("cuda:0")
-# JPEG is coded on the CPU, and searches for the quantiles of photons end when all are found.
-WAITING = ("jpeg_compression", "shot_noise")
 
 
 class Pretended(TorchDispatchMode):
-    """Computes on the CPU as usual, and pretends to for a GPU; counts copies that would block."""
+    """Computes on the CPU as usual, and pretends to for a GPU.
+
+    Counts the copies that would block, and what is queued (views included).
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.blocking: list[str] = []
+        self.queued = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs, name = kwargs or {}, function.name()
@@ -50,6 +56,7 @@ class Pretended(TorchDispatchMode):
         if not there and target != GPU and not any(isinstance(x, FakeTensor) for x in tensors):
             with _disable_current_modes():
                 return function(*args, **kwargs)
+        self.queued += 1
         if name == "aten::_to_copy":
             self._count(name, tensors[0].device, target, kwargs.get("non_blocking"))
         elif name == "aten::copy_":
@@ -76,9 +83,22 @@ def gpu(monkeypatch):
         yield pretended
 
 
-def batch() -> Batch:
-    labels = torch.zeros(2, dtype=torch.int64, device=GPU)
-    return Batch(torch.rand(2, 3, 224, 224, device=GPU), ("a", "b"), labels, 0)
+def batch(count: int = 2) -> Batch:
+    """Return a batch as the loop makes it, whose images were decoded on the CPU."""
+    labels = torch.zeros(count, dtype=torch.int64, device=GPU)
+    pixels, names = torch.rand(count, 3, 224, 224, device=GPU), tuple("abcdefgh"[:count])
+    made = Batch(pixels, names, labels, 0)
+    return with_levels(made, np.full((count, 224, 224, 3), 90, np.uint8))
+
+
+def test_decoded_images_stay_on_the_cpu_as_well(gpu):
+    images = SimpleNamespace(names=("a", "b", "c"), labels=np.array([4, 5, 6]))
+    with _disable_current_modes():
+        decoded = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).view(2, 4, 4, 3)
+        positions = torch.tensor([2, 0])
+    made = as_batch(images, decoded, positions, GPU, 0)
+    assert made.pixels.device == GPU and made.names == ("c", "a")
+    assert np.array_equal(made.levels, decoded.numpy()) and not gpu.blocking
 
 
 def test_this_would_notice(gpu):
@@ -130,28 +150,101 @@ def test_filters(gpu):
     assert all(x.device == GPU for x in made.values())
 
 
-def test_a_batch_of_the_critical_band_waits_once(gpu, monkeypatch):
+def test_a_batch_of_the_critical_band_waits_once_for_what_is_queued_before_it(gpu, monkeypatch):
     waits = []
 
-    def extremes(*fields):
-        waits.append(len(fields))
-        return [[0.3, 0.6], *([-0.2, 0.2] for _ in fields[1:])]
+    def on_its_way(values):
+        assert values.device == GPU and values.shape == (8, 2)
+        assert not waits or waits[-1] == "arrived"
+        waits.append("queued")
 
-    monkeypatch.setattr(criticalband, "_extremes", extremes)
+        def arrived():
+            waits.append("arrived")
+            return np.array([[0.3, 0.6], *([-0.2, 0.2] for _ in range(7))])
+
+        return arrived
+
+    monkeypatch.setattr(criticalband, "on_its_way", on_its_way)
     for _ in range(2):
         gpu.blocking.clear()
-        assert len(list(criticalband.critical_band(batch(), range(7), (0.02, 0.16)))) == 15
-    assert waits == [8, 8] and not gpu.blocking
+        waits.clear()
+        conditions = criticalband.critical_band(batch(), range(7), (0.02, 0.16))
+        next(conditions)  # without noise
+        assert waits == ["queued"]
+        assert len(list(conditions)) == 14
+        assert waits == ["queued", "arrived"]
+    assert not gpu.blocking
 
 
-@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in WAITING])
-def test_corruptions(gpu, name):
+def test_values_on_their_way_are_not_waited_for_when_they_are_queued(gpu, monkeypatch):
+    waited = []
+    event = SimpleNamespace(record=lambda: None, synchronize=lambda: waited.append(True))
+    monkeypatch.setattr(torch.cuda, "Event", lambda: event)
+    arrived = on_its_way(torch.ones(3, device=GPU))
+    assert not gpu.blocking and not waited
+    assert arrived().device.type == "cpu" and waited == [True]
+
+
+def test_suppression(gpu, monkeypatch):
+    # Its hundreds of operations, none of which looks at values, take long to pretend.
+    monkeypatch.setattr(suppression, "denoised", lambda images, strengths, *_: [images, images])
+    steps = [patch_shuffle(4), nl_means(10), nl_means(20), channel_shuffle()]
+    made = dict(suppression.suppressed(batch(), [(step,) for step in steps]))
+    assert not gpu.blocking and len(made) == 4
+    assert all(x.device == GPU for x in made.values())
+
+
+def test_laion_c(gpu):
+    made = dict(laion_c.corrupted(batch(), {"shapes": laion_c.geometric_shapes(3)}))
+    assert not gpu.blocking and made["shapes"].device == GPU
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_corruptions(gpu, name, monkeypatch):
+    # Glass blur's thousands of operations take long to pretend: some of them are tested below.
+    same = torch.zeros(2, 224**2, dtype=torch.int64, device=GPU)
+    monkeypatch.setattr(glass, "scattered_on_gpu", lambda size, reach, offsets, exchange: same)
     photograph = torch.zeros(3, 300, 300, dtype=torch.uint8)
     for _ in range(2):
         gpu.blocking.clear()
         ((_, x),) = imagenet_c([name], [4], frost_photographs=[photograph])(batch())
     assert not gpu.blocking
     assert x.device == GPU
+
+
+@pytest.mark.parametrize("name", ["motion_blur", "snow", "shot_noise"])
+def test_larger_batches_take_no_more_operations(gpu, name):
+    stimuli = imagenet_c([name], [5])
+    list(stimuli(batch()))  # makes tables
+    counts = []
+    for count in (2, 8):
+        images = batch(count)
+        before = gpu.queued
+        assert len(list(stimuli(images))) == 1
+        counts.append(gpu.queued - before)
+    assert counts[0] == counts[1] < 300
+
+
+def test_published_files_wait_for_a_stimulus_after_the_next_one_is_queued(gpu, monkeypatch):
+    order = []
+
+    def bytes_on_their_way(x):
+        assert x.device == GPU
+        order.append("queued")
+        return lambda: order.append("arrived") or np.zeros((2, 224, 224, 3), np.uint8)
+
+    monkeypatch.setattr(imagenet_c_module, "bytes_on_their_way", bytes_on_their_way)
+    made = list(imagenet_c(["contrast"], (1, 2, 3), as_published=True)(batch()))
+    assert order == ["queued", "queued", "arrived", "queued", "arrived", "arrived"]
+    assert not gpu.blocking and all(x.device == GPU for _, x in made)
+
+
+@pytest.mark.parametrize("exchange", [False, True])
+def test_the_replacements_of_glass_blur(gpu, exchange):
+    offsets = torch.zeros(2, 2, 10, 8, dtype=torch.uint8, device=GPU)
+    sources = glass.scattered_on_gpu((12, 10), 1, offsets, exchange)
+    assert not gpu.blocking
+    assert sources.device == GPU and sources.shape == (2, 120)
 
 
 def test_the_last_iterate_of_an_attack(gpu, monkeypatch):

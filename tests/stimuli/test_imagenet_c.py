@@ -5,9 +5,9 @@ import torch
 
 from bvg.data.imagenet_c import corruption_condition
 from bvg.stimuli import imagenet_c as module
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, bytes_of
 from bvg.stimuli.corruptions import blur, filters, noise
-from bvg.stimuli.corruptions.digital import jpeg
+from bvg.stimuli.corruptions.digital import compressed
 from bvg.stimuli.corruptions.filters import quantised
 from bvg.stimuli.imagenet_c import (
     CORRUPTIONS,
@@ -103,7 +103,7 @@ def test_as_published_is_jpeg_of_quality_85(name, least, most):
     batch = batch_of(photo_like(3))
     stored = by_condition(imagenet_c([name]), batch)
     for condition, x in imagenet_c([name], as_published=True)(batch):
-        assert torch.equal(x, jpeg(stored[condition], 85))
+        assert torch.equal(x, compressed(bytes_of(stored[condition]), 85, x.device))
         assert least < (x - stored[condition]).abs().mean() < most, condition
 
 
@@ -112,7 +112,14 @@ def test_as_published_makes_some_blurs_as_the_published_files(name):
     batch = batch_of(photo_like(3))
     for condition, x in imagenet_c([name], as_published=True)(batch):
         raw = CORRUPTIONS[name](batch, int(condition[-1]), published=True)
-        assert torch.equal(x, jpeg(quantised(raw), 85)), condition
+        assert torch.equal(x, compressed(bytes_of(quantised(raw)), 85, x.device)), condition
+
+
+def test_as_published_has_all_conditions_in_their_order():
+    batch = batch_of(photo_like(3))
+    for count in (1, 2, 5):
+        made = imagenet_c(["contrast"], range(1, count + 1), as_published=True)(batch)
+        assert [name for name, _ in made] == [f"contrast_{k}" for k in range(1, count + 1)]
 
 
 def test_frost_takes_the_photographs_it_is_given():

@@ -14,7 +14,7 @@ from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
 from bvg.predictions.table import LABEL_PROBABILITY
 from bvg.progress import Meter
-from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, on_device
+from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, on_device, with_levels
 
 Rows = dict[str, np.ndarray]  # columns of the predictions, by name
 # For each condition, in order: its name and the decision's columns, tensors of (B, …).
@@ -34,7 +34,7 @@ def as_batch(
     names = tuple(images.names[i] for i in indices)
     labels = on_device(torch.from_numpy(images.labels[indices.numpy()]), device)
     # In place, which takes a quarter of the time.
-    return Batch(moved.float().div_(255), names, labels, seed)
+    return with_levels(Batch(moved.float().div_(255), names, labels, seed), pixels.numpy())
 
 
 def condition_of(images: ImageSet, index: int, stimulus: str) -> str:

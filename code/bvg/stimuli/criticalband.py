@@ -8,13 +8,13 @@ All noisy conditions of an image come from one field of noise, keyed by (seed, i
 gives the bands, and scaling the strengths.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch.nn.functional import threshold
 
 from bvg.errors import UserError
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, on_its_way
 from bvg.stimuli.laplacian import laplacian_levels
 from bvg.stimuli.randomness import keyed_generator, keyed_normal
 
@@ -51,11 +51,12 @@ def critical_band(
             f"bands would have other frequencies), not {height} x {width}: use --preprocess study"
         )
     grey = low_contrast_grey(batch.pixels)
-    yield WITHOUT_NOISE, _in_colour(grey)
     field = keyed_normal(batch, "criticalband", (SIZE, SIZE))
     octaves = list(octave_bands(field, bands))
-    # All at once, since a GPU is waited for here.
-    (darkest, brightest), *extremes = _extremes(grey, *(noise for _, noise in octaves))
+    arrived = _extremes(grey, *(noise for _, noise in octaves))
+    yield WITHOUT_NOISE, _in_colour(grey)
+    # A GPU is waited for here, but has the first condition to answer meanwhile.
+    (darkest, brightest), *extremes = arrived().tolist()
     for (band, noise), (lowest, highest) in zip(octaves, extremes, strict=True):
         for deviation in deviations:
             name = condition_name(band, deviation)
@@ -118,9 +119,9 @@ def clip_noise(masked: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor
     return lost
 
 
-def _extremes(*fields: torch.Tensor) -> list[list[float]]:
-    """Return the least and the greatest value of each field."""
-    return torch.stack([torch.stack(field.aminmax()) for field in fields]).tolist()
+def _extremes(*fields: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Return what waits for the least and the greatest value of each field, (fields, 2)."""
+    return on_its_way(torch.stack([torch.stack(field.aminmax()) for field in fields]))
 
 
 def _redraw(

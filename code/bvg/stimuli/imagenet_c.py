@@ -6,20 +6,20 @@ Perturbations", ICLR 2019. The corruptions themselves are in stimuli/corruptions
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 
 from bvg.data.folders import existing_folder
 from bvg.data.imagenet_c import SEVERITIES, corruption_condition
 from bvg.errors import UserError
-from bvg.stimuli.batch import Batch, Stimuli
+from bvg.stimuli.batch import Batch, Stimuli, bytes_on_their_way, in_planes
 from bvg.stimuli.corruptions.blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
 from bvg.stimuli.corruptions.digital import (
     brightness,
+    compressed,
     contrast,
-    jpeg,
     jpeg_compression,
     pixelate,
     saturate,
@@ -60,6 +60,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "saturate": saturate,
 }
 _PUBLISHED = tuple(CORRUPTIONS)
+_QUANTISED = (pixelate, jpeg_compression)  # their values are k / 255
 # Corruptions whose published files deviate from their definition.
 DEVIATIONS: dict[str, Corruption] = {
     "motion_blur": partial(motion_blur, published=True),
@@ -90,21 +91,46 @@ def imagenet_c(
     functions = CORRUPTIONS | (DEVIATIONS if as_published else {})
     functions["frost"] = partial(frost, photographs=frost_photographs)
 
-    def stimuli(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
+    def made(batch: Batch) -> Iterator[tuple[str, torch.Tensor]]:
         if batch.pixels.shape[2:] != (SIZE, SIZE):
             height, width = batch.pixels.shape[2:]
             raise UserError(
                 f"the corruptions of ImageNet-C are defined for images of {SIZE} x {SIZE} pixels, "
                 f"not {height} x {width}: use --preprocess study"
             )
-        batch = replace(batch, pixels=batch.pixels.contiguous())
+        batch = in_planes(batch)
         for name, severity in chosen:
-            x = quantised(functions[name](batch, severity))
-            if as_published and not before_jpeg:
-                x = jpeg(x, PUBLISHED_QUALITY)
+            x = functions[name](batch, severity)
+            x = x if functions[name] in _QUANTISED else quantised(x)
             yield corruption_condition(name, severity), x
 
-    return stimuli
+    if as_published and not before_jpeg:
+        return lambda batch: _as_files(made(batch))
+    return made
+
+
+def _as_files(
+    stimuli: Iterator[tuple[str, torch.Tensor]],
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield stimuli after the published files' JPEG compression.
+
+    The next one is made before one is compressed, so that a GPU is never waited for while it has
+    nothing to do.
+    """
+    waiting: tuple[str, Callable[[], np.ndarray], torch.device] | None = None
+    for name, x in stimuli:
+        following = (name, bytes_on_their_way(x), x.device)
+        if waiting:
+            yield _as_file(*waiting)
+        waiting = following
+    if waiting:
+        yield _as_file(*waiting)
+
+
+def _as_file(
+    name: str, levels: Callable[[], np.ndarray], device: torch.device
+) -> tuple[str, torch.Tensor]:
+    return name, compressed(levels(), PUBLISHED_QUALITY, device)
 
 
 def _check(name: str, severity: int) -> None:

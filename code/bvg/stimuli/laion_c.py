@@ -19,7 +19,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from bvg.data.laion_c import Stickers
-from bvg.stimuli.batch import Batch, bytes_of, pixels_of
+from bvg.stimuli.batch import Batch, pixels_of
 from bvg.stimuli.randomness import keyed_generator
 
 # (H, W, 3) uint8, the image's name and its random generator → (H, W, 3) uint8.
@@ -40,11 +40,10 @@ def corrupted(
 
     corruptions: by condition.
     """
-    images = bytes_of(batch.pixels)
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         for condition, corrupt in corruptions.items():
             draws = [keyed_generator(batch.seed, condition, name) for name in batch.names]
-            made = np.stack([*threads.map(corrupt, images, batch.names, draws)])
+            made = np.stack([*threads.map(corrupt, batch.levels, batch.names, draws)])
             yield condition, pixels_of(made, batch.pixels.device)
 
 

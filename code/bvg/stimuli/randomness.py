@@ -37,6 +37,11 @@ def keyed_draws(batch: Batch, condition: str, draw: Callable[..., torch.Tensor])
     return _drawn(batch, condition, draw, tuple(batch.pixels.shape[1:]))
 
 
+def keyed_generators(batch: Batch, condition: str) -> list[torch.Generator]:
+    """Return each image's generator, on the CPU."""
+    return [keyed_generator(batch.seed, condition, name) for name in batch.names]
+
+
 def _drawn(
     batch: Batch, condition: str, draw: Callable[..., torch.Tensor], shape: tuple[int, ...]
 ) -> torch.Tensor:

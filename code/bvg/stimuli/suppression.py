@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch, bytes_of, pixels_of
+from bvg.stimuli.batch import Batch, pixels_of
 from bvg.stimuli.nl_means import denoised
 from bvg.stimuli.randomness import keyed_generator
 
@@ -61,7 +61,7 @@ def suppressed(batch: Batch, conditions: Iterable[Condition]) -> Iterator[tuple[
     together = [c for c in conditions if on_gpu and len(c) == 1 and c[0].h is not None]
     yield from _denoised(batch, together)
     shared = {condition[:-1] for condition in conditions}
-    made: dict[Condition, np.ndarray] = {(): bytes_of(batch.pixels)}
+    made: dict[Condition, np.ndarray] = {(): batch.levels}
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
 
         def images_of(condition: Condition) -> np.ndarray:

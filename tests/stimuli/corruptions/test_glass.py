@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from bvg.stimuli.corruptions import glass
-from bvg.stimuli.corruptions.glass import drawn_offsets, glass_blur, scattered
+from bvg.stimuli.corruptions.glass import drawn_offsets, glass_blur, scattered, scattered_on_gpu
 from bvg.stimuli.randomness import keyed_generator
 from oracles import corruptions_noise_blur as oracle
 from stimulus_helpers import batch_of, photo_like
@@ -37,6 +37,8 @@ def test_waves_are_the_scan_exactly(severity, size, exchange):
     for number, each in enumerate(offsets[:1] if size == (224, 224) else offsets):
         expected = oracle.exchanged(places, reach, down_and_right(each, reach), not exchange)
         assert np.array_equal(ours[number].reshape(size), expected)
+    there = scattered_on_gpu(size, reach, torch.from_numpy(offsets), exchange)
+    assert np.array_equal(there.numpy(), ours)
     if exchange:  # no pixel is lost
         assert np.array_equal(np.sort(ours), np.tile(places.ravel(), (2, 1)))
 

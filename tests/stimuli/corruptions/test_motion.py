@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from bvg.stimuli.corruptions.motion import line_offsets, motion_blurred
+from bvg.stimuli.corruptions.motion import gathered, line_offsets, motion_blurred
 from oracles import corruptions_noise_blur as oracle
 from stimulus_helpers import photo_like
 
@@ -55,6 +55,16 @@ def test_each_image_has_its_own_angle_and_no_other_images():
     for number, angle in enumerate(angles):
         alone = motion_blurred(images[number : number + 1], 12, 8, [angle])
         assert torch.equal(alone[0], whole[number])
+
+
+def test_all_images_at_once_are_the_same():
+    images = torch.rand(10, 3, 50, 37, generator=torch.Generator().manual_seed(1))
+    for radius, sigma in ((10, 3), (20, 15)):
+        weights = [np.exp(-(k**2) / (2 * sigma**2)) for k in range(2 * radius + 1)]
+        weights = [float(weight / sum(weights)) for weight in weights]
+        lines = [line_offsets(2 * radius + 1, angle) for angle in ANGLES]
+        there = gathered(images, weights, lines)
+        assert (there - motion_blurred(images, radius, sigma, ANGLES)).abs().max() < 1e-6
 
 
 def test_flat_images_stay_flat():

@@ -117,6 +117,19 @@ def test_the_rarest_draws_have_counts_too():
     assert (counts[:, 0] <= counts[:, 1]).all() and (counts.diff(dim=0) >= 0).all()
 
 
+@pytest.mark.parametrize("photons", noise.SHOT_NOISE)
+def test_counts_are_the_same_by_bisection(photons):
+    levels = torch.arange(256, dtype=torch.int32).repeat_interleave(2000)
+    draws = torch.rand(len(levels), generator=torch.Generator().manual_seed(photons))
+    draws[::1000], draws[1::1000] = 0, 1 - 2**-24
+    _, cumulative = noise._tables_on(photons, draws.device)
+    probabilities = cumulative.flatten()[::7]
+    probabilities = probabilities[probabilities < 1]
+    draws[500 : 500 + len(probabilities)] = probabilities  # as large as a probability: beyond it
+    counts = noise.bisected(draws, levels, cumulative)
+    assert torch.equal(counts, poisson_quantiles(draws, levels, photons))
+
+
 def test_lost_values_are_black_or_white_and_as_many_as_said():
     grey = np.full((224, 224, 3), 100, np.uint8)
     for severity, share in enumerate(noise.IMPULSE_NOISE, start=1):

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.nn.functional import grid_sample
 
-from bvg.stimuli.batch import Batch, on_device
+from bvg.stimuli.batch import Batch, in_threads, on_device
 from bvg.stimuli.corruptions.filters import gaussian_blurred
-from bvg.stimuli.randomness import keyed_generator
+from bvg.stimuli.randomness import keyed_generators
 
 # Hendrycks & Dietterich 2019, severities 1 … 5: alpha, sigma and the affine part, in pixels. (In
 # the published code, they are multiples of 244 instead of 224.)
@@ -32,16 +32,18 @@ def elastic_transform(batch: Batch, severity: int) -> torch.Tensor:
     """
     alpha, sigma, reach = ELASTIC_TRANSFORM[severity - 1]
     height, width = batch.pixels.shape[2:]
-    corners, fields = [], []
-    for name in batch.names:
-        generator = keyed_generator(batch.seed, f"elastic_transform_{severity}", name)
-        corners.append(torch.rand((3, 2), generator=generator).mul_(2 * reach).sub_(reach))
-        fields.append(torch.rand((2, height, width), generator=generator).mul_(2).sub_(1))
     device = batch.pixels.device
-    affine = np.stack([affine_sources(moves.numpy(), height, width) for moves in corners])
-    sources = on_device(torch.from_numpy(affine), device)
-    drawn = on_device(torch.stack(fields), device)
-    shifts = gaussian_blurred(drawn, sigma, 3, "reflect").mul_(alpha)
+
+    def drawn(generator: torch.Generator) -> tuple[np.ndarray, torch.Tensor]:
+        moves = torch.rand((3, 2), generator=generator).mul_(2 * reach).sub_(reach)
+        field = torch.rand((2, height, width), generator=generator)
+        return affine_sources(moves.numpy(), height, width), field
+
+    generators = keyed_generators(batch, f"elastic_transform_{severity}")
+    affine, fields = zip(*in_threads(drawn, generators), strict=True)
+    sources = on_device(torch.from_numpy(np.stack(affine)), device)
+    noise = on_device(torch.stack(fields), device).mul_(2).sub_(1)
+    shifts = gaussian_blurred(noise, sigma, 3, "reflect").mul_(alpha)
     warped = _sampled(batch.pixels.contiguous(), sources, "mirror")
     shifts += _pixel_grid(height, width, device)
     return _sampled(warped, shifts, "reflect")

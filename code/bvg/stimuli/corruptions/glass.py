@@ -9,14 +9,14 @@ reaches any two dependent replacements in the order of the scan. The next iterat
 same wave, a few rows behind.
 """
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch, on_device
+from bvg.stimuli.batch import Batch, in_threads, on_device
 from bvg.stimuli.corruptions.filters import gaussian_blurred, quantised
-from bvg.stimuli.randomness import keyed_generator
+from bvg.stimuli.randomness import keyed_generators
 
 # (σ, Δ, iterations) of severities 1 … 5 (Hendrycks & Dietterich 2019, published code).
 GLASS_BLUR = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))
@@ -36,20 +36,19 @@ def glass_blur(batch: Batch, severity: int, exchange: bool = False) -> torch.Ten
     """
     sigma, reach, iterations = GLASS_BLUR[severity - 1]
     blurred = quantised(gaussian_blurred(batch.pixels.contiguous(), sigma, 4, "nearest"))
-    height, width = blurred.shape[2:]
-    places = []
-    for start in range(0, len(batch.names), _BLOCK):
-        offsets = [
-            drawn_offsets(
-                keyed_generator(batch.seed, f"glass_blur_{severity}", name),
-                (height, width),
-                reach,
-                iterations,
-            )
-            for name in batch.names[start : start + _BLOCK]
+    size = (blurred.shape[2], blurred.shape[3])
+    generators = keyed_generators(batch, f"glass_blur_{severity}")
+    draw = partial(drawn_offsets, size=size, reach=reach, iterations=iterations)
+    offsets = np.stack(in_threads(draw, generators))
+    if blurred.is_cuda:
+        drawn = on_device(torch.from_numpy(offsets), blurred.device)
+        sources = scattered_on_gpu(size, reach, drawn, exchange)
+    else:
+        places = [
+            scattered(size, reach, offsets[start : start + _BLOCK], exchange)
+            for start in range(0, len(offsets), _BLOCK)
         ]
-        places.append(scattered((height, width), reach, np.stack(offsets), exchange))
-    sources = on_device(torch.from_numpy(np.concatenate(places)), blurred.device)
+        sources = on_device(torch.from_numpy(np.concatenate(places)), blurred.device)
     moved = blurred.flatten(2).gather(2, sources.unsqueeze(1).expand(-1, 3, -1))
     return gaussian_blurred(moved.view(blurred.shape), sigma, 4, "nearest")
 
@@ -77,16 +76,16 @@ def scattered(
     """
     count, pixels = len(offsets), size[0] * size[1]
     order, here, ends = _waves(size, reach, offsets.shape[1:])
-    lines, columns = np.divmod(np.arange((2 * reach) ** 2), 2 * reach)
-    steps = (lines - reach) * size[1] + columns - reach
+    steps = _steps(size, reach)
     images = np.arange(count) * pixels
     # (replacements, B) in memory, so that a wave is contiguous.
-    turns = np.ascontiguousarray(offsets.reshape(count, -1).take(order, axis=1).T)
+    turns = np.ascontiguousarray(offsets.reshape(count, -1).T).take(order, axis=0)
     first = here[:, None] + images
     second = steps.take(turns)
     second += first
     first, second = first.ravel(), second.ravel()
-    owner = np.tile(np.arange(pixels), count)
+    # In the smallest type, so that more of it is in the cache.
+    owner = np.tile(np.arange(pixels, dtype=np.min_scalar_type(pixels - 1)), count)
     start = 0
     for end in (ends * count).tolist():
         one, other = first[start:end], second[start:end]
@@ -95,7 +94,49 @@ def scattered(
             owner[other] = owner[one]
         owner[one] = taken
         start = end
-    return owner.reshape(count, pixels)
+    return owner.reshape(count, pixels).astype(np.int64)
+
+
+def scattered_on_gpu(
+    size: tuple[int, int], reach: int, offsets: torch.Tensor, exchange: bool = False
+) -> torch.Tensor:
+    """Return what `scattered` does, on the device of the offsets, (B, iterations, rows, columns).
+
+    A wave is two operations for all images, which a GPU computes faster than the CPU's cores do.
+    """
+    count, pixels = len(offsets), size[0] * size[1]
+    shape = (offsets.shape[1], offsets.shape[2], offsets.shape[3])
+    order, here, steps, ends = _waves_on(size, reach, shape, offsets.device)
+    images = torch.arange(count, device=offsets.device) * pixels
+    turns = offsets.flatten(1).index_select(1, order).T.int()  # by waves, as in `scattered`
+    first = here[:, None] + images
+    second = first + steps.index_select(0, turns.flatten()).view(first.shape)
+    owner = torch.arange(pixels, device=offsets.device).repeat(count)
+    lengths = np.diff(ends, prepend=0).tolist()
+    for one, other in zip(first.split(lengths), second.split(lengths), strict=True):
+        one, other = one.flatten(), other.flatten()
+        taken = owner.index_select(0, other)
+        if exchange:
+            owner.index_copy_(0, other, owner.index_select(0, one))
+        owner.index_copy_(0, one, taken)
+    return owner.view(count, pixels)
+
+
+@cache
+def _waves_on(
+    size: tuple[int, int], reach: int, shape: tuple[int, int, int], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
+    """Return order and places of the waves and the offsets in pixels, on the device; the ends."""
+    order, here, ends = _waves(size, reach, shape)
+    tables = (torch.from_numpy(table) for table in (order, here, _steps(size, reach)))
+    order_there, here_there, steps = (on_device(table, device) for table in tables)
+    return order_there, here_there, steps, ends
+
+
+def _steps(size: tuple[int, int], reach: int) -> np.ndarray:
+    """Return by how many pixels each offset moves, ((2Δ)²,); see drawn_offsets."""
+    lines, columns = np.divmod(np.arange((2 * reach) ** 2), 2 * reach)
+    return (lines - reach) * size[1] + columns - reach
 
 
 @cache

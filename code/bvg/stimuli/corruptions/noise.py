@@ -64,6 +64,8 @@ def poisson_quantiles(draws: torch.Tensor, levels: torch.Tensor, photons: int) -
     """
     starts, cumulative = _tables_on(photons, draws.device)
     flat, rows = draws.flatten(), levels.flatten()
+    if draws.is_cuda:
+        return bisected(flat, rows, cumulative).view(draws.shape)
     bins = (flat * _BINS).to(torch.int32).add_(rows, alpha=_BINS)
     counts = starts.flatten().index_select(0, bins).to(torch.int32)
     places = counts.add(rows, alpha=cumulative.shape[1])
@@ -76,6 +78,23 @@ def poisson_quantiles(draws: torch.Tensor, levels: torch.Tensor, photons: int) -
         beyond = (sought >= cumulative.index_select(0, places)).nonzero().flatten()
         left, sought, places = left[beyond], sought[beyond], places[beyond]
     return counts.to(torch.float32).view(draws.shape)
+
+
+def bisected(draws: torch.Tensor, rows: torch.Tensor, cumulative: torch.Tensor) -> torch.Tensor:
+    """Return for each draw u the smallest k with u < cumulative[row, k], (N,) float32, for GPUs.
+
+    draws, rows: (N,); rows are int32. Whatever the draws are, the steps are the same, so that the
+    program waits for no values. The last probability of each row is 1, above every draw.
+    """
+    most = cumulative.shape[1]
+    table, first = cumulative.flatten(), rows * most
+    counts = torch.zeros_like(rows)
+    for power in range(most.bit_length() - 1, -1, -1):
+        # The first counts + 2**power probabilities are passed if the last of them is.
+        last = counts.add(2**power - 1).clamp_(max=most - 1)
+        passed = draws >= table.index_select(0, last.add_(first))
+        counts.add_(passed, alpha=2**power)
+    return counts.to(torch.float32)
 
 
 @cache

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import torch
 
-from bvg.stimuli.batch import Batch, on_device
+from bvg.stimuli.batch import Batch, in_threads, on_device
 from bvg.stimuli.corruptions.filters import gaussian_blurred
-from bvg.stimuli.randomness import keyed_generator
+from bvg.stimuli.randomness import keyed_generators
 
 # Hendrycks & Dietterich 2019, severities 1 … 5: mean, SD and smoothing of the liquid, threshold,
 # strength (of mud: its smoothing), and whether it is mud.
@@ -53,10 +53,8 @@ def _liquid(batch: Batch, severity: int) -> torch.Tensor:
     """Return smooth random fields, (B, 1, H, W) on the CPU."""
     mean, deviation, sigma = SPATTER[severity - 1][:3]
     shape = (1, *batch.pixels.shape[2:])
-    draws = [
-        torch.randn(shape, generator=keyed_generator(batch.seed, f"spatter_{severity}", name))
-        for name in batch.names
-    ]
+    generators = keyed_generators(batch, f"spatter_{severity}")
+    draws = in_threads(lambda generator: torch.randn(shape, generator=generator), generators)
     return gaussian_blurred(torch.stack(draws) * deviation + mean, sigma, 4, "nearest")
 
 
@@ -71,14 +69,15 @@ def water(liquid: np.ndarray) -> np.ndarray:
     is smoothed, equalized, embossed, smoothed, and multiplied with the liquid: the published steps,
     with the published library.
     """
-    drops = np.stack([level * _shaded(level) for level in liquid])
+    drops = np.stack(in_threads(_shaded, liquid))
     brightest = drops.max(axis=(1, 2), keepdims=True)
     return np.divide(drops, brightest, out=drops, where=brightest > 0)
 
 
 def _shaded(level: np.ndarray) -> np.ndarray:
-    """Return the shading of one image's liquid, (H, W) float32 in 0 … 255."""
+    """Return one image's liquid times its shading, (H, W) float32."""
     edges = cv2.Canny(level, *CANNY)
     far = np.minimum(cv2.distanceTransform(255 - edges, cv2.DIST_L2, 5), FARTHEST)
     relief = cv2.equalizeHist(cv2.blur(far, (3, 3)).astype(np.uint8))
-    return cv2.blur(cv2.filter2D(relief, cv2.CV_8U, EMBOSS), (3, 3)).astype(np.float32)
+    shading = cv2.blur(cv2.filter2D(relief, cv2.CV_8U, EMBOSS), (3, 3))
+    return level * shading.astype(np.float32)

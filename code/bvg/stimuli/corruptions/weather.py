@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import torch
 
-from bvg.stimuli.batch import Batch, on_device
+from bvg.stimuli.batch import Batch, in_threads, on_device
 from bvg.stimuli.corruptions.frost_textures import procedural_frost
 from bvg.stimuli.corruptions.motion import motion_blurred
 from bvg.stimuli.corruptions.plasma import DRAWS, plasma
-from bvg.stimuli.randomness import keyed_generator
+from bvg.stimuli.randomness import keyed_generator, keyed_generators
 
 # Hendrycks & Dietterich 2019, severities 1 … 5.
 # Mean and SD of the layer, zoom, threshold, radius and sigma of the blur, share of the image kept.
@@ -112,10 +112,8 @@ def _below(limit: int, generator: torch.Generator) -> int:
 def fog(batch: Batch, severity: int) -> torch.Tensor:
     """Return the images with plasma fog, no brighter than before: (B, 3, H, W), H, W <= 256."""
     strength, decay = FOG[severity - 1]
-    draws = [
-        torch.rand(DRAWS, generator=keyed_generator(batch.seed, f"fog_{severity}", name))
-        for name in batch.names
-    ]
+    generators = keyed_generators(batch, f"fog_{severity}")
+    draws = in_threads(lambda generator: torch.rand(DRAWS, generator=generator), generators)
     uniform = on_device(torch.stack(draws), batch.pixels.device).mul_(2).sub_(1)
     height, width = batch.pixels.shape[2:]
     haze = plasma(uniform, decay)[:, None, :height, :width].mul_(strength)
