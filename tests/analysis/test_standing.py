@@ -198,6 +198,16 @@ def test_a_renamed_model_is_joined_by_what_was_evaluated(tmp_path):
     assert [*cells["name"]] == ["resnet50.tv_in1k"]
 
 
+def test_own_weights_under_a_published_name_are_not_the_published_ones(tmp_path):
+    rows = published_rows(("alexnet", 56.5), ("b", 80.0))
+    cells = own(tmp_path, 60.0, model="alexnet", spec="file://retrained.pth")
+    assert against(cells, rows).empty
+    (place,) = standing(cells, rows).to_dict("records")
+    assert (place["rank"], place["of"]) == (2, 2)  # the published one is another model
+    again = own(tmp_path, 60.0, model="alexnet", spec="alexnet")
+    assert len(against(again, rows)) == 1
+
+
 def test_our_names_of_flip_probabilities_are_found(tmp_path):
     measure, column = "flip-probability/snow", "flip_prob/snow"
     table = own_table(

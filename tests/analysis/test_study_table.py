@@ -223,6 +223,26 @@ def test_what_is_not_certain_is_said(weights, values, models, words, tmp_path):
     assert bool(words) == bool(table.notes)
 
 
+def test_observers_of_decision_tables_are_no_models(tmp_path):
+    """Not even where their name is that of a model of the zoo, or other columns have humans."""
+    path = table_of(
+        "model,top1_acc/imagenet,shape-bias,decisions/shape-bias\n"
+        "resnet50.tv_in1k,76,0.2,\nresnet50,,,0.3\nhumans,,0.96,\nhumans (lab),,,0.9\n"
+        "resnet50-max-rule,,,0.1\nempty,,,\n",
+        tmp_path,
+    )
+    table = read_study_table(path)
+    assert [*table.values.index] == ["resnet50.tv_in1k", "empty"]
+    (note,) = table.notes
+    assert "resnet50, humans, humans (lab), resnet50-max-rule" in note
+
+
+def test_a_table_of_observers_only_keeps_them(tmp_path):
+    (tmp_path / "provenance.json").write_text("{}")
+    path = table_of("model,decisions/shape-bias\nhumans,0.9\nnet,0.2\n", tmp_path)
+    assert [*read_study_table(path).values.index] == ["humans", "net"]
+
+
 def test_models_without_registered_weights_are_not_one(tmp_path):
     path = table_of("model,shape-bias\none,0.2\ntwo,0.2\n", tmp_path)
     (tmp_path / "models.csv").write_text(

@@ -130,7 +130,8 @@ def view_of(protocol: str) -> View:
 def own_results(table: StudyTable, measures: set[str]) -> tuple[pd.DataFrame, list[str]]:
     """Return the table's values of published measures, and its models that are not ImageNet's.
 
-    A row per value: model, as the table calls it; name, its one name among published models;
+    A row per value: model, as the table calls it; name, its one name among published models, empty
+    for weights that none of these can have;
     measure, value, low, high, n; view: see View, None where it is unknown; part: the number of
     images where only some of them were evaluated, else 0.
     """
@@ -139,12 +140,14 @@ def own_results(table: StudyTable, measures: set[str]) -> tuple[pd.DataFrame, li
     rows, others = [], []
     for model in map(str, table.values.index):
         results = record.get(model, {})
-        spec = _spec(results) or model  # what a model was given another name for
+        recorded = _spec(results)  # what a model was given another name for
+        spec = recorded or model
         known = find(spec)
         if known and known.classes != "imagenet-1k":
             others.append(model)
             continue
-        name = own_model(spec) or model
+        # Weights of one's own are not the published ones, whatever name they were given.
+        name = own_model(spec) or ("" if recorded else model)
         for measure in sorted(measures & {*columns}):
             cell = model, columns[measure]
             value = float(table.values[columns[measure]][model])

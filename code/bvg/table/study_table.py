@@ -26,7 +26,7 @@ from bvg.analysis.measures import (
 )
 from bvg.errors import UserError, reason_of
 from bvg.scores.spectral import PREFIX
-from bvg.table.columns import is_published_attack
+from bvg.table.columns import DECISIONS, is_published_attack
 from bvg.table.merging import NO_WEIGHTS
 from bvg.zoo.table import find
 
@@ -42,6 +42,7 @@ _MAY_BE_LOW = (ADVERSARIAL, "top1_acc/imagenet-a")
 _GOOD = 30.0  # if a model's ImageNet accuracy is above this, other accuracies are above 1 %
 _EQUAL = 1e-9  # relative, or absolute below 1: the same value
 _SIMILAR = 0.93  # difflib's ratio above which a column's name is taken for a typing error
+_PEOPLE = r"humans?|humans \(.+\)"  # as score_decisions.py names them
 _REMEDY = "correct the table, or write it again with code/collect.py"
 
 
@@ -84,6 +85,7 @@ def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
         of_model |= {row: of_model[name] for row, name in _rows_of(of_model, values).items()}
     else:
         of_model = _facts_beside(path, "category")
+    values = _without_observers(values, notes)
     values, names = _each_once(values, _facts_beside(path, "weights_sha256"), notes)
     return StudyTable(
         values,
@@ -351,6 +353,25 @@ def _rows_of(wanted: Iterable[str], values: pd.DataFrame) -> dict[str, str]:
         if row and row not in rows:
             rows[row] = name
     return rows
+
+
+def _without_observers(values: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Return the table without the rows of people, and of networks known by their decisions only.
+
+    Neither are models of the table: the name of such a network does not tell its weights. A table
+    of nothing else keeps its rows.
+    """
+    others = [name for name in values if not str(name).startswith(f"{DECISIONS}/")]
+    by_decisions = values[others].isna().all(axis=1) & values.notna().any(axis=1)
+    people = values.index.str.fullmatch(_PEOPLE, case=False)
+    left_out = by_decisions | people
+    if not left_out.any() or left_out.all():
+        return values
+    notes.append(
+        f"Not counted among the models: {', '.join(map(str, values.index[left_out]))}, which are "
+        "people, or known by tables of their decisions only."
+    )
+    return values[~left_out]
 
 
 def _each_once(
