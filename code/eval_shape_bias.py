@@ -140,7 +140,9 @@ def main(argv=None):
         tables = {run.name: decision_table(run.predictions, run.name, "cue") for run in runs}
         for run in runs:
             both = by_rule(run.predictions, run.name)
-            made = [("cue-conflict", decision_table(own, name, "cue")) for name, own in both.items()]
+            made = [
+                ("cue-conflict", decision_table(own, name, "cue")) for name, own in both.items()
+            ]
             print_files(*write_decisions(made, run.folder))
         observers = tables if humans is None else {**tables, HUMANS: humans}
         folder = args.results / "imagenet_shape_bias"
