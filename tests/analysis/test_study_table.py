@@ -369,6 +369,15 @@ def test_categories_of_the_user_select_and_order_models(tmp_path):
     assert table.notes == ("Without a row in the table: gone.",)
 
 
+@pytest.mark.parametrize("name", ["adversarial", "Adversarially trained", "AT"])
+def test_a_category_that_may_be_that_of_robust_models_is_noted(name, tmp_path):
+    path = write(made_up(2), tmp_path)
+    chosen = tmp_path / "chosen.json"
+    chosen.write_text(json.dumps({name: ["model_0"], "attention": ["model_1"]}))
+    (note,) = read_study_table(path, chosen).notes
+    assert repr(name) in note and "group AT" in note
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

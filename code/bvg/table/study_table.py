@@ -18,6 +18,7 @@ import pandas as pd
 
 from bvg.analysis.measures import (
     ADVERSARIAL,
+    ADVERSARIALLY_TRAINED,
     FRACTIONS,
     IMAGENET,
     LABELS,
@@ -98,9 +99,16 @@ def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
             "they belong to are left out."
         )
         intervals = _around(values, intervals)
+    kinds = {model: _category(model, of_model) for model in values.index}
+    notes += [
+        f"The category {name!r} is not {ADVERSARIALLY_TRAINED!r}, whose models are the group AT; "
+        "rename it if these are."
+        for name in sorted({*kinds.values()} - {ADVERSARIALLY_TRAINED})
+        if re.match(r"adv|at$|robust", name.casefold())
+    ]
     return StudyTable(
         values,
-        pd.Series({model: _category(model, of_model) for model in values.index}, dtype=object),
+        pd.Series(kinds, dtype=object),
         intervals,
         path,
         tuple(notes),
