@@ -130,6 +130,13 @@ def test_images_that_are_ready_are_compared_with_those_not_resized(tmp_path):
     at = {"measure": "shape-bias", "n": 1200}
     mine = {**how, "view": READY_VIEW}
     assert reason(tmp_path / "a", ("a", 0.2, words), **at, **mine) == ""
+    for name, missing, said in (
+        ("p", {"partial": {"images": 160}}, "only 50,000 of the images"),
+        ("q", {"partial": {"cue-conflict": {}}, "data_sets": {}}, "only 50,000 of the images"),
+        ("r", {"partial": {"sketch": {}}, "data_sets": {}}, ""),
+    ):
+        found = reason(tmp_path / name, ("a", 0.2, words), **at, **mine, images=missing)
+        assert found.startswith(said) and bool(found) == bool(said)
     resized = words.replace("crop=1", "crop=0.875")
     assert "as they are published" in reason(tmp_path / "b", ("a", 0.2, resized), **at, **mine)
     unknown = "cue-conflict classes=16"

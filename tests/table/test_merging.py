@@ -50,6 +50,7 @@ def test_or_split_into_columns_of_their_own(tmp_path):
     assert {model for model, column in table.cells if column == plain} == {"b", "c"}
     assert table.protocols["imagenet [protocol 2]"]["protocol"]["limit"] == 500
     assert table.protocols["imagenet"]["protocol"]["limit"] is None
+    assert [table.protocols[key]["models"] for key in sorted(table.protocols)] == [2, 1]
 
 
 def test_or_allowed_by_name(tmp_path):

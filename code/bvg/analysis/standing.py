@@ -20,6 +20,7 @@ from scipy import stats
 
 from bvg.analysis.agreement import sampling_error
 from bvg.analysis.wording import listed
+from bvg.data.model_vs_human import CUE_CONFLICT
 from bvg.data.preprocessing import STUDY
 from bvg.errors import UserError, reason_of
 from bvg.published.names import own_model
@@ -212,9 +213,21 @@ def _how(measure: str, results: Mapping[str, Any]) -> dict[str, Any]:
             ready=shown["keep_ready"],
             other="generated here" if identity["benchmark"].endswith("_generated") else "",
         )
-        return {"view": view, "part": images["count"] if protocol.get("limit") else 0}
+        of_a_part = protocol.get("limit") or _is_partial(used[0])
+        return {"view": view, "part": images["count"] if of_a_part else 0}
     except (IndexError, KeyError, TypeError):  # not recorded, or otherwise than today
         return {"view": None, "part": 0}
+
+
+def _is_partial(result: Mapping[str, Any]) -> bool:
+    """Return whether a result is of a data set of which images were missing (--partial).
+
+    model-vs-human lists its data sets that were: of these, only the cue conflicts are compared by
+    anything but accuracies, whose numbers of images are known.
+    """
+    images = result.get("images", {})
+    missing = images.get("partial") or {}
+    return CUE_CONFLICT in missing if "data_sets" in images else bool(missing)
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
         return [
             {
                 "benchmark": name,
-                "models": _models(record, name),
+                "models": how.get("models", _models(record, name)),
                 "images": how["images"].get("count"),
                 "how": _how(how["protocol"]),
             }
@@ -258,6 +258,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
 
 
 def _models(record: Row, name: str) -> int:
+    """Return a benchmark's number of models, in records of earlier versions, which do not tell."""
     return sum(result["benchmark"] == name for result in record["results"].values())
 
 

@@ -24,7 +24,8 @@ _SHARED = ("preprocessing", "precision", "limit", "seed")
 class Table:
     """Cells by (model, column), and the result that each is from.
 
-    protocols: by benchmark; with several protocols, by benchmark and number.
+    protocols: by benchmark; with several protocols, by benchmark and number. Each has the number of
+    its models, too.
     """
 
     cells: dict[tuple[str, str], Metric] = field(default_factory=dict)
@@ -68,7 +69,8 @@ def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, 
             raise _conflict(benchmark, kinds)
         for number, kind in enumerate(kinds, 1):
             suffix = f" [protocol {number}]" if number > 1 else ""
-            table.protocols[benchmark + suffix] = _without_probes(_measured_how(kind[0]))
+            how = _without_probes(_measured_how(kind[0]))
+            table.protocols[benchmark + suffix] = how | {"models": len({r.model for r in kind})}
             for result in kind:
                 _add(table, result, suffix)
     _check_shared(table, allowed)
