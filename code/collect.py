@@ -10,7 +10,9 @@ weights, versions, seconds). PGD-40 with ε = 0.5/255 keeps the study's column n
 Results of different protocols never share a column: they are refused or, with --split, put in
 separate columns. Generated corruptions are in separate columns, imagenet_c_generated/…, unless
 --generated_c counts them as ImageNet-C.
-Prints which models share weights: the report counts them as one where their results agree.
+Observers of decision tables are rows of their own, <name> (decisions) beside a model of that name.
+Prints which benchmarks are of a part of their images, and which models share weights: the report
+counts these as one where their results agree.
 """
 
 import argparse

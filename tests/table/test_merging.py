@@ -38,6 +38,7 @@ def test_two_protocols_in_one_column_are_refused(changed, words, tmp_path):
     sentence = refusal(merge, results_of(tmp_path))
     assert "imagenet was evaluated in 2 ways (from a to b" in sentence
     assert words in sentence
+    assert ("--allow" in sentence) == ("count" not in changed)
 
 
 def test_or_split_into_columns_of_their_own(tmp_path):

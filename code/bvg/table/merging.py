@@ -130,11 +130,11 @@ def _conflict(benchmark: str, kinds: list[list[Measured]]) -> UserError:
     else:
         reason = "; ".join(differences(_measured_how(first), _measured_how(second)))
         reason = f"from {first.model} to {second.model}, {reason}"
-    return UserError(
-        f"{benchmark} was evaluated in {len(kinds)} ways ({reason}): evaluate all models alike, "
-        "exclude results with --without, put each protocol in separate columns with --split, or, "
-        "if the difference does not matter, allow it with --allow"
-    )
+    remedies = "evaluate all models alike, exclude results with --without, "
+    remedies += "or put each protocol in separate columns with --split"
+    if first.identity.get("images") == second.identity.get("images"):  # else nothing allows it
+        remedies += "; if the difference does not matter, allow it with --allow"
+    return UserError(f"{benchmark} was evaluated in {len(kinds)} ways ({reason}): {remedies}")
 
 
 def _check_models(results: list[Measured]) -> None:
