@@ -10,7 +10,9 @@ weights, versions, seconds). PGD-40 with ε = 0.5/255 keeps the study's column n
 Results of different protocols never share a column: they are refused or, with --split, put in
 separate columns. Generated corruptions are in separate columns, imagenet_c_generated/…, unless
 --generated_c counts them as ImageNet-C.
-Prints which models share weights: the report counts them as one where their results agree.
+Observers of decision tables are rows of their own, <name> (decisions) beside a model of that name.
+Prints which benchmarks are of a part of their images, and which models share weights: the report
+counts these as one where their results agree.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import sys
 from pathlib import Path
 
 from bvg.run.command_line import guarded, parse_words, plain_parser
-from bvg.table.merging import chosen, merge, renamed, same_models
+from bvg.table.merging import apart, chosen, merge, remarks, renamed, same_models
 from bvg.table.sources import from_folder, from_wandb
 from bvg.table.writing import write_table
 
@@ -108,7 +110,8 @@ def flags(parser: argparse.ArgumentParser) -> None:
 def _collect(args: argparse.Namespace) -> None:
     results, skipped = from_wandb(args.wandb) if args.wandb else from_folder(args.results)
     results = chosen(results, args.models, args.benchmarks, args.without)
-    notes = [*skipped, *args.notes]
+    results, named = apart(results)
+    notes = [*skipped, *named, *remarks(results, tuple(args.allow)), *args.notes]
     if args.generated_c:
         results = renamed(results, _GENERATED)
         notes.append("generated corruptions count as ImageNet-C")
@@ -118,7 +121,10 @@ def _collect(args: argparse.Namespace) -> None:
     for note in [*notes, *same_models(results)]:
         print(note)
     benchmarks = len({result.benchmark for result in results})
-    print(f"{len(table.models)} models × {len(table.columns)} columns of {benchmarks} benchmarks")
+    observers = len(table.observers)
+    rows = f"{len(table.models) - observers} models"
+    rows += f" and {observers} observers of decision tables" if observers else ""
+    print(f"{rows} × {len(table.columns)} columns of {benchmarks} benchmarks")
     for path in paths:
         print(f"wrote {path}")
 

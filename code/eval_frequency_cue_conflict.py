@@ -53,9 +53,9 @@ def main(argv=None):
     if runs:
         tables = {run.name: decision_table(run.predictions, run.name, "fcc") for run in runs}
         for run in runs:
-            for name, answers in by_rule(run.predictions, run.name).items():
-                table = decision_table(answers, name, "fcc")
-                print_files(write_decisions(table, run.folder, "frequency-cue-conflict"))
+            both = by_rule(run.predictions, run.name)
+            made = [(PREFIX, decision_table(own, name, "fcc")) for name, own in both.items()]
+            print_files(*write_decisions(made, run.folder))
         path = args.results / NAME / "low_frequency_bias"
         print_files(*shape_bias_figure(tables, path, names=CUES))
     print_table(runs, BIAS, *(f"{PREFIX}/fraction-{name}" for name in ("low", "high", "neither")))

@@ -121,12 +121,15 @@ def write_files(runs, humans, human_cues, folder):
     for run in runs:
         predictions = run.predictions
         right[run.name] = rights(predictions, run.name)
-        for name, answers in by_rule(predictions, run.name).items():
-            for data_set, part in split(answers).items():
-                table = decision_table(part, name, EXPERIMENTS.get(data_set, data_set))
-                print_files(write_decisions(table, run.folder, data_set))
-                if data_set == CUE_CONFLICT and name == run.name:
-                    cues[name] = table
+        tables = {
+            (name, data_set): decision_table(part, name, EXPERIMENTS.get(data_set, data_set))
+            for name, answers in by_rule(predictions, run.name).items()
+            for data_set, part in split(answers).items()
+        }
+        made = [(data_set, table) for (_, data_set), table in tables.items()]
+        print_files(*write_decisions(made, run.folder))
+        if (run.name, CUE_CONFLICT) in tables:
+            cues[run.name] = tables[run.name, CUE_CONFLICT]
     shown = on_images_of(right, humans or {})
     metrics = {run.name: run.metrics for run in runs}
     print_files(*accuracy_figure(metrics, shown, folder / "accuracy"))

@@ -110,7 +110,7 @@ def choose_among_names(models, images, args):
     )
     for run in runs:
         table = decision_table(run.predictions, run.name, "cue")
-        print_files(write_decisions(table, run.folder, "cue-conflict"))
+        print_files(*write_decisions([("cue-conflict", table)], run.folder))
     print_table(runs, *(f"{key}/names" for key in KEYS if not key.endswith(ENDING)))
 
 
@@ -139,9 +139,11 @@ def main(argv=None):
     if runs:
         tables = {run.name: decision_table(run.predictions, run.name, "cue") for run in runs}
         for run in runs:
-            for name, answers in by_rule(run.predictions, run.name).items():
-                table = decision_table(answers, name, "cue")
-                print_files(write_decisions(table, run.folder, "cue-conflict"))
+            both = by_rule(run.predictions, run.name)
+            made = [
+                ("cue-conflict", decision_table(own, name, "cue")) for name, own in both.items()
+            ]
+            print_files(*write_decisions(made, run.folder))
         observers = tables if humans is None else {**tables, HUMANS: humans}
         folder = args.results / "imagenet_shape_bias"
         print_files(*shape_bias_figure(observers, folder / "shape_bias"))

@@ -56,6 +56,15 @@ from bvg.scores.observers import TEXTURE as TEXTURES
 
 BENCHMARK = "decisions"
 FIGURE_2 = (ORIGINAL, GREYSCALE, "silhouette", "edge", TEXTURES)
+FIGURES = (
+    "accuracy",
+    "distortions",
+    "edges",
+    "response_times",
+    "response_times_by_condition",
+    "summary",
+)
+BY_DATA_SET = ("confusion", "cues", "error_consistency", "shape_bias", "shape_bias_by_texture")
 SHOWN = ("shape-bias", "fraction-neither", LOW_FREQUENCY_BIAS, "top1_acc/cue-conflict")
 
 
@@ -99,7 +108,12 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
     folder = make_folder(results / BENCHMARK)
     for name, found in metrics.items():
         write_summary(folder / name, trials[trials["observer"] == name], found)
-    for note in [*differing_images(trials), *differing_people(trials), *perhaps_people(trials)]:
+    for note in [
+        *differing_images(trials),
+        *differing_people(trials),
+        *perhaps_people(trials),
+        *other_observers(folder, metrics),
+    ]:
         print(note)
     rights = scores.rights_of(trials)
     pairs = scores.agreement(rights)
@@ -108,6 +122,7 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
         "error_consistency": pairs,
         "confusion": scores.confusions(trials),
     }
+    remove(*drawn_before(folder))
     for name, table in tables.items():
         write_text(folder / f"{name}.csv", table.to_csv(index=False))
         print_files(folder / f"{name}.csv")
@@ -203,6 +218,29 @@ def perhaps_people(trials: pd.DataFrame) -> list[str]:
     ]
 
 
+def other_observers(folder: Path, metrics: Mapping[str, object]) -> list[str]:
+    """Return a note of the observers of earlier calls, whose scores are still there."""
+    others = sorted({path.parent.name for path in folder.glob("*/summary.json")} - {*metrics})
+    if not others:
+        return []
+    return [
+        f"{folder} also has the scores of an earlier call, of {', '.join(others)}: collect.py "
+        "takes them, too; remove their folders if they are out of date"
+    ]
+
+
+def drawn_before(folder: Path) -> list[Path]:
+    """Return the figures that an earlier call can have drawn, whose data sets its tables name."""
+    try:
+        table = pd.read_csv(folder / "confusion.csv", usecols=["data_set"], dtype=str)
+        data_sets = {*table["data_set"].dropna()}
+    except (OSError, ValueError):  # none, or not ours
+        data_sets = set()
+    endings = ["", *(f"_{name}" for name in data_sets)]
+    names = [*FIGURES, *(f"{name}{ending}" for name in BY_DATA_SET for ending in endings)]
+    return [folder / name for name in names]
+
+
 def draw(
     trials: pd.DataFrame,
     metrics: Mapping[str, Mapping[str, Metric]],
@@ -211,9 +249,7 @@ def draw(
     stimuli: str | None,
     folder: Path,
 ) -> None:
-    """Write the figures that the tables have data for, and remove those of an earlier call."""
-    for path in folder.glob("*.png"):
-        remove(path.with_suffix(""))
+    """Write the figures that the tables have data for."""
     examples, icons = pictures(stimuli)
     found = dict.fromkeys(trials["data_set"])
     present = [name for name in dict.fromkeys([*FIGURE_2, *DATA_SETS, *found]) if name in found]

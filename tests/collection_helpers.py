@@ -47,6 +47,18 @@ def finish(
     return folder
 
 
+def observe(results: Path, name: str, metrics: dict[str, Metric]) -> None:
+    """Write the scores of an observer's decision tables as score_decisions.py does."""
+    summary = {
+        "format": 1,
+        "identity": {"benchmark": "decisions", "model": {"name": name}, "protocol": {}},
+        "metrics": {key: metric.as_dict() for key, metric in metrics.items()},
+    }
+    folder = results / "decisions" / name
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
 def accuracy(value: float, n: int = 50_000) -> Metric:
     return Metric(value, value - 1, value + 1, n)
 

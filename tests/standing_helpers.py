@@ -15,7 +15,7 @@ OWN_WORDS = "size=288 crop=1 interpolation=bicubic precision=amp classes=1000"
 
 
 def result(model: str, benchmark: str = "imagenet", **how: Any) -> dict[str, Any]:
-    """Return a result of provenance.json; how: view, count, limit, restricted_to, spec."""
+    """Return a result of provenance.json; how: view, count, limit, restricted_to, spec, images."""
     images = {"count": how.get("count", 50_000)}
     if "restricted_to" in how:
         images["restricted_to"] = how["restricted_to"]
@@ -25,7 +25,8 @@ def result(model: str, benchmark: str = "imagenet", **how: Any) -> dict[str, Any
         "images": images,
         "protocol": {"limit": how.get("limit"), "preprocessing": how.get("view", STUDY_VIEW)},
     }
-    return {"model": model, "benchmark": benchmark, "identity": identity}
+    found = {"model": model, "benchmark": benchmark, "identity": identity}
+    return found | ({"images": how["images"]} if "images" in how else {})
 
 
 def own_table(

@@ -26,7 +26,7 @@ from bvg.scores.imagenet_real import real_accuracy
 from bvg.scores.model_vs_human import model_vs_human_metrics
 from bvg.scores.shape_bias import shape_bias_metrics
 from bvg.table.study_table import read_study_table
-from collection_helpers import accuracy, finish, imagenet
+from collection_helpers import accuracy, finish, imagenet, observe
 from eval_imagenet_c import IMAGENET_C
 from eval_imagenet_cbar import IMAGENET_CBAR
 from stimulus_helpers import NOISE_CONDITIONS, SPECTRAL_CONDITIONS
@@ -66,6 +66,32 @@ def test_the_table_and_what_is_beside_it(tmp_path, capsys):
     assert record["results"]["imagenet/mine"]["environment"]["git_commit"] == "abc"
     assert record["protocols"]["imagenet"]["protocol"]["precision"] == "fp32"
     assert "/somewhere/private" not in (out / "provenance.json").read_text()
+
+
+def test_the_zoos_facts_are_of_what_was_evaluated(tmp_path, capsys):
+    """Neither of one's own weights nor of an observer that has a name of the zoo."""
+    results, out = tmp_path / "results", tmp_path / "raw"
+    for name, spec in (("resnet50", "file://mine.pth"), ("mine", "tv_resnet50")):
+        path = finish(results, "imagenet", name, imagenet(70)) / "summary.json"
+        summary = json.loads(path.read_text())
+        summary["identity"]["model"]["spec"] = spec
+        path.write_text(json.dumps(summary))
+    for name in ("resnet50", "humans"):
+        observe(results, name, {"shape-bias": accuracy(0.2)})
+    assert run("--results", results, "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "2 models and 2 observers" in said
+    models = pd.read_csv(out / "models.csv", index_col="model")
+    assert models["category"].to_dict() == {
+        "humans": "observer",
+        "mine": "baseline",
+        "resnet50": "unknown",
+        "resnet50 (decisions)": "observer",
+    }
+    assert models.loc[["humans", "resnet50", "resnet50 (decisions)"], "year"].isna().all()
+    assert [*read_study_table(out / "benchmark.csv").values.index] == ["mine", "resnet50"]
+    notes = json.loads((out / "provenance.json").read_text())["notes"]
+    assert len(notes) == 1 and notes[0] in said
 
 
 def test_one_model_under_two_names_is_said(tmp_path, capsys):

@@ -9,6 +9,7 @@ import pytest
 import collect
 import score_decisions
 from bvg.data.categories import CATEGORIES
+from bvg.figures.drawing import remove
 from bvg.scores.decisions import decision_metrics
 from bvg.scores.observers import Source, read_observers
 from conftest import draw
@@ -65,9 +66,12 @@ def test_a_whole_call(tables, tmp_path, capsys):
 
     # What a later call does not draw is gone: one observer agrees with nobody.
     capsys.readouterr()
+    (folder / "mine.png").write_text("a user's")
     assert score_decisions.main([*argv, "--observers", "net1"]) == 0
     left = {path.name for path in folder.glob("*.png")}
     assert "error_consistency.png" not in left and "summary.png" not in left
+    assert "confusion_edge.png" in left and "mine.png" in left
+    assert "humans, net0: collect.py takes them" in capsys.readouterr().out
     assert score_decisions.main([*argv, "--observers", "net7"]) == 2
     assert "net0" in capsys.readouterr().err
 
@@ -97,6 +101,14 @@ def test_other_images_are_said_and_not_collected(tables, tmp_path, capsys):
     assert collect.main([*argv, "--without", "other"]) == 0
     table = pd.read_csv(tmp_path / "table" / "benchmark.csv", index_col="model")
     assert pd.isna(table.loc["one", "decisions/top1_acc/edge"])
+
+
+def test_figures_of_data_sets_that_are_gone_are_removed(tmp_path):
+    pd.DataFrame({"data_set": ["edge"]}).to_csv(tmp_path / "confusion.csv")
+    for name in ("confusion_edge.png", "error_consistency_edge.pdf", "cues.png", "cues_other.png"):
+        (tmp_path / name).touch()
+    remove(*score_decisions.drawn_before(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"confusion.csv", "cues_other.png"}
 
 
 def test_people_who_saw_other_images_are_pooled_with_a_note(tables, tmp_path):

@@ -5,6 +5,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from bvg.analysis.correlations import Group, corrected, correlate, correlation_table
+from bvg.analysis.wording import given
 
 CONTROL = "top1_acc/imagenet"
 
@@ -110,6 +111,18 @@ def test_given_the_control():
     assert row["p_given"] == pytest.approx(2 * stats.t.sf(abs(t), 37), abs=1e-12)
     assert row["low_given"] < r < row["high_given"]
     assert "r_given" not in correlate(group_of(columns, control=CONTROL), "x", CONTROL)
+
+
+def test_models_without_the_control_are_counted_out():
+    columns = related(40) | {CONTROL: related(40)["z"]}
+    columns[CONTROL][:4] = np.nan
+    row = correlate(group_of(columns, control=CONTROL), "x", "y")
+    assert (row["n"], row["n_given"]) == (40, 36)
+    assert given(pd.Series(row)).endswith("n\u00a0=\u00a036")
+    fewer = {name: values[4:] for name, values in columns.items()}
+    alone = correlate(group_of(fewer, control=CONTROL), "x", "y")
+    assert row["r_given"] == alone["r_given"]
+    assert "n" not in given(pd.Series(alone))
 
 
 def test_corrections_are_of_the_tests_that_there_are():

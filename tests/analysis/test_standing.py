@@ -130,6 +130,13 @@ def test_images_that_are_ready_are_compared_with_those_not_resized(tmp_path):
     at = {"measure": "shape-bias", "n": 1200}
     mine = {**how, "view": READY_VIEW}
     assert reason(tmp_path / "a", ("a", 0.2, words), **at, **mine) == ""
+    for name, missing, said in (
+        ("p", {"partial": {"images": 160}}, "only 50,000 of the images"),
+        ("q", {"partial": {"cue-conflict": {}}, "data_sets": {}}, "only 50,000 of the images"),
+        ("r", {"partial": {"sketch": {}}, "data_sets": {}}, ""),
+    ):
+        found = reason(tmp_path / name, ("a", 0.2, words), **at, **mine, images=missing)
+        assert found.startswith(said) and bool(found) == bool(said)
     resized = words.replace("crop=1", "crop=0.875")
     assert "as they are published" in reason(tmp_path / "b", ("a", 0.2, resized), **at, **mine)
     unknown = "cue-conflict classes=16"
@@ -196,6 +203,16 @@ def test_models_that_nobody_knows_are_placed_but_not_joined(tmp_path):
 def test_a_renamed_model_is_joined_by_what_was_evaluated(tmp_path):
     cells = own(tmp_path, model="mine", spec="tv_resnet50")
     assert [*cells["name"]] == ["resnet50.tv_in1k"]
+
+
+def test_own_weights_under_a_published_name_are_not_the_published_ones(tmp_path):
+    rows = published_rows(("alexnet", 56.5), ("b", 80.0))
+    cells = own(tmp_path, 60.0, model="alexnet", spec="file://retrained.pth")
+    assert against(cells, rows).empty
+    (place,) = standing(cells, rows).to_dict("records")
+    assert (place["rank"], place["of"]) == (2, 2)  # the published one is another model
+    again = own(tmp_path, 60.0, model="alexnet", spec="alexnet")
+    assert len(against(again, rows)) == 1
 
 
 def test_our_names_of_flip_probabilities_are_found(tmp_path):

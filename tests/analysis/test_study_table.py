@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -54,6 +55,8 @@ def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
         ("", "is empty"),
         ('model,shape-bias\na,"0,1"\n', "shape-bias of a is '0,1', not a number"),
         ("model,shape-bias\na,inf\n", "not a number"),
+        ("model,css/72\na,0.5\nb,70 pairs\n", "css/72 of b is '70 pairs', not a number"),
+        ("model,css/72\na,70\n", "css/72 of a is 70, which is not between 0 and 1"),
         ("model,shape-bias\na,1.2\n", "is 1.2, which is not between 0 and 1"),
         ("model,top1_acc/imagenet\na,-3\n", "is -3, which is not between 0 and 100"),
         ("model,top1_acc/imagenet\na,0.7\nb,0.8\n", "accuracies are in percent"),
@@ -223,6 +226,72 @@ def test_what_is_not_certain_is_said(weights, values, models, words, tmp_path):
     assert bool(words) == bool(table.notes)
 
 
+def test_observers_of_decision_tables_are_no_models(tmp_path):
+    """Not even where their name is that of a model of the zoo, or other columns have humans."""
+    path = table_of(
+        "model,top1_acc/imagenet,shape-bias,decisions/shape-bias\n"
+        "resnet50.tv_in1k,76,0.2,\nresnet50,,,0.3\nhumans,,0.96,\nhumans (lab),,,0.9\n"
+        "resnet50-max-rule,,,0.1\nempty,,,\n",
+        tmp_path,
+    )
+    table = read_study_table(path)
+    assert [*table.values.index] == ["resnet50.tv_in1k", "empty"]
+    (note,) = table.notes
+    assert "resnet50, humans, humans (lab), resnet50-max-rule" in note
+
+
+def test_summaries_of_rows_are_no_models(tmp_path):
+    text = "model,top1_acc/imagenet\na,70\nb,80\nMean,75\nstd,7\ncount,200\nmeanshift,10\n"
+    table = read_study_table(table_of(text, tmp_path))
+    assert [*table.values.index] == ["a", "b", "meanshift"]
+    assert "Mean, std, count" in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model,shape-bias\nResNet50,0.1\nresnet50,0.2\n", "ResNet50 and resnet50 differ in case"),
+        ("model,shape-bias\nmy net,0.1\nmy  net,0.2\n", "differ in case or spaces only"),
+        ("model,shape-bias,shape-bias.1\na,0.1,0.2\n", "shape-bias.1 may be a second column"),
+        (
+            "model,top1_acc/imagenet,top1_acc/imagenet-v2\na,0.76,.65\nb,76,65\n",
+            "All accuracies of a are at most 1 %",
+        ),
+        ("model,shape-bias,own\na,0.1,1\nb,0.2,inf\n", "own of b is 'inf', not a number"),
+    ],
+)
+def test_what_may_be_wrong_is_noted(text, words, tmp_path):
+    (note,) = read_study_table(table_of(text, tmp_path)).notes
+    assert words in note
+
+
+def test_what_is_right_is_not_doubted(tmp_path):
+    text = "model,shape-bias,shape-bias/blur=2,shape-bias/blur=2.5,top1_acc/imagenet\n"
+    text += "a,0.1,0.2,0.3,76\nb,0.1,0.2,0.3,0\n"
+    assert read_study_table(table_of(text, tmp_path)).notes == ()
+
+
+def test_a_changed_table_has_no_intervals_of_other_values(tmp_path):
+    path = table_of("model,shape-bias,top1_acc/imagenet\na,0.2,70\nb,0.3,80\n", tmp_path)
+    record = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (tmp_path / "provenance.json").write_text(json.dumps(record))
+    (tmp_path / "intervals.csv").write_text(
+        "model,column,low,high,n,note\na,shape-bias,0.1,0.3,9,\na,top1_acc/imagenet,69,71,9,\n"
+        "b,shape-bias,,,9,why\n"
+    )
+    assert len(read_study_table(path).intervals) == 3 and read_study_table(path).notes == ()
+    path.write_text(path.read_text().replace("70", "76"))
+    table = read_study_table(path)
+    assert [*table.intervals.index] == [("a", "shape-bias"), ("b", "shape-bias")]
+    assert "not as code/collect.py wrote it" in table.notes[0]
+
+
+def test_a_table_of_observers_only_keeps_them(tmp_path):
+    (tmp_path / "provenance.json").write_text("{}")
+    path = table_of("model,decisions/shape-bias\nhumans,0.9\nnet,0.2\n", tmp_path)
+    assert [*read_study_table(path).values.index] == ["humans", "net"]
+
+
 def test_models_without_registered_weights_are_not_one(tmp_path):
     path = table_of("model,shape-bias\none,0.2\ntwo,0.2\n", tmp_path)
     (tmp_path / "models.csv").write_text(
@@ -298,6 +367,15 @@ def test_categories_of_the_user_select_and_order_models(tmp_path):
     assert table.categories.to_dict() == {"model_3": "good", "model_1": "bad"}
     assert [*table.values.index] == ["model_3", "model_1"]
     assert table.notes == ("Without a row in the table: gone.",)
+
+
+@pytest.mark.parametrize("name", ["adversarial", "Adversarially trained", "AT"])
+def test_a_category_that_may_be_that_of_robust_models_is_noted(name, tmp_path):
+    path = write(made_up(2), tmp_path)
+    chosen = tmp_path / "chosen.json"
+    chosen.write_text(json.dumps({name: ["model_0"], "attention": ["model_1"]}))
+    (note,) = read_study_table(path, chosen).notes
+    assert repr(name) in note and "group AT" in note
 
 
 @pytest.mark.parametrize(

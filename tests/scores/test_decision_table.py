@@ -33,12 +33,23 @@ def test_the_image_is_the_original_files_name(name, image):
     assert original_image(name) == image
 
 
+def test_tables_of_an_earlier_call_are_gone(tmp_path):
+    """Of other weights, both rules may decide alike, and there may be other data sets."""
+    table = decision_table(answers_of(lambda *_: 1, 5, ["edge"]), "net", "edg")
+    both = [("edge", table), ("edge", table.assign(subj="net-max-rule")), ("sketch", table)]
+    assert len(write_decisions(both, tmp_path)) == 3
+    (tmp_path / "own.csv").write_text("a user's")
+    assert write_decisions(both[:1], tmp_path) == [tmp_path / "edge_net_session-1.csv"]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"edge_net_session-1.csv", "own.csv"}
+
+
 @pytest.mark.parametrize("data_set", ["contrast", "edge", "sketch", "cue-conflict"])
 def test_a_table_reads_back_with_published_names(data_set, tmp_path):
     rng = np.random.default_rng(0)
     predictions = answers_of(lambda *_: rng.integers(0, 2), 5, [data_set])
     table = decision_table(predictions, "net_1", "edg")
-    path = write_decisions(table, tmp_path, data_set)
+    (path,) = write_decisions([(data_set, table)], tmp_path)
     assert path.name == f"{data_set}_net-1_session-1.csv"
     assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
     back = read_decisions(path)

@@ -151,7 +151,7 @@ def test_consistency_with_humans_equals_the_plain_script(humans, tmp_path):
     values = []
     for name in ("contrast", "edge"):
         table = decision_table(split(predictions)[name], "net", name)
-        write_decisions(table, tmp_path, name)
+        write_decisions([(name, table)], tmp_path)
         (model,) = oracle.responses(tmp_path, "net").values()
         people = oracle.responses(humans / name)
         expected = oracle.with_each(model, people, list(DATA_SETS[name].counted))

@@ -113,7 +113,7 @@ def test_a_models_table_scores_like_its_predictions(tmp_path):
     rng = np.random.default_rng(2)
     predictions = _predictions(*rng.integers(0, 3, (3, 60)))
     table = decision_table(predictions, "net_1", "cue")
-    path = write_decisions(table, tmp_path, "cue-conflict")
+    (path,) = write_decisions([("cue-conflict", table)], tmp_path)
     assert path.name == "cue-conflict_net-1_session-1.csv"
     back = read_decisions(path)
     direct = count_decisions(

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from bvg.scores.metric import Metric
-from bvg.table.merging import NO_WEIGHTS, chosen, merge, renamed, same_models
+from bvg.table.merging import NO_WEIGHTS, apart, chosen, merge, remarks, renamed, same_models
 from bvg.table.sources import from_folder
-from collection_helpers import accuracy, finish, imagenet
+from collection_helpers import accuracy, finish, imagenet, observe
 from conftest import refusal
 
 
@@ -38,6 +38,7 @@ def test_two_protocols_in_one_column_are_refused(changed, words, tmp_path):
     sentence = refusal(merge, results_of(tmp_path))
     assert "imagenet was evaluated in 2 ways (from a to b" in sentence
     assert words in sentence
+    assert ("--allow" in sentence) == ("count" not in changed)
 
 
 def test_or_split_into_columns_of_their_own(tmp_path):
@@ -50,6 +51,7 @@ def test_or_split_into_columns_of_their_own(tmp_path):
     assert {model for model, column in table.cells if column == plain} == {"b", "c"}
     assert table.protocols["imagenet [protocol 2]"]["protocol"]["limit"] == 500
     assert table.protocols["imagenet"]["protocol"]["limit"] is None
+    assert [table.protocols[key]["models"] for key in sorted(table.protocols)] == [2, 1]
 
 
 def test_or_allowed_by_name(tmp_path):
@@ -63,7 +65,36 @@ def test_two_sets_of_weights_in_one_row_are_refused(tmp_path):
     finish(tmp_path, "imagenet", "a", imagenet(60), weights="one")
     finish(tmp_path, "imagenet_v2", "a", {}, weights="two")
     sentence = refusal(merge, results_of(tmp_path))
-    assert sentence.startswith("a has other weights in imagenet_v2/a than in imagenet/a")
+    assert sentence.startswith("a is another model in imagenet_v2/a than in imagenet/a")
+    assert "the model's weights changed" in sentence
+
+
+@pytest.mark.parametrize(
+    ("entry", "same"),
+    [("templates", False), ("text_sha256", False), ("spec", True), ("file_sha256", True)],
+)
+def test_a_model_is_known_by_its_texts_too(tmp_path, entry, same):
+    for name, value in (("imagenet", "one"), ("imagenet_v2", "two")):
+        path = finish(tmp_path, name, "a", {f"top1_acc/{name}": accuracy(60)}) / "summary.json"
+        summary = json.loads(path.read_text())
+        summary["identity"]["model"][entry] = value
+        path.write_text(json.dumps(summary))
+    if same:
+        assert len(merge(results_of(tmp_path)).cells) == 2
+    else:
+        assert "a is another model in" in refusal(merge, results_of(tmp_path))
+
+
+def test_an_observer_of_a_models_name_has_a_row_of_its_own(tmp_path):
+    finish(tmp_path, "imagenet", "resnet50", imagenet(76))
+    for name in ("humans", "resnet50"):
+        observe(tmp_path, name, {"shape-bias": Metric(0.2, n=1200)})
+    results, notes = apart(results_of(tmp_path))
+    table = merge(results)
+    assert table.models == ["humans", "resnet50", "resnet50 (decisions)"]
+    assert table.observers == ["humans", "resnet50 (decisions)"]
+    assert [column for model, column in table.cells if model == "resnet50"] == ["top1_acc/imagenet"]
+    assert len(notes) == 1 and "resnet50 (decisions)" in notes[0]
 
 
 PROBE = {"size": 224, "coarse": False, "parameters": 0, "spread": 1.0, "logits": [1.0, -2.0]}
@@ -145,6 +176,44 @@ def test_one_column_from_two_benchmarks_is_of_as_many_images(tmp_path):
     assert "shape-bias is of 1,200 images in imagenet_model_vs_human/b and of 600 in" in refusal(
         merge, results_of(tmp_path)
     )
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [("precision", "bf16"), ("preprocessing", {"resize": 288, "crop": 288}), ("seed", 1)],
+)
+def test_one_column_from_two_benchmarks_is_of_one_protocol(tmp_path, entry, value):
+    for k, (name, how) in enumerate((("shape_bias", {}), ("model_vs_human", {entry: value}))):
+        metrics = {"shape-bias": Metric(0.25, n=1200)}
+        finish(tmp_path, f"imagenet_{name}", "ab"[k], metrics, **how)
+    results = results_of(tmp_path)
+    sentence = refusal(merge, results)
+    assert "shape-bias was measured in two ways" in sentence and entry in sentence
+    assert merge(results, allowed=(entry,)).models == ["a", "b"]
+
+
+def test_parts_of_the_images_are_said(tmp_path):
+    finish(tmp_path, "imagenet", "a", imagenet(60), limit=500)
+    for model, images in (("a", {"skipped": ["x", "y"]}), ("b", {"partial": {"images": 900}})):
+        path = finish(tmp_path, "imagenet_v2", model, {}) / "summary.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"images": images}))
+    finish(tmp_path, "imagenet_r", "a", {})
+    notes = remarks(results_of(tmp_path))
+    assert [note.partition(" ")[0] for note in notes] == ["imagenet", "imagenet_v2", "imagenet_v2"]
+    assert "--limit 500" in notes[0] and "--partial" in notes[1] and "up to 2 images" in notes[2]
+
+
+def test_benchmarks_that_were_not_evaluated_alike_are_said(tmp_path):
+    ready = {"crop": 224, "keep_ready": True}
+    finish(tmp_path, "imagenet", "a", imagenet(60))
+    finish(tmp_path, "imagenet_c", "a", {}, preprocessing=ready)
+    assert remarks(results_of(tmp_path)) == []
+    finish(tmp_path, "imagenet_v2", "a", {}, precision="bf16")
+    finish(tmp_path, "imagenet_r", "a", {}, preprocessing={"resize": 288, "crop": 288})
+    precision, view = remarks(results_of(tmp_path))
+    assert "bf16 in imagenet_v2" in precision
+    assert "288 of 288 px in imagenet_r" in view and "imagenet_c" not in view
+    assert remarks(results_of(tmp_path), ("preprocessing",)) == [precision]
 
 
 def test_undefined_values_give_way_to_defined_ones(tmp_path):

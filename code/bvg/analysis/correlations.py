@@ -117,20 +117,25 @@ def _without_each(x: np.ndarray, y: np.ndarray, categories: np.ndarray) -> dict[
 
 
 def _given_control(group: Group, bias: str, target: str) -> dict[str, Any]:
-    """Return r given the control column: value, p (t with n - 3 degrees) and interval."""
+    """Return r given the control column: value, p (t with n - 3 degrees), interval, and n.
+
+    n_given can be less than that of r, since models without the control are dropped.
+    """
     names = (bias, target, group.control)
     rows = group.complete(*names)
     n = int(rows.sum())
     x, y, z = (group.values[name].to_numpy()[rows] for name in names)
     if n < ranks.FEWEST + 1 or undefined(x, y) or undefined(x, z):
-        return {"r_given": nan, "p_given": nan, "low_given": nan, "high_given": nan}
+        return dict.fromkeys(("r_given", "p_given", "low_given", "high_given"), nan) | {
+            "n_given": n
+        }
     r = float(_partial(ranks.unit_ranks(x), ranks.unit_ranks(y), ranks.unit_ranks(z)))
     interval = percentile_interval(_partial(*group.resampled(rows, False, *names)))
     low, high = interval or (nan, nan)
     p = float("nan")
     if abs(r) < 1 and n > ranks.FEWEST + 1:
         p = 2 * float(stats.t.sf(abs(r) * np.sqrt((n - 3) / (1 - r**2)), n - 3))
-    return {"r_given": r, "p_given": p, "low_given": low, "high_given": high}
+    return {"r_given": r, "p_given": p, "low_given": low, "high_given": high, "n_given": n}
 
 
 def _partial(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:

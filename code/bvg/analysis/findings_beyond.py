@@ -11,6 +11,7 @@ from bvg.analysis.wording import (
     FEW,
     FEWEST_TOLD,
     begin,
+    given,
     listed,
     number,
     p_value,
@@ -53,7 +54,7 @@ def given_accuracy(study: Study) -> Iterator[str]:
 
 
 def _change(row: pd.Series) -> str:
-    return f"{pair(row)} ({number(row['r'])} becomes {number(row['r_given'])})"
+    return f"{pair(row)} ({number(row['r'])} becomes {given(row)})"
 
 
 def _effective(study: Study) -> Iterator[str]:

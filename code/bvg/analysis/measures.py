@@ -134,7 +134,16 @@ _EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of
 OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))
 STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-conflict")
 PERCENT = (*BENCHMARKS, *STAND_INS, "top1_acc/cue-conflict")
-FRACTIONS = (SHAPE_BIAS, *OUTCOMES)
+FRACTIONS = (
+    SHAPE_BIAS,
+    *OUTCOMES,
+    "shape-bias/blur=2.5",
+    "refined-bias/shape-mrr",
+    "refined-bias/texture-mrr",
+    "css/72",
+    "css/1440",
+    "frequency-cue-conflict/low-frequency-bias",
+)
 
 ADVERSARIALLY_TRAINED = "adversarial_training"
 # Trained like the robust models, with ε = 0: the study counts it among them, though it is not.

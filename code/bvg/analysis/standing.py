@@ -20,6 +20,7 @@ from scipy import stats
 
 from bvg.analysis.agreement import sampling_error
 from bvg.analysis.wording import listed
+from bvg.data.model_vs_human import CUE_CONFLICT
 from bvg.data.preprocessing import STUDY
 from bvg.errors import UserError, reason_of
 from bvg.published.names import own_model
@@ -130,7 +131,8 @@ def view_of(protocol: str) -> View:
 def own_results(table: StudyTable, measures: set[str]) -> tuple[pd.DataFrame, list[str]]:
     """Return the table's values of published measures, and its models that are not ImageNet's.
 
-    A row per value: model, as the table calls it; name, its one name among published models;
+    A row per value: model, as the table calls it; name, its one name among published models, empty
+    for weights that none of these can have;
     measure, value, low, high, n; view: see View, None where it is unknown; part: the number of
     images where only some of them were evaluated, else 0.
     """
@@ -139,12 +141,14 @@ def own_results(table: StudyTable, measures: set[str]) -> tuple[pd.DataFrame, li
     rows, others = [], []
     for model in map(str, table.values.index):
         results = record.get(model, {})
-        spec = _spec(results) or model  # what a model was given another name for
+        recorded = _spec(results)  # what a model was given another name for
+        spec = recorded or model
         known = find(spec)
         if known and known.classes != "imagenet-1k":
             others.append(model)
             continue
-        name = own_model(spec) or model
+        # Weights of one's own are not the published ones, whatever name they were given.
+        name = own_model(spec) or ("" if recorded else model)
         for measure in sorted(measures & {*columns}):
             cell = model, columns[measure]
             value = float(table.values[columns[measure]][model])
@@ -209,9 +213,21 @@ def _how(measure: str, results: Mapping[str, Any]) -> dict[str, Any]:
             ready=shown["keep_ready"],
             other="generated here" if identity["benchmark"].endswith("_generated") else "",
         )
-        return {"view": view, "part": images["count"] if protocol.get("limit") else 0}
+        of_a_part = protocol.get("limit") or _is_partial(used[0])
+        return {"view": view, "part": images["count"] if of_a_part else 0}
     except (IndexError, KeyError, TypeError):  # not recorded, or otherwise than today
         return {"view": None, "part": 0}
+
+
+def _is_partial(result: Mapping[str, Any]) -> bool:
+    """Return whether a result is of a data set of which images were missing (--partial).
+
+    model-vs-human lists its data sets that were: of these, only the cue conflicts are compared by
+    anything but accuracies, whose numbers of images are known.
+    """
+    images = result.get("images", {})
+    missing = images.get("partial") or {}
+    return CUE_CONFLICT in missing if "data_sets" in images else bool(missing)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,13 @@ def fewer(row: pd.Series, group: np.ndarray) -> str:
     return f"n\u00a0=\u00a0{row['n']}" if row["n"] < int(group.sum()) else ""
 
 
+def given(row: pd.Series, digits: int = 2) -> str:
+    """Return r given ImageNet accuracy, with n where it is of fewer models than r itself."""
+    text = number(row.get("r_given", np.nan), digits)
+    of_fewer = np.isfinite(row.get("r_given", np.nan)) and row["n_given"] < row["n"]
+    return f"{text}, n\u00a0=\u00a0{int(row['n_given'])}" if of_fewer else text
+
+
 def pair(row: pd.Series) -> str:
     """Return the names of a correlation's bias and benchmark."""
     return f"{short(row['bias'])} with {short(row['target'])}"

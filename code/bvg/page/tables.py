@@ -12,7 +12,7 @@ from bvg.analysis.correlations import LEVEL
 from bvg.analysis.cues import measures_in, turned
 from bvg.analysis.measures import TOTAL, short
 from bvg.analysis.study import FAMILY, Study
-from bvg.analysis.wording import FEW, FEWEST_TOLD, fewer, number, p_value, survives
+from bvg.analysis.wording import FEW, FEWEST_TOLD, fewer, given, number, p_value, survives
 from bvg.errors import UserError, reason_of
 
 Row = dict[str, Any]
@@ -102,7 +102,7 @@ def _cell(row: pd.Series, group: np.ndarray) -> Row:
     if row["n"] >= FEW:
         said += f"; by the t approximation, as in the study, p {p_value(row['p'])}"
     if np.isfinite(row.get("r_given", np.nan)):
-        said += f"; given ImageNet accuracy r = {number(row['r_given'], 3)}"
+        said += f"; given ImageNet accuracy r = {given(row, 3)}"
     return {
         "r": number(r),
         "range": interval.replace("0.", "."),
@@ -143,7 +143,7 @@ def _test(row: pd.Series) -> list[str]:
             _p(row[name])
             for name in ("p_permutation", "holm_permutation", "bh_permutation", "by_permutation")
         ),
-        number(row.get("r_given", np.nan), 3),
+        given(row, 3),
         _p(row.get("p_given", np.nan)),
         *(_p(row[name]) for name in ("p", "holm")),
     ]
@@ -245,7 +245,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
         return [
             {
                 "benchmark": name,
-                "models": _models(record, name),
+                "models": how.get("models", _models(record, name)),
                 "images": how["images"].get("count"),
                 "how": _how(how["protocol"]),
             }
@@ -258,6 +258,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
 
 
 def _models(record: Row, name: str) -> int:
+    """Return a benchmark's number of models, in records of earlier versions, which do not tell."""
     return sum(result["benchmark"] == name for result in record["results"].values())
 
 

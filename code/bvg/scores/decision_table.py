@@ -10,7 +10,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +34,7 @@ _PATTERN = ("trial", "experiment", "subject", "condition", "category", "number")
 _TEXT = ("subj", "object_response", "category", "condition", "imagename")
 _IMAGE, RESPONSES = "image", ("pred_label", "response")
 _CUES = re.compile(r"([a-z]+)\d+-[a-z]+\d+")
+_SESSION = "_session-1.csv"  # how the names of our tables end
 _ANOTHER = "download it again, or move it out of the folder"
 _SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,4}$")  # of an image file
 
@@ -195,12 +196,20 @@ def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return table.drop_duplicates([name for name in COLUMNS if name != "rt"], ignore_index=True)
 
 
-def write_decisions(table: pd.DataFrame, folder: Path, experiment: str) -> Path:
-    """Write one subject's table to `folder`, named as in model-vs-human, and return the path."""
-    subject = str(table["subj"].iloc[0]).replace("_", "-")  # `_` separates the parts of the name
-    path = folder / f"{experiment}_{subject}_session-1.csv"
-    write_text(path, table.to_csv(index=False))
-    return path
+def write_decisions(tables: Iterable[tuple[str, pd.DataFrame]], folder: Path) -> list[Path]:
+    """Write subjects' tables to `folder`, named as in model-vs-human, and return their paths.
+
+    tables: experiment and table. Those that an earlier call wrote there are removed: they may be of
+    other weights, by a rule that now decides alike, or of another experiment.
+    """
+    paths = []
+    for experiment, table in tables:
+        subject = str(table["subj"].iloc[0]).replace("_", "-")  # `_` separates parts of the name
+        paths.append(folder / f"{experiment}_{subject}{_SESSION}")
+        write_text(paths[-1], table.to_csv(index=False))
+    for earlier in {*folder.glob(f"*_*{_SESSION}")} - {*paths}:
+        earlier.unlink()
+    return paths
 
 
 def decision_table(predictions: Predictions, subject: str, experiment: str) -> pd.DataFrame:

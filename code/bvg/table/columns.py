@@ -41,6 +41,7 @@ BENCHMARKS = (
     "imagenet_w",
 )
 ATTACKS = "imagenet_adv"
+DECISIONS = "decisions"  # of observers, from tables (code/score_decisions.py)
 # Prefixes for the means of a corruption over its severities, since "contrast", for example, is also
 # a data set of model-vs-human.
 _CORRUPTED = {"imagenet_c": "top1_acc/imagenet-c", "imagenet_cbar": "top1_acc/imagenet-cbar"}

@@ -8,19 +8,24 @@ from math import isclose
 from typing import Any
 
 from bvg.errors import UserError
-from bvg.predictions.identity import PROBE, differences, same_outputs
+from bvg.predictions.identity import PROBE, differences
 from bvg.scores.metric import Metric
-from bvg.table.columns import column_of
+from bvg.table.columns import DECISIONS, column_of
 from bvg.table.sources import Measured
 
 NO_WEIGHTS = hashlib.sha256().hexdigest()  # of models without weights registered with PyTorch
+# Entries of a model's identity that may differ between results of the same weights.
+_ORIGINS = {"spec", "file_sha256", "unstable"}
+# What all results of one column have in common, whichever benchmarks they are of.
+_SHARED = ("preprocessing", "precision", "limit", "seed")
 
 
 @dataclass
 class Table:
     """Cells by (model, column), and the result that each is from.
 
-    protocols: by benchmark; with several protocols, by benchmark and number.
+    protocols: by benchmark; with several protocols, by benchmark and number. Each has the number of
+    its models, too.
     """
 
     cells: dict[tuple[str, str], Metric] = field(default_factory=dict)
@@ -29,8 +34,14 @@ class Table:
 
     @property
     def models(self) -> list[str]:
-        """Return the models, in alphabetical order."""
+        """Return the models, in alphabetical order, and the observers among them."""
         return sorted({model for model, _ in self.cells})
+
+    @property
+    def observers(self) -> list[str]:
+        """Return the people and networks of which only tables of decisions are known."""
+        evaluated = {m for (m, _), r in self.sources.items() if r.benchmark != DECISIONS}
+        return [name for name in self.models if name not in evaluated]
 
     @property
     def columns(self) -> list[str]:
@@ -47,7 +58,7 @@ def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, 
     row, two values in one cell.
     """
     results = list(results)
-    _check_weights(results)
+    _check_models(results)
     table = Table()
     by_benchmark: dict[str, list[Measured]] = {}
     for result in results:
@@ -58,10 +69,11 @@ def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, 
             raise _conflict(benchmark, kinds)
         for number, kind in enumerate(kinds, 1):
             suffix = f" [protocol {number}]" if number > 1 else ""
-            table.protocols[benchmark + suffix] = _without_probes(_measured_how(kind[0]))
+            how = _without_probes(_measured_how(kind[0]))
+            table.protocols[benchmark + suffix] = how | {"models": len({r.model for r in kind})}
             for result in kind:
                 _add(table, result, suffix)
-    _check_counts(table)
+    _check_shared(table, allowed)
     return table
 
 
@@ -118,30 +130,58 @@ def _conflict(benchmark: str, kinds: list[list[Measured]]) -> UserError:
     else:
         reason = "; ".join(differences(_measured_how(first), _measured_how(second)))
         reason = f"from {first.model} to {second.model}, {reason}"
-    return UserError(
-        f"{benchmark} was evaluated in {len(kinds)} ways ({reason}): evaluate all models alike, "
-        "exclude results with --without, put each protocol in separate columns with --split, or, "
-        "if the difference does not matter, allow it with --allow"
-    )
+    remedies = "evaluate all models alike, exclude results with --without, "
+    remedies += "or put each protocol in separate columns with --split"
+    if first.identity.get("images") == second.identity.get("images"):  # else nothing allows it
+        remedies += "; if the difference does not matter, allow it with --allow"
+    return UserError(f"{benchmark} was evaluated in {len(kinds)} ways ({reason}): {remedies}")
 
 
-def _check_weights(results: list[Measured]) -> None:
-    """Raise UserError for two sets of weights under one model's name."""
+def _check_models(results: list[Measured]) -> None:
+    """Raise UserError for two sets of weights, or of texts, under one model's name."""
     first: dict[str, Measured] = {}
     for result in results:
-        weights = result.identity.get("model", {}).get("weights_sha256")
-        known = first.setdefault(result.model, result) if weights else None
-        if known and not _same_model(known.identity["model"], result.identity["model"]):
-            raise UserError(
-                f"{result.model} has other weights in {result.source} than in {known.source}: "
-                "re-run one with --overwrite, or exclude it with --without"
-            )
+        if result.identity.get("model", {}).get("weights_sha256"):
+            known = first.setdefault(result.model, result)
+            if differing := _differences_of_models(known, result):
+                raise UserError(
+                    f"{result.model} is another model in {result.source} than in {known.source} "
+                    f"({'; '.join(differing)}): re-run one with --overwrite, or exclude it with "
+                    "--without"
+                )
 
 
-def _same_model(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    if one["weights_sha256"] != other["weights_sha256"]:
-        return False
-    return PROBE not in one or PROBE not in other or same_outputs(one[PROBE], other[PROBE])
+def _differences_of_models(one: Measured, other: Measured) -> list[str]:
+    """Return how two results' models differ in what both record, but for where they come from."""
+    both = one.identity["model"].keys() & other.identity["model"].keys() - _ORIGINS
+    first, second = (
+        {key: result.identity["model"][key] for key in sorted(both)} for result in (one, other)
+    )
+    return differences({"model": first}, {"model": second})
+
+
+def apart(results: list[Measured]) -> tuple[list[Measured], list[str]]:
+    """Return the results, observers that have a model's name under one of their own; and notes.
+
+    A network whose decisions are in tables need not have the weights of the model of that name.
+    """
+    models = {result.model for result in results if result.benchmark != DECISIONS}
+    observers = [r.model for r in results if r.benchmark == DECISIONS and r.model in models]
+    notes = [
+        f"{name} of the decision tables is {_as_observer(name)} here, since its weights are not "
+        f"known to be those of the model {name}"
+        for name in observers
+    ]
+    return [
+        replace(r, model=_as_observer(r.model))
+        if r.benchmark == DECISIONS and r.model in models
+        else r
+        for r in results
+    ], notes
+
+
+def _as_observer(name: str) -> str:
+    return f"{name} ({DECISIONS})"
 
 
 def same_models(results: Iterable[Measured]) -> list[str]:
@@ -159,6 +199,55 @@ def same_models(results: Iterable[Measured]) -> list[str]:
     ]
 
 
+def remarks(results: Iterable[Measured], allowed: tuple[str, ...] = ()) -> list[str]:
+    """Return what readers of a table need to know of its results, a sentence each.
+
+    That is which benchmarks are of a part of their images, and which differ from each other in
+    precision, or in how they show images that are not published in their final size.
+    """
+    by_benchmark: dict[str, list[Measured]] = {}
+    for result in results:
+        by_benchmark.setdefault(result.benchmark, []).append(result)
+    notes = [note for name, members in by_benchmark.items() for note in _parts(name, members)]
+    for name, of in (("precision", _precision), ("preprocessing", _view)):
+        found: dict[str, list[str]] = {}
+        for benchmark, (first, *_) in by_benchmark.items():
+            if name not in allowed and (value := of(first)):
+                found.setdefault(value, []).append(benchmark)
+        if len(found) > 1:
+            each = "; ".join(f"{value} in {', '.join(names)}" for value, names in found.items())
+            notes.append(f"not all columns are of one {name}: {each}")
+    return notes
+
+
+def _parts(benchmark: str, members: list[Measured]) -> list[str]:
+    """Return a sentence for each reason why a benchmark's results are not of all its images."""
+    limits = {result.identity.get("protocol", {}).get("limit") for result in members} - {None}
+    images = {result.model: result.record.get("images", {}) for result in members}
+    skipped = {model: len(of["skipped"]) for model, of in images.items() if of.get("skipped")}
+    found = []
+    if limits:
+        found.append(f"--limit {', '.join(map(str, sorted(limits)))}")
+    if any(of.get("partial") for of in images.values()):
+        found.append("--partial, its images are not all there")
+    if skipped:
+        most = max(skipped.values())
+        found.append(f"up to {most:,} images were skipped for {len(skipped)} of the models")
+    return [f"{benchmark} is of a part of its images: {reason}" for reason in found]
+
+
+def _precision(result: Measured) -> str:
+    return str(result.identity.get("protocol", {}).get("precision", ""))
+
+
+def _view(result: Measured) -> str:
+    """Return how images were resized and cropped; nothing where the benchmark prescribes it."""
+    view = result.identity.get("protocol", {}).get("preprocessing", {})
+    if "crop" not in view or view.get("keep_ready") or view.get("squash"):
+        return ""
+    return f"{view['crop']} of {view.get('resize')} px {view.get('interpolation', '')}".strip()
+
+
 def _add(table: Table, result: Measured, suffix: str) -> None:
     for name, metric in result.metrics.items():
         cell = result.model, column_of(result.benchmark, name, result.metrics) + suffix
@@ -172,21 +261,36 @@ def _add(table: Table, result: Measured, suffix: str) -> None:
             )
 
 
-def _check_counts(table: Table) -> None:
-    """Raise UserError for a column from several benchmarks with different numbers of images."""
-    benchmarks: dict[str, dict[str, tuple[int, str]]] = {}
+def _check_shared(table: Table, allowed: tuple[str, ...]) -> None:
+    """Raise UserError for a column from several benchmarks that were not evaluated alike.
+
+    Those are other numbers of images, another precision or preprocessing, or other subsets.
+    """
+    benchmarks: dict[str, dict[str, tuple[int, Measured]]] = {}
     for cell, metric in table.cells.items():
-        column, result = cell[1], table.sources[cell]
+        result = table.sources[cell]
         if metric.n:
-            benchmarks.setdefault(column, {})[result.benchmark] = metric.n, result.source
+            benchmarks.setdefault(cell[1], {})[result.benchmark] = metric.n, result
     for column, counts in benchmarks.items():
-        (first, where), *others = counts.values()
-        for n, elsewhere in others:
+        (first, one), *others = counts.values()
+        for n, other in others:
             if n != first:
                 raise UserError(
-                    f"{column} is of {first:,} images in {where} and of {n:,} in {elsewhere}: "
-                    "exclude one benchmark with --without"
+                    f"{column} is of {first:,} images in {one.source} and of {n:,} in "
+                    f"{other.source}: exclude one benchmark with --without"
                 )
+            known, now = (_shared(result, allowed) for result in (one, other))
+            if differing := differences(known, now):
+                raise UserError(
+                    f"{column} was measured in two ways (from {one.source} to {other.source}, "
+                    f"{'; '.join(differing)}): exclude one benchmark with --without, or, if the "
+                    "difference does not matter, allow it with --allow"
+                )
+
+
+def _shared(result: Measured, allowed: tuple[str, ...]) -> dict[str, Any]:
+    protocol = result.identity.get("protocol", {})
+    return {key: protocol[key] for key in _SHARED if key in protocol and key not in allowed}
 
 
 def chosen(

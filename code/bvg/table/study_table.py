@@ -18,6 +18,7 @@ import pandas as pd
 
 from bvg.analysis.measures import (
     ADVERSARIAL,
+    ADVERSARIALLY_TRAINED,
     FRACTIONS,
     IMAGENET,
     LABELS,
@@ -25,8 +26,9 @@ from bvg.analysis.measures import (
     STUDY_COLUMNS,
 )
 from bvg.errors import UserError, reason_of
+from bvg.files import sha256_of
 from bvg.scores.spectral import PREFIX
-from bvg.table.columns import is_published_attack
+from bvg.table.columns import DECISIONS, is_published_attack
 from bvg.table.merging import NO_WEIGHTS
 from bvg.zoo.table import find
 
@@ -42,6 +44,8 @@ _MAY_BE_LOW = (ADVERSARIAL, "top1_acc/imagenet-a")
 _GOOD = 30.0  # if a model's ImageNet accuracy is above this, other accuracies are above 1 %
 _EQUAL = 1e-9  # relative, or absolute below 1: the same value
 _SIMILAR = 0.93  # difflib's ratio above which a column's name is taken for a typing error
+# People, as score_decisions.py names them, and what spreadsheets and pandas call summaries.
+_NO_MODEL = r"humans?|humans \(.+\)|mean|average|avg\.?|median|std\.?|stdev|count|min|max|total|sum"
 _REMEDY = "correct the table, or write it again with code/collect.py"
 
 
@@ -77,6 +81,7 @@ def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
     values = _numbers(_without_repetitions(_read(path, notes), path, notes), path, notes)
     values = _with_published_names(values)
     _check_names(values.columns, path)
+    values = _without_others(values, notes)
     _check_ranges(values, path)
     if categories:
         of_model = _categories_in(categories)
@@ -84,11 +89,27 @@ def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
         of_model |= {row: of_model[name] for row, name in _rows_of(of_model, values).items()}
     else:
         of_model = _facts_beside(path, "category")
+    _note_doubts(values, path, notes)
     values, names = _each_once(values, _facts_beside(path, "weights_sha256"), notes)
+    intervals = _intervals_beside(path, names)
+    if _is_changed(path):
+        notes.append(
+            f"{path.name} is not as code/collect.py wrote it: protocols, categories and intervals "
+            "beside it are of the table before it was changed. Intervals without the value that "
+            "they belong to are left out."
+        )
+        intervals = _around(values, intervals)
+    kinds = {model: _category(model, of_model) for model in values.index}
+    notes += [
+        f"The category {name!r} is not {ADVERSARIALLY_TRAINED!r}, whose models are the group AT; "
+        "rename it if these are."
+        for name in sorted({*kinds.values()} - {ADVERSARIALLY_TRAINED})
+        if re.match(r"adv|at$|robust", name.casefold())
+    ]
     return StudyTable(
         values,
-        pd.Series({model: _category(model, of_model) for model in values.index}, dtype=object),
-        _intervals_beside(path, names),
+        pd.Series(kinds, dtype=object),
+        intervals,
         path,
         tuple(notes),
     )
@@ -210,21 +231,25 @@ def _without_repetitions(frame: pd.DataFrame, path: Path, notes: list[str]) -> p
 
 
 def _numbers(frame: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
-    """Return the columns of numbers; other columns are skipped, and noted."""
-    columns, other = {}, []
+    """Return the columns of numbers; other columns are skipped, and noted.
+
+    Raises UserError for other things in a column that is analysed.
+    """
+    columns, other, analysed = {}, [], {*STUDY_COLUMNS, *LABELS}
     for name in frame:
         numbers = pd.to_numeric(_without_percent(frame[name]), errors="coerce")
         bad = (numbers.isna() & (frame[name] != "")) | np.isinf(numbers)
-        if bad.any() and name in STUDY_COLUMNS:
-            model = bad.index[bad.to_numpy().argmax()]
-            raise UserError(
-                f"{path}: {name} of {model} is {frame.loc[model, name]!r}, not a number; correct "
-                "it, or leave the cell empty"
-            )
-        if bad.any():
-            other.append(str(name))
-        else:
+        if not bad.any():
             columns[name] = numbers.astype(float)
+            continue
+        model = bad.index[bad.to_numpy().argmax()]
+        found = f"{name} of {model} is {frame.loc[model, str(name)]!r}, not a number"
+        if name in analysed:
+            raise UserError(f"{path}: {found}; correct it, or leave the cell empty")
+        if numbers[~bad].notna().any():
+            notes.append(f"{found}: the column is skipped.")
+        else:
+            other.append(str(name))
     if other:
         notes.append(f"Columns without numbers are skipped: {', '.join(other)}.")
     return pd.DataFrame(columns, index=frame.index)
@@ -305,12 +330,37 @@ def _check_percent(values: pd.DataFrame, path: Path) -> None:
     tops = {name: top for name, top in tops.items() if top > 0 and name not in _MAY_BE_LOW}
     shares = [name for name, top in tops.items() if top <= 1]
     # Untrained models are below 1 %, too; with intervals, the table was written by collect.py.
-    all_shares = len(shares) == len(tops) and not path.with_name("intervals.csv").is_file()
+    all_shares = len(shares) == len(tops) and not _is_collected(path)
     if shares and (all_shares or tops.get(IMAGENET, 0) >= _GOOD):
         raise UserError(
             f"{path}: {shares[0]} is at most {tops[shares[0]]:g}; accuracies are in percent, so "
             "multiply " + ("the columns top1_acc/… by 100" if all_shares else "this column by 100")
         )
+
+
+def _note_doubts(values: pd.DataFrame, path: Path, notes: list[str]) -> None:
+    """Add notes on names, columns and units that are probably not meant as they are."""
+    names: dict[str, str] = {}
+    for model in map(str, values.index):
+        other = names.setdefault("".join(model.split()).casefold(), model)
+        if other != model:
+            notes.append(f"{other} and {model} differ in case or spaces only: both count.")
+    for name in map(str, values):
+        first = re.sub(r"\.\d$", "", name)  # as pandas names the second of two
+        if first != name and name not in LABELS and first in LABELS and first in values:
+            notes.append(f"{name} may be a second column {first}, and is not used as such.")
+    accuracies = values[[n for n in PERCENT if n in values and n not in _MAY_BE_LOW]]
+    low = accuracies.max(axis=1).between(0, 1, inclusive="right")
+    if low.any() and (accuracies > _GOOD).any(axis=None) and not _is_collected(path):
+        notes.append(
+            f"All accuracies of {', '.join(map(str, values.index[low]))} are at most 1 %: multiply "
+            "them by 100 if they are fractions."
+        )
+
+
+def _is_collected(path: Path) -> bool:
+    """Return whether the table has intervals beside it, and so was written by collect.py."""
+    return path.with_name("intervals.csv").is_file()
 
 
 def _categories_in(path: Path) -> dict[str, str]:
@@ -351,6 +401,24 @@ def _rows_of(wanted: Iterable[str], values: pd.DataFrame) -> dict[str, str]:
         if row and row not in rows:
             rows[row] = name
     return rows
+
+
+def _without_others(values: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Return the table without the rows of what is no model.
+
+    That is people, networks known by their decisions only, whose names do not tell their weights,
+    and summaries of the other rows. A table of nothing else keeps its rows.
+    """
+    others = [name for name in values if not str(name).startswith(f"{DECISIONS}/")]
+    by_decisions = values[others].isna().all(axis=1) & values.notna().any(axis=1)
+    left_out = by_decisions | values.index.str.fullmatch(_NO_MODEL, case=False)
+    if not left_out.any() or left_out.all():
+        return values
+    notes.append(
+        f"Not counted among the models: {', '.join(map(str, values.index[left_out]))}, which are "
+        "people, known by tables of their decisions only, or summaries of other rows."
+    )
+    return values[~left_out]
 
 
 def _each_once(
@@ -439,3 +507,22 @@ def _intervals_beside(path: Path, names: Mapping[str, str]) -> pd.DataFrame:
         ) from error
     frame[MODEL] = frame[MODEL].replace(dict(names))
     return frame.drop_duplicates([MODEL, "column"]).set_index([MODEL, "column"])[ends].astype(float)
+
+
+def _is_changed(path: Path) -> bool:
+    """Return whether the record beside the table is of another table, or of another version."""
+    try:
+        record = json.loads(path.with_name("provenance.json").read_text(encoding="utf-8"))
+        return record["sha256"] != sha256_of(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # there is none, or it does not tell
+
+
+def _around(values: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
+    """Return the intervals that hold the value of their cell, and those without ends."""
+    cells = [
+        values.loc[model, column] if model in values.index and column in values else np.nan
+        for model, column in intervals.index
+    ]
+    inside = (intervals["low"] <= cells) & (cells <= intervals["high"])
+    return intervals[intervals["low"].isna() | inside]

@@ -20,7 +20,7 @@ TABLE, INTERVALS, MODELS, PROVENANCE = (
     "provenance.json",
 )
 FORMAT = 1  # of provenance.json
-UNKNOWN = "unknown"
+UNKNOWN, OBSERVER = "unknown", "observer"  # categories of what the zoo does not know
 
 
 def write_table(table: Table, folder: Path, notes: list[str]) -> list[Path]:
@@ -90,13 +90,19 @@ _MODEL_COLUMNS = ["model", "category", "year", "trained_on", "method", "paper", 
 
 
 def _models(table: Table) -> Iterable[list[Any]]:
-    """Yield the zoo's facts about each model."""
+    """Yield the zoo's facts about each model; none about observers of decision tables.
+
+    A model is known by what --model was given, not by the name that its results were given.
+    """
     for model in table.models:
+        if model in table.observers:
+            yield [model, OBSERVER, None, None, None, None, None]
+            continue
         results = [result for (name, _), result in table.sources.items() if name == model]
         identity: dict[str, Any] = next(
             (r.identity["model"] for r in results if "model" in r.identity), {}
         )
-        known = find(model) or find(identity.get("spec", ""))
+        known = find(identity.get("spec", model))
         facts = (
             [known.category, known.year, known.trained_on, known.method, known.paper]
             if known
