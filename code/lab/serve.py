@@ -27,7 +27,7 @@ if not __package__:  # run as a script: put code/ on the path instead of this fo
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from bvg.data.categories import CATEGORIES
-from bvg.errors import UserError, first_few
+from bvg.errors import UserError, first_few, reason_of
 from bvg.files import lock_folder, make_folder
 from bvg.run.command_line import (
     guarded,
@@ -267,9 +267,9 @@ def _serve(args: argparse.Namespace) -> None:
         identity = check_protocol(study)
         try:
             server = held.enter_context(Server((args.host, args.port), study, identity))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise UserError(
-                f"cannot listen on {args.host}, port {args.port} ({error.strerror}): choose "
+                f"cannot listen on {args.host}, port {args.port} ({reason_of(error)}): choose "
                 "another one with --port or --host"
             ) from error
         url = f"http://{args.host}:{server.server_port}/"

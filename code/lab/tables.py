@@ -287,32 +287,39 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def check_protocol(study: Study) -> str:
-    """Write the protocol into the folder of tables, if it is new, and return the folder's id.
+    """Write the protocol into the folder of tables, if it has none, and return the folder's id.
 
-    Browsers keep unsent trials under the id. Raises UserError if the folder has another protocol.
+    Browsers keep unsent trials under the id. Raises UserError for tables of another protocol, or of
+    an unknown one.
     """
     path, own = study.out / PROTOCOL, study.protocol()
+    tables = sorted(found.name for found in study.out.iterdir() if found.suffix in _DELIMITERS)
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        tables = sorted(found.name for found in study.out.glob("*.csv*"))
         if tables:
             raise UserError(
                 f"{study.out} has tables ({first_few(tables)}) but no {PROTOCOL}, so that it is "
                 "unknown how they were made: choose another folder with --out, or restore the file"
             ) from None
-        identity = secrets.token_hex(8)
-        text = json.dumps({"id": identity, **own}, indent=2, ensure_ascii=False)
-        _write_text(path, text + "\n")
-        return identity
+        return _write_protocol(path, own)
     except ValueError:
         before = None
     if not isinstance(before, dict) or "id" not in before:
         raise UserError(f"{path} is damaged: restore it, or choose another folder with --out")
     changed = [key for key in own if own[key] != before.get(key)]
+    if changed and not tables:  # nobody has taken part yet
+        return _write_protocol(path, own)
     if changed:
         raise UserError(
             f"the tables in {study.out} were begun with other settings ({', '.join(changed)}; see "
             f"{path}): repeat these, or choose another folder with --out"
         )
     return str(before["id"])
+
+
+def _write_protocol(path: Path, protocol: dict[str, Any]) -> str:
+    identity = secrets.token_hex(8)
+    text = json.dumps({"id": identity, **protocol}, indent=2, ensure_ascii=False)
+    _write_text(path, text + "\n")
+    return identity

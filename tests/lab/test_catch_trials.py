@@ -152,6 +152,7 @@ def test_accuracy_in_catch_trials_is_reported_by_subject(make, monkeypatch, caps
 def test_catch_trials_of_other_kinds_are_refused(make, conflicts, originals, tmp_path):
     study = make()
     check_protocol(study)
+    study.save(1, answer(1), "")
     assert "catch" in refusal(check_protocol, make(catch=None))
     assert "--catch" in refusal(make, "out", conflicts)
     draw(tmp_path / "few" / "cat" / "cat1.png", 1, (224, 224))

@@ -181,7 +181,12 @@ def test_a_server_that_was_killed_goes_on_where_it_was(conflicts, study):
 
 
 def test_other_settings_in_the_same_folder_are_refused(conflicts, study):
+    first = check_protocol(study)
+    assert check_protocol(study) == first
+    # As long as nobody has taken part, settings may change.
+    assert check_protocol(made_study(conflicts, study.out, seed=1)) != first
     identity = check_protocol(study)
+    study.save(1, answer(1), "")
     # The distance, which depends on the screen, may change: it is in the timing table.
     assert check_protocol(made_study(conflicts, study.out, distance=60)) == identity
     for changes in ({"seed": 1}, {"condition": "shape"}, {"trials": 5}):
@@ -194,6 +199,7 @@ def test_other_settings_in_the_same_folder_are_refused(conflicts, study):
 def test_changed_pictures_in_the_same_folder_are_refused(tmp_path):
     study = made_study(draw_conflicts(tmp_path / "cue-conflict"), tmp_path / "out")
     check_protocol(study)
+    study.save(1, answer(1), "")
     path = study.stimuli[0].path
     data = bytearray(path.read_bytes())
     data[-1] ^= 1  # of the same size, and still a picture
@@ -319,6 +325,8 @@ def test_it_listens_on_loopback_unless_told_otherwise(conflicts, tmp_path, monke
     assert main([*words, "--host", "0.0.0.0"]) == 0 and seen.pop()[0] == "0.0.0.0"
     assert main([*words[:-1], "1", "--host", "192.0.2.1"]) == 2
     assert "--host" in capsys.readouterr().err
+    assert main([*words[:-1], "99999"]) == 2
+    assert "--port" in capsys.readouterr().err
 
 
 def test_npm_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
