@@ -1,13 +1,14 @@
 """The lab's experiment for tests: pictures, a server, and a browser with a subject."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,13 @@ def made_study(
 def served(study: Study, port: int = 0) -> Iterator[Server]:
     """Yield a server of the study that listens inside the block."""
     server = Server(("127.0.0.1", port), study, check_protocol(study))
+    accept, connections = server.get_request, []
+
+    def get_request():
+        connections.append(accept())
+        return connections[-1]
+
+    server.get_request = get_request
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -66,6 +74,9 @@ def served(study: Study, port: int = 0) -> Iterator[Server]:
         server.shutdown()
         server.server_close()
         thread.join()
+        for connection, _ in connections:  # which browsers keep, and a process that ends does not
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -95,6 +106,12 @@ def asked(url: str, body: object = None, **headers: str) -> tuple[int, bytes]:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
+
+
+def sent(server: Server, trial: dict, **headers: str) -> tuple[int, bytes]:
+    """Return the status and the body of the answer to a trial of the server's study."""
+    message = {"study": server.identity, **trial}
+    return asked(f"{url_of(server)}/trial", message, **headers)
 
 
 def answer(trial: int, response: str | None = "cat", **changes: object) -> dict:

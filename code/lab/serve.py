@@ -27,7 +27,7 @@ if not __package__:  # run as a script: put code/ on the path instead of this fo
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from bvg.data.categories import CATEGORIES
-from bvg.errors import UserError, first_few
+from bvg.errors import UserError, first_few, reason_of
 from bvg.files import lock_folder, make_folder
 from bvg.run.command_line import (
     guarded,
@@ -37,12 +37,21 @@ from bvg.run.command_line import (
     positive,
     positive_number,
 )
-from lab.server import HERE, LIBRARIES, Server
-from lab.stimuli import Stimulus, stimuli_in
+from lab.server import HERE, LIBRARIES, Server, catch_in_words
+from lab.stimuli import Stimulus, catch_stimuli_in, check_names, stimuli_in
 from lab.tables import INSTRUCTIONS, Study, check_protocol
 
 COLUMN = 4  # icons
 MOST_CATEGORIES = 16
+ANY_NUMBER = (0, 1_000_000)
+_RANGES = {  # of numbers in the settings
+    "background": (0, 1),
+    "feedback_grey": (0, 1),
+    "degrees": (0.1, 90),
+    "trials_per_block": (1, 1_000_000),
+    "missed_share_to_admonish": (0, 1),
+    "catch_rate": (0.001, 0.5),
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,6 +75,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of other pictures of the same categories to practise on, such as photographs "
         "(default: the icons)",
+    )
+    add(
+        "--catch",
+        type=Path,
+        metavar="DIR",
+        help="folder of unambiguous pictures, mixed in as catch trials, one for 20 of the others "
+        "(catch_rate in the settings); they are written to tables of their own and enter no score "
+        "(default: no catch trials)",
     )
     add("--name", help="the data set's name in file names (default: the folder's)")
     add(
@@ -125,25 +142,47 @@ def install_libraries() -> None:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Return the settings in a JSON file; raises UserError if it lacks some, or is none."""
+    """Return the settings in a JSON file; raises UserError if some are missing or impossible."""
+    default = _by_name(json.loads((HERE / "settings.json").read_text(encoding="utf-8")))
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        default = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
-        missing = [name for name in default if name not in settings]
-        missing += [
-            f"{group}.{name}"
-            for group in ("milliseconds", "instructions")
-            for name in default[group]
-            if name not in settings.get(group, {})
-        ]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        given = _by_name(settings)
+    except (OSError, ValueError, AttributeError) as error:
         raise UserError(
             f"the settings {path} cannot be read as a JSON object: correct them, starting from a "
             "copy of code/lab/settings.json"
         ) from error
+    missing = [name for name in default if name not in given]
     if missing:
         raise UserError(f"the settings {path} lack {first_few(missing)}: add them")
+    for name, value in default.items():
+        if not _is_possible(name, given[name], value):
+            least, most = _RANGES.get(name, ANY_NUMBER)
+            limits = f", from {least:g} to {most:g}" if isinstance(value, int | float) else ""
+            raise UserError(
+                f"{name} in the settings {path} is {json.dumps(given[name])}: give it a value such "
+                f"as {json.dumps(value)}{limits}"
+            )
     return settings
+
+
+def _by_name(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with those of a group as <group>.<name>."""
+    return {
+        f"{name}.{inner}" if inner else name: one
+        for name, value in settings.items()
+        for inner, one in (value.items() if isinstance(value, dict) else [("", value)])
+    }
+
+
+def _is_possible(name: str, value: Any, default: Any) -> bool:
+    """Return whether a setting is of the default's type and, if a number, within its range."""
+    if isinstance(default, list):
+        return isinstance(value, list) and all(_is_possible(name, v, default[0]) for v in value)
+    if isinstance(default, bool | str) or isinstance(value, bool):
+        return type(value) is type(default)
+    least, most = _RANGES.get(name, ANY_NUMBER)
+    return isinstance(value, int | float) and least <= value <= most
 
 
 def grid_of(categories: set[str], settings: dict[str, Any]) -> list[list[str]]:
@@ -165,18 +204,21 @@ def grid_of(categories: set[str], settings: dict[str, Any]) -> list[list[str]]:
 def study_of(args: argparse.Namespace) -> Study:
     """Return the experiment that the command line describes; raises UserError."""
     settings, stimuli = read_settings(args.settings), stimuli_in(args.stimuli)
+    check_names(stimuli)
     grid = grid_of({stimulus.category for stimulus in stimuli}, settings)
-    shown = {name for column in grid for name in column}
-    if set(CATEGORIES) & shown and shown != set(CATEGORIES):
-        raise UserError(f"grid_columns in {args.settings} must be the 16 categories: correct them")
-    practice = _practice(args.practice, shown) if args.practice else []
+    shown = sorted(name for column in grid for name in column)
+    if set(CATEGORIES) & set(shown) and shown != sorted(CATEGORIES):
+        raise UserError(
+            f"grid_columns in {args.settings} must be the 16 categories, each once: correct them"
+        )
+    practice = _practice(args.practice, set(shown)) if args.practice else []
     name = args.name or args.stimuli.resolve().name
     if not re.fullmatch(r"[\w.-]+", name) or "_" in name or name.startswith("."):
         raise UserError(
             f"the name {name!r} has characters that file names here cannot have: choose letters, "
             "digits and hyphens with --name"
         )
-    return Study(
+    study = Study(
         name=name,
         stimuli=stimuli,
         practice=practice,
@@ -187,7 +229,16 @@ def study_of(args: argparse.Namespace) -> Study:
         seed=args.seed,
         trials=args.trials,
         distance=args.distance,
+        catch=catch_stimuli_in(args.catch, stimuli, shown) if args.catch else [],
     )
+    if study.catch_trials() > len(study.catch):
+        raise UserError(
+            f"{args.catch} has {len(study.catch):,} pictures for {study.catch_trials():,} catch "
+            f"trials (catch_rate {settings['catch_rate']:g} in {args.settings}): give more "
+            "pictures with --catch, or a lower rate"
+        )
+    study.check_readable()
+    return study
 
 
 def _practice(folder: Path, categories: set[str]) -> list[Stimulus]:
@@ -216,19 +267,29 @@ def _serve(args: argparse.Namespace) -> None:
         identity = check_protocol(study)
         try:
             server = held.enter_context(Server((args.host, args.port), study, identity))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise UserError(
-                f"cannot listen on {args.host}, port {args.port} ({error.strerror}): choose "
+                f"cannot listen on {args.host}, port {args.port} ({reason_of(error)}): choose "
                 "another one with --port or --host"
             ) from error
         url = f"http://{args.host}:{server.server_port}/"
-        trials = len(study.order(1))
-        print(f"{study.name}: {trials:,} trials a subject, instruction: {study.instruction}")
+        catch = study.catch_trials()
+        trials = f"{len(study.order(1)) - catch:,} trials" + f" and {catch:,} catch trials" * bool(
+            catch
+        )
+        print(f"{study.name}: {trials} a subject, instruction: {study.instruction}")
+        _report_catch_trials(study)
         print(f"open {url} in Chrome, Edge or Firefox; stop with Ctrl-C", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             print(f"stopped; the tables are in {study.out}")
+            _report_catch_trials(study)
+
+
+def _report_catch_trials(study: Study) -> None:
+    for score in study.write_catch_scores():
+        print(catch_in_words(score))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from PIL import Image
 from bvg.errors import UserError
 from lab.icons import icon
 from lab.mask import mask
-from lab.stimuli import Stimulus, in_order
+from lab.stimuli import Stimulus, in_order, pixels_of
 from lab.tables import MOST_SUBJECTS, RefusedError, Study
 
 HERE = Path(__file__).resolve().parent
@@ -58,6 +58,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
+    # identity: of the folder of tables; in all addresses, so that a window that is still open never
+    # gets another study's pictures.
     def __init__(self, address: tuple[str, int], study: Study, identity: str) -> None:
         super().__init__(address, _Handler)
         self.study, self.identity = study, identity
@@ -66,6 +68,16 @@ class Server(ThreadingHTTPServer):
         self.owners: dict[int, str] = {}  # the window that each subject sits at
         pages = {f"/page/{path.name}": path for path in (HERE / "page").iterdir()}
         self.files = {**pages, "/": HERE / "page" / "index.html", **LIBRARIES}
+        self.pictures = {
+            "image": study.stimuli,
+            "practice": study.practice,
+            "catch": study.catch,
+        }
+        self.urls = {
+            stimulus: f"/{kind}/{identity}/{number}"
+            for kind, pictures in self.pictures.items()
+            for number, stimulus in enumerate(pictures)
+        }
         self.icons = {name: icon(name) for name in study.categories}
         self.drawings = [Stimulus(HERE, "icon", name) for name in study.categories]
 
@@ -81,10 +93,14 @@ class Server(ThreadingHTTPServer):
         kind, *words = path.strip("/").split("/")
         if kind == "icon" and len(words) == 1 and words[0] in self.icons:
             return self.icons[words[0]].encode(), _KINDS[".svg"]
+        study, *words = words or [""]
+        if study != self.identity:
+            return None
         numbers = [int(word) for word in words if re.fullmatch("[0-9]{1,6}", word)]
-        pictures = {"image": self.study.stimuli, "practice": self.study.practice}.get(kind, [])
+        pictures = self.pictures.get(kind, [])
         if len(numbers) == len(words) == 1 and numbers[0] < len(pictures):
-            return _png(Image.open(pictures[numbers[0]].path).convert("RGB"))
+            shown = pixels_of(pictures[numbers[0]])
+            return _png(shown) if shown else None
         if kind == "mask" and len(numbers) == len(words) == 2:
             return _png(Image.fromarray(mask(self.study.seed, *numbers)))
         return None
@@ -93,11 +109,10 @@ class Server(ThreadingHTTPServer):
         """Return what the page needs for a subject, whose window becomes the only one."""
         subject, study = _subject(message), self.study
         self.owners[subject] = _token(message)
-        place = {stimulus.key: number for number, stimulus in enumerate(study.stimuli)}
-        practice = {stimulus.key: number for number, stimulus in enumerate(study.practice)}
 
-        def right(stimulus: Stimulus) -> str:
-            return stimulus.right(study.instruction, study.categories)
+        def shown(stimulus: Stimulus) -> dict[str, Any]:
+            right = stimulus.right(study.instruction, study.categories)
+            return {"url": self.urls[stimulus], "right": right}
 
         return {
             "id": self.identity,
@@ -107,12 +122,11 @@ class Server(ThreadingHTTPServer):
             "grid": study.grid,
             "done": sorted(study.saved(subject)),
             "trials": [
-                {"trial": trial, "url": f"/image/{place[stimulus.key]}", "right": right(stimulus)}
-                for trial, stimulus in enumerate(study.order(subject), start=1)
+                {"trial": trial, "block": block, "catch": stimulus.is_catch, **shown(stimulus)}
+                for trial, (stimulus, block) in enumerate(study.blocks(subject), start=1)
             ],
             "practice": [
-                {"url": f"/practice/{practice[stimulus.key]}", "right": right(stimulus)}
-                for stimulus in in_order(study.practice, study.seed, subject)
+                shown(stimulus) for stimulus in in_order(study.practice, study.seed, subject)
             ]
             or [
                 {"url": f"/icon/{stimulus.category}", "right": stimulus.category}
@@ -123,11 +137,25 @@ class Server(ThreadingHTTPServer):
     def save(self, message: dict[str, Any], browser: str) -> dict[str, Any]:
         """Save a trial, and return how many of the subject's are saved."""
         subject = _subject(message)
+        if message.get("study") != self.identity:
+            raise RefusedError(
+                "the server now runs another experiment than this window: stop it, and start this "
+                "one's again with the same command"
+            )
         # After a restart of the server, the first window to send a trial is the subject's.
         if self.owners.setdefault(subject, _token(message)) != message["token"]:
             raise _AnotherWindowError
         self.study.save(subject, message, browser)
-        return {"saved": len(self.study.saved(subject))}
+        saved = len(self.study.saved(subject))
+        if saved == len(self.study.order(subject)) and (score := self.study.catch_score(subject)):
+            print(f"finished: {catch_in_words(score)}", flush=True)
+        return {"saved": saved}
+
+
+def catch_in_words(score: list[str]) -> str:
+    """Return a line about a row of CATCH_SCORES."""
+    subject, trials, correct, missed, percent = score
+    return f"{subject}: {correct} of {trials} catch trials correct ({percent} %), {missed} missed"
 
 
 class _AnotherWindowError(Exception):

@@ -14,6 +14,7 @@ from bvg.data.categories import CATEGORIES
 from bvg.scores.decision_table import read_decisions
 from bvg.scores.humans import humans_of_one_set
 from bvg.scores.shape_bias import count_table
+from conftest import draw
 from lab.mask import mask
 from lab.server import HERE
 from lab_helpers import (
@@ -51,7 +52,7 @@ def driver():
 def no_complaints(request, driver):
     complaints(driver)
     yield
-    expected = "net::ERR_CONNECTION_REFUSED", "status of 507"
+    expected = "net::ERR_CONNECTION_REFUSED", "status of 507", "status of 40"
     said = [line for line in complaints(driver) if not any(word in line for word in expected)]
     assert said == []
 
@@ -229,6 +230,75 @@ def test_a_reload_within_a_block_resumes_after_the_last_trial(driver, conflicts,
     table = read_decisions(study.table(1))
     assert [*table["trial"]] == [*range(1, 11)]
     assert (table["object_response"] == table["category"]).all()
+
+
+def test_catch_trials_are_shown_and_count_for_nothing(driver, conflicts, tmp_path):
+    for number, category in enumerate(CATEGORIES):
+        draw(tmp_path / "photos" / category / f"{category}1.png", number, (224, 224))
+    settings = settings_with(tmp_path, trials_per_block=5, catch_rate=0.2)
+    changes = {"trials": 10, "catch": tmp_path / "photos"}
+    study = made_study(conflicts, tmp_path / "out", settings, **changes)
+    order = study.order(1)
+    right = [not one.is_catch for one in order]  # all pictures, but no catch trial
+    answers = [[click(s.category)] if r else [] for s, r in zip(order, right, strict=True)]
+    seat_subject(driver, 60, answers)
+    with served(study) as server:
+        begin(driver, server)
+        texts = [press_and_hold(driver, "stimulus")]
+        middle = pixels_of(driver)[161:385, 161:385]
+        with Image.open(order[0].path) as image:
+            assert (middle == np.asarray(image)).all()
+        hold(driver, None)
+        for _ in range(3):  # over, block 2, over
+            texts.append(press(driver))
+        finish(driver)
+    assert "of 2, 6 trials" in texts[0] and "of 2, 6 trials" in texts[2]
+    assert all("Correct: 100 %; without an answer: 0 %" in text for text in (texts[1], texts[3]))
+    assert "break" in texts[1] and "break" not in texts[3]
+    table = read_decisions(study.table(1))
+    assert (table["object_response"] == table["category"]).all() and len(table) == 10
+    assert study.catch_score(1) == ["subject-01", "2", "0", "2", "0.0"]
+
+
+def test_a_form_that_is_sent_twice_begins_one_session(driver, conflicts, tmp_path):
+    study = made_study(conflicts, tmp_path / "out", trials=2)
+    seat_subject(driver, 60, [[click("cat")]] * 2)
+    with served(study) as server:
+        driver.get(url_of(server))
+        until(driver, "document.querySelector('form').subject")
+        driver.execute_script(
+            "const form = document.querySelector('form'); form.subject.value = 1;"
+            "form.practise.checked = form.measure.checked = false;"
+            "form.requestSubmit(); form.requestSubmit()"
+        )
+        assert "saved" in finish(driver)
+    assert [*read_decisions(study.table(1))["trial"]] == [1, 2]
+
+
+def test_a_window_of_another_study_neither_shows_nor_writes_anything(driver, conflicts, tmp_path):
+    study = made_study(conflicts, tmp_path / "out", trials=3)
+    other = made_study(draw_conflicts(tmp_path / "edge"), tmp_path / "other")
+    seat_subject(driver, 60, [[click("cat")]] * 3)
+    with served(study) as server:
+        begin(driver, server)
+        port = server.server_port
+    driver.execute_script("subject.hold = 'gap'")
+    with served(other, port):
+        press(driver)
+        until(driver, "document.body.innerText.includes('could not be loaded')")
+    with served(study, port):
+        until(driver, "subject.held")
+    with served(other, port):
+        hold(driver, None)
+        until(driver, PAGE)
+        press(driver)
+        until(driver, "document.body.innerText.includes('another experiment')")
+    with served(study, port):
+        assert "All trials are saved" in until(
+            driver, f"{FINISHED} && document.querySelector('.jspsych-content').innerText"
+        )
+    assert [*read_decisions(study.table(1))["trial"]] == [1, 2, 3]
+    assert not other.table(1).exists()
 
 
 def test_the_server_dies_and_the_disk_is_full_and_no_trial_is_lost(

@@ -107,9 +107,8 @@ class Session {
     const { settings, trials, done, practice } = this.plan;
     const finished = new Set(done);
     const remaining = trials.filter(({ trial }) => !finished.has(trial));
-    const of = (trial) => Math.floor((trial - 1) / settings.trials_per_block);
-    const blocks = [...new Set(remaining.map(({ trial }) => of(trial)))];
-    const count = of(trials.length) + 1;
+    const blocks = [...new Set(remaining.map(({ block }) => block))];
+    const count = trials.at(-1).block + 1;
     if (!blocks.length) return [this.fullscreen(false)];
     const part = practice.slice(0, settings.practice_trials).map((one, k) => ({ ...one, trial: k + 1 }));
     return [
@@ -119,7 +118,7 @@ class Session {
       this.instructions(),
       ...(this.practise ? this.block(part, "Practice", true) : []),
       ...blocks.flatMap((number) => this.block(
-        remaining.filter(({ trial }) => of(trial) === number), `Block ${number + 1} of ${count}`, false)),
+        remaining.filter(({ block }) => block === number), `Block ${number + 1} of ${count}`, false, number + 1 < count)),
       this.fullscreen(false),
     ];
   }
@@ -172,7 +171,7 @@ class Session {
     };
   }
 
-  block(trials, title, practice) {
+  block(trials, title, practice, more = true) {
     const queue = [...trials];
     const tally = { shown: 0, right: 0, missed: 0 };
     const repeats = {};
@@ -197,9 +196,11 @@ class Session {
           repeats[one.trial] = (repeats[one.trial] ?? 0) + 1;
           queue.push(one);
         } else {
-          tally.shown += 1;
-          tally.right += Number(data.response === one.right);
-          tally.missed += Number(data.response === null);
+          if (!one.catch) {
+            tally.shown += 1;
+            tally.right += Number(data.response === one.right);
+            tally.missed += Number(data.response === null);
+          }
           const { response, rt, measured } = data;
           const record = { trial: one.trial, response, rt, repeats: repeats[one.trial] ?? 0, ...this.geometry, ...measured };
           if (!practice) this.outbox.add(record);
@@ -220,7 +221,7 @@ class Session {
       this.page(paragraph(`<b>${title}</b>, ${trials.length} trials`) + (practice ? paragraph("If your answer is wrong, the right icon is shown in grey.") : ""), "Start"),
       { type: jsPsychCallFunction, async: true, func: (ready) => this.prepare(trials, practice).then(ready) },
       { timeline: [stopped, returned, trial], loop_function: () => queue.length > 0 },
-      this.page(() => { release(trials); return this.summary(title, tally); }, "Continue"),
+      this.page(() => { release(trials); return this.summary(title, tally, more); }, "Continue"),
     ];
   }
 
@@ -234,7 +235,7 @@ class Session {
       while (!one.noise) {
         try {
           one.bitmap ??= await picture(one.url);
-          one.noise = await createImageBitmap(await load(`/mask/${this.identity.subject}/${number}`));
+          one.noise = await createImageBitmap(await load(`/mask/${this.plan.id}/${this.identity.subject}/${number}`));
         } catch {
           display.innerHTML = paragraph(`<span class="problem">A picture could not be loaded. Please call the experimenter, who may have to start the server again.</span>`);
           await pause(RETRY);
@@ -246,14 +247,18 @@ class Session {
       await pause(RETRY / 3);
     }
     display.innerHTML = "";
-    this.interval = await measureInterval();
+    while (!((this.interval = await measureInterval()) > 0)) {
+      display.innerHTML = paragraph(`<span class="problem">This browser hides the times of its frames, so that nothing can be timed. Please call the experimenter: Chrome, Edge or Firefox with default settings is needed.</span>`);
+      await pause(RETRY / 3);
+    }
   }
 
-  summary(title, { shown, right, missed }) {
+  summary(title, { shown, right, missed }, more) {
     const admonition = missed / shown > this.plan.settings.missed_share_to_admonish
       ? paragraph("Please click on an icon in every trial, even if you have to guess.") : "";
-    return paragraph(`<b>${title}</b> is over. Correct: ${percent(right / shown)}; without an answer: ${percent(missed / shown)}.`)
-      + admonition + this.saving() + paragraph("Take a break, as long as you like.");
+    const shares = shown ? ` Correct: ${percent(right / shown)}; without an answer: ${percent(missed / shown)}.` : "";
+    return paragraph(`<b>${title}</b> is over.${shares}`)
+      + admonition + this.saving() + (more ? paragraph("Take a break, as long as you like.") : "");
   }
 }
 
@@ -266,7 +271,9 @@ function release(trials) {
 
 document.querySelector("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const form = event.target, problem = form.querySelector(".problem");
+  const form = event.target, problem = form.querySelector(".problem"), button = form.querySelector("button");
+  if (button.disabled) return; // a second click, or a key that is held
+  button.disabled = true;
   const token = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const identity = { subject: form.subject.valueAsNumber, token };
   problem.textContent = "";
@@ -276,5 +283,7 @@ document.querySelector("form").addEventListener("submit", async (event) => {
   } catch (error) {
     problem.textContent = `${error.message}.`;
     byId("experimenter").hidden = false;
+  } finally {
+    button.disabled = false;
   }
 });

@@ -19,10 +19,10 @@ export async function post(path, message) {
 }
 
 export class Outbox {
-  // study: its id. identity: subject and token, which go with every trial.
+  // study: its id. identity: subject and token. They go with every trial.
   constructor(study, identity) {
     this.key = `lab ${study} ${identity.subject}`;
-    this.identity = identity;
+    this.identity = { study, ...identity };
     this.waiting = JSON.parse(localStorage.getItem(this.key) ?? "[]");
     this.problem = "";
     this.sending = null;

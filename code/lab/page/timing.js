@@ -3,7 +3,7 @@
 const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
 // Returns the milliseconds between two frames: the mean over the intervals near the median one, since
-// some browsers round timestamps to milliseconds.
+// some browsers round timestamps to milliseconds; NaN if they are rounded to more than a frame.
 export async function measureInterval(count = 150) {
   const times = [];
   while (times.length <= count) times.push(await nextFrame());

@@ -91,12 +91,13 @@ export class PictureTrial {
       if (nameOf() === "response") path += Math.hypot(place[0] - (at[0] ?? place[0]), place[1] - (at[1] ?? place[1]));
       at = place;
     };
+    const menu = (event) => event.preventDefault(); // any button answers
     const wasFull = document.fullscreenElement !== null;
     const hidden = () => { if (document.hidden) finish("the page was hidden"); };
     const blurred = () => finish("another window was in front");
     const left = () => { if (wasFull && !document.fullscreenElement) finish("the full screen was left"); };
     const listeners = [
-      [canvas, "pointerdown", press], [window, "pointermove", move], [window, "blur", blurred],
+      [canvas, "pointerdown", press], [canvas, "contextmenu", menu], [window, "pointermove", move], [window, "blur", blurred],
       [document, "visibilitychange", hidden], [document, "fullscreenchange", left],
     ];
 
