@@ -23,6 +23,7 @@ from bvg.zoo import hugging_face
 from bvg.zoo.loading import CheckpointOptions, load_model
 from bvg.zoo.names import split_alias
 from bvg.zoo.normalized import Reordered, names_of_logits, positions_in_imagenet
+from bvg.zoo.stated import classes_stated_by
 from bvg.zoo.table import find
 from bvg.zoo.weights import weights_sha256
 from bvg.zoo.zero_shot import FOLDER, HUB, PREFIX, Text, by_category
@@ -148,7 +149,10 @@ def load_one(
     if probed.unstable:
         identity["unstable"] = probed.unstable
     count = probed.logits.shape[1]
-    names = names_of_logits(getattr(model, "classes", None), count, f"model {name}")
+    declared = getattr(model, "classes", None)
+    if declared is None or callable(declared) or isinstance(declared, int):
+        declared = classes_stated_by(model, count) or declared
+    names = names_of_logits(declared, count, f"model {name}")
     positions = positions_in_imagenet(names)
     classes = names if positions is None else imagenet_classes()
     if classes != names:
