@@ -125,8 +125,8 @@ _CHECKPOINTS = """## Your own checkpoint
 `--model file://my.pth` takes what torch.save, safetensors and NumPy (npz) write. The architecture
 is `--arch`, the normalization `--mean` and `--std`, for pixels in [0, 1]; the flags apply to all
 `file://` models of a call, and a warning is printed if there is none. Weights are loaded strictly:
-every name and shape must be the architecture's. Files that `train.py` wrote record all three, and so
-does timm's config.json beside the weights.
+every name and shape must be the architecture's. Files that `train.py` wrote record all three, and
+so does timm's config.json beside the weights.
 
 **Normalization.** Without `--mean` and `--std`, `mean` and `std` in the file are used, else
 ImageNet's; the run prints which. If timm trains the architecture with others (many vision
