@@ -5,6 +5,7 @@ answers at chance level, and measures such as a shape bias of 0.5 that look like
 """
 
 import numpy as np
+import pandas as pd
 from scipy.special import bdtrc
 
 from bvg.data.image_set import RESTRICTED, ImageSet
@@ -49,15 +50,17 @@ def guesses(predictions: Predictions, further: list[str], choices: int) -> bool:
     with any label is right. choices: the number of classes among which the model chose.
     Exact binomial test, with Bonferroni's correction for the number of conditions.
     """
-    labels = np.stack([predictions.labels, *(predictions.columns[name] for name in further)], 1)
-    right = ((labels == predictions.answers[:, :1]) & (labels >= 0)).any(axis=1)
-    different = [len({*row} - {-1}) for row in np.unique(labels, axis=0).tolist()]
-    chance = min(1.0, max(different, default=1) / choices)
+    answers, labels = predictions.answers[:, 0], predictions.labels
+    right, count = answers == labels, np.ones(len(labels), np.int16)
+    for other in (predictions.columns[name] for name in further):
+        right |= (answers == other) & (other >= 0)
+        count += (other >= 0) & (other != labels)
+    chance = min(1.0, int(count.max(initial=1)) / choices)
+    condition, names = pd.factorize(predictions.conditions)
     smallest = 1.0
-    _, condition = np.unique(predictions.conditions, return_inverse=True)
     for hits, n in zip(np.bincount(condition, right), np.bincount(condition), strict=True):
         if n < FEWEST or bdtrc(n * (chance + CLEARLY) - 1, n, chance) >= SURE:
             return False
         if hits:
             smallest = min(smallest, float(bdtrc(hits - 1, n, chance)))
-    return smallest * (int(condition.max(initial=0)) + 1) >= SURE
+    return smallest * len(names) >= SURE
