@@ -53,6 +53,7 @@ _LEVELS_ABOVE = 4  # Kaggle's table is above ILSVRC/Data/CLS-LOC/val
 _WNID = re.compile(r"n\d{8}")
 _WNID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # a whole word; _ separates words
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(?:_n\d{8})?")  # Hugging Face's ends in the wnid
+_COPY = re.compile(r"(.+?)(?: \(\d+\)|(?: -)?[ _][Cc]opy(?: ?\(?\d+\)?)?)")  # of file browsers
 _TEST_NAME = re.compile(r"ILSVRC2012_test_\d{8}.*")
 
 Lookup = Callable[[str], str | None]  # the name of an image → its wnid, if it is known
@@ -136,6 +137,7 @@ def imagenet_val(
     if set(present) & set(classes):
         files, labels, names, unused = in_class_folders(folder, classes)
         _refuse_contradictions(folder, files)
+        _refuse_duplicates(folder, files)
         check_known(folder, sorted(set(present) - set(classes)))
     else:
         files, unused = images_of_class(folder, {*_GROUND_TRUTH, *_DEVKIT_FOLDERS})
@@ -153,6 +155,9 @@ def imagenet_val(
         folder, tuple(files), tuple(names), labels, classes, notes=unused_note(unused)
     )
     check_counts(images, expected_counts(classes, len(files)), partial)
+    from bvg.data.val_checks import check_images, check_labels  # here, as it imports this module
+
+    (check_images if name == "imagenet" else check_labels)(images)  # others may be made at 224 px
     return images
 
 
@@ -221,17 +226,18 @@ def val_number(stem: str) -> int | None:
 
 
 def _refuse_duplicates(folder: Path, files: list[str]) -> None:
-    """Raise UserError if two files are the same validation image."""
-    file_of: dict[int, str] = {}
+    """Raise UserError if two files are the same validation image, or one a copy by its name."""
+    file_of: dict[int | str, str] = {}
     for file in files:
-        number = val_number(Path(file).stem)
-        if number is None:
-            continue
-        if other := file_of.get(number):
+        path = Path(file)
+        marked = _COPY.fullmatch(path.stem)
+        original = path.with_stem(marked[1]) if marked else path
+        key = val_number(original.stem) or original.as_posix()
+        if other := file_of.get(key):
             raise UserError(
                 f"{folder} contains an image twice, as {other} and {file}: remove one of them"
             )
-        file_of[number] = file
+        file_of[key] = file
 
 
 def _nearest(folder: Path, stems: list[str]) -> tuple[Path, dict[str, Lookup], list[str]]:

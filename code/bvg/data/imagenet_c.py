@@ -17,6 +17,7 @@ from bvg.data.folders import (
 from bvg.data.image_set import ImageSet, check_counts, crossed
 from bvg.data.imagenet import classes_in, expected_counts
 from bvg.data.preprocessing import READY_224
+from bvg.data.val_checks import check_labels
 from bvg.errors import UserError, first_few
 from bvg.progress import Meter
 
@@ -85,6 +86,7 @@ def corruption_folders(
     )
     counted = replace(base, root=root / first)  # for the error message; shares the notes
     check_counts(counted, expected_counts(classes, len(files)), partial)
+    check_labels(counted)
     base.notes.update(unused_note(_check_same(root, base, list(folders.values()))))
     return crossed(base, folders)
 

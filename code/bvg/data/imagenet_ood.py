@@ -19,6 +19,7 @@ from bvg.data.folders import (
 )
 from bvg.data.image_set import RESTRICTED, ImageSet, check_counts, found_in
 from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, classes_in, imagenet_classes
+from bvg.data.val_checks import check_images
 from bvg.errors import UserError, first_few
 
 _WNID = re.compile(r"n\d{8}")
@@ -155,7 +156,9 @@ def variant_images(
     files, labels, names, unused = in_class_folders(folder, classes, folder_of)
     notes = unused_note(unused)
     images = ImageSet(folder, tuple(files), tuple(names), labels, classes, notes=notes)
-    return _checked(images, variant, partial)
+    images = _checked(images, variant, partial)
+    check_images(images)
+    return images
 
 
 def _classes_of_folders(folder: Path, inside: list[str], variant: Variant) -> dict[str, str]:
