@@ -64,8 +64,8 @@ def check_labels(images: ImageSet) -> None:
     """Warn if most labels contradict ReaL's for the numbers in the files' names, and note it."""
     if not are_imagenet(images.classes):
         return
-    numbers = {k: val_number(Path(name).stem) for k, name in enumerate(images.names)}
-    numbers = {k: n for k, n in numbers.items() if n and n <= VAL_IMAGES}
+    all_numbers = (val_number(Path(name).stem) for name in images.names)
+    numbers = {k: n for k, n in enumerate(all_numbers) if n and n <= VAL_IMAGES}
     path = timm_file("imagenet_real_labels.json")
     if not path or len(numbers) < _SAMPLED:
         return

@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 from bvg.errors import UserError, reason_of
 from bvg.files import sha256_of
 
-_BACKENDS = torch.backends
+_BACKENDS: Any = torch.backends
 # Settings of the whole process that training scripts change and results depend on: how precise fp32
 # is (since PyTorch 2.9 also per operator), and whether the missing half of an image is grey.
 _SETTINGS = [
