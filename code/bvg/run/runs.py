@@ -179,6 +179,13 @@ def finish(
         print(f"{run.name}: {len(skipped):,} image(s) skipped (the first is {first})")
     run.store.consolidate()
     infos = [chunk.info for chunk in run.store.chunks()]
+    if resized := len({name for info in infos for name in info["resized"]}):
+        print(
+            f"{run.name}: warning: {resized:,} stimuli are not {run.view.crop} x {run.view.crop} "
+            "pixels, as published, and were resized; give them in their published size",
+            file=sys.stderr,
+            flush=True,
+        )
     predictions = run.predictions
     summary: dict[str, Any] = {
         "format": FORMAT,
@@ -188,7 +195,7 @@ def finish(
             "folder": str(images.root.resolve()),
             "evaluated": len(images) - len(skipped),
             "skipped": skipped,
-            "resized_although_ready": len({name for info in infos for name in info["resized"]}),
+            "resized_although_ready": resized,
             **images.notes,
         },
         "seconds": _total_seconds(infos),
