@@ -56,7 +56,7 @@ def _warn_if_swapped(images: ImageSet) -> None:
     """Warn if the numbers in the names are the published ones of textures and shapes, swapped."""
     numbers = [re.findall(r"\d+", Path(file).stem) for file in images.files]
     first, second = (max(int(pair[k]) for pair in numbers) for k in (0, 1))
-    if first <= TEXTURES < second == SHAPES:
+    if first <= TEXTURES < second <= SHAPES:
         images.notes["cues_may_be_swapped"] = True
         print(
             f"warning: {images.root}: the published stimuli number {SHAPES} images of each shape "
