@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from bvg.data import shape_bias as module
+from bvg.data.categories import CATEGORIES
 from bvg.data.downloads import read_catalogue
 from bvg.data.shape_bias import cue_conflict
 from bvg.errors import UserError
@@ -78,3 +79,15 @@ def test_the_published_archive_is_downloaded_once_and_unpacked(monkeypatch, tmp_
             folder = module.download_cue_conflict()
             assert len(cue_conflict(folder, CLASSES)) == 3
     assert site.requests == [(source.removeprefix(host), None)]
+
+
+def test_textures_in_the_place_of_shapes_are_noticed(tmp_path, capsys):
+    pairs = [(1, 1), (10, 3), (4, 2)]  # of a shape's images, and of a texture's
+    for name, other in zip(CATEGORIES, CATEGORIES[1:] + CATEGORIES[:1], strict=True):
+        for shape, texture in pairs:
+            draw(tmp_path / "right" / name / f"{name}{shape}-{other}{texture}.png", 1)
+            draw(tmp_path / "swapped" / name / f"{name}{texture}-{other}{shape}.png", 1)
+    cue_conflict(tmp_path / "right", CATEGORIES)
+    assert capsys.readouterr().err == ""
+    cue_conflict(tmp_path / "swapped", CATEGORIES)
+    assert "<shape><n>-<texture><m>" in capsys.readouterr().err

@@ -38,13 +38,21 @@ def image_files(folder: Path) -> list[str]:
     return sorted(entry.name for entry in visible(folder) if _is_image(entry.name))
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether the entry is a folder, or a link to one; False for links in a circle."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _is_image(name: str) -> bool:
     return Path(name).suffix.lower() in image_endings()
 
 
 def subfolders(folder: Path) -> list[str]:
     """Return the names of the folders directly in `folder`, sorted, except hidden ones."""
-    return sorted(entry.name for entry in visible(folder) if entry.is_dir())
+    return sorted(entry.name for entry in visible(folder) if is_folder(entry))
 
 
 def existing_folder(path: str | Path, what: str, flag: str) -> Path:
@@ -65,7 +73,7 @@ def images_of_class(folder: Path, known: Collection[str] = ()) -> tuple[list[str
     `known` are not counted. Raises UserError when the folder cannot be read.
     """
     entries = visible(folder)
-    folders = {entry.name for entry in entries if entry.is_dir()}
+    folders = {entry.name for entry in entries if is_folder(entry)}
     names = [entry.name for entry in entries if entry.name not in folders]
     files = sorted(filter(_is_image, names))
     deeper = {name: image_files(folder / name) for name in sorted(folders.difference(known))}
@@ -121,12 +129,12 @@ def in_class_folders(
     files: list[str] = []
     names: list[str] = []
     labels: list[int] = []
-    entries = [(entry, entry.is_dir()) for entry in visible(folder)]
-    beside = [entry for entry, is_folder in entries if not is_folder]
+    entries = [(entry, is_folder(entry)) for entry in visible(folder)]
+    beside = [entry for entry, folder_like in entries if not folder_like]
     unused = Counter({_BESIDE: sum(_is_image(entry.name) for entry in beside)})
     unused[_DANGLING] = sum(not (_is_image(e.name) or Path(e).exists()) for e in beside)
     if folder_of is None:
-        folder_of = {entry.name: entry.name for entry, is_folder in entries if is_folder}
+        folder_of = {entry.name: entry.name for entry, folder_like in entries if folder_like}
     for label, name in enumerate(classes):
         if name in folder_of:
             inner = folder_of[name]
@@ -228,7 +236,7 @@ def wrong_folder(
                 f"{given} is only part of {data_set.title}: give the folder that contains it, "
                 f"{whole}, with {data_set.flag}"
             )
-    for inner in subfolders(given):
+    for inner in sorted({*subfolders(given)} - {"train"}):  # never the training images
         for folder in (given / inner, given / inner / "val"):
             if _subfolders_if_readable(folder) & {*parts, *groups}:
                 return UserError(

@@ -7,13 +7,16 @@ never used, since files may be missing.
 """
 
 import csv
+import json
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from bvg.data.downloads import data_sets
 from bvg.data.folders import (
@@ -52,7 +55,10 @@ _LEVELS_ABOVE = 4  # Kaggle's table is above ILSVRC/Data/CLS-LOC/val
 _WNID = re.compile(r"n\d{8}")
 _WNID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # a whole word; _ separates words
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(?:_n\d{8})?")  # Hugging Face's ends in the wnid
+_COPY = re.compile(r"(.+?)(?: \(\d+\)|(?: -)?[ _][Cc]opy(?: ?\(?\d+\)?)?)")  # of file browsers
 _TEST_NAME = re.compile(r"ILSVRC2012_test_\d{8}.*")
+_TRAIN_NAME = re.compile(r"n\d{8}_\d+")
+_SAMPLED = 20  # images that are enough to tell how all were named, labelled and resized
 
 Lookup = Callable[[str], str | None]  # the name of an image → its wnid, if it is known
 
@@ -135,6 +141,7 @@ def imagenet_val(
     if set(present) & set(classes):
         images = images_of_classes(folder, classes)
         _refuse_contradictions(images)
+        _refuse_duplicates(folder, images.files)
         check_known(folder, sorted(set(present) - set(classes)))
     else:
         files, unused = images_of_class(folder, {*_GROUND_TRUTH, *_DEVKIT_FOLDERS})
@@ -151,6 +158,7 @@ def imagenet_val(
         notes = unused_note(unused)
         images = ImageSet(folder, tuple(files), names, labels, classes, notes=notes)
     check_counts(images, expected_counts(classes, len(images)), partial)
+    (check_images if name == "imagenet" else check_labels)(images)  # others may be made at 224 px
     return images
 
 
@@ -218,18 +226,19 @@ def val_number(stem: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _refuse_duplicates(folder: Path, files: list[str]) -> None:
-    """Raise UserError if two files are the same validation image."""
-    file_of: dict[int, str] = {}
+def _refuse_duplicates(folder: Path, files: Sequence[str]) -> None:
+    """Raise UserError if two files are the same validation image, or one a copy by its name."""
+    file_of: dict[int | str, str] = {}
     for file in files:
-        number = val_number(Path(file).stem)
-        if number is None:
-            continue
-        if other := file_of.get(number):
+        path = Path(file)
+        marked = _COPY.fullmatch(path.stem)
+        original = path.with_stem(marked[1]) if marked else path
+        key = val_number(original.stem) or original.as_posix()
+        if other := file_of.get(key):
             raise UserError(
                 f"{folder} contains an image twice, as {other} and {file}: remove one of them"
             )
-        file_of[number] = file
+        file_of[key] = file
 
 
 def _nearest(folder: Path, stems: list[str]) -> tuple[Path, dict[str, Lookup], list[str]]:
@@ -332,3 +341,69 @@ def _kaggle(path: Path) -> dict[str, str]:
             f"({type(error).__name__}: {reason_of(error)}); download it again, or remove it"
         ) from error
     return wnids
+
+
+def check_images(images: ImageSet) -> None:
+    """Warn of ImageNet images that are not the published validation images, and note it.
+
+    That is, if most labels contradict ReaL's for the numbers in the files' names, if most files are
+    named like training images, or if all were resized to one square.
+    """
+    check_labels(images)
+    if not are_imagenet(images.classes):
+        return
+    stems = [Path(name).stem for name in images.names]
+    trained_on = sum(map(bool, map(_TRAIN_NAME.fullmatch, stems)))
+    if 2 * trained_on > len(stems):
+        images.notes["named_like_training_images"] = trained_on
+        _warn(
+            images,
+            f"{trained_on:,} of the {len(stems):,} images are named like ImageNet's training "
+            f"images ({stems[0]}): accuracy on images that a model was trained on is too high",
+        )
+    sample = range(0, len(images), max(1, len(images) // _SAMPLED))
+    sizes = {_pixels(images.path(k)) for k in sample}
+    width, height = next(iter(sizes))
+    if len(sizes) == 1 and width == height and len(sample) >= _SAMPLED // 2:
+        images.notes["all_resized_to"] = width
+        _warn(
+            images,
+            f"all images are {width} x {height} pixels, so they were resized or cropped before: "
+            "accuracy is not that on the published images, which differ in size",
+        )
+
+
+def _warn(images: ImageSet, message: str) -> None:
+    print(f"warning: {images.root}: {message}", file=sys.stderr, flush=True)
+
+
+def _pixels(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception:  # decoding it will report the error
+        return 0, 1
+
+
+def check_labels(images: ImageSet) -> None:
+    """Warn if most labels contradict ReaL's for the numbers in the files' names, and note it."""
+    if not are_imagenet(images.classes):
+        return
+    all_numbers = (val_number(Path(name).stem) for name in images.names)
+    numbers = {k: n for k, n in enumerate(all_numbers) if n and n <= VAL_IMAGES}
+    path = timm_file("imagenet_real_labels.json")
+    if not path or len(numbers) < _SAMPLED:
+        return
+    real = json.loads(path.read_bytes())
+    known = {k: real[n - 1] for k, n in numbers.items() if real[n - 1]}
+    wrong = [k for k, labels in known.items() if int(images.labels[k]) not in labels]
+    if 2 * len(wrong) > len(known):
+        first, wnids = wrong[0], imagenet_classes()
+        images.notes["labels_unlike_real"] = {"images": len(wrong), "of": len(known)}
+        _warn(
+            images,
+            f"{len(wrong):,} of {len(known):,} labels contradict ReaL's labels of the images with "
+            f"these names: {images.files[first]} is labelled {wnids[images.labels[first]]}, where "
+            f"ReaL has {', '.join(wnids[label] for label in known[first])}. Either the ground "
+            "truth or the class folders are wrong, or the files were renumbered",
+        )

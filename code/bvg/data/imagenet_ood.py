@@ -16,7 +16,7 @@ from bvg.data.folders import (
     wrong_folder,
 )
 from bvg.data.image_set import RESTRICTED, ImageSet, check_counts, found_in, images_of_classes
-from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, classes_in, imagenet_classes
+from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, check_images, classes_in, imagenet_classes
 from bvg.errors import UserError, first_few
 
 _WNID = re.compile(r"n\d{8}")
@@ -150,7 +150,9 @@ def variant_images(
         raise _not_a_set(folder, variant)
     check_known(folder, [name for name in inside if class_of[name] not in classes])
     folder_of = {name: inner for inner, name in class_of.items()}
-    return _checked(images_of_classes(folder, classes, folder_of), variant, partial)
+    images = _checked(images_of_classes(folder, classes, folder_of), variant, partial)
+    check_images(images)
+    return images
 
 
 def _classes_of_folders(folder: Path, inside: list[str], variant: Variant) -> dict[str, str]:

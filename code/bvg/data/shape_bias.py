@@ -5,6 +5,7 @@ Source: Geirhos et al., "ImageNet-trained CNNs are biased towards texture", ICLR
 """
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError, first_few
 
 IMAGES = 1_280
+SHAPES, TEXTURES = 10, 3  # published images of each category, which are numbered from 1
 _NAME = re.compile(r"(?P<first>.+?)\d+-(?P<second>.+?)\d+")
 
 
@@ -39,9 +41,25 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
         folder = folder / "cue-conflict"
     cues = ("shape", "texture")
     images = in_conflict(folder, "model-vs-human/cue-conflict", classes, cues, partial)
+    _warn_if_swapped(images)
     if len(images) != IMAGES:
         images.notes["partial"] = {"images": len(images), "expected_images": IMAGES}
     return images
+
+
+def _warn_if_swapped(images: ImageSet) -> None:
+    """Warn if the numbers in the names are the published ones of textures and shapes, swapped."""
+    numbers = [re.findall(r"\d+", Path(file).stem) for file in images.files]
+    first, second = (max(int(pair[k]) for pair in numbers) for k in (0, 1))
+    if first <= TEXTURES < second <= SHAPES:
+        images.notes["cues_may_be_swapped"] = True
+        print(
+            f"warning: {images.root}: the published stimuli number {SHAPES} images of each shape "
+            f"and {TEXTURES} of each texture, and these files as many of each texture and shape: "
+            "are they in folders of their shapes, and named <shape><n>-<texture><m>?",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def in_conflict(

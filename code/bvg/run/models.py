@@ -23,6 +23,7 @@ from bvg.zoo import hugging_face
 from bvg.zoo.loading import CheckpointOptions, load_model
 from bvg.zoo.names import split_alias
 from bvg.zoo.normalized import Reordered, names_of_logits, positions_in_imagenet
+from bvg.zoo.stated import classes_stated_by
 from bvg.zoo.table import find
 from bvg.zoo.weights import weights_sha256
 from bvg.zoo.zero_shot import FOLDER, HUB, PREFIX, Text, by_category
@@ -143,12 +144,23 @@ def load_one(
             "the model an attribute `native` (bvg.data.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
+    names_before = _tensor_names(model)
     probed = probe(model, view, settings, name)
     identity["probe"] = probed.record()
-    if probed.unstable:
-        identity["unstable"] = probed.unstable
+    unstable = probed.unstable or _changed(model, names_before, identity["weights_sha256"])
+    if unstable and not settings.allow_unstable:
+        raise UserError(
+            f"model {name} changes its weights or buffers while it answers, so its answers depend "
+            "on the images before: fix the model, or evaluate it as it is with --allow_unstable "
+            "(recorded)"
+        )
+    if unstable:
+        identity["unstable"] = unstable
     count = probed.logits.shape[1]
-    names = names_of_logits(getattr(model, "classes", None), count, f"model {name}")
+    declared = getattr(model, "classes", None)
+    if declared is None or callable(declared) or isinstance(declared, int):
+        declared = classes_stated_by(model, count) or declared
+    names = names_of_logits(declared, count, f"model {name}")
     positions = positions_in_imagenet(names)
     classes = names if positions is None else imagenet_classes()
     if classes != names:
@@ -157,6 +169,19 @@ def load_one(
         model = Reordered(model, positions).to(settings.device).eval()
         identity["classes_sha256"] = hashlib.sha256("\0".join(names).encode()).hexdigest()
     return LoadedModel(name, model, view, classes, identity, origin)
+
+
+def _tensor_names(model: nn.Module) -> set[str]:
+    return {*dict(model.named_parameters()), *dict(model.named_buffers())}
+
+
+def _changed(model: nn.Module, names: set[str], sha256: str) -> str:
+    """Return what a model's answers depend on if its weights changed; else an empty string.
+
+    Models that add to the tensors of these `names`, such as masks for an image size, are fine.
+    """
+    same = _tensor_names(model) != names or weights_sha256(model) == sha256
+    return "" if same else "the images before"
 
 
 def by_category_names(models: Sequence[LoadedModel]) -> list[LoadedModel]:

@@ -23,6 +23,7 @@ from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.progress import text_table
 from bvg.run.batches import Rows
+from bvg.run.checks import guessing
 from bvg.run.models import LoadedModel
 from bvg.run.precision import State, report, sentence, state_from
 from bvg.scores.metric import Metric
@@ -178,15 +179,23 @@ def finish(
         print(f"{run.name}: {len(skipped):,} image(s) skipped (the first is {first})")
     run.store.consolidate()
     infos = [chunk.info for chunk in run.store.chunks()]
-    summary = {
+    if resized := len({name for info in infos for name in info["resized"]}):
+        print(
+            f"{run.name}: warning: {resized:,} stimuli are not {run.view.crop} x {run.view.crop} "
+            "pixels, as published, and were resized; give them in their published size",
+            file=sys.stderr,
+            flush=True,
+        )
+    predictions = run.predictions
+    summary: dict[str, Any] = {
         "format": FORMAT,
         "identity": run.identity,
-        "metrics": _as_json(score(run.predictions)),
+        "metrics": _as_json(score(predictions)),
         "images": {
             "folder": str(images.root.resolve()),
             "evaluated": len(images) - len(skipped),
             "skipped": skipped,
-            "resized_although_ready": len({name for info in infos for name in info["resized"]}),
+            "resized_although_ready": resized,
             **images.notes,
         },
         "seconds": _total_seconds(infos),
@@ -200,6 +209,10 @@ def finish(
         summary["form"] = {"computed": forms, "images_per_second": speeds}
     if scored_with:
         summary["scored_with"] = scored_with
+    benchmark = run.identity["benchmark"]
+    if warning := guessing(benchmark, run.model.classes, predictions, images):
+        summary["warning"] = warning
+        print(f"{run.name}: warning: {warning}", file=sys.stderr, flush=True)
     if infos and (checked := infos[-1].get("check")):
         precision = run.identity["protocol"]["precision"]
         found = report(state_from(checked), precision)

@@ -1,6 +1,7 @@
 """`path/to/file.py:factory`: networks built by a function in a Python file of the user's."""
 
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -9,10 +10,27 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+from PIL import Image, ImageFile
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from bvg.errors import UserError, reason_of
 from bvg.files import sha256_of
+
+_BACKENDS: Any = torch.backends
+# Settings of the whole process that training scripts change and results depend on: how precise fp32
+# is (since PyTorch 2.9 also per operator), and whether the missing half of an image is grey.
+_SETTINGS = [
+    (_BACKENDS.cudnn, "allow_tf32"),
+    (_BACKENDS.cuda.matmul, "allow_tf32"),
+    (ImageFile, "LOAD_TRUNCATED_IMAGES"),
+    (Image, "MAX_IMAGE_PIXELS"),
+]
+if hasattr(_BACKENDS, "fp32_precision"):
+    _CUDNN = (_BACKENDS.cudnn, _BACKENDS.cudnn.conv, _BACKENDS.cudnn.rnn)
+    for _OWNER in (_BACKENDS, *_CUDNN, _BACKENDS.cuda.matmul, _BACKENDS.mkldnn.matmul):
+        _SETTINGS.append((_OWNER, "fp32_precision"))
 
 
 def model_of_file(path: Path, factory: str) -> nn.Module:
@@ -35,13 +53,14 @@ def model_of_file(path: Path, factory: str) -> nn.Module:
 def call(path: Path, factory: str, **options: Any) -> nn.Module:
     """Return what `factory(**options)` in the Python file `path` returns, which must be a module.
 
-    The file may import modules next to it. Raises UserError for a missing file or factory, for any
-    error of the code (with the line), and if the result is not a module.
+    The file may import modules next to it. Settings of the process that it changes are restored.
+    Raises UserError for a missing file or factory, for any error of the code (with the line), and
+    if the result is not a module, or one whose weights do not exist yet.
     """
     if not path.is_file():
         raise UserError(f"the model file {path} does not exist: check the path")
     try:
-        with _neighbours(path.resolve().parent):
+        with _neighbours(path.resolve().parent), _same_settings():
             model = _factory(_executed(path), factory, path)(**options)
     except (UserError, KeyboardInterrupt):
         raise
@@ -54,7 +73,33 @@ def call(path: Path, factory: str, **options: Any) -> nn.Module:
         raise UserError(
             f"{path}:{factory} returned a {type(model).__name__}: it must return a torch.nn.Module"
         )
+    for name, weight in (*model.named_parameters(), *model.named_buffers()):
+        if weight.is_meta or is_lazy(weight):
+            raise UserError(
+                f"{path}:{factory} returned a model whose {name} has no values yet (a lazy layer, "
+                "or the device `meta`): run it on an image once, or load its weights"
+            )
     return model
+
+
+@contextmanager
+def _same_settings() -> Iterator[None]:
+    """Restore after the block what it changes in settings of the whole process."""
+    before = [(owner, name, getattr(owner, name)) for owner, name in _SETTINGS]
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    gradients, folder = torch.is_grad_enabled(), Path.cwd()
+    products = torch.get_float32_matmul_precision()
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        for owner, name, value in before:
+            setattr(owner, name, value)
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device.type == "cpu" else device)
+        torch.set_grad_enabled(gradients)
+        os.chdir(folder)
 
 
 @contextmanager

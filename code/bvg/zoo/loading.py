@@ -22,6 +22,7 @@ from bvg.zoo.checkpoints import kind_of, read_checkpoint, recorded_model
 from bvg.zoo.factories import call, model_of_file
 from bvg.zoo.names import FACTORY
 from bvg.zoo.normalized import NormalizedModel
+from bvg.zoo.stated import CLASS_NAMES, stated_in, timm_config
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
 from bvg.zoo.weights import OTHER_ROW, State, chosen, load_strictly, rearranged
 from bvg.zoo.zero_shot import Text
@@ -193,15 +194,17 @@ def _classes(kind: str) -> tuple[str, ...] | None:
 
 
 def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
-    recorded = recorded_model(path)
+    recorded = recorded_model(path) or timm_config(path)
     arch = options.arch or recorded.get("arch") or "resnet50"
-    network = network_of(arch, recorded.get("classes") if arch == recorded.get("arch") else None)
+    trained_on = recorded.get("classes") or recorded.get(CLASS_NAMES)
+    network = network_of(arch, trained_on if arch == recorded.get("arch") else None)
     if isinstance(network, NormalizedModel):
         raise UserError(
             f"--arch {arch} returns a model that normalizes its input, in addition to "
             "--mean and --std: return the network without normalization"
         )
-    weights = chosen(read_checkpoint(path), network, str(path), options.weights_key)
+    content = read_checkpoint(path)
+    weights = chosen(content, network, str(path), options.weights_key)
     if weights.remark:
         print(f"{path.name}: {weights.remark}", file=sys.stderr, flush=True)
     load_strictly(network, weights.state, str(path))
@@ -215,14 +218,40 @@ def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
         classes = None  # a layer, method or buffer of that name
     if classes is None and recorded.get("classes"):
         classes = tuple(recorded["classes"])
-    return NormalizedModel(
-        network,
-        options.mean or recorded.get("mean") or IMAGENET_MEAN,
-        options.std or recorded.get("std") or IMAGENET_STD,
-        classes=classes,
-        native=getattr(network, "native", None),
-        origin=origin,
-    )
+    stated = stated_in(content) | recorded
+    mean, std = _statistics(path, arch, network, options, stated)
+    native = getattr(network, "native", None)
+    model = NormalizedModel(network, mean, std, classes=classes, native=native, origin=origin)
+    if CLASS_NAMES in stated:  # used if they are as many as the logits
+        setattr(model, CLASS_NAMES, stated[CLASS_NAMES])
+    return model
+
+
+def _statistics(
+    path: Path, arch: str, network: nn.Module, options: CheckpointOptions, stated: dict[str, Any]
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Return the mean and std for a checkpoint: the flags', else the stated ones, else ImageNet's.
+
+    Raises UserError if neither is given, and timm trains this architecture with others.
+    """
+    usual = getattr(network, "pretrained_cfg", None) or {}
+    default: dict[str, Sequence[float]] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    given = {"mean": options.mean, "std": options.std}
+    known = {name: given[name] or stated.get(name) for name in default}
+    unlike = [name for name in default if tuple(usual.get(name) or default[name]) != default[name]]
+    if unlike and not all(known.values()):
+        of_timm = " ".join(f"--{name} {' '.join(map(str, usual[name]))}" for name in default)
+        raise UserError(
+            f"{path} does not state how its input was normalized, and timm's {arch} is trained "
+            f"with other values than ImageNet's mean and std: give {of_timm}, or those that it was "
+            "trained with"
+        )
+    used = {name: known[name] or default[name] for name in default}
+    if not all(given.values()) and not stated.get("training"):
+        whose = "its own" if all(known.values()) else "ImageNet's, since it does not state any:"
+        values = ", ".join(f"{name} {' '.join(map(str, used[name]))}" for name in used)
+        print(f"{path.name}: normalizing with {whose} {values}", file=sys.stderr, flush=True)
+    return used["mean"], used["std"]
 
 
 def network_of(arch: str, classes: Sequence[str] | None) -> nn.Module:

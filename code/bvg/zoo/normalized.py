@@ -96,7 +96,7 @@ def names_of_logits(declared: Any, count: int, model: str = "the model") -> tupl
     """
     if declared is None or callable(declared) or (_is_number(declared) and declared == count):
         return _undeclared(count, model)  # callable: a layer or method of that name
-    names = _names(declared)
+    names = names_in(declared)
     if names is None:
         raise UserError(
             f"{model} has an attribute `classes` that is {declared!r:.60}, not a list of names: "
@@ -152,12 +152,14 @@ def _undeclared(count: int, model: str) -> tuple[str, ...]:
     raise UserError(f"{model} has {count:,} logits, not ImageNet's {VAL_CLASSES}: {_HOW}")
 
 
-def _names(declared: Any) -> tuple[str, ...] | None:
+def names_in(declared: Any) -> tuple[str, ...] | None:
     """Return the names in the order of the logits, or None if `declared` has none."""
     if isinstance(declared, Mapping):
         pairs = [*declared.items()]
         if all(_is_number(value) for value in declared.values()):
             pairs = [(value, name) for name, value in pairs]
+        elif all(isinstance(key, str) and key.isdecimal() for key in declared):  # from JSON
+            pairs = [(int(key), name) for key, name in pairs]
         if {key for key, _ in pairs} != {*range(len(pairs))}:
             return None
         declared = [name for _, name in sorted(pairs, key=lambda pair: pair[0])]

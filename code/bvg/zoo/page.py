@@ -125,7 +125,12 @@ _CHECKPOINTS = """## Your own checkpoint
 `--model file://my.pth` takes what torch.save, safetensors and NumPy (npz) write. The architecture
 is `--arch`, the normalization `--mean` and `--std`, for pixels in [0, 1]; the flags apply to all
 `file://` models of a call, and a warning is printed if there is none. Weights are loaded strictly:
-every name and shape must be the architecture's. Files that `train.py` wrote record all three.
+every name and shape must be the architecture's. Files that `train.py` wrote record all three, and
+so does timm's config.json beside the weights.
+
+**Normalization.** Without `--mean` and `--std`, `mean` and `std` in the file are used, else
+ImageNet's; the run prints which. If timm trains the architecture with others (many vision
+transformers), they have to be given.
 
 **Raw or averaged.** Files often hold several sets of weights. As in timm's loader
 (`timm.models.load_state_dict` with its default `use_ema=True`), those under `state_dict_ema`,
@@ -144,7 +149,10 @@ if the names are then exactly the architecture's, and so is the counter of PyTor
 what the `--arch` factory returns) has an attribute `classes`: the names of its logits, in their
 order. If these are the wnids or torchvision's English names, in any order, with or without
 TensorFlow's background class, the logits are brought into ImageNet's order, without the
-background, and every benchmark works. Other names are those of the data set's folders.
+background, and every benchmark works. Other names are those of the data set's folders. The same
+holds for `class_to_idx`, `idx_to_class`, `id2label`, `class_names` and `label_names`, of the model,
+a module in it, or its `config`, and in the checkpoint or its `hyper_parameters`, if they name as
+many classes as there are logits. The numbers 0 to 999 as names are positions among the wnids.
 """
 
 _ZERO_SHOT = """## Zero-shot models

@@ -118,7 +118,7 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
     The counters num_batches_tracked may be missing, as in all files of PyTorch < 0.4.1: nothing in
     eval mode depends on them.
     Raises UserError naming every kind of mismatch: missing keys, unexpected keys, wrong shapes,
-    other kinds of numbers (integers instead of floats: quantized weights).
+    other kinds of numbers (integers or 8-bit floats instead of floats: quantized weights).
     """
     own = network.state_dict()
     both = sorted(set(own) & set(state))
@@ -131,7 +131,10 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
     kinds = [
         f"{key} is {state[key].dtype} instead of {own[key].dtype}"
         for key in both
-        if state[key].is_floating_point() != own[key].is_floating_point() and not is_counter(key)
+        if (
+            state[key].is_floating_point() != own[key].is_floating_point() or _is_float8(state[key])
+        )
+        and not is_counter(key)
     ]
     mismatches = {
         "missing keys": missing,
@@ -153,6 +156,10 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
         raise UserError(f"{where} is refused by the network ({reason_of(error)}): {remedy}") from (
             error
         )
+
+
+def _is_float8(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.element_size() == 1
 
 
 def weights_sha256(model: nn.Module) -> str:

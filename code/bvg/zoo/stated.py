@@ -1,0 +1,101 @@
+"""What a checkpoint, the file beside it, or a module states about its classes and its input.
+
+Training scripts save the names of the classes under various keys, and ImageFolder sorts classes as
+text (0, 1, 10, …). A network of 1000 such classes would otherwise be taken as one of ImageNet's in
+the order of the wnids, and answer at chance level.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bvg.data.imagenet import VAL_CLASSES, imagenet_classes
+from bvg.errors import UserError
+from bvg.zoo.hugging_face import imagenet_labels
+from bvg.zoo.normalized import names_in, positions_in_imagenet
+
+CLASS_NAMES = "class_names"
+_CLASS_KEYS = ("classes", CLASS_NAMES, "class_to_idx", "idx_to_class", "id2label", "label_names")
+_STATISTICS = (("mean", "std"), ("image_mean", "image_std"))
+_UNNAMED = re.compile(r"(label|class)[_ ]?\d+")  # as in Hugging Face's configurations
+_DEPTH = 2  # nested dicts that are searched, such as Lightning's hyper_parameters
+
+
+def classes_stated_by(model: nn.Module, count: int) -> tuple[str, ...] | None:
+    """Return the names of a model's `count` logits that it or a module in it has, or None.
+
+    They may be in an attribute of one of the usual names, also of its `config`. Those of ImageNet's
+    classes are returned as wnids.
+    """
+    for module in model.modules():
+        for holder in (module, getattr(module, "config", None)):
+            for key in _CLASS_KEYS:
+                names = names_in(getattr(holder, key, None))
+                if names and len(names) == count and not all(map(_UNNAMED.match, _lower(names))):
+                    return _as_wnids(names)
+    return None
+
+
+def _lower(names: tuple[str, ...]) -> list[str]:
+    return [name.casefold() for name in names]
+
+
+def _as_wnids(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names with ImageNet's as wnids; others, and uncertain ones, unchanged."""
+    if {*names} == {*map(str, range(VAL_CLASSES))}:
+        return tuple(imagenet_classes()[int(name)] for name in names)
+    if positions_in_imagenet(names) is not None:
+        return names
+    try:
+        return imagenet_labels(names, "the model")
+    except UserError:
+        return names
+
+
+def stated_in(content: Any) -> dict[str, Any]:
+    """Return what a checkpoint states: `class_names`, and `mean` and `std` of R, G and B."""
+    found: dict[str, Any] = {}
+    for inner in _dicts(content):
+        for key, value in inner.items():
+            if key.casefold() in _CLASS_KEYS and (names := names_in(value)):
+                found.setdefault(CLASS_NAMES, names)
+        for keys in _STATISTICS:
+            mean, std = (_numbers(inner.get(key)) for key in keys)
+            if mean and std:
+                found = {"mean": mean, "std": std} | found
+    return found
+
+
+def _dicts(content: Any, depth: int = _DEPTH) -> Iterator[dict[str, Any]]:
+    if isinstance(content, Mapping):
+        yield {key: value for key, value in content.items() if isinstance(key, str)}
+        for value in content.values() if depth else ():
+            yield from _dicts(value, depth - 1)
+
+
+def _numbers(value: Any) -> list[float]:
+    """Return three numbers as a list; an empty one for anything else."""
+    values = value.tolist() if isinstance(value, torch.Tensor) else value
+    if not isinstance(values, list | tuple) or len(values) != 3:
+        return []
+    return [*map(float, values)] if all(isinstance(v, int | float) for v in values) else []
+
+
+def timm_config(path: Path) -> dict[str, Any]:
+    """Return what timm's config.json beside a file of weights states; {} if there is none.
+
+    `arch` and, where it has them, `mean`, `std` and `class_names`.
+    """
+    try:
+        config = json.loads(path.with_name("config.json").read_text(encoding="utf-8"))
+        if path.suffix not in (".safetensors", ".bin") or "architecture" not in config:
+            return {}
+        of_weights = config.get("pretrained_cfg") or {}
+        return {"arch": config["architecture"], **stated_in(config | of_weights)}
+    except (OSError, ValueError, TypeError):  # no such file, or another program's
+        return {}

@@ -1,0 +1,138 @@
+"""Warnings about images that are not the published validation images, or mislabelled."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bvg.data.imagenet import imagenet_classes, imagenet_val, timm_file
+from bvg.data.imagenet_ood import VARIANTS, variant_images
+from conftest import draw, refusal
+
+WNIDS = imagenet_classes()
+REAL = json.loads(Path(timm_file("imagenet_real_labels.json")).read_bytes())
+LABELLED = [number for number, labels in enumerate(REAL[:60], 1) if labels][:24]
+
+
+def val_name(number: int) -> str:
+    return f"ILSVRC2012_val_{number:08d}.JPEG"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Return 24 files of several sizes."""
+    folder = tmp_path_factory.mktemp("photos")
+    return [draw(folder / f"{k}.jpg", k, (40 + k % 3, 32)) for k in range(24)]
+
+
+def fill(folder: Path, photos: list[Path], name_of) -> Path:
+    for k, photo in enumerate(photos):
+        path = folder / "val" / name_of(k)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo.read_bytes())
+    return folder
+
+
+@pytest.fixture
+def warnings(capsys):
+    """Return a function that reads ImageNet images and gives the notes and what was printed."""
+
+    def read(folder: Path):
+        images = imagenet_val(folder, partial=True)
+        return images, capsys.readouterr().err
+
+    return read
+
+
+def sorted_in(shift: int):
+    """Return the names of the images in class folders that are `shift` images off."""
+
+    def name(k: int) -> str:
+        label = REAL[LABELLED[(k + shift) % len(LABELLED)] - 1][0]
+        return f"{WNIDS[label]}/{val_name(LABELLED[k])}"
+
+    return name
+
+
+def test_the_published_labels_are_fine(photos, tmp_path, warnings):
+    images, said = warnings(fill(tmp_path, photos, sorted_in(0)))
+    assert said == ""
+    assert images.notes.keys() == {"partial"}
+
+
+def test_class_folders_that_are_off_by_one_image(photos, tmp_path, warnings):
+    images, said = warnings(fill(tmp_path, photos, sorted_in(1)))
+    assert "contradict" in said
+    assert images.notes["labels_unlike_real"]["of"] == 24
+
+
+def test_a_list_of_labels_that_is_off_by_one_line(photos, tmp_path, warnings):
+    fill(tmp_path, photos, lambda k: val_name(LABELLED[k]))
+    rows = [
+        f"{val_name(number)[:-5]},{WNIDS[REAL[LABELLED[k - 1] - 1][0]]} 1 2 3 4"
+        for k, number in enumerate(LABELLED)
+    ]
+    table = "\n".join(["ImageId,PredictionString", *rows])
+    (tmp_path / "LOC_val_solution.csv").write_text(table)
+    assert "contradict" in warnings(tmp_path)[1]
+
+
+def test_few_numbers_and_other_names_prove_nothing(photos, tmp_path, warnings):
+    assert warnings(fill(tmp_path / "few", photos[:19], sorted_in(1)))[1] == ""
+    assert warnings(fill(tmp_path / "named", photos, lambda k: f"{WNIDS[k]}/{k}.JPEG"))[1] == ""
+
+
+def test_training_images_are_recognised_by_their_names(photos, tmp_path, warnings):
+    folder = fill(tmp_path, photos, lambda k: f"{WNIDS[k]}/{WNIDS[k]}_{1000 + k}.JPEG")
+    images, said = warnings(folder)
+    assert "training images" in said
+    assert images.notes["named_like_training_images"] == 24
+
+
+def test_a_folder_with_the_training_images_only_is_not_recommended(photos, tmp_path):
+    fill(tmp_path, photos[:2], lambda k: f"{WNIDS[k]}/a.JPEG")
+    (tmp_path / "val").rename(tmp_path / "train")
+    assert f"{tmp_path / 'train'}" not in refusal(imagenet_val, tmp_path)
+
+
+@pytest.mark.parametrize("side", [64, 224, 256])
+def test_images_that_were_all_made_square(side, photos, tmp_path, warnings, capsys):
+    folder = fill(tmp_path, photos, lambda k: f"{WNIDS[k]}/{k}.JPEG")
+    for path in folder.glob("val/*/*"):
+        Image.open(path).resize((side, side)).save(path)
+    images, said = warnings(folder)
+    assert f"{side} x {side}" in said
+    assert images.notes["all_resized_to"] == side
+    sketch = next(variant for variant in VARIANTS if variant.key == "imagenet-sketch")
+    variant_images(folder / "val", sketch, WNIDS, partial=True)
+    assert f"{side} x {side}" in capsys.readouterr().err
+    # Stylized images are made at 224 pixels.
+    imagenet_val(folder, partial=True, name="stylized-imagenet")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        f"{WNIDS[0]}/ILSVRC2012_val_00000293.jpg",
+        f"{WNIDS[1]}/ILSVRC2012_val_00000293.JPEG",
+        f"{WNIDS[0]}/ILSVRC2012_val_00000293 (1).JPEG",
+        f"{WNIDS[0]}/ILSVRC2012_val_00000293 - Copy.JPEG",
+        f"{WNIDS[0]}/ILSVRC2012_val_00000293 copy 2.JPEG",
+    ],
+)
+def test_an_image_that_is_there_twice_is_refused(again, photos, tmp_path):
+    names = [f"{WNIDS[0]}/ILSVRC2012_val_00000293.JPEG", f"{WNIDS[0]}/other (1).JPEG"]
+    fill(tmp_path, photos[:2], names.__getitem__)
+    assert len(imagenet_val(tmp_path, partial=True)) == 2  # a copy without its original
+    fill(tmp_path, photos[:1], lambda k: again)
+    sentence = refusal(lambda: imagenet_val(tmp_path, partial=True))
+    assert "an image twice" in sentence
+
+
+def test_links_in_a_circle_are_no_folders(photos, tmp_path):
+    folder = fill(tmp_path, photos[:2], lambda k: f"{WNIDS[k]}/a.JPEG")
+    (folder / "val" / "loop").symlink_to("loop")
+    (folder / "val" / WNIDS[0] / "loop").symlink_to("loop")
+    assert len(imagenet_val(folder, partial=True)) == 2

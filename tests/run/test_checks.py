@@ -1,0 +1,73 @@
+"""Answers at chance level are said to be that, and only those."""
+
+import numpy as np
+import pytest
+
+from bvg.data.categories import CATEGORIES
+from bvg.data.image_set import ImageSet
+from bvg.data.imagenet import imagenet_classes
+from bvg.predictions.table import Predictions
+from bvg.run.checks import guesses, guessing
+
+WNIDS = imagenet_classes()
+
+
+def predictions(right, images, classes=WNIDS, conditions=("clean",), columns=None, seed=0):
+    """Return predictions of which a part `right` (by condition) are right, the others wrong."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, len(classes), images).astype(np.int16)
+    rows, answers = np.tile(labels, len(conditions)), []
+    for part in right:
+        wrong = (labels + 1) % len(classes)
+        answers.append(np.where(np.arange(images) < part * images, labels, wrong))
+    names = np.array([f"{k}" for k in range(images)] * len(conditions))
+    shown = np.repeat(np.array(conditions), images)
+    answer = np.concatenate(answers).astype(np.int16)[:, None]
+    confidence = np.ones(len(rows), np.float32)
+    return Predictions(classes, names, shown, rows, answer, confidence, columns or {})
+
+
+def image_set(found, **notes):
+    names = [*dict.fromkeys(found.images)]
+    return ImageSet(None, names, names, found.labels[: len(names)], found.classes, notes=notes)
+
+
+@pytest.mark.parametrize(
+    ("right", "images", "expected"),
+    [
+        ([0.0], 24, True),
+        ([0.0], 50_000, True),
+        ([0.001], 50_000, True),
+        ([0.0], 19, False),  # too few to tell
+        ([0.1], 50, False),
+        ([0.005], 50_000, False),
+        ([0.0, 0.5], 24, False),  # one condition is enough
+        ([0.0, 0.0], 24, True),
+    ],
+)
+def test_among_a_thousand_classes(right, images, expected):
+    found = predictions(right, images, conditions=("a", "b")[: len(right)])
+    assert guesses(found, [], 1000) is expected
+    assert bool(guessing("imagenet", WNIDS, found, image_set(found))) is expected
+
+
+def test_a_texture_is_as_good_a_label_as_a_shape():
+    found = predictions([0.05], 1280, CATEGORIES)
+    texture = found.answers[:, 0].copy()
+    texture[400:] = (found.labels[400:] + 2) % 16
+    by_texture = predictions([0.05], 1280, CATEGORIES, columns={"texture": texture})
+    assert guessing("imagenet_shape_bias", WNIDS, found, image_set(found))
+    assert not guessing("imagenet_shape_bias", WNIDS, by_texture, image_set(by_texture))
+    # Right by chance in two of sixteen cases.
+    texture[64:] = (found.labels[64:] + 2) % 16
+    assert guessing("imagenet_shape_bias", WNIDS, by_texture, image_set(by_texture))
+
+
+def test_where_chance_is_higher_or_expected_nothing_is_said():
+    found = predictions([0.005], 1000)
+    images = image_set(found, restricted_to=[*WNIDS[:200]])
+    assert guessing("imagenet_r", WNIDS, found, images)  # 1 of 200 is chance
+    assert not guessing("imagenet_a", WNIDS, found, images)
+    few = predictions([0.0], 400, ("a", "b", "c", "d"))
+    assert guessing("imagenet", few.classes, few, image_set(few))
+    assert not guessing("imagenet_sketch", few.classes, few, image_set(few))
