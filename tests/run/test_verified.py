@@ -1,6 +1,7 @@
 """Verified low precision: fp32's answers, whatever the low precision does."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import torch
 from PIL import Image
 
 from bvg import evaluate, options
+from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import imagenet_val
 from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.run import loop, precision, verified
 from bvg.run.decisions import top5, with_margins
 from bvg.run.evaluate import load_models
-from bvg.run.precision import clopper_pearson, upper_bound
+from bvg.run.precision import clopper_pearson, measured_sample, upper_bound
 from bvg.run.runs import Run
 from bvg.stimuli.batch import unchanged
 from conftest import refusal
@@ -28,7 +30,8 @@ _BRIGHTNESS = (0, 0, 0, 0, 95, 95, 127, 127)  # of each class; means around 0.25
 BRIGHT, BRIGHTEST = 0.5, 0.69
 
 # `ties`: two classes have a twin that is hardly different. `large`: no number of fp16 holds its
-# activations. `half`: weights of 16 bits.
+# activations. `equal`: all logits are. `undefined`: NaN for the brightest. `half`: weights of 16
+# bits.
 MODEL_FILE = """
 import torch
 
@@ -58,6 +61,18 @@ class Net(torch.nn.Module):
 def ties(): return Net(3)
 def other(): return Net(4)
 def large(): return Net(3, 1e6)
+
+class Equal(Net):
+    def forward(self, x):
+        return 0 * super().forward(x) + 1
+
+class Undefined(Net):
+    def forward(self, x):
+        bright = x.mean((1, 2, 3))[:, None] > 0.69
+        return torch.where(bright, torch.nan, super().forward(x))
+
+def equal(): return Equal(3)
+def undefined(): return Undefined(3)
 def half(): return Net(3).bfloat16()
 """
 
@@ -124,7 +139,7 @@ def test_answers_are_those_of_fp32_also_near_planted_ties(
     found = _found(tmp_path, "verified")
     assert found["form"] == "simulated fp16"
     assert found["changed"] == found["raises"] == 0
-    assert found["measured"] == 2 * precision.FIRST
+    assert found["measured"] == 2 * precision.FEWEST
     assert found["inputs"] == len(exact)
     recomputed = found["measured"] + found["near"] + found["audited"]
     assert found["recomputed_share"] == recomputed / len(exact)
@@ -171,6 +186,76 @@ def test_a_batch_seen_again_for_want_of_memory_counts_once(
     assert _found(tmp_path, "verified")["inputs"] == len(exact)
 
 
+def test_a_rest_that_is_too_large_for_the_memory_is_recomputed_in_parts(
+    run, simulating, tmp_path, monkeypatch
+):
+    recompute, sizes = verified.Check.recompute, []
+
+    def limited(self, count):
+        sizes.append(count)
+        if count > 4 and count != 20:
+            raise torch.OutOfMemoryError("no memory")
+        recompute(self, count)
+
+    monkeypatch.setattr(verified.Check, "recompute", limited)
+    monkeypatch.setattr(verified, "GROUP", 1)
+    assert run("fp32") == run("verified") == 0
+    assert max(size for size in sizes if size != 20) > 4
+    exact = _predictions(tmp_path, "fp32")
+    assert _changed(exact, _predictions(tmp_path, "verified")) == 0
+
+
+def test_inputs_are_recomputed_in_full_batches(evaluated, simulating, monkeypatch):
+    recompute, counts = verified.Check.recompute, []
+
+    def watched(self, count):
+        left = self.left
+        recompute(self, count)
+        counts.append(left - self.left)
+
+    monkeypatch.setattr(verified.Check, "recompute", watched)
+    monkeypatch.setattr(verified, "GROUP", 6)  # of the 12 batches of the only condition
+    found = evaluated("verified").summary["precision"]
+    assert sum(counts) == found["near"] + found["audited"]
+    assert counts.count(20) >= len(counts) - 2
+
+
+def test_the_error_is_measured_on_images_of_many_classes(evaluated, simulating):
+    count, classes = 50_000, tuple(f"class {k}" for k in range(1000))
+    names = tuple(f"{k}.png" for k in range(count))
+    sorted_by_class = ImageSet(Path(), names, names, np.repeat(np.arange(1000), 50), classes)
+    sample = measured_sample(sorted_by_class, seed=0)
+    assert len(sample) == len(set(sample.labels)) == 128
+    conditions = ("a",) * 30_000 + ("b",) * 20_000
+    by_condition = measured_sample(replace(sorted_by_class, conditions=conditions), seed=0)
+    assert Counter(by_condition.conditions) == {"a": 128, "b": 128}
+    assert len(measured_sample(sorted_by_class.select(np.arange(40)), seed=0)) == 32
+    assert precision.Error().bound == np.inf  # of a condition without measured images
+
+
+def test_few_images_are_computed_in_fp32(run, simulating, tmp_path, capsys):
+    words = ("--limit", str(precision.FEWEST))
+    assert run("fp32", *words) == run("verified", *words) == 0
+    assert "so few" in capsys.readouterr().out
+    assert _bytes(tmp_path, "fp32") == _bytes(tmp_path, "verified")
+    assert _found(tmp_path, "verified")["form"] == "fp32"
+
+
+def test_equal_logits_are_all_recomputed(run, simulating, tmp_path):
+    assert run("fp32", model="equal") == run("verified", model="equal") == 0
+    assert _bytes(tmp_path, "fp32", "equal") == _bytes(tmp_path, "verified", "equal")
+    found = _found(tmp_path, "verified", "equal")
+    assert found["near"] == found["inputs"]
+
+
+@pytest.mark.parametrize("fewest", [3, 32])  # without and with measured images that are NaN
+def test_nan_in_fp32_is_an_error_that_names_the_image(run, simulating, monkeypatch, capsys, fewest):
+    monkeypatch.setattr(precision, "FEWEST", fewest)
+    assert run("verified", model="undefined") == 2
+    error = capsys.readouterr().err
+    assert "gnu/0.png" in error and "overflow" not in error
+
+
 def _bytes(tmp_path: Path, results: str, model: str = "ties") -> bytes:
     return (_folder(tmp_path, results, model) / "predictions.parquet").read_bytes()
 
@@ -192,8 +277,10 @@ def _erring(error: float, above: float):
 
 @pytest.fixture
 def late_error(simulating, monkeypatch):
-    """An error that the first images do not show, and the audit finds."""
-    monkeypatch.setattr(verified, "low_precision", _erring(0.05, BRIGHT))
+    """An error that the measured images do not show, and the audit finds."""
+    monkeypatch.setattr(verified, "low_precision", _erring(0.05, BRIGHTEST))
+    monkeypatch.setattr(precision, "FEWEST", 3)  # of 240 images, none of the brightest
+    monkeypatch.setattr(verified, "GROUP", 3)  # two batches of images under two conditions
     monkeypatch.setattr(loop, "CHUNK_IMAGES", 20)
 
 
@@ -212,6 +299,7 @@ def test_an_error_above_the_bound_raises_it_and_all_is_done_again(
 
 def test_images_that_are_done_are_not_counted_again(run, simulating, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHUNK_IMAGES", 20)
+    monkeypatch.setattr(verified, "GROUP", 1)
     collect = loop._Pass._collect
 
     def interrupted(self, *arguments):
@@ -226,12 +314,12 @@ def test_images_that_are_done_are_not_counted_again(run, simulating, tmp_path, m
     assert _found(tmp_path, "verified")["inputs"] == 2 * len(CLASSES) * EACH
 
 
-@pytest.mark.parametrize("batches", [2, 9, 13, 20])
+@pytest.mark.parametrize("groups", [2, 4, 7, 9])
 def test_interrupted_before_or_after_a_raise_it_ends_with_the_same_bytes(
-    run, late_error, tmp_path, monkeypatch, batches
+    run, late_error, tmp_path, monkeypatch, groups
 ):
     assert run("verified") == 0
-    collect, left = loop._Pass._collect, [batches]
+    collect, left = loop._Pass._collect, [groups]
 
     def interrupted(self, *arguments):
         left[0] -= 1
@@ -268,6 +356,29 @@ def test_wrong_weights_in_low_precision_are_refused(run, world, simulating, monk
     assert "use --precision fp32" in capsys.readouterr().err
 
 
+def test_a_model_that_is_wrong_for_some_classes_is_refused_by_the_audit(
+    run, late_error, monkeypatch, capsys
+):
+    monkeypatch.setattr(verified, "low_precision", _erring(30.0, BRIGHTEST))
+    assert run("verified") == 2
+    error = capsys.readouterr().err
+    assert "model ties in simulated fp16" in error
+    assert "--precision fp32" in error
+
+
+def test_an_overflow_in_one_condition_is_recomputed_there(evaluated, simulating, monkeypatch):
+    monkeypatch.setattr(verified, "low_precision", _erring(torch.inf, BRIGHT))
+    monkeypatch.setattr(verified, "OFTEN", 0.6)
+    conditions = ("dark",) * 4 * EACH + ("bright",) * 4 * EACH
+    exact, checked = (evaluated(how, conditions=conditions) for how in ("fp32", "verified"))
+    assert _changed(exact.predictions, checked.predictions) == 0
+    found = checked.summary["precision"]
+    assert found["form"] == "simulated fp16"
+    assert found["bounds"]["bright"] is None
+    assert found["bounds"]["dark"] < 0.01
+    assert found["near"] < found["inputs"]
+
+
 def test_an_overflow_falls_back_to_fp32(run, simulating, tmp_path, capsys):
     assert run("fp32", model="large") == run("verified", model="large") == 0
     assert "simulated fp16 overflows in this model: using fp32" in capsys.readouterr().err
@@ -275,9 +386,11 @@ def test_an_overflow_falls_back_to_fp32(run, simulating, tmp_path, capsys):
     assert _found(tmp_path, "verified", "large")["form"] == "fp32"
 
 
-def test_inputs_that_overflow_later_are_recomputed(run, simulating, tmp_path, monkeypatch):
+def test_inputs_that_overflow_are_recomputed(run, simulating, tmp_path, monkeypatch):
     monkeypatch.setattr(verified, "low_precision", _erring(torch.inf, BRIGHT))
+    monkeypatch.setattr(verified, "OFTEN", 1.0)
     assert run("fp32") == run("verified") == 0
+    assert max(_found(tmp_path, "verified")["bounds"].values()) < 0.01
     exact, checked = (_predictions(tmp_path, how) for how in ("fp32", "verified"))
     assert _changed(exact, checked) == 0
     bright = exact.labels >= 4
@@ -316,6 +429,8 @@ def evaluated(world, tmp_path):
 
 def test_a_raise_goes_back_to_where_the_condition_began(evaluated, simulating, monkeypatch, capsys):
     monkeypatch.setattr(verified, "low_precision", _erring(0.05, BRIGHTEST))
+    monkeypatch.setattr(precision, "FEWEST", 1)
+    monkeypatch.setattr(verified, "GROUP", 1)
     monkeypatch.setattr(loop, "CHUNK_IMAGES", 20)
     stops, go_back = [], ResultFolder.go_back
 
@@ -407,6 +522,14 @@ def test_a_sample_counts_the_changed_decisions_of_bf16(run, tmp_path, monkeypatc
     low, high = sampled["changed_95"]
     assert low < found["changed"] / len(exact) < high
     assert _bytes(tmp_path, "bf16") == _bytes(tmp_path, "all")  # sampling changes nothing
+
+
+def test_the_sample_does_not_depend_on_batches(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(verified, "SAMPLED", 24)
+    monkeypatch.setattr(verified, "GROUP", 1)
+    for size in ("20", "240"):
+        assert run("bf16", "--batch_size", size, results=size) == 0
+    assert _found(tmp_path, "20")["sampled"] == _found(tmp_path, "240")["sampled"] < 48
 
 
 def test_weights_of_16_bits_have_no_fp32_to_compare_with(run, tmp_path):

@@ -4,7 +4,8 @@
 
 Where stimuli are made against a model (adversarial images), each model has its own. Memory is
 bounded by one batch under all of its conditions, and by the answers (some bytes per image and
-condition) since the last chunk; never by the data set.
+condition) since the last chunk; never by the data set. With a check of the precision, batches are
+collected in groups (run/verified).
 """
 
 import sys
@@ -12,7 +13,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,16 +33,17 @@ from bvg.run.batches import (
     condition_of,
 )
 from bvg.run.decisions import Decision, decided
-from bvg.run.precision import State
+from bvg.run.precision import FP32, State, measured_sample
 from bvg.run.probe import malformed
 from bvg.run.runs import Run
 from bvg.run.settings import AUTOCAST, Settings, autocast, release_freed_memory
-from bvg.run.verified import RestartError, announce, checks
+from bvg.run.verified import Check, Measurement, RestartError, announce, checks, unmeasured
 from bvg.stimuli.batch import Batch, Stimuli, Stimulus
 from bvg.zoo.normalized import NormalizedModel
 
 CHUNK_IMAGES = 256  # a chunk is written after this many images,
 CHUNK_SECONDS = 10.0  # or after this time
+Found = TypeVar("Found")
 
 
 class Stopwatch:
@@ -99,10 +102,12 @@ def run_pass(
     if not runs:
         return counters
     announce(decide, settings)
+    _measure(images, unmeasured(runs, decide, settings), stimuli, decide, settings)
     while True:
         began = time.monotonic()
         lacking = [run for run in runs if run.store.done < len(images)]
         work = _Pass(images, lacking, stimuli, decide, settings, counters)
+        work.checks = checks(lacking, decide, settings, len(images), work.logits)
         try:
             for done in work.batches():
                 progress(done)
@@ -117,8 +122,49 @@ def run_pass(
         restarting.go_back()
 
 
+def _measure(
+    images: ImageSet,
+    runs: list[Run],
+    stimuli: Stimuli | Mapping[str, Stimuli],
+    decide: Decision,
+    settings: Settings,
+) -> None:
+    """Measure the error of each run's low precision on a sample of the images."""
+    if not runs:
+        return
+    sample = measured_sample(images, settings.seed)
+    if len(sample) == len(images):
+        print(
+            f"--precision verified: {len(images):,} images are so few that all answers are "
+            "computed in fp32"
+        )
+        for run in runs:
+            run.check = State(FP32)
+        return
+    while runs:
+        names = ", ".join(run.name for run in runs)
+        print(f"{names}: measuring the error of low precision on {len(sample):,} images")
+        work = _Pass(sample, runs, stimuli, decide, settings, Counter())
+        measuring = [Measurement(run, decide, settings, work.logits) for run in runs]
+        work.checks = measuring
+        work.look()
+        states = [measurement.state() for measurement in measuring]
+        for run, state in zip(runs, states, strict=True):
+            run.check = state
+        # Those that overflow continue in another form.
+        used = [measurement.form for measurement in measuring]
+        runs = [
+            run
+            for run, state, form in zip(runs, states, used, strict=True)
+            if state.form not in (form, FP32)
+        ]
+
+
 class _Pass:
-    """One pass over the images, starting at the first one that any run lacks."""
+    """One pass over the images, starting at the first one that any run lacks.
+
+    checks: of each run, or what takes their place; set before the pass.
+    """
 
     def __init__(self, images, runs, stimuli, decide, settings, counters) -> None:
         self.images: ImageSet = images
@@ -133,46 +179,73 @@ class _Pass:
         self.done = min(run.store.done for run in runs)
         self.info: dict[str, Any] = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
-        self.checks = checks(self.runs, decide, settings, len(images), self._logits)
+        self.checks: Sequence[Check | Measurement | None] = [None] * len(runs)
+
+    def look(self) -> None:
+        """Show the images to what takes the place of checks, for no answers."""
+        settings = self.settings
+        workers, pin = settings.num_workers, settings.device.type == "cuda"
+        for batch in decoded_batches(self.images, self.views, 0, settings.batch_size, workers, pin):
+            self._answers(batch)
 
     def batches(self) -> Iterator[int]:
-        """Work through the batches; yield the number of images done after each.
+        """Work through the batches; yield the number of images done after each group of them.
 
-        A batch's answers are fetched from the device only after the next one has been queued, so
-        that the device never waits for the program.
+        Without a check, a group is one batch. Its answers are fetched from the device only after
+        the next batch has been queued, so that the device never waits for the program.
         """
         settings = self.settings
         decoded = decoded_batches(
             self.images,
             self.views,
-            self.done,  # the end of a batch, so that batches are those of an uninterrupted run
+            self.done,  # the end of a group, so that batches are those of an uninterrupted run
             settings.batch_size,
             settings.num_workers,
             pin_memory=settings.device.type == "cuda",
             cache=settings.cache_crops,
         )
-        queued: tuple[Decoded, dict, list[State | None]] | None = None
+        group: list[tuple[Decoded, list[dict[int, Answers]]]] = []
+        queued: tuple[list[tuple[Decoded, dict[int, Returning]]], list[State | None]] | None = None
         while True:
             before = time.perf_counter()
             batch = next(decoded, None)
             self.watch.seconds["wait"] += time.perf_counter() - before
-            answers = self._answers(batch) if batch is not None else None
+            if batch is not None:
+                group.append((batch._replace(views=[]), self._answers(batch)))
             if queued is not None:
                 yield self._collect(*queued)
-            if batch is None or answers is None:
+                queued = None
+            if group and (batch is None or self._group_is_due()):
+                states = self._end_group()
+                queued = ([(decoded, _returning(parts)) for decoded, parts in group], states)
+                group = []
+            if batch is None and queued is None:
                 return
-            returning = {run: Returning(of_run) for run, of_run in answers.items()}
-            states = [check.state if check else None for check in self.checks]
-            queued = (batch, returning, states)
 
-    def _answers(self, decoded: Decoded) -> dict[int, Answers]:
+    def _group_is_due(self) -> bool:
+        return all(check.is_due for check in self.checks if isinstance(check, Check))
+
+    def _end_group(self) -> list[State | None]:
+        """Recompute what is left of a group of batches; return the state of each check."""
+        own = [check if isinstance(check, Check) else None for check in self.checks]
+        with self.watch.section("model"), torch.no_grad():
+            for check in filter(None, own):
+                frames = self.images.frames
+                while check.left:
+                    files = min(-(-check.left // frames), self.most or self.settings.batch_size)
+                    self._within_memory(files, partial(check.recompute, files * frames))
+                check.end_group()
+        return [check.state if check else None for check in own]
+
+    def _answers(self, decoded: Decoded) -> list[dict[int, Answers]]:
         """Return the answers by condition of each run that lacks part of the batch.
 
         A batch that does not fit into the device's memory is halved until it does, and so are the
-        following ones: answers do not depend on batches.
+        following ones: answers do not depend on batches. The parts are not joined before the group
+        ends, since a check replaces answers in them until then.
         """
         if not len(decoded.indices):
-            return {}
+            return []
         last = int(decoded.indices[-1])
         lacking = [number for number, run in enumerate(self.runs) if run.store.done <= last]
         waiting, done = [decoded], []
@@ -181,21 +254,22 @@ class _Pass:
             if self.most and len(part.indices) > self.most:
                 waiting = part.split(self.most) + waiting
                 continue
-            answers = self._within_memory(part, lacking)
+            work = partial(self._answers_of, part, lacking)
+            answers = self._within_memory(len(part.indices), work)
             if answers is None:
                 waiting.insert(0, part)
             else:
                 done.append(answers)
-        return _joined(done)
+        return done
 
-    def _within_memory(self, part: Decoded, lacking: list[int]) -> dict[int, Answers] | None:
-        """Return the answers; if there is too little memory, None, with `most` halved."""
+    def _within_memory(self, count: int, work: Callable[[], Found]) -> Found | None:
+        """Return what work with `count` images gives; None if that is too much, `most` halved."""
         try:
-            return self._answers_of(part, lacking)
+            return work()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            count, device = len(part.indices), self.settings.device
+            device = self.settings.device
             if count == 1:
                 raise UserError(
                     f"the memory of {device} is too small even for a batch of one image: use a "
@@ -218,8 +292,9 @@ class _Pass:
         answers: dict[int, Answers] = {}
         made = inputs = 0
         positions = decoded.indices.repeat_interleave(decoded.frames)
-        for check in filter(None, self.checks):
-            check.begin()
+        for check in self.checks:
+            if check:
+                check.begin()
         for view, pixels in zip(self.views, decoded.views, strict=True):
             of_view = [number for number in lacking if self.runs[number].view == view]
             if not of_view:
@@ -272,10 +347,11 @@ class _Pass:
                 conditions = [condition_of(self.images, i, condition) for i in positions.tolist()]
                 return check.columns(x, batch.labels, conditions, _keys(batch.names))
             with autocast(self.settings):
-                logits = self._logits(run.name, run.computed, x)
+                logits = self.logits(run.name, run.computed, x)
             return decided(self.decide, logits, batch.labels)
 
-    def _logits(self, name: str, model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    def logits(self, name: str, model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        """Return a model's logits for these inputs; raises UserError if they are none."""
         with model_errors(
             f"model {name} failed on images of shape {tuple(x.shape)}",
             "fix the model or drop it from --model",
@@ -300,10 +376,29 @@ class _Pass:
             self.info["skipped"].append(entry)
 
     def _collect(
-        self, decoded: Decoded, answers: dict[int, Returning], states: list[State | None]
+        self, group: list[tuple[Decoded, dict[int, Returning]]], states: list[State | None]
     ) -> int:
-        """Fetch a batch's answers from the device, and write a chunk if one is due."""
-        self._record_failures(decoded)
+        """Fetch a group's answers from the device, and write a chunk if one is due."""
+        fetched, positions = [], list[int]()
+        for decoded, answers in group:
+            self._record_failures(decoded)
+            fetched += self._fetched(decoded, answers)
+            positions += [*decoded.indices.tolist(), *(index for index, _ in decoded.failures)]
+        for run, rows in fetched:  # all runs or none: a group is completed as a whole
+            run.rows.append(rows)
+        for run, state in zip(self.runs, states, strict=True):
+            run.check = state
+        self.watch.settle()
+        self.done = max(positions) + 1
+        late = time.monotonic() - self.written_at >= CHUNK_SECONDS
+        if late or self.done - self.written_images >= CHUNK_IMAGES:
+            self.write_chunks()
+        if late:
+            release_freed_memory()
+        return self.done
+
+    def _fetched(self, decoded: Decoded, answers: dict[int, Returning]) -> list[tuple[Run, Rows]]:
+        """Return the rows of a batch that each run lacks."""
         indices, frames = decoded.indices.numpy(), decoded.frames.numpy()
         fetched = []
         for number, by_condition in answers.items():
@@ -314,19 +409,7 @@ class _Pass:
                 raise UserError(self._not_finite(run, rows, int(finite.argmin())))
             new = np.repeat(indices >= run.store.done, len(by_condition.stimuli))
             fetched.append((run, {name: values[new] for name, values in rows.items()}))
-        for run, rows in fetched:  # all runs or none: a batch is completed as a whole
-            run.rows.append(rows)
-        for run, state in zip(self.runs, states, strict=True):
-            run.check = state
-        self.watch.settle()
-        positions = [*indices, *(index for index, _ in decoded.failures)]
-        self.done = int(max(positions)) + 1
-        late = time.monotonic() - self.written_at >= CHUNK_SECONDS
-        if late or self.done - self.written_images >= CHUNK_IMAGES:
-            self.write_chunks()
-        if late:
-            release_freed_memory()
-        return self.done
+        return fetched
 
     def _not_finite(self, run: Run, rows: Rows, row: int) -> str:
         """Return the error message for a model whose logits of a row are not finite."""
@@ -353,12 +436,16 @@ class _Pass:
         self.written_at, self.written_images = time.monotonic(), self.done
 
 
+def _returning(parts: list[dict[int, Answers]]) -> dict[int, Returning]:
+    return {number: Returning(of_run) for number, of_run in _joined(parts).items()}
+
+
 def _joined(parts: list[dict[int, Answers]]) -> dict[int, Answers]:
     """Return the answers to the parts of a batch as answers to the whole."""
     if len(parts) == 1:
         return parts[0]
     whole: dict[int, Answers] = {}
-    for number in parts[0]:
+    for number in parts[0] if parts else ():
         # All parts have the same conditions, in the same order.
         by_condition = zip(*(part[number] for part in parts), strict=True)
         whole[number] = [

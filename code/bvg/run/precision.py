@@ -4,10 +4,12 @@ from dataclasses import asdict, dataclass, field
 from math import inf, isfinite
 from typing import Any
 
+from bvg.data.image_set import ImageSet, class_balanced
 from bvg.run.settings import VERIFIED
 
-FIRST = 32  # inputs of each condition on which the error is measured
-FACTOR = 2.0  # bound / largest error measured
+# Images of each condition on which the error is measured: one in PART, within these limits.
+PART, FEWEST, MOST = 64, 32, 128
+FACTOR = 2.0  # bound / largest error measured (docs/speed.md)
 LEAST = 1e-4  # of bounds; the rounding of fp32 itself depends on the size of a batch
 FP32, FP16, TF32, SIMULATED = "fp32", "fp16", "tf32", "simulated fp16"
 
@@ -17,48 +19,63 @@ class Error:
     """The error of a condition's logits.
 
     inputs: number of those on which it was measured. largest: of them. least: of the bound.
-    raises: how often the bound was raised.
+    raises: how often the bound was raised. seen: number of inputs that have been answered.
     """
 
     inputs: int = 0
     largest: float = 0.0
     least: float = LEAST
     raises: int = 0
+    seen: int = 0
 
     @property
     def bound(self) -> float:
-        """Return the margin up to which answers are recomputed; infinity until it is known."""
-        return max(FACTOR * self.largest, self.least) if self.inputs >= FIRST else inf
+        """Return the margin up to which answers are recomputed; infinity if it is unknown."""
+        return max(FACTOR * self.largest, self.least) if self.inputs else inf
 
 
 @dataclass
 class State:
     """What the images so far have shown.
 
-    form: the arithmetic. images: the number of files. inputs: of the model, of which `measured`
-    were the first of a condition, `near` too near another decision (in fp32, `repaired` of them
-    have another one), and `audited` sampled from the others (`changed` of them have another one).
-    errors: by condition.
+    form: the arithmetic. measured: number of inputs on which the error was measured before.
+    per_image: how many there were of each file. images: the number of files. inputs: of the model,
+    of which `near` were too near another decision (in fp32, `repaired` of them have another one),
+    and `audited` sampled from the others (`changed` of them have another one). errors: by
+    condition.
     """
 
     form: str
+    measured: int = 0
+    per_image: float = 0.0
     images: int = 0
     inputs: int = 0
-    measured: int = 0
     near: int = 0
     repaired: int = 0
     audited: int = 0
     changed: int = 0
     errors: dict[str, Error] = field(default_factory=dict)
 
+    def seen(self, condition: str) -> int:
+        """Return the number of the condition's inputs that have been answered."""
+        return self.errors[condition].seen if condition in self.errors else 0
+
     def as_json(self) -> dict[str, Any]:
         """Return the state as it is written into a chunk."""
         return asdict(self)
 
 
+def measured_sample(images: ImageSet, seed: int) -> ImageSet:
+    """Return the images on which the error is measured: some of each condition, of many classes."""
+    conditions = len(set(images.conditions)) or 1
+    count = len(images) // conditions // PART
+    return class_balanced(images, min(MOST, max(FEWEST, count)), seed)
+
+
 def state_from(content: dict[str, Any]) -> State:
     """Return the state that a chunk recorded."""
-    errors = {name: Error(**values) for name, values in content["errors"].items()}
+    # Chunks of earlier versions do not say what was seen: as if it were everything.
+    errors = {name: Error(**{"seen": 1, **values}) for name, values in content["errors"].items()}
     return State(**{**content, "errors": errors})
 
 
@@ -68,7 +85,7 @@ def report(state: State, precision: str) -> dict[str, Any]:
     common = {"inputs": state.inputs, "changed": state.changed}
     if precision != VERIFIED:
         return {"sampled": state.audited, **common, "changed_95": [low, high]}
-    accepted = state.inputs - state.measured - state.near  # audited, or kept from low precision
+    accepted = state.inputs - state.near  # audited, or kept from low precision
     recomputed = state.measured + state.near + state.audited
     bounds = {name: error.bound for name, error in state.errors.items()}
     return {
