@@ -1,6 +1,7 @@
 """Forms of a model: same decisions, kept on resuming, and refused where they differ."""
 
 import json
+import os
 import time
 
 import pytest
@@ -168,7 +169,7 @@ def test_a_short_run_is_eager_without_any_timing(evaluate, speeds, monkeypatch):
     ("seconds", "gain"),
     [
         ([(4, 8), (2, 4)] * 5, 2.0),
-        ([(4, 8), (2, 7)] * 5, 8 / 7),  # the clock was slow for other reasons
+        ([(4, 8), (2, 7)] * 5, 8 / 7),  # something else slowed the other one down
         ([(4, 8), (5, 4)] * 5, 4 / 5),  # one core instead of two
         ([(4, 8), (4, 8)] * 3 + [(40, 80), (4, 8)] * 2, 1.0),  # disturbed in two turns
     ],
@@ -196,6 +197,18 @@ def test_seconds_are_of_the_model():
     assert clock >= 0.02 <= cpu
     clock, cpu = forms._seconds(Asleep(), torch.zeros(1))
     assert cpu < 0.02 <= clock
+
+
+@pytest.mark.parametrize("chosen", [None, "/mine"])
+def test_what_was_compiled_is_kept_although_torchvision_names_a_folder(
+    monkeypatch, tmp_path, uncompiled, chosen
+):
+    monkeypatch.setenv("BVG_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_me")
+    monkeypatch.setattr(forms, "_CHOSEN", chosen)
+    forms.compiled(nn.Identity(), torch.Size([1]))
+    kept = os.environ["TORCHINDUCTOR_CACHE_DIR"]
+    assert kept == (chosen or str(tmp_path / "compiled"))
 
 
 @pytest.mark.parametrize("form", ["folded", "compiled", "auto"])

@@ -139,14 +139,13 @@ def save(figure: Figure, path: Path) -> list[Path]:
     Raises UserError when the disk refuses.
     """
     without_date: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}}
-    # matplotlib 3.11 takes from PostScript's setting how many letters a font of a PDF can have, and
-    # embeds a second one for the minus sign if that is 256.
-    fonts = {"pdf.fonttype": PDF_FONTS, "ps.fonttype": PDF_FONTS}
     paths = []
     try:
         _without_ligatures(figure)
         _lay_out(figure)
-        with matplotlib.rc_context(fonts):
+        # matplotlib 3.11 takes from PostScript's setting how many letters a font of a PDF can have,
+        # and embeds a second one for the minus sign if that is 256.
+        with matplotlib.rc_context({"pdf.fonttype": PDF_FONTS, "ps.fonttype": PDF_FONTS}):
             for kind, metadata in without_date.items():
                 paths.append(path.with_name(f"{path.name}.{kind}"))
                 with written_atomically(paths[-1]) as file:

@@ -41,6 +41,9 @@ TIMING_PAYS = 50
 # Seconds of computation left from which on `auto` tries to compile a model, which takes about a
 # minute: a twentieth of that at most is lost if it gains nothing.
 COMPILE_PAYS = 1200.0
+# The variable, and what the user set it to: importing torchvision sets it to a temporary folder.
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+_CHOSEN = os.environ.get(_CACHE)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def compiled(model: nn.Module, shape: torch.Size) -> nn.Module:
 
     What was compiled is kept in $BVG_CACHE/compiled for other runs.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
+    os.environ[_CACHE] = _CHOSEN or str(cache_folder() / "compiled")
     return _OfOneShape(torch.compile(model, dynamic=False), model, shape)
 
 
