@@ -6,14 +6,15 @@ All sides see the same images, batch size, precision and memory layout, and take
 is the script's main(): reading the folder, loading and hashing the model, decoding, the forward
 pass, the predictions, the summary. "On cached crops" is the same with --cache_crops, after a run
 that filled the cache. "Pure forward" calls the model on batches that are already decoded and in
-memory. Ratios hold between machines better than seconds do.
+memory. Ratios hold between machines better than seconds do; on a machine that other programs use,
+those of CPU time with OMP_NUM_THREADS=1. On several cores those by the clock are larger, since
+only the model uses them all.
 """
 
 import argparse
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
@@ -27,18 +28,16 @@ from bvg.data.preprocessing import STUDY
 from bvg.run.command_line import guarded
 from bvg.run.settings import best_device, keep_freed_memory
 from bvg.zoo.loading import load_model
-from measuring import whole_run
+from measuring import Cost, in_turns, timed, whole_run
+
+KINDS = ("clock", "cpu")
 
 
 @torch.inference_mode()
-def pure_forward(model: torch.nn.Module, batches: list[torch.Tensor]) -> float:
-    """Return the seconds of the model on decoded batches."""
-    begin = time.perf_counter()
+def forward(model: torch.nn.Module, batches: list[torch.Tensor]) -> None:
+    """Compute the model on decoded batches."""
     for batch in batches:
         model(batch)
-    if batches[0].is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - begin
 
 
 def decoded(folder: str, batch_size: int, device: torch.device) -> list[torch.Tensor]:
@@ -49,7 +48,7 @@ def decoded(folder: str, batch_size: int, device: torch.device) -> list[torch.Te
 
 
 def compare() -> None:
-    """Print the seconds of all sides, and the ratios."""
+    """Print the seconds of all sides by the clock and of CPU time, and the ratios of both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
     parser.add_argument("--imagenet", required=True, help="at most some hundred images")
@@ -67,26 +66,35 @@ def compare() -> None:
     words += ["--batch_size", str(arguments.batch_size), "--device", str(device)]
     words += ["--wandb", "disabled"]
     words += ["--num_workers", arguments.num_workers] if arguments.num_workers else []
-    pure_forward(model, batches[:1])  # the first call allocates
-    runs = []
+    forward(model, batches[:1])  # the first call allocates
     with tempfile.TemporaryDirectory() as cache:
         on_crops = [*words, "--cache_crops", cache]
         whole_run(eval_imagenet.main, on_crops)
-        for _ in range(arguments.repeats):
-            seconds = (
-                whole_run(eval_imagenet.main, words).clock,
-                whole_run(eval_imagenet.main, on_crops).clock,
-                pure_forward(model, batches),
-            )
-            runs.append(seconds)
-            print(
-                "whole run {:.2f} s, on cached crops {:.2f} s, pure forward {:.2f} s".format(
-                    *seconds
-                )
-            )
-    whole, cached, pure = (statistics.median(column) for column in zip(*runs, strict=True))
-    print(f"{count} images, medians of {len(runs)}: pure forward {count / pure:.1f} images/s")
-    print(f"whole run {whole / pure:.2f} times, on cached crops {cached / pure:.2f} times as long")
+        sides = {
+            "whole run": lambda: whole_run(eval_imagenet.main, words),
+            "on cached crops": lambda: whole_run(eval_imagenet.main, on_crops),
+            "pure forward": lambda: timed(lambda: forward(model, batches)),
+        }
+        costs = in_turns(sides, arguments.repeats)
+    bare = costs["pure forward"]
+    for name, own in costs.items():
+        print(f"{name}: {_median(own)}; {_ratios(own, bare)} times pure forward")
+    speed = count / statistics.median(cost.clock for cost in bare)
+    print(f"{count} images, {len(bare)} turns; pure forward: {speed:.1f} images/s")
+
+
+def _median(costs: list[Cost]) -> str:
+    clock, cpu = (statistics.median(getattr(cost, of) for cost in costs) for of in KINDS)
+    return f"{clock:.2f} s, {cpu:.2f} s of CPU time"
+
+
+def _ratios(costs: list[Cost], bare: list[Cost]) -> str:
+    pairs = [*zip(costs, bare, strict=True)]
+    clock, cpu = (
+        statistics.median(getattr(own, of) / getattr(other, of) for own, other in pairs)
+        for of in KINDS
+    )
+    return f"{clock:.2f} and {cpu:.2f}"
 
 
 if __name__ == "__main__":

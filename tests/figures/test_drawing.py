@@ -15,7 +15,7 @@ from conftest import refusal
 def _figure(height=1.0):
     figure, axes = plt.subplots(figsize=(2, height))
     axes.plot([0, 1], [0, 1], label="a line")
-    axes.set_title("fi × 95 %")
+    axes.set_title("fi × −95 %")
     return figure
 
 
@@ -84,6 +84,18 @@ def test_pdf_letters_are_truetype(tmp_path, monkeypatch):
     content = (tmp_path / "figure.pdf").read_bytes()
     assert b"TrueType" in content or b"CIDFontType2" in content
     assert b"/Type3" not in content
+    assert content.count(b"/FontFile2 ") == 1  # ligatures and the minus sign need no second font
+
+
+def test_both_files_have_the_layout_of_the_figure(tmp_path, monkeypatch):
+    figure, axes = plt.subplots(layout="constrained")
+    axes.set_ylabel("a label\nof two lines")
+    drawn = []
+    monkeypatch.setattr(axes, "draw", lambda _: drawn.append(axes.get_position().bounds))
+    before = axes.get_position().x0
+    save(figure, tmp_path / "figure")
+    assert len(drawn) == 2 and drawn[0] == drawn[1]
+    assert drawn[0][0] != before
 
 
 class _Unfinished(Artist):

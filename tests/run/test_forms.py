@@ -1,6 +1,8 @@
 """Forms of a model: same decisions, kept on resuming, and refused where they differ."""
 
 import json
+import os
+import time
 
 import pytest
 import torch
@@ -124,14 +126,22 @@ def test_a_result_ends_in_the_form_in_which_it_began(evaluate, monkeypatch, caps
     assert "complete" in (evaluate("killed", "--form", "auto"), capsys.readouterr().out)[1]
 
 
-def test_the_fastest_form_is_taken_and_recorded(evaluate, monkeypatch, uncompiled, capsys):
+@pytest.fixture
+def speeds(monkeypatch, uncompiled):
+    """Let each form take the time that its speed, images/s, says, by the clock and of the CPU."""
     speeds = {"eager": 10.0, "folded": 12.0, "compiled": 15.0}
 
-    def speed(model, x):
+    def seconds(model, x):
         compiled = isinstance(model, forms._OfOneShape)
-        return speeds["compiled" if compiled else "folded" if not forms._norms(model) else "eager"]
+        form = "compiled" if compiled else "folded" if not forms._norms(model) else "eager"
+        return len(x) / speeds[form], 2 * len(x) / speeds[form]
 
-    monkeypatch.setattr(forms, "_speed", speed)
+    monkeypatch.setattr(forms, "_seconds", seconds)
+    monkeypatch.setattr(forms, "TIMING_PAYS", 0)
+    return speeds
+
+
+def test_the_fastest_form_is_taken_and_recorded(evaluate, monkeypatch, uncompiled, speeds, capsys):
     short = summary_of(evaluate("short", "--form", "auto"))["form"]
     assert short == {"computed": ["folded"], "images_per_second": {"eager": 10.0, "folded": 12.0}}
     assert not uncompiled
@@ -142,6 +152,63 @@ def test_the_fastest_form_is_taken_and_recorded(evaluate, monkeypatch, uncompile
     slow = summary_of(evaluate("slow", "--form", "auto"))["form"]
     assert slow["computed"] == ["eager"]
     assert capsys.readouterr().out.count("the fastest form") == 3
+
+
+def test_a_short_run_is_eager_without_any_timing(evaluate, speeds, monkeypatch):
+    # A first batch of 7 images under 2 conditions: each twice, and one of them in turns.
+    trial = 2 * (2 + forms.TURNS) * 7
+    monkeypatch.setattr(forms, "TIMING_PAYS", 80 / trial + 0.01)
+    found = summary_of(evaluate("short", "--form", "auto"))["form"]
+    assert found == {"computed": ["eager"], "images_per_second": {}}
+    monkeypatch.setattr(forms, "TIMING_PAYS", 80 / trial)
+    found = summary_of(evaluate("long", "--form", "auto"))["form"]
+    assert found["computed"] == ["folded"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "gain"),
+    [
+        ([(4, 8), (2, 4)] * 5, 2.0),
+        ([(4, 8), (2, 7)] * 5, 8 / 7),  # something else slowed the other one down
+        ([(4, 8), (5, 4)] * 5, 4 / 5),  # one core instead of two
+        ([(4, 8), (4, 8)] * 3 + [(40, 80), (4, 8)] * 2, 1.0),  # disturbed in two turns
+    ],
+)
+def test_a_gain_is_one_of_time_and_cpu_time_in_most_turns(monkeypatch, seconds, gain):
+    times = iter(seconds)
+    monkeypatch.setattr(forms, "_seconds", lambda model, x: next(times))
+    assert forms._gain(None, None, None) == pytest.approx(gain)
+
+
+def test_seconds_are_of_the_model():
+    class Busy(nn.Module):
+        def forward(self, x):
+            end = time.process_time() + 0.02
+            while time.process_time() < end:
+                pass
+            return x
+
+    class Asleep(nn.Module):
+        def forward(self, x):
+            time.sleep(0.02)
+            return x
+
+    clock, cpu = forms._seconds(Busy(), torch.zeros(1))
+    assert clock >= 0.02 <= cpu
+    clock, cpu = forms._seconds(Asleep(), torch.zeros(1))
+    assert cpu < 0.02 <= clock
+
+
+@pytest.mark.parametrize("chosen", [None, "/mine"])
+def test_what_was_compiled_is_kept_although_torchvision_names_a_folder(
+    monkeypatch, tmp_path, uncompiled, chosen
+):
+    monkeypatch.setenv("BVG_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_me")
+    monkeypatch.setattr(forms, "_CHOSEN", chosen)
+    forms.compiled(nn.Identity(), torch.Size([1]))
+    kept = os.environ["TORCHINDUCTOR_CACHE_DIR"]
+    assert kept == (chosen or str(tmp_path / "compiled"))
 
 
 @pytest.mark.parametrize("form", ["folded", "compiled", "auto"])
@@ -156,6 +223,7 @@ def test_what_cannot_be_traced_or_compiled_is_computed_as_it_is(
 
     monkeypatch.setattr(torch, "compile", refuse)
     monkeypatch.setattr(forms, "COMPILE_PAYS", 0)
+    monkeypatch.setattr(forms, "TIMING_PAYS", 0)
     found = evaluate("b", "--form", form, model="untraceable")
     words = {"folded": "cannot trace", "compiled": "no C++ compiler", "auto": "no C++ compiler"}
     assert words[form] in capsys.readouterr().out

@@ -69,6 +69,9 @@ def as_rgb(image: Image.Image) -> Image.Image:
             "its pixels are floating-point numbers, whose range the file does not state: convert "
             "it to an 8-bit format"
         )
+    if image.format == "JPEG" and image.mode == "RGB":
+        image.load()  # what convert does, without its copy
+        return image
     return image.convert("RGB")
 
 

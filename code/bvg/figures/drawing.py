@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 DPI = 200  # of PNG files
@@ -140,7 +141,11 @@ def save(figure: Figure, path: Path) -> list[Path]:
     without_date: dict[str, dict[str, None]] = {"png": {}, "pdf": {"CreationDate": None}}
     paths = []
     try:
-        with matplotlib.rc_context({"pdf.fonttype": PDF_FONTS}):
+        _without_ligatures(figure)
+        _lay_out(figure)
+        # matplotlib 3.11 takes from PostScript's setting how many letters a font of a PDF can have,
+        # and embeds a second one for the minus sign if that is 256.
+        with matplotlib.rc_context({"pdf.fonttype": PDF_FONTS, "ps.fonttype": PDF_FONTS}):
             for kind, metadata in without_date.items():
                 paths.append(path.with_name(f"{path.name}.{kind}"))
                 with written_atomically(paths[-1]) as file:
@@ -148,3 +153,21 @@ def save(figure: Figure, path: Path) -> list[Path]:
     finally:
         plt.close(figure)
     return paths
+
+
+def _without_ligatures(figure: Figure) -> None:
+    """Draw "fi" and the like as two letters, as matplotlib did before 3.11.
+
+    For ligatures, a second font would be embedded into the PDF.
+    """
+    for text in figure.findobj(Text):
+        if hasattr(text, "set_fontfeatures"):
+            text.set_fontfeatures(["-liga"])
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay the figure out, once for both files: each of them would draw it once more for that."""
+    figure.set_dpi(DPI)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)

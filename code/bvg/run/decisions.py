@@ -341,9 +341,18 @@ def _on(device: torch.device, numbers: tuple[int, ...]) -> torch.Tensor:
 
 
 def _ranked(scores: torch.Tensor, probabilities: torch.Tensor) -> dict[str, torch.Tensor]:
-    order = scores.sort(dim=1, descending=True, stable=True).indices[:, :RANKS]
+    order = _order(scores)
     confidence = probabilities.gather(1, order[:, :1])[:, 0]
     return {"answers": order.to(torch.int16), "confidence": confidence.float()}
+
+
+def _order(scores: torch.Tensor) -> torch.Tensor:
+    """Return the positions of the best RANKS scores (or all), of equal ones the first first."""
+    if scores.device.type == "cpu":  # elsewhere, looking for ties would wait for the device
+        best = scores.topk(min(RANKS + 1, scores.shape[1]), dim=1)
+        if (best.values[:, 1:] < best.values[:, :-1]).all():  # no ties: no need to sort all
+            return best.indices[:, :RANKS]
+    return scores.sort(dim=1, descending=True, stable=True).indices[:, :RANKS]
 
 
 def _category_means(probabilities: torch.Tensor) -> torch.Tensor:

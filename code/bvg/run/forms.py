@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 
 import torch
 from torch import nn
@@ -32,10 +33,17 @@ AUTO, FOLDED, COMPILED = "auto", "folded", "compiled"
 # mean square). Rounding makes 1e-5 to 1e-6; the probe allows 5e-2 between batches.
 TOLERANCE = 1e-3
 CONDITIONS = 8  # of the first batch that are compared
-GAIN = 1.02  # how much faster a form must be than the one before it
+GAIN = 1.03  # how much faster a form must be than the one before it
+TURNS = 5  # in which two forms are timed
+# How many times as many batches a run must have left as timing a form takes: a fiftieth of the
+# run at most is lost if it gains nothing.
+TIMING_PAYS = 50
 # Seconds of computation left from which on `auto` tries to compile a model, which takes about a
 # minute: a twentieth of that at most is lost if it gains nothing.
 COMPILE_PAYS = 1200.0
+# The variable, and what the user set it to: importing torchvision sets it to a temporary folder.
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+_CHOSEN = os.environ.get(_CACHE)
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def compiled(model: nn.Module, shape: torch.Size) -> nn.Module:
 
     What was compiled is kept in $BVG_CACHE/compiled for other runs.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
+    os.environ[_CACHE] = _CHOSEN or str(cache_folder() / "compiled")
     return _OfOneShape(torch.compile(model, dynamic=False), model, shape)
 
 
@@ -159,9 +167,12 @@ def _requested(
 
 
 def _fastest(name: str, model: nn.Module, first: FirstInputs, decide: Decision) -> Form:
-    """Return the fastest form; compiling is tried only where the run is long enough."""
+    """Return the fastest form; others than eager are tried only where the run is long enough."""
     x = first.inputs[0]
-    speeds = {EAGER: _speed(model, x)}
+    if first.left < TIMING_PAYS * 2 * (len(first.inputs) + TURNS) * len(x):
+        print(f"{name}: eager, since timing other forms would not pay: {first.left:,} inputs left")
+        return Form(EAGER, model)
+    speeds = {EAGER: len(x) / min(_seconds(model, x)[0] for _ in range(2))}
     best, remarks = Form(EAGER, model), []
     for wanted in (FOLDED, COMPILED):
         left = first.left / speeds[best.name]
@@ -172,8 +183,9 @@ def _fastest(name: str, model: nn.Module, first: FirstInputs, decide: Decision) 
         if found is None:
             remarks.append(f"not {wanted}: {problem}")
             continue
-        speeds[wanted] = _speed(found, x)
-        if speeds[wanted] > GAIN * speeds[best.name]:
+        gain = _gain(found, best.model, x)
+        speeds[wanted] = gain * speeds[best.name]
+        if gain > GAIN:
             best = Form(wanted, found)
     timed = ", ".join(f"{form} {speed:.1f}" for form, speed in speeds.items())
     print("; ".join([f"{name}: {best.name}, the fastest form (images/s: {timed})", *remarks]))
@@ -221,13 +233,21 @@ def _relative(logits: torch.Tensor) -> torch.Tensor:
     return logits - logits.max(dim=1, keepdim=True).values
 
 
-def _speed(model: nn.Module, x: torch.Tensor, repeats: int = 3) -> float:
-    """Return images per second: the best of some calls, after one that is not timed."""
-    seconds = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter()
-        model(x.clone())
-        if x.is_cuda:
-            torch.cuda.synchronize(x.device)
-        seconds.append(time.perf_counter() - begin)
-    return len(x) / min(seconds[1:])
+def _gain(form: nn.Module, base: nn.Module, x: torch.Tensor) -> float:
+    """Return how many times as fast a form is as the other, in the median of some turns.
+
+    It is the smaller of the ratios by the clock and, on the CPU, in CPU time: other programs slow
+    down the clock, and a form that uses fewer cores takes less CPU time, but longer.
+    """
+    turns = [(_seconds(base, x), _seconds(form, x)) for _ in range(TURNS)]
+    return min(median(own[k] / other[k] for own, other in turns) for k in range(2))
+
+
+def _seconds(model: nn.Module, x: torch.Tensor) -> tuple[float, float]:
+    """Return the seconds that the model takes: by the clock, and on the CPU of CPU time."""
+    clock, cpu = time.perf_counter(), time.process_time()
+    model(x.clone())
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    clock = time.perf_counter() - clock
+    return clock, time.process_time() - cpu if x.device.type == "cpu" else clock

@@ -21,6 +21,7 @@ from bvg.errors import UserError, reason_of
 from bvg.run.settings import AUTOCAST, Settings, autocast
 
 PICTURES = 4
+ALONE = 2  # pictures that are also shown alone
 FEW = 10  # classes; with fewer, numbers in [0, 1] are no evidence of probabilities
 _KEY = 20_240_617  # random seed of the pictures; another one would change every model's identity
 _PROJECTIONS = 4  # numbers recorded of the logits of each picture
@@ -111,13 +112,14 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
 def _three_outputs(
     tested: "_TestedModel", x: torch.Tensor, view: Preprocessing
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the logits of the pictures shown one by one, as a batch, and as the same batch again.
+    """Return the logits of the last pictures, alone; of all, as a batch; and of the batch again.
 
     With --batch_size 1, or if a batch does not fit into memory, they are shown one by one instead.
     They are not shown again if the first two agree closely: logits that depend on chance would not.
     """
+    # The last ones: noise of one seed is the same for the first picture of a batch and one alone.
     try:
-        alone = tested.one_by_one(x)
+        alone = tested.one_by_one(x[-ALONE:])
     except _ModelError as error:
         raise UserError(f"{error}{tested.in_training()}; {tested.remedy(x[:1], view)}") from error
     try:
@@ -125,15 +127,15 @@ def _three_outputs(
     except _ModelError as error:
         if tested.settings.batch_size > 1:
             raise UserError(f"{error}, but not on one: use --batch_size 1") from error
-        return alone, alone, tested.one_by_one(x)
+        return alone, tested.one_by_one(x), tested.one_by_one(x)
     except torch.OutOfMemoryError:  # the run will halve its batches, too
-        return alone, alone, tested.one_by_one(x)
-    if alone.shape != together.shape:
+        return alone, tested.one_by_one(x), tested.one_by_one(x)
+    if alone.shape[1] != together.shape[1]:
         raise UserError(
             f"model {tested.name} returns {alone.shape[1]} logits for a single image and "
             f"{together.shape[1]} for each of {PICTURES}: fix the model"
         )
-    closely = _change(alone, together) <= tested.allowed_change(together) / 10
+    closely = _change(alone, together[-ALONE:]) <= tested.allowed_change(together) / 10
     return alone, together, together if closely else tested.logits(x)
 
 
@@ -299,7 +301,7 @@ class _TestedModel:
     def unstable(self, alone: torch.Tensor, together: torch.Tensor, again: torch.Tensor) -> str:
         """Return what the outputs depend on besides the image, or an empty string."""
         allowed = self.allowed_change(together)
-        by_chance, by_batch = _change(together, again), _change(alone, together)
+        by_chance, by_batch = _change(together, again), _change(alone, together[-ALONE:])
         if max(by_chance, by_batch) <= allowed:
             return ""
         return "chance" if by_chance > allowed / 10 else "the other images of the batch"

@@ -41,6 +41,8 @@ def class_balance_metrics(predictions: Predictions, replicates: int = 1000) -> d
     if len(groups) < 2:
         note = "it needs images of two classes at least"
         return {name: Metric(None, n=n, note=note) for name in (ACCURACY, CONFIDENCE, BALANCE)}
+    enough = n >= ENOUGH * len(groups)
+    replicates = replicates if enough else 0
     generator = np.random.default_rng(0)
     means = np.empty((len(groups), replicates + 1))  # the first of the images as they are
     spreads = np.empty_like(means)
@@ -51,7 +53,6 @@ def class_balance_metrics(predictions: Predictions, replicates: int = 1000) -> d
         if probability is not None:
             spreads[row] = probability[drawn].std(axis=1, dtype=np.float64)
     of_accuracy = 1 - means.std(axis=0, ddof=1)
-    enough = n >= ENOUGH * len(groups)
     metrics = {ACCURACY: _reflected(of_accuracy, n, enough)}
     if probability is None:
         absent = Metric(None, n=n, note=_UNRECORDED)
