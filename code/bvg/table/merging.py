@@ -162,27 +162,23 @@ def _differences_of_models(one: Measured, other: Measured) -> list[str]:
 
 
 def apart(results: list[Measured]) -> tuple[list[Measured], list[str]]:
-    """Return the results, observers that have a model's name under one of their own; and notes.
+    """Return the results, observers that have a model's name under one of their own; and a note.
 
     A network whose decisions are in tables need not have the weights of the model of that name.
     """
     models = {result.model for result in results if result.benchmark != DECISIONS}
-    observers = [r.model for r in results if r.benchmark == DECISIONS and r.model in models]
-    notes = [
-        f"{name} of the decision tables is {_as_observer(name)} here, since its weights are not "
-        f"known to be those of the model {name}"
-        for name in observers
-    ]
-    return [
-        replace(r, model=_as_observer(r.model))
+    separate = [
+        replace(r, model=f"{r.model} ({DECISIONS})")
         if r.benchmark == DECISIONS and r.model in models
         else r
         for r in results
-    ], notes
-
-
-def _as_observer(name: str) -> str:
-    return f"{name} ({DECISIONS})"
+    ]
+    names = [r.model for r, before in zip(separate, results, strict=True) if r is not before]
+    note = (
+        f"rows of their own: {', '.join(names)}, since decision tables do not tell whether they "
+        "are of the same weights as the models of these names"
+    )
+    return separate, [note] if names else []
 
 
 def same_models(results: Iterable[Measured]) -> list[str]:
