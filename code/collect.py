@@ -30,7 +30,9 @@ _GENERATED = {"imagenet_c_generated": "imagenet_c"}
 def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
     parser = plain_parser(
-        __doc__, "exit codes: 0 done; 2 a problem you can fix (one sentence says how)."
+        __doc__,
+        "exit codes: 0 done; 2 a problem you can fix (one sentence says how); 75 another process "
+        "is writing there.",
     )
     flags(parser)
     args = parse_words(parser, argv)

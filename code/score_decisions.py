@@ -53,8 +53,8 @@ from bvg.scores.frequency_cue_conflict import PREFIX as FREQUENCIES
 from bvg.scores.metric import Metric
 from bvg.scores.observers import GREYSCALE, ORIGINAL, read_observers, source_of
 from bvg.scores.observers import TEXTURE as TEXTURES
+from bvg.table.columns import DECISIONS
 
-BENCHMARK = "decisions"
 FIGURE_2 = (ORIGINAL, GREYSCALE, "silhouette", "edge", TEXTURES)
 FIGURES = (
     "accuracy",
@@ -105,7 +105,7 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
         str(name): scores.decision_metrics(part)
         for name, part in trials.groupby("observer", sort=False)
     }
-    folder = make_folder(results / BENCHMARK)
+    folder = make_folder(results / DECISIONS)
     for name, found in metrics.items():
         write_summary(folder / name, trials[trials["observer"] == name], found)
     for note in [
@@ -152,7 +152,7 @@ def write_summary(folder: Path, trials: pd.DataFrame, metrics: Mapping[str, Metr
     summary = {
         "format": FORMAT,
         "identity": {
-            "benchmark": BENCHMARK,
+            "benchmark": DECISIONS,
             "model": {"name": folder.name},
             "protocol": {"decisions": "as in their tables"},
         },

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from bvg.data.imagenet import imagenet_classes
 from bvg.data.imagenet_c import SEVERITIES, corruption_condition
 from bvg.data.imagenet_ood import VARIANTS
 from bvg.data.model_vs_human import DATA_SETS
+from bvg.files import lock_folder
 from bvg.predictions.table import Predictions
+from bvg.run.command_line import BUSY
 from bvg.scores.accuracy import imagenet_accuracy, subset_accuracy, top1_and_top5
 from bvg.scores.imagenet_c import corruption_metrics
 from bvg.scores.imagenet_real import real_accuracy
@@ -111,6 +114,17 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
         assert run("--results", tmp_path / "results", "--out", tmp_path / name) == 0
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_two_calls_do_not_write_one_table_at_once(tmp_path, capsys):
+    finish(tmp_path / "r", "imagenet", "a", imagenet(70))
+    words = "--results", tmp_path / "r", "--out", tmp_path
+    with ExitStack() as other:
+        lock_folder(tmp_path, other)
+        assert run(*words) == BUSY
+        assert "--out" in capsys.readouterr().err
+        assert not (tmp_path / "benchmark.csv").exists()
+    assert run(*words) == 0
 
 
 def test_nobodys_own_table_is_overwritten(tmp_path, capsys):

@@ -13,7 +13,6 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from PIL import Image
 
@@ -28,6 +27,7 @@ MODULES = HERE / "node_modules"
 MOST_BYTES = 16_384  # of a request's body
 SECONDS = 20  # until a silent connection is closed
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
 _SCRIPTS = "text/javascript; charset=utf-8"
 _KINDS = {
     ".js": _SCRIPTS,
@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Send the page, a picture, a mask or an icon."""
         try:
-            content = self.server.content(urlsplit(self.path).path) if self._is_own() else None
+            content = self.server.content(self.path.partition("?")[0]) if self._is_own() else None
         except OSError:  # a picture that was removed since the start
             content = None
         if content is None:
@@ -227,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _message(self) -> dict[str, Any]:
         """Return the request's body; raises RefusedError if it is too long, or not the page's."""
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
+        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > MOST_BYTES:
             self.close_connection = True  # the body is not read
             raise RefusedError(f"a body of at most {MOST_BYTES} bytes is expected")
         body = self.rfile.read(int(length))
@@ -249,8 +249,8 @@ class _Handler(BaseHTTPRequestHandler):
         """
         host = self.headers.get("Host", "")
         origin = self.headers.get("Origin")
-        named = urlsplit(f"//{host}").hostname in LOOPBACK
-        return (self.server.open_to_all or named) and origin in (None, f"http://{host}")
+        named = self.server.open_to_all or _OWN_HOST.fullmatch(host)
+        return bool(named) and origin in (None, f"http://{host}")
 
     def _answer(self, status: int, answer: dict[str, Any]) -> None:
         self._send(status, json.dumps(answer).encode(), "application/json")

@@ -8,8 +8,8 @@ leaves the trials that were saved before.
 import csv
 import io
 import json
-import math
 import secrets
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,7 +247,7 @@ def _number(name: str, given: object) -> str:
     """Return a number as text, "" for None."""
     if given is None:
         return ""
-    if not isinstance(given, int | float) or not math.isfinite(given):
+    if not isinstance(given, int | float) or not abs(given) <= sys.float_info.max:  # nan is not
         raise RefusedError(f"{name}: a number, or null, is expected")
     return f"{float(given):.10g}"
 

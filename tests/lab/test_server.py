@@ -233,6 +233,7 @@ def test_a_table_of_something_else_is_not_overwritten(study):
         {"response": None, "rt": 1},
         {"mask_ms": float("nan")},
         {"mask_ms": float("inf")},
+        {"mask_ms": 10**400},
         {"dropped": [1]},
         {"first_response": "mouse"},
         {"subject": 0},
@@ -307,7 +308,9 @@ def test_bodies_have_a_limit_and_must_be_the_pages_own(server, study):
     assert sent(server, answer(1), **{"Content-Type": "text/plain"})[0] == 400
     assert sent(server, answer(1), Origin="http://elsewhere.example")[0] == 400
     assert sent(server, answer(1), Host="elsewhere.example")[0] == 400
-    assert asked(url_of(server), Host="elsewhere.example")[0] == 404
+    for host in ("elsewhere.example", "elsewhere.example@localhost", "[::1"):
+        assert asked(url_of(server), Host=host)[0] == 404
+    assert asked(url_of(server), Host=f"localhost:{server.server_port}")[0] == 200
     assert asked(f"{url_of(server)}/other", answer(1))[0] == 400
     assert sent(server, answer(1, study="another"))[0] == 400
     assert not study.table(1).exists()

@@ -200,7 +200,15 @@ def test_parts_of_the_images_are_said(tmp_path):
     finish(tmp_path, "imagenet_r", "a", {})
     notes = remarks(results_of(tmp_path))
     assert [note.partition(" ")[0] for note in notes] == ["imagenet", "imagenet_v2", "imagenet_v2"]
-    assert "--limit 500" in notes[0] and "--partial" in notes[1] and "up to 2 images" in notes[2]
+    assert "--limit 500" in notes[0] and "--partial" in notes[1] and "up to 2 were" in notes[2]
+
+
+@pytest.mark.parametrize(("model", "notes"), [("resnet50.tv_in1k", 1), ("miniature_plain", 0)])
+def test_the_miniatures_data_sets_have_numbers_of_their_own(model, notes, tmp_path):
+    path = finish(tmp_path, "imagenet_model_vs_human", model, {}) / "summary.json"
+    images = {"data_sets": {}, "partial": {"colour": {"images": 32, "expected_images": 1280}}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"images": images}))
+    assert len(remarks(results_of(tmp_path))) == notes
 
 
 def test_benchmarks_that_were_not_evaluated_alike_are_said(tmp_path):

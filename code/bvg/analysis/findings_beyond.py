@@ -31,7 +31,7 @@ def given_accuracy(study: Study) -> Iterator[str]:
     if "r_given" not in tests:
         return
     rows = tests[~tests["target"].str.startswith(_ID) & tests["r_given"].notna()]
-    rows = rows[rows["n"] >= FEWEST_TOLD]
+    rows = rows[rows["n_given"] >= FEWEST_TOLD]
     strong = rows[survives(rows)]
     if not len(rows):
         return

@@ -42,7 +42,7 @@ def shape_measures(study: Study) -> Iterator[str]:
 def beyond_accuracy(study: Study) -> Iterator[str]:
     """Yield which measures say of generalisation what ImageNet accuracy does not."""
     rows = study.cues_given_accuracy
-    rows = rows[rows["n"] >= FEWEST_TOLD] if len(rows) else rows
+    rows = rows[rows["n_given"] >= FEWEST_TOLD] if len(rows) else rows
     if not len(rows):
         return
     strong = rows[rows["holm_given"] < LEVEL]
@@ -75,7 +75,7 @@ def _pair(row: pd.Series) -> str:
 def _given_accuracy(pairs: pd.DataFrame) -> Iterator[str]:
     if "r_given" not in pairs:
         return
-    known = pairs[pairs["r_given"].notna() & (pairs["n"] >= FEWEST_TOLD)]
+    known = pairs[pairs["r_given"].notna() & (pairs["n_given"] >= FEWEST_TOLD)]
     flipped = known[known["r"] * known["r_given"] < 0]
     if len(known):
         yield (

@@ -12,6 +12,7 @@ from bvg.predictions.identity import PROBE, differences
 from bvg.scores.metric import Metric
 from bvg.table.columns import DECISIONS, column_of
 from bvg.table.sources import Measured
+from bvg.zoo.table import find
 
 NO_WEIGHTS = hashlib.sha256().hexdigest()  # of models without weights registered with PyTorch
 # Entries of a model's identity that may differ between results of the same weights.
@@ -161,27 +162,23 @@ def _differences_of_models(one: Measured, other: Measured) -> list[str]:
 
 
 def apart(results: list[Measured]) -> tuple[list[Measured], list[str]]:
-    """Return the results, observers that have a model's name under one of their own; and notes.
+    """Return the results, observers that have a model's name under one of their own; and a note.
 
     A network whose decisions are in tables need not have the weights of the model of that name.
     """
     models = {result.model for result in results if result.benchmark != DECISIONS}
-    observers = [r.model for r in results if r.benchmark == DECISIONS and r.model in models]
-    notes = [
-        f"{name} of the decision tables is {_as_observer(name)} here, since its weights are not "
-        f"known to be those of the model {name}"
-        for name in observers
-    ]
-    return [
-        replace(r, model=_as_observer(r.model))
+    separate = [
+        replace(r, model=f"{r.model} ({DECISIONS})")
         if r.benchmark == DECISIONS and r.model in models
         else r
         for r in results
-    ], notes
-
-
-def _as_observer(name: str) -> str:
-    return f"{name} ({DECISIONS})"
+    ]
+    names = [r.model for r, before in zip(separate, results, strict=True) if r is not before]
+    note = (
+        f"rows of their own: {', '.join(names)}, since decision tables do not tell whether they "
+        "are of the same weights as the models of these names"
+    )
+    return separate, [note] if names else []
 
 
 def same_models(results: Iterable[Measured]) -> list[str]:
@@ -223,17 +220,28 @@ def remarks(results: Iterable[Measured], allowed: tuple[str, ...] = ()) -> list[
 def _parts(benchmark: str, members: list[Measured]) -> list[str]:
     """Return a sentence for each reason why a benchmark's results are not of all its images."""
     limits = {result.identity.get("protocol", {}).get("limit") for result in members} - {None}
-    images = {result.model: result.record.get("images", {}) for result in members}
-    skipped = {model: len(of["skipped"]) for model, of in images.items() if of.get("skipped")}
+    skipped = [len(found) for r in members if (found := r.record.get("images", {}).get("skipped"))]
     found = []
     if limits:
-        found.append(f"--limit {', '.join(map(str, sorted(limits)))}")
-    if any(of.get("partial") for of in images.values()):
-        found.append("--partial, its images are not all there")
+        found.append(f"is of a part of its images: --limit {', '.join(map(str, sorted(limits)))}")
+    if any(map(_is_unlike_published, members)):
+        found.append("does not have the published number of images (--partial)")
     if skipped:
-        most = max(skipped.values())
-        found.append(f"up to {most:,} images were skipped for {len(skipped)} of the models")
-    return [f"{benchmark} is of a part of its images: {reason}" for reason in found]
+        found.append(
+            f"is of a part of its images: up to {max(skipped):,} were skipped for {len(skipped)} "
+            "of the models"
+        )
+    return [f"{benchmark} {reason}" for reason in found]
+
+
+def _is_unlike_published(result: Measured) -> bool:
+    """Return whether a data set has another number of images than the published one.
+
+    That of the miniature's always does, as it is another data set of the same name.
+    """
+    known = find(result.identity.get("model", {}).get("spec", result.model))
+    of_another = known is not None and known.classes != "imagenet-1k"
+    return bool(result.record.get("images", {}).get("partial")) and not of_another
 
 
 def _precision(result: Measured) -> str:

@@ -520,9 +520,6 @@ def _is_changed(path: Path) -> bool:
 
 def _around(values: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
     """Return the intervals that hold the value of their cell, and those without ends."""
-    cells = [
-        values.loc[model, column] if model in values.index and column in values else np.nan
-        for model, column in intervals.index
-    ]
+    cells = values.stack().reindex(intervals.index)
     inside = (intervals["low"] <= cells) & (cells <= intervals["high"])
     return intervals[intervals["low"].isna() | inside]

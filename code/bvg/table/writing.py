@@ -5,11 +5,12 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bvg.errors import UserError
-from bvg.files import make_folder, sha256_of, write_text
+from bvg.files import lock_folder, make_folder, sha256_of, write_text
 from bvg.table.merging import Table
 from bvg.zoo.table import find
 
@@ -27,21 +28,23 @@ def write_table(table: Table, folder: Path, notes: list[str]) -> list[Path]:
     """Write the table's files and return their paths.
 
     Raises UserError, before anything is written, if benchmark.csv was not written by this function
-    or was edited since, so that no table of the user's is overwritten. The record is written first
-    and includes the previous table's hash, so that an interrupted call can be repeated.
+    or was edited since, so that no table of the user's is overwritten, or if another process writes
+    there. The record is written first and includes the previous table's hash, so that an
+    interrupted call can be repeated.
     """
     make_folder(folder, "--out")
-    before = _check_unedited(folder)
     texts = {
         INTERVALS: _csv(["model", "column", "low", "high", "n", "note"], _intervals(table)),
         MODELS: _csv(_MODEL_COLUMNS, _models(table)),
         TABLE: _csv(["model", *table.columns], _rows(table)),
     }
     now = hashlib.sha256(texts[TABLE].encode()).hexdigest()
-    record = _provenance(table, notes) | {"sha256": now, "replaces": before}
-    write_text(folder / PROVENANCE, json.dumps(record, indent=1, sort_keys=True) + "\n")
-    for name, text in texts.items():
-        write_text(folder / name, text)
+    with ExitStack() as held:
+        lock_folder(folder, held, "--out")
+        record = _provenance(table, notes) | {"sha256": now, "replaces": _check_unedited(folder)}
+        write_text(folder / PROVENANCE, json.dumps(record, indent=1, sort_keys=True) + "\n")
+        for name, text in texts.items():
+            write_text(folder / name, text)
     return [folder / name for name in (TABLE, INTERVALS, MODELS, PROVENANCE)]
 
 
