@@ -68,6 +68,7 @@ def test_where_chance_is_higher_or_expected_nothing_is_said():
     images = image_set(found, restricted_to=[*WNIDS[:200]])
     assert guessing("imagenet_r", WNIDS, found, images)  # 1 of 200 is chance
     assert not guessing("imagenet_a", WNIDS, found, images)
+    assert not guesses(found, [], 1)  # the only class is always right
     few = predictions([0.0], 400, ("a", "b", "c", "d"))
     assert guessing("imagenet", few.classes, few, image_set(few))
     assert not guessing("imagenet_sketch", few.classes, few, image_set(few))

@@ -13,6 +13,7 @@ from PIL import Image
 from bvg import evaluate, options
 from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import imagenet_val
+from bvg.data.preprocessing import decode
 from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.run import loop, precision, verified
@@ -220,6 +221,27 @@ def test_inputs_are_recomputed_in_full_batches(evaluated, simulating, monkeypatc
     assert counts.count(20) >= len(counts) - 2
 
 
+@pytest.mark.parametrize(
+    ("changes", "groups"),
+    [
+        ({}, 6),
+        ({"frames": 2, "reader": lambda path: [decode(path)] * 2}, 12),
+        ({"stimuli": {"ties": unchanged}}, 12),  # a killed attack loses one batch
+    ],
+)
+def test_a_group_has_so_many_batches(evaluated, simulating, monkeypatch, changes, groups):
+    end_group, ended = loop._Pass._end_group, []
+
+    def watched(self):
+        ended.append(self.done)
+        return end_group(self)
+
+    monkeypatch.setattr(loop._Pass, "_end_group", watched)
+    monkeypatch.setattr(verified, "GROUP", 2)
+    evaluated("verified", **changes)
+    assert len(ended) == groups
+
+
 def test_the_error_is_measured_on_images_of_many_classes(evaluated, simulating):
     count, classes = 50_000, tuple(f"class {k}" for k in range(1000))
     names = tuple(f"{k}.png" for k in range(count))
@@ -334,6 +356,26 @@ def test_interrupted_before_or_after_a_raise_it_ends_with_the_same_bytes(
     assert _found(tmp_path, "again") == _found(tmp_path, "verified")
 
 
+def test_interrupted_while_answers_are_collected_it_ends_with_the_same_bytes(
+    run, simulating, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(verified, "GROUP", 2)
+    assert run("verified") == 0
+    settle, left = loop.Stopwatch.settle, [3]
+
+    def interrupted(self):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        settle(self)
+
+    monkeypatch.setattr(loop.Stopwatch, "settle", interrupted)
+    assert run("verified", results="again") == 130
+    assert run("verified", results="again") == 0
+    assert _bytes(tmp_path, "again") == _bytes(tmp_path, "verified")
+    assert _found(tmp_path, "again") == _found(tmp_path, "verified")
+
+
 @pytest.mark.parametrize("above", [-1, BRIGHT])
 def test_a_wrong_model_in_low_precision_is_refused(run, simulating, monkeypatch, capsys, above):
     monkeypatch.setattr(verified, "low_precision", _erring(30.0, above))
@@ -409,7 +451,7 @@ def test_without_fast_low_precision_everything_is_fp32(run, tmp_path, capsys):
 def evaluated(world, tmp_path):
     """Return a function: precision, decision, images' changes → the result, without a script."""
 
-    def result(how: str, decide=top5, **changes) -> Run:
+    def result(how: str, decide=top5, stimuli=unchanged, **changes) -> Run:
         models, data = world
         words = {"batch_size": 20, "num_workers": 0, "preprocess": "study"}
         args = options(
@@ -421,7 +463,7 @@ def evaluated(world, tmp_path):
         )
         loaded, classes = load_models(args)
         images = replace(imagenet_val(data, classes), view=NOISE.view, **changes)
-        (run,) = evaluate("mine", loaded, images, unchanged, decide, NOISE.score, args)
+        (run,) = evaluate("mine", loaded, images, stimuli, decide, NOISE.score, args)
         return run
 
     return result

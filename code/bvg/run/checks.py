@@ -55,7 +55,9 @@ def guesses(predictions: Predictions, further: list[str], choices: int) -> bool:
     for other in (predictions.columns[name] for name in further):
         right |= (answers == other) & (other >= 0)
         count += (other >= 0) & (other != labels)
-    chance = min(1.0, int(count.max(initial=1)) / choices)
+    chance = int(count.max(initial=1)) / choices
+    if chance + CLEARLY > 1:
+        return False
     condition, names = pd.factorize(predictions.conditions)
     smallest = 1.0
     for hits, n in zip(np.bincount(condition, right), np.bincount(condition), strict=True):

@@ -107,7 +107,7 @@ def run_pass(
         began = time.monotonic()
         lacking = [run for run in runs if run.store.done < len(images)]
         work = _Pass(images, lacking, stimuli, decide, settings, counters)
-        work.checks = checks(lacking, decide, settings, len(images), work.logits)
+        work.checks = checks(lacking, images, stimuli, decide, settings, work.logits)
         try:
             for done in work.batches():
                 progress(done)
@@ -179,6 +179,7 @@ class _Pass:
         self.done = min(run.store.done for run in runs)
         self.info: dict[str, Any] = {"skipped": [], "resized": []}
         self.written_at, self.written_images = time.monotonic(), self.done
+        self.is_whole = True  # whether the runs have the answers up to `done`, and no others
         self.checks: Sequence[Check | Measurement | None] = [None] * len(runs)
 
     def look(self) -> None:
@@ -384,12 +385,14 @@ class _Pass:
             self._record_failures(decoded)
             fetched += self._fetched(decoded, answers)
             positions += [*decoded.indices.tolist(), *(index for index, _ in decoded.failures)]
+        self.is_whole = False
         for run, rows in fetched:  # all runs or none: a group is completed as a whole
             run.rows.append(rows)
         for run, state in zip(self.runs, states, strict=True):
             run.check = state
         self.watch.settle()
         self.done = max(positions) + 1
+        self.is_whole = True
         late = time.monotonic() - self.written_at >= CHUNK_SECONDS
         if late or self.done - self.written_images >= CHUNK_IMAGES:
             self.write_chunks()
@@ -424,6 +427,8 @@ class _Pass:
 
     def write_chunks(self) -> None:
         """Write each run's answers since the last chunk."""
+        if not self.is_whole:  # interrupted between two lines of _collect
+            return
         info = {**self.info, "seconds": self.watch.take(), "models": len(self.runs)}
         for run in self.runs:
             if self.done > run.store.done:

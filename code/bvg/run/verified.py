@@ -22,7 +22,7 @@ the same inputs together as a run that was not killed, and the last digits are t
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -33,19 +33,20 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from bvg.data.image_set import ImageSet
 from bvg.errors import UserError
 from bvg.run.decisions import Decision, as_wide, decided, differ, margins_of
 from bvg.run.precision import FACTOR, FP16, FP32, SIMULATED, TF32, Error, State, state_from
 from bvg.run.runs import Run
 from bvg.run.settings import AUTOCAST, VERIFIED, Settings
-from bvg.stimuli.batch import on_device
+from bvg.stimuli.batch import Stimuli, on_device
 
 AUDITED, SAMPLED = 6000, 1000  # expected number of inputs; no change in 6,000 means < 0.05 %
 MOST_DRAWN = 1 / 8  # of the inputs
 MOST_RAISES = 3
 WRONG = 0.5  # error / spread of the logits that rounding does not explain (docs/speed.md)
 OFTEN = 0.1  # share of the measured inputs that may overflow, or have such an error
-GROUP = 64  # batches of inputs that a group has at least
+GROUP = 64  # batches of inputs that a group has at least; one where stimuli are attacks
 _AMPERE = (8, 0)  # the first GPUs with TF32
 Forward = Callable[[str, nn.Module, torch.Tensor], torch.Tensor]
 
@@ -207,13 +208,20 @@ class Measurement:
 class Check:
     """A model in low precision, checked against itself in fp32.
 
-    forward: name, module, inputs → logits.
+    group: after how many inputs a group can end. forward: name, module, inputs → logits.
     """
 
     def __init__(
-        self, run: Run, decide: Decision, settings: Settings, images: int, forward: Forward
+        self,
+        run: Run,
+        decide: Decision,
+        settings: Settings,
+        images: int,
+        group: int,
+        forward: Forward,
     ) -> None:
-        self.run, self.decide, self.settings, self.images = run, decide, settings, images
+        self.run, self.decide, self.settings = run, decide, settings
+        self.images, self.group = images, group
         self.forward = partial(forward, run.name)
         self.verifies = settings.precision == VERIFIED
         self.state = run.check or _state_on_disk(run) or State(_forms(run, decide, settings)[0])
@@ -298,8 +306,7 @@ class Check:
     def is_due(self) -> bool:
         """Return whether the group can end: it is large enough, or nothing waits for more."""
         inputs = self._now.inputs - self.state.inputs
-        group = GROUP * self.settings.batch_size
-        return self.state.form == FP32 or not inputs or inputs >= group
+        return self.state.form == FP32 or not inputs or inputs >= self.group
 
     @property
     def left(self) -> int:
@@ -467,13 +474,21 @@ def _refuse(run: Run, form: str, condition: str) -> None:
 
 
 def checks(
-    runs: list[Run], decide: Decision, settings: Settings, images: int, forward: Forward
+    runs: list[Run],
+    images: ImageSet,
+    stimuli: Stimuli | Mapping[str, Stimuli],
+    decide: Decision,
+    settings: Settings,
+    forward: Forward,
 ) -> list[Check | None]:
     """Return the check of each run, None where --precision asks for none."""
     if settings.precision not in (VERIFIED, *AUTOCAST):
         return [None] * len(runs)
+    group = GROUP * settings.batch_size * images.frames
+    if isinstance(stimuli, Mapping):  # attacks, too costly to lose many batches of if killed
+        group = 1
     return [
-        Check(run, decide, settings, images, forward)
+        Check(run, decide, settings, len(images), group, forward)
         if settings.precision == VERIFIED or not _has_16_bits(run.model.model)
         else None
         for run in runs
