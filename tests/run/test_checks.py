@@ -39,6 +39,7 @@ def image_set(found, **notes):
         ([0.0], 50_000, True),
         ([0.001], 50_000, True),
         ([0.0], 19, False),  # too few to tell
+        ([0.02], 50, False),  # one in 50, of a model that is poor, or tested on hard images
         ([0.1], 50, False),
         ([0.005], 50_000, False),
         ([0.0, 0.5], 24, False),  # one condition is enough

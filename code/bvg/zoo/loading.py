@@ -232,12 +232,18 @@ def _statistics(
 ) -> tuple[Sequence[float], Sequence[float]]:
     """Return the mean and std for a checkpoint: the flags', else the stated ones, else ImageNet's.
 
-    Raises UserError if neither is given, and timm trains this architecture with others.
+    Raises UserError if neither is given, and timm trains this architecture with others, or the
+    network may normalize its input itself.
     """
     usual = getattr(network, "pretrained_cfg", None) or {}
     default: dict[str, Sequence[float]] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
     given = {"mean": options.mean, "std": options.std}
     known = {name: given[name] or stated.get(name) for name in default}
+    if _has_statistics(network) and not all(known.values()):
+        raise UserError(
+            f"{arch} has a mean and a std of three channels: give --mean 0 0 0 --std 1 1 1 if it "
+            "normalizes its input with them, else the --mean and --std that it was trained with"
+        )
     unlike = [name for name in default if tuple(usual.get(name) or default[name]) != default[name]]
     if unlike and not all(known.values()):
         of_timm = " ".join(f"--{name} {' '.join(map(str, usual[name]))}" for name in default)
@@ -252,6 +258,12 @@ def _statistics(
         values = ", ".join(f"{name} {' '.join(map(str, used[name]))}" for name in used)
         print(f"{path.name}: normalizing with {whose} {values}", file=sys.stderr, flush=True)
     return used["mean"], used["std"]
+
+
+def _has_statistics(network: nn.Module) -> bool:
+    tensors = (*network.named_buffers(), *network.named_parameters())
+    names = {name.rpartition(".")[2] for name, tensor in tensors if tensor.numel() == 3}
+    return {"mean", "std"} <= names
 
 
 def network_of(arch: str, classes: Sequence[str] | None) -> nn.Module:
