@@ -58,7 +58,7 @@ _WNID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # a whole word; _ se
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(?:_n\d{8})?")  # Hugging Face's ends in the wnid
 _COPY = re.compile(r"(.+?)(?: \(\d+\)|(?: -)?[ _][Cc]opy(?: ?\(?\d+\)?)?)")  # of file browsers
 _TEST_NAME = re.compile(r"ILSVRC2012_test_\d{8}.*")
-_TRAIN_NAME = re.compile(r"n\d{8}_\d+")
+_TRAIN_NAME = re.compile(r"n\d{8}_[1-9]\d\d+")  # nearly all have three to five digits
 _SAMPLED = 20  # images that are enough to tell how all were named, labelled and resized
 
 Lookup = Callable[[str], str | None]  # the name of an image → its wnid, if it is known
