@@ -93,6 +93,11 @@ def test_numbers_of_equal_length_are_in_order():
     assert classes_stated_by(Net(class_names=names), 1000) == WNIDS
 
 
+def test_names_that_begin_with_wnids_are_those():
+    network = Net(class_names=[f"{wnid}_name of {k}" for k, wnid in enumerate(NAMES)])
+    assert classes_stated_by(network, 1000) == (*NAMES,)
+
+
 def test_names_that_are_mostly_in_imagenets_order_are_imagenets():
     """CLIP's names differ from WordNet's for a third of the classes."""
     network = Net(class_names=[*IMAGENET_CLASSNAMES])

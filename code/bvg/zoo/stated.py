@@ -8,6 +8,7 @@ the order of the wnids, and answer at chance level.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ CLASS_NAMES = "class_names"
 _CLASS_KEYS = ("classes", CLASS_NAMES, "class_to_idx", "idx_to_class", "id2label", "label_names")
 _STATISTICS = (("mean", "std"), ("image_mean", "image_std"))
 _UNNAMED = re.compile(r"(label|class)[_ ]?\d+")  # as in Hugging Face's configurations
+_WNID = re.compile(r"n\d{8}")
 _DEPTH = 2  # nested dicts that are searched, such as Lightning's hyper_parameters
 
 
@@ -59,6 +61,9 @@ def _lower(names: tuple[str, ...]) -> list[str]:
 
 def _as_wnids(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names with ImageNet's as wnids; others, and uncertain ones, unchanged."""
+    wnids = [*chain.from_iterable(map(_WNID.findall, names))]
+    if len(names) == VAL_CLASSES and sorted(wnids) == [*imagenet_classes()]:
+        return tuple(wnids)  # n01440764_tench
     numbers = [int(name) for name in names if name.isdecimal()]
     if sorted(numbers) == [*range(VAL_CLASSES)] and len(names) == VAL_CLASSES:
         return tuple(imagenet_classes()[number] for number in numbers)
