@@ -42,7 +42,8 @@ def new_model(arch: str, classes: tuple[str, ...], seed: int, size: int) -> Star
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = network_of(arch, own)
-    model = NormalizedModel(network, IMAGENET_MEAN, IMAGENET_STD, classes=own)
+    origin: dict[str, object] = {"untrained": True}
+    model = NormalizedModel(network, IMAGENET_MEAN, IMAGENET_STD, classes=own, origin=origin)
     return _start(model, arch, size, f"--arch {arch}")
 
 

@@ -100,6 +100,8 @@ def _from_zoo(row: ZooModel, options: CheckpointOptions) -> NormalizedModel:
     if row.files:  # before the network is built, which may take seconds
         state, where, found = _zoo_state(row, weights_folder(options.weights_dir))
         origin |= {"sources": [file.source[0] for file in row.files]} | found
+    else:
+        origin["untrained"] = True
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(row.seed or 0)
         network = architecture_of(row)
