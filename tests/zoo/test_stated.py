@@ -88,6 +88,14 @@ def test_numbers_sorted_as_text_are_numbers_of_classes():
     assert found[:4] == (WNIDS[0], WNIDS[1], WNIDS[10], WNIDS[100])
 
 
+def test_a_property_that_fails_names_no_logits():
+    def fails(self):
+        raise RuntimeError("not set yet")
+
+    kind = type("Kind", (Net,), {"class_names": property(fails), "config": property(fails)})
+    assert classes_stated_by(kind(), 1000) is None
+
+
 def test_numbers_of_equal_length_are_in_order():
     names = [f"{number:04d}" for number in range(1000)]
     assert classes_stated_by(Net(class_names=names), 1000) == WNIDS
@@ -149,6 +157,7 @@ def test_names_in_the_checkpoint_order_the_logits(beside, arch, tmp_path):
     [
         {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]},
         {"hyper_parameters": {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.25, 0.3)}},
+        {"mean": [127.5, 102.0, 76.5], "std": [51.0, 63.75, 76.5]},
         {"cfg": {"mean": torch.tensor([0.5, 0.4, 0.3]), "std": torch.tensor([0.2, 0.25, 0.3])}},
     ],
 )

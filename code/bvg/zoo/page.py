@@ -132,9 +132,10 @@ is `--arch`, the normalization `--mean` and `--std`, for pixels in [0, 1]; the f
 every name and shape must be the architecture's. Files that `train.py` wrote record all three, and
 so does timm's config.json beside the weights.
 
-**Normalization.** Without `--mean` and `--std`, `mean` and `std` in the file are used, else
-ImageNet's; the run prints which. If timm trains the architecture with others (many vision
-transformers), or the network has a mean and a std itself, they have to be given.
+**Normalization.** Without `--mean` and `--std`, `mean` and `std` in the file are used (divided by
+255 where both are above 1), else ImageNet's; the run prints which. If timm trains the architecture
+with others (many vision transformers), or the network has a mean and a std itself, they have to be
+given.
 
 **Raw or averaged.** Files often hold several sets of weights. As in timm's loader
 (`timm.models.load_state_dict` with its default `use_ema=True`), those under `state_dict_ema`,

@@ -47,12 +47,20 @@ def classes_stated_by(model: nn.Module, count: int) -> tuple[str, ...] | None:
     classes are returned as wnids.
     """
     for module in model.modules():
-        for holder in (module, getattr(module, "config", None)):
+        for holder in (module, _attribute(module, "config")):
             for key in _CLASS_KEYS:
-                names = names_in(getattr(holder, key, None))
+                names = names_in(_attribute(holder, key))
                 if names and len(names) == count and not all(map(_UNNAMED.match, _lower(names))):
                     return _as_wnids(names)
     return None
+
+
+def _attribute(holder: Any, name: str) -> Any:
+    """Return an attribute; None if there is none, or it is a property that fails."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # the model may be anyone's code
+        return None
 
 
 def _lower(names: tuple[str, ...]) -> list[str]:
@@ -78,7 +86,8 @@ def _as_wnids(names: tuple[str, ...]) -> tuple[str, ...]:
 def stated_in(content: Any) -> dict[str, Any]:
     """Return what a checkpoint states: `class_names`, and `mean` and `std` of R, G and B.
 
-    A mean and std among weights are buffers of a network that normalizes its input itself.
+    These are for pixels in [0, 1], also where they are stated for 0-255. A mean and std among
+    weights are buffers of a network that normalizes its input itself, and left out.
     """
     found: dict[str, Any] = {}
     for inner in _dicts(content):
@@ -90,6 +99,8 @@ def stated_in(content: Any) -> dict[str, Any]:
         for keys in _STATISTICS:
             mean, std = (_numbers(inner.get(key)) for key in keys)
             if mean and std:
+                if max(mean) > 1 and min(std) > 1:  # for pixels in 0-255
+                    mean, std = ([value / 255 for value in values] for values in (mean, std))
                 found = {"mean": mean, "std": std} | found
     return found
 
