@@ -190,8 +190,11 @@ def _changed(
     first = weights_sha256(model)
     if _tensor_names(model) != names or first == sha256:
         return ""
-    with torch.no_grad(), autocast(settings):
-        model(4 * pictures(view.crop)[:1].to(settings.device) - 2)
+    try:
+        with torch.no_grad(), autocast(settings):
+            model(4 * pictures(view.crop)[:1].to(settings.device) - 2)
+    except Exception:  # it does not take such pixels, so this cannot be shown
+        return "the images before"
     return "" if weights_sha256(model) == first else "the images before"
 
 
