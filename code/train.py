@@ -352,6 +352,8 @@ def _evaluated(
     limit: int | None = None,
 ) -> Metrics:
     job.plain.load_state_dict(without_auxiliary(job.model.state_dict()))
+    if job.step:
+        job.plain.origin.pop("untrained", None)
     settings = {  # not --seed, so that all runs are evaluated on the same images
         "device": str(job.own.device),
         "num_workers": args.num_workers,

@@ -91,3 +91,6 @@ def test_textures_in_the_place_of_shapes_are_noticed(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     cue_conflict(tmp_path / "swapped", CATEGORIES)
     assert "<shape><n>-<texture><m>" in capsys.readouterr().err
+    (tmp_path / "manifest.json").write_text("{}")  # of make_cue_conflict.py
+    cue_conflict(tmp_path / "swapped", CATEGORIES)
+    assert capsys.readouterr().err == ""

@@ -131,6 +131,14 @@ def test_an_image_that_is_there_twice_is_refused(again, photos, tmp_path):
     assert "an image twice" in sentence
 
 
+def test_numbered_images_are_no_copies_unless_their_bytes_are_the_same(photos, tmp_path):
+    names = ["x (1).jpg", "x (2).jpg", "x.jpg"]  # as Windows renames, and browsers download
+    fill(tmp_path, photos[:3], lambda k: f"{WNIDS[0]}/{names[k]}")
+    assert len(imagenet_val(tmp_path, partial=True)) == 3
+    fill(tmp_path, [photos[2]], lambda k: f"{WNIDS[0]}/{names[0]}")
+    assert "x (1).jpg" in refusal(lambda: imagenet_val(tmp_path, partial=True))
+
+
 def test_links_in_a_circle_are_no_folders(photos, tmp_path):
     folder = fill(tmp_path, photos[:2], lambda k: f"{WNIDS[k]}/a.JPEG")
     (folder / "val" / "loop").symlink_to("loop")

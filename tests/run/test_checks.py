@@ -2,12 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import imagenet_classes
 from bvg.predictions.table import Predictions
 from bvg.run.checks import guesses, guessing
+from bvg.run.command_line import options
+from bvg.run.decisions import top5
+from bvg.run.evaluate import evaluate, load_models
+from bvg.scores.accuracy import imagenet_accuracy
+from bvg.stimuli.batch import unchanged
+from conftest import draw
 
 WNIDS = imagenet_classes()
 
@@ -39,6 +47,7 @@ def image_set(found, **notes):
         ([0.0], 50_000, True),
         ([0.001], 50_000, True),
         ([0.0], 19, False),  # too few to tell
+        ([0.02], 50, False),  # one in 50, of a model that is poor, or tested on hard images
         ([0.1], 50, False),
         ([0.005], 50_000, False),
         ([0.0, 0.5], 24, False),  # one condition is enough
@@ -72,3 +81,27 @@ def test_where_chance_is_higher_or_expected_nothing_is_said():
     few = predictions([0.0], 400, ("a", "b", "c", "d"))
     assert guessing("imagenet", few.classes, few, image_set(few))
     assert not guessing("imagenet_sketch", few.classes, few, image_set(few))
+
+
+class Always(nn.Module):
+    """Answers every image with the last of 100 classes, and by the image among the others."""
+
+    def __init__(self, **origin):
+        super().__init__()
+        self.classes, self.origin = tuple(f"{k}" for k in range(100)), origin
+
+    def forward(self, x):
+        last = 9 * nn.functional.one_hot(torch.tensor([99]), 100)
+        return last + x.flatten(1)[:, :100]
+
+
+@pytest.mark.parametrize("origin", [{}, {"untrained": True}])
+def test_a_warning_is_printed_and_kept_unless_weights_are_initial(origin, tmp_path, capsys):
+    files = [draw(tmp_path / f"{k}.png", k).name for k in range(24)]
+    classes = Always().classes
+    images = ImageSet(tmp_path, files, files, np.arange(24) % 99, classes)
+    args = options(model={"m": Always(**origin)}, results=tmp_path / "results", device="cpu")
+    models, _ = load_models(args)
+    (run,) = evaluate("imagenet", models, images, unchanged, top5, imagenet_accuracy, args)
+    assert ("guesses" in run.summary.get("warning", "")) == (not origin)
+    assert ("guesses" in capsys.readouterr().err) == (not origin)

@@ -37,6 +37,22 @@ class Learns(Tiny):
         return super().forward(x)
 
 
+class Observes(Tiny):
+    """Keeps the largest input, as the observers of quantization do."""
+
+    def forward(self, x):
+        torch.maximum(self.seen, 1e-4 * x.amax((0, 2, 3)), out=self.seen)
+        return super().forward(x)
+
+
+class FillsTable(Tiny):
+    """Computes a buffer when it is first used, as some position embeddings do."""
+
+    def forward(self, x):
+        self.seen = torch.full((3,), 1 / x.shape[-1])
+        return super().forward(x)
+
+
 class AddsMask(Tiny):
     def forward(self, x):
         if not hasattr(self, "mask"):
@@ -49,12 +65,12 @@ def load(model, **settings):
     return load_one("m", model, CheckpointOptions(), settings, STUDY)
 
 
-@pytest.mark.parametrize("kind", [Follows, Learns])
+@pytest.mark.parametrize("kind", [Follows, Learns, Observes])
 def test_what_changes_is_refused_or_recorded(kind):
     assert "--allow_unstable" in refusal(load, kind())
     assert load(kind(), allow_unstable=True).identity["unstable"] == "the images before"
 
 
-@pytest.mark.parametrize("kind", [Tiny, AddsMask])
+@pytest.mark.parametrize("kind", [Tiny, AddsMask, FillsTable])
 def test_what_stays_the_same_is_not(kind):
     assert "unstable" not in load(kind()).identity

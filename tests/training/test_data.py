@@ -11,7 +11,7 @@ from PIL import Image
 
 from bvg.data.image_set import ImageSet
 from bvg.data.imagenet_train import imagenet_train
-from bvg.training.data import Share, TrainingImages, batches, order_of
+from bvg.training.data import MOST_BAD, Share, TrainingImages, batches, order_of
 from conftest import CLASSES, draw, refusal
 
 
@@ -105,7 +105,9 @@ def test_a_bad_image_may_be_skipped(images, tmp_path, capsys):
     for file in images.files:
         (tmp_path / "train" / file).write_bytes(b"")
     share = Share(0, 1, 1, 1)
-    assert str(tmp_path) in refusal(next, batches(data, share, 0, 0, 0, pin_memory=False))
+    sentence = refusal(next, batches(data, share, 0, 0, 0, pin_memory=False))
+    assert str(tmp_path) in sentence and "--skip_bad_images" not in sentence
+    assert len(data[0, 0].failures) == MOST_BAD  # not all 1,281,167 of a disk that is gone
 
 
 def test_names_need_not_be_utf_8(images, tmp_path):

@@ -49,6 +49,15 @@ def test_a_model_of_the_zoo_from_another_folder(tmp_path, monkeypatch):
     assert again.arch == start.arch and again.classes == start.classes
 
 
+def test_logits_in_another_order_that_the_model_states_elsewhere_are_refused(tmp_path):
+    names = [*reversed(imagenet_classes())]
+    linear = "torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16, 1000))"
+    net = f"def net():\n    net = {linear}\n    net.class_names = {names}\n    return net\n"
+    (tmp_path / "net.py").write_text(f"import torch\n{net}")
+    sentence = refusal(pretrained_model, f"{tmp_path}/net.py:net", CheckpointOptions(), 4)
+    assert "another order" in sentence
+
+
 def test_what_flags_give_comes_first(tmp_path):
     (tmp_path / "net.py").write_text(NETWORK)
     start = pretrained_model(f"{tmp_path}/net.py:net", CheckpointOptions(), 32)

@@ -55,6 +55,21 @@ def test_settings_are_as_before(line, place, tmp_path, monkeypatch):
     assert settings() == before
 
 
+def test_a_notebook_may_have_set_the_precision_per_operator(tmp_path):
+    if not hasattr(torch.backends, "fp32_precision"):
+        pytest.skip("PyTorch < 2.9 has one setting for all operators")
+    (tmp_path / "m.py").write_text(f"import torch\n{NET}")
+    owner = torch.backends.cudnn.conv
+    before = owner.fp32_precision
+    for value in ("tf32", "ieee"):  # one of them differs from the other operators'
+        try:
+            owner.fp32_precision = value
+            call(tmp_path / "m.py", "net")
+            assert owner.fp32_precision == value
+        finally:
+            owner.fp32_precision = before
+
+
 @pytest.mark.parametrize(
     "network",
     ["torch.nn.LazyLinear(4)", "torch.nn.Linear(2, 4, device='meta')"],

@@ -5,6 +5,7 @@ import random
 
 import pytest
 import torch
+from open_clip import IMAGENET_CLASSNAMES
 from safetensors.torch import save_file
 from torch import nn
 
@@ -87,6 +88,32 @@ def test_numbers_sorted_as_text_are_numbers_of_classes():
     assert found[:4] == (WNIDS[0], WNIDS[1], WNIDS[10], WNIDS[100])
 
 
+def test_a_property_that_fails_names_no_logits():
+    def fails(self):
+        raise RuntimeError("not set yet")
+
+    kind = type("Kind", (Net,), {"class_names": property(fails), "config": property(fails)})
+    assert classes_stated_by(kind(), 1000) is None
+
+
+def test_numbers_of_equal_length_are_in_order():
+    names = [f"{number:04d}" for number in range(1000)]
+    assert classes_stated_by(Net(class_names=names), 1000) == WNIDS
+
+
+def test_names_that_begin_with_wnids_are_those():
+    network = Net(class_names=[f"{wnid}_name of {k}" for k, wnid in enumerate(NAMES)])
+    assert classes_stated_by(network, 1000) == (*NAMES,)
+
+
+def test_names_that_are_mostly_in_imagenets_order_are_imagenets():
+    """CLIP's names differ from WordNet's for a third of the classes."""
+    network = Net(class_names=[*IMAGENET_CLASSNAMES])
+    assert classes_stated_by(network, 1000) == WNIDS
+    shuffled = [IMAGENET_CLASSNAMES[k] for k in ORDER]
+    assert classes_stated_by(Net(class_names=shuffled), 1000) == (*shuffled,)
+
+
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -130,6 +157,7 @@ def test_names_in_the_checkpoint_order_the_logits(beside, arch, tmp_path):
     [
         {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]},
         {"hyper_parameters": {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.25, 0.3)}},
+        {"mean": [127.5, 102.0, 76.5], "std": [51.0, 63.75, 76.5]},
         {"cfg": {"mean": torch.tensor([0.5, 0.4, 0.3]), "std": torch.tensor([0.2, 0.25, 0.3])}},
     ],
 )
@@ -145,6 +173,20 @@ def test_statistics_in_the_checkpoint_are_used_unless_others_are_given(
     given = load_model(name, CheckpointOptions(arch=arch, mean=(0.1,) * 3, std=(0.6,) * 3))
     assert given.mean.flatten().tolist() == pytest.approx([0.1] * 3)
     assert given.std.flatten().tolist() == pytest.approx([0.6] * 3)
+
+
+def test_a_network_that_may_normalize_its_input_itself(tmp_path):
+    itself = "self.fc = torch.nn.Linear(3, 1000)"
+    buffers = "".join(
+        f"; self.register_buffer('{k}', torch.full((3,), 0.5))" for k in ("mean", "std")
+    )
+    (tmp_path / "net.py").write_text(NET_FILE.replace(itself, itself + buffers))
+    state = Net().state_dict() | {"mean": torch.full((3,), 0.5), "std": torch.full((3,), 0.5)}
+    torch.save(state, tmp_path / "w.pth")
+    name, arch = f"file://{tmp_path / 'w.pth'}", f"{tmp_path / 'net.py'}:net"
+    assert "--mean 0 0 0 --std 1 1 1" in refusal(load_model, name, CheckpointOptions(arch=arch))
+    options = CheckpointOptions(arch=arch, mean=(0.0,) * 3, std=(1.0,) * 3)
+    assert load_model(name, options).mean.flatten().tolist() == [0, 0, 0]
 
 
 def test_other_numbers_are_no_statistics():

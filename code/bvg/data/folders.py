@@ -4,6 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
+from filecmp import cmp
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,11 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    """Return whether both are files with the same content; False for dangling links."""
+    return one.is_file() and other.is_file() and cmp(one, other, shallow=False)
 
 
 def _is_image(name: str) -> bool:

@@ -24,6 +24,7 @@ from bvg.data.folders import (
     check_known,
     existing_folder,
     images_of_class,
+    same_bytes,
     subfolders,
     unused_note,
     wrong_folder,
@@ -57,7 +58,7 @@ _WNID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # a whole word; _ se
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(?:_n\d{8})?")  # Hugging Face's ends in the wnid
 _COPY = re.compile(r"(.+?)(?: \(\d+\)|(?: -)?[ _][Cc]opy(?: ?\(?\d+\)?)?)")  # of file browsers
 _TEST_NAME = re.compile(r"ILSVRC2012_test_\d{8}.*")
-_TRAIN_NAME = re.compile(r"n\d{8}_\d+")
+_TRAIN_NAME = re.compile(r"n\d{8}_[1-9]\d\d+")  # nearly all have three to five digits
 _SAMPLED = 20  # images that are enough to tell how all were named, labelled and resized
 
 Lookup = Callable[[str], str | None]  # the name of an image → its wnid, if it is known
@@ -227,18 +228,27 @@ def val_number(stem: str) -> int | None:
 
 
 def _refuse_duplicates(folder: Path, files: Sequence[str]) -> None:
-    """Raise UserError if two files are the same validation image, or one a copy by its name."""
-    file_of: dict[int | str, str] = {}
+    """Raise UserError if two files are the same validation image.
+
+    That is, if both names have its number, or one is named as a copy of the other and has its
+    bytes: browsers and Windows name different images `x (1)`, `x (2)` as well.
+    """
+    present, file_of = {*files}, dict[int, str]()
     for file in files:
         path = Path(file)
         marked = _COPY.fullmatch(path.stem)
         original = path.with_stem(marked[1]) if marked else path
-        key = val_number(original.stem) or original.as_posix()
-        if other := file_of.get(key):
+        number = val_number(original.stem)
+        if number is not None:
+            other = file_of.setdefault(number, file)
+            twice = other != file
+        else:
+            other = original.as_posix()
+            twice = other != file and other in present and same_bytes(folder / other, folder / file)
+        if twice:
             raise UserError(
                 f"{folder} contains an image twice, as {other} and {file}: remove one of them"
             )
-        file_of[key] = file
 
 
 def _nearest(folder: Path, stems: list[str]) -> tuple[Path, dict[str, Lookup], list[str]]:

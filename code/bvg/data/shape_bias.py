@@ -20,6 +20,7 @@ from bvg.errors import UserError, first_few
 
 IMAGES = 1_280
 SHAPES, TEXTURES = 10, 3  # published images of each category, which are numbered from 1
+_MANIFEST = "manifest.json"  # of make_cue_conflict.py
 _NAME = re.compile(r"(?P<first>.+?)\d+-(?P<second>.+?)\d+")
 
 
@@ -48,7 +49,12 @@ def cue_conflict(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
 
 
 def _warn_if_swapped(images: ImageSet) -> None:
-    """Warn if the numbers in the names are the published ones of textures and shapes, swapped."""
+    """Warn if the numbers in the names are the published ones of textures and shapes, swapped.
+
+    Not for stimuli of make_cue_conflict.py, which may be made of any numbers of pictures.
+    """
+    if any((place / _MANIFEST).is_file() for place in (images.root, images.root.parent)):
+        return
     numbers = [re.findall(r"\d+", Path(file).stem) for file in images.files]
     first, second = (max(int(pair[k]) for pair in numbers) for k in (0, 1))
     if first <= TEXTURES < second <= SHAPES:

@@ -17,13 +17,13 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.imagenet import are_imagenet, imagenet_classes
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
-from bvg.run.probe import probe
-from bvg.run.settings import Settings, best_device
+from bvg.run.probe import pictures, probe
+from bvg.run.settings import Settings, autocast, best_device
 from bvg.zoo import hugging_face
 from bvg.zoo.loading import CheckpointOptions, load_model
 from bvg.zoo.names import split_alias
-from bvg.zoo.normalized import Reordered, names_of_logits, positions_in_imagenet
-from bvg.zoo.stated import classes_stated_by
+from bvg.zoo.normalized import Reordered, positions_in_imagenet
+from bvg.zoo.stated import classes_of
 from bvg.zoo.table import find
 from bvg.zoo.weights import weights_sha256
 from bvg.zoo.zero_shot import FOLDER, HUB, PREFIX, Text, by_category
@@ -147,7 +147,8 @@ def load_one(
     names_before = _tensor_names(model)
     probed = probe(model, view, settings, name)
     identity["probe"] = probed.record()
-    unstable = probed.unstable or _changed(model, names_before, identity["weights_sha256"])
+    sha256 = identity["weights_sha256"]
+    unstable = probed.unstable or _changed(model, names_before, sha256, view, settings)
     if unstable and not settings.allow_unstable:
         raise UserError(
             f"model {name} changes its weights or buffers while it answers, so its answers depend "
@@ -157,15 +158,18 @@ def load_one(
     if unstable:
         identity["unstable"] = unstable
     count = probed.logits.shape[1]
-    declared = getattr(model, "classes", None)
-    if declared is None or callable(declared) or isinstance(declared, int):
-        declared = classes_stated_by(model, count) or declared
-    names = names_of_logits(declared, count, f"model {name}")
+    names = classes_of(model, count, f"model {name}")
     positions = positions_in_imagenet(names)
     classes = names if positions is None else imagenet_classes()
     if classes != names:
         origin["logits"] = f"{count} logits, reordered to ImageNet's order by their names"
     if positions is not None and positions != [*range(count)]:
+        print(
+            f"{name}: the names that it states for its logits ({names[0]}, {names[1]}, …) are in "
+            "another order than ImageNet's, into which the logits are brought",
+            file=sys.stderr,
+            flush=True,
+        )
         model = Reordered(model, positions).to(settings.device).eval()
         identity["classes_sha256"] = hashlib.sha256("\0".join(names).encode()).hexdigest()
     return LoadedModel(name, model, view, classes, identity, origin)
@@ -175,13 +179,23 @@ def _tensor_names(model: nn.Module) -> set[str]:
     return {*dict(model.named_parameters()), *dict(model.named_buffers())}
 
 
-def _changed(model: nn.Module, names: set[str], sha256: str) -> str:
+def _changed(
+    model: nn.Module, names: set[str], sha256: str, view: Preprocessing, settings: Settings
+) -> str:
     """Return what a model's answers depend on if its weights changed; else an empty string.
 
-    Models that add to the tensors of these `names`, such as masks for an image size, are fine.
+    Models that add to the tensors of these `names`, such as masks for an image size, are fine, and
+    so are those that fill tables at their first answer, which pixels beyond [0, 1] do not change.
     """
-    same = _tensor_names(model) != names or weights_sha256(model) == sha256
-    return "" if same else "the images before"
+    first = weights_sha256(model)
+    if _tensor_names(model) != names or first == sha256:
+        return ""
+    try:
+        with torch.no_grad(), autocast(settings):
+            model(4 * pictures(view.crop)[:1].to(settings.device) - 2)
+    except Exception:  # it does not take such pixels, so this cannot be shown
+        return "the images before"
+    return "" if weights_sha256(model) == first else "the images before"
 
 
 def by_category_names(models: Sequence[LoadedModel]) -> list[LoadedModel]:

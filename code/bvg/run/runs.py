@@ -210,7 +210,8 @@ def finish(
     if scored_with:
         summary["scored_with"] = scored_with
     benchmark = run.identity["benchmark"]
-    if warning := guessing(benchmark, run.model.classes, predictions, images):
+    trained = not run.model.origin.get("untrained")
+    if trained and (warning := guessing(benchmark, run.model.classes, predictions, images)):
         summary["warning"] = warning
         print(f"{run.name}: warning: {warning}", file=sys.stderr, flush=True)
     if infos and (checked := infos[-1].get("check")):

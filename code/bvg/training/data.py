@@ -22,6 +22,7 @@ from bvg.stimuli.randomness import keyed_generator
 from bvg.training.processes import ENDING
 
 Key = tuple[int, int]  # epoch, index of the image
+MOST_BAD = 100  # images in a row that are skipped; where more fail, it is rather the disk
 
 
 class Example(NamedTuple):
@@ -41,7 +42,7 @@ class TrainingImages(Dataset):
 
     sets: by name, which is part of the key. size: side of the crops in pixels. least_area: of the
     crops, relative to the image (RandomResizedCrop). skip_bad: show the next image in place of one
-    that cannot be decoded.
+    that cannot be decoded, up to MOST_BAD in a row.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class TrainingImages(Dataset):
         """Return an image as it is augmented in an epoch."""
         epoch, first = key
         failures: list[str] = []
-        for position in range(first, first + (len(self) if self.skip_bad else 1)):
+        for position in range(first, first + (MOST_BAD if self.skip_bad else 1)):
             index = position % len(self)
             try:
                 return Example(self._augmented(epoch, index), int(self.labels[index]), failures)
@@ -134,8 +135,8 @@ def batches(
 
     start: the first batch of the epoch (others were done before a restart). The last, incomplete
     batch is left out.
-    Raises UserError for an image that cannot be decoded, unless such images are skipped; each is
-    then named once.
+    Raises UserError for an image that cannot be decoded, unless such images are skipped (each is
+    then named once), and for MOST_BAD of them in a row.
     """
     order = order_of(len(images), images.seed, epoch)
     steps = range(start, len(images) // share.batch)
@@ -153,6 +154,11 @@ def batches(
         worker_init_fn=_leave_signals_to_parent,
     )
     for pixels, labels, failures in loader:
+        if pixels is None and images.skip_bad:
+            raise UserError(
+                f"{MOST_BAD} images in a row cannot be decoded, the first is {failures[0]}: check "
+                "that the data set is there and whole; the same command resumes"
+            )
         if pixels is None:
             raise UserError(
                 f"the image {failures[0]}: add --skip_bad_images to the same command, which then "

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from filecmp import cmp
 from itertools import combinations
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from bvg.data.downloads import data_sets
 from bvg.data.fetch import weights_folder
 from bvg.data.finding import find_data
+from bvg.data.folders import same_bytes
 from bvg.data.image_set import ImageSet, unused_sentence
 from bvg.data.imagenet import classes_in
 from bvg.data.imagenet_train import imagenet_train, train_folder
@@ -49,8 +49,8 @@ class Job:
     batch normalizations, what is evaluated and saved. forward: the model as it is called. engine:
     of debiased training. styles: statistics of its paintings, None for the batch's own. dtype: for
     autocast, None for fp32. record: what a resumed run must agree with. execution: what else the
-    weights depend on. validation: what is evaluated, by benchmark. step: updates done. loss: sum
-    over the updates of this epoch.
+    weights depend on. validation: what the first process evaluates, by benchmark. step: updates
+    done. loss: sum over the updates of this epoch.
     """
 
     recipe: Recipe
@@ -100,9 +100,9 @@ def new_job(recipe: Recipe, args: argparse.Namespace, own: Processes) -> Job:
     weights = weights_folder(args.weights_dir)
     engine = load_adain(weights / "adain", own.device) if recipe.debiased else None
     styles = _styles(recipe, args, engine)
-    validation = validation_sets(recipe.size, recipe.data, args, start.classes)
-    record = {}
-    if own.is_first:
+    record, validation = {}, {}
+    if own.is_first:  # which alone evaluates
+        validation = validation_sets(recipe.size, recipe.data, args, start.classes)
         check_distinct(sets, validation)
         for sentence in filter(None, map(unused_sentence, sets.values())):
             print(sentence)
@@ -291,8 +291,7 @@ def _in_both(images: ImageSet, others: ImageSet) -> str:
         for some in (images, others)
     ]
     for name in sorted(chosen):
-        one, other = (place[name] for place in places)
-        if one.is_file() and other.is_file() and cmp(one, other, shallow=False):
+        if same_bytes(*(place[name] for place in places)):
             return name
     return ""
 

@@ -15,7 +15,8 @@ from bvg.files import written_atomically
 from bvg.zoo.checkpoints import MODEL
 from bvg.zoo.loading import CheckpointOptions, load_model, network_of
 from bvg.zoo.names import FACTORY
-from bvg.zoo.normalized import NormalizedModel, names_of_logits, positions_in_imagenet
+from bvg.zoo.normalized import NormalizedModel, positions_in_imagenet
+from bvg.zoo.stated import classes_of
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, find
 
 
@@ -41,7 +42,8 @@ def new_model(arch: str, classes: tuple[str, ...], seed: int, size: int) -> Star
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = network_of(arch, own)
-    model = NormalizedModel(network, IMAGENET_MEAN, IMAGENET_STD, classes=own)
+    origin: dict[str, object] = {"untrained": True}
+    model = NormalizedModel(network, IMAGENET_MEAN, IMAGENET_STD, classes=own, origin=origin)
     return _start(model, arch, size, f"--arch {arch}")
 
 
@@ -69,7 +71,7 @@ def _start(model: NormalizedModel, arch: str, size: int, flag: str) -> Start:
             f"{flag} returns {type(logits).__name__} in training, not logits: {remedy}, or wrap it "
             "in a factory, path/to/file.py:factory, that returns logits alone"
         )
-    classes = names_of_logits(model.classes, count, flag)
+    classes = classes_of(model, count, flag)
     positions = positions_in_imagenet(classes)
     if positions is not None:
         if positions != [*range(count)]:

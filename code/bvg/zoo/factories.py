@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -85,14 +85,20 @@ def call(path: Path, factory: str, **options: Any) -> nn.Module:
 @contextmanager
 def _same_settings() -> Iterator[None]:
     """Restore after the block what it changes in settings of the whole process."""
-    before = [(owner, name, getattr(owner, name)) for owner, name in _SETTINGS]
+    before = []
+    for owner, name in _SETTINGS:
+        with suppress(RuntimeError):  # of a notebook that set the precision per operator
+            before.append((owner, name, getattr(owner, name)))
     dtype, device = torch.get_default_dtype(), torch.get_default_device()
     gradients, folder = torch.is_grad_enabled(), Path.cwd()
-    products = torch.get_float32_matmul_precision()
+    products = None
+    with suppress(RuntimeError):
+        products = torch.get_float32_matmul_precision()
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(products)
+        if products:
+            torch.set_float32_matmul_precision(products)
         for owner, name, value in before:
             setattr(owner, name, value)
         torch.set_default_dtype(dtype)

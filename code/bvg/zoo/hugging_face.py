@@ -109,6 +109,15 @@ def imagenet_labels(labels: Sequence[str], model: str) -> tuple[str, ...]:
     return tuple(label if label in background else next(named) for label in labels)
 
 
+def mostly_in_order(labels: Sequence[str]) -> bool:
+    """Return whether most of 1000 labels stand at the index of their class.
+
+    The others may be spelled otherwise, as a third of CLIP's names are.
+    """
+    in_place = sum(k in classes for k, classes in enumerate(_readings(labels)))
+    return len(labels) == VAL_CLASSES and 2 * in_place > VAL_CLASSES
+
+
 def _readings(labels: Sequence[str]) -> list[set[int]]:
     """Return, for each label, the classes of ImageNet that it may name."""
     from timm.data import ImageNetInfo

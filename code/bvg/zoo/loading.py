@@ -100,6 +100,8 @@ def _from_zoo(row: ZooModel, options: CheckpointOptions) -> NormalizedModel:
     if row.files:  # before the network is built, which may take seconds
         state, where, found = _zoo_state(row, weights_folder(options.weights_dir))
         origin |= {"sources": [file.source[0] for file in row.files]} | found
+    else:
+        origin["untrained"] = True
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(row.seed or 0)
         network = architecture_of(row)
@@ -232,12 +234,18 @@ def _statistics(
 ) -> tuple[Sequence[float], Sequence[float]]:
     """Return the mean and std for a checkpoint: the flags', else the stated ones, else ImageNet's.
 
-    Raises UserError if neither is given, and timm trains this architecture with others.
+    Raises UserError if neither is given, and timm trains this architecture with others, or the
+    network may normalize its input itself.
     """
     usual = getattr(network, "pretrained_cfg", None) or {}
     default: dict[str, Sequence[float]] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
     given = {"mean": options.mean, "std": options.std}
     known = {name: given[name] or stated.get(name) for name in default}
+    if _has_statistics(network) and not all(known.values()):
+        raise UserError(
+            f"{arch} has a mean and a std of three channels: give --mean 0 0 0 --std 1 1 1 if it "
+            "normalizes its input with them, else the --mean and --std that it was trained with"
+        )
     unlike = [name for name in default if tuple(usual.get(name) or default[name]) != default[name]]
     if unlike and not all(known.values()):
         of_timm = " ".join(f"--{name} {' '.join(map(str, usual[name]))}" for name in default)
@@ -252,6 +260,12 @@ def _statistics(
         values = ", ".join(f"{name} {' '.join(map(str, used[name]))}" for name in used)
         print(f"{path.name}: normalizing with {whose} {values}", file=sys.stderr, flush=True)
     return used["mean"], used["std"]
+
+
+def _has_statistics(network: nn.Module) -> bool:
+    tensors = (*network.named_buffers(), *network.named_parameters())
+    names = {name.rpartition(".")[2] for name, tensor in tensors if tensor.numel() == 3}
+    return {"mean", "std"} <= names
 
 
 def network_of(arch: str, classes: Sequence[str] | None) -> nn.Module:

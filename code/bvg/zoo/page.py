@@ -51,10 +51,14 @@ with the reason:
 |---|---|---|
 | probabilities or percentages (rows sum to 1 or 100), or only numbers in [0, 1] | a softmax of them is nearly uniform: shape bias .152 → .190 for one model | return logits or log-probabilities; for CLIP, similarities times their scale. If they are logits, set the attribute `outputs = "logits"` |
 | outputs that depend on the other images of the batch | batch normalization in training mode, or without running statistics: the accuracy changes with the batch size | call `eval()`, or use `--allow_unstable`, which records it |
+| weights or buffers that change while the model answers | running statistics or observers in training mode: answers depend on the images before | the same |
 | random outputs | dropout in training mode: the accuracy changes from run to run | the same |
 | a tuple, dict or `ModelOutput`; a shape other than (images, classes); integers | `squeeze()` fails on a last batch of one image | return the tensor of logits |
 | NaN or infinite logits (-inf for single classes is fine) | a damaged checkpoint, or too large for 16 bits | see the message |
 | 16-bit or 64-bit weights that fail on fp32 images | | `.float()`, or `--precision fp16` or `bf16` where that works |
+
+After a run, a warning is printed, and kept in summary.json, if the answers are no better than guesses
+([fidelity.md](fidelity.md#all-benchmarks)): permuted classes, a wrong normalization, untrained weights.
 
 The same logits for every picture, or no registered parameters, only print a warning. VOneNet and the
 models of diffusion noise draw their noise per image, so they pass.
@@ -128,9 +132,10 @@ is `--arch`, the normalization `--mean` and `--std`, for pixels in [0, 1]; the f
 every name and shape must be the architecture's. Files that `train.py` wrote record all three, and
 so does timm's config.json beside the weights.
 
-**Normalization.** Without `--mean` and `--std`, `mean` and `std` in the file are used, else
-ImageNet's; the run prints which. If timm trains the architecture with others (many vision
-transformers), they have to be given.
+**Normalization.** Without `--mean` and `--std`, `mean` and `std` in the file are used (divided by
+255 where both are above 1), else ImageNet's; the run prints which. If timm trains the architecture
+with others (many vision transformers), or the network has a mean and a std itself, they have to be
+given.
 
 **Raw or averaged.** Files often hold several sets of weights. As in timm's loader
 (`timm.models.load_state_dict` with its default `use_ema=True`), those under `state_dict_ema`,
@@ -152,7 +157,13 @@ TensorFlow's background class, the logits are brought into ImageNet's order, wit
 background, and every benchmark works. Other names are those of the data set's folders. The same
 holds for `class_to_idx`, `idx_to_class`, `id2label`, `class_names` and `label_names`, of the model,
 a module in it, or its `config`, and in the checkpoint or its `hyper_parameters`, if they name as
-many classes as there are logits. The numbers 0 to 999 as names are positions among the wnids.
+many classes as there are logits; a line is printed if the logits are brought into another order.
+The numbers 0 to 999 as names are positions among the wnids. Names that are spelled otherwise are
+ImageNet's if most stand where their classes do. A module that reorders the logits of one that
+states names has to state the new order in `classes`.
+
+**Settings.** What a factory's file sets for the whole process (TF32, the default dtype and device,
+gradients, Pillow's limits, the working folder) is restored when it has returned the model.
 """
 
 _ZERO_SHOT = """## Zero-shot models

@@ -8,6 +8,7 @@ the order of the wnids, and answer at chance level.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,27 @@ from torch import nn
 
 from bvg.data.imagenet import VAL_CLASSES, imagenet_classes
 from bvg.errors import UserError
-from bvg.zoo.hugging_face import imagenet_labels
-from bvg.zoo.normalized import names_in, positions_in_imagenet
+from bvg.zoo.hugging_face import imagenet_labels, mostly_in_order
+from bvg.zoo.normalized import names_in, names_of_logits, positions_in_imagenet
 
 CLASS_NAMES = "class_names"
 _CLASS_KEYS = ("classes", CLASS_NAMES, "class_to_idx", "idx_to_class", "id2label", "label_names")
 _STATISTICS = (("mean", "std"), ("image_mean", "image_std"))
 _UNNAMED = re.compile(r"(label|class)[_ ]?\d+")  # as in Hugging Face's configurations
+_WNID = re.compile(r"n\d{8}")
 _DEPTH = 2  # nested dicts that are searched, such as Lightning's hyper_parameters
+
+
+def classes_of(model: nn.Module, count: int, name: str) -> tuple[str, ...]:
+    """Return the names of a model's `count` logits: its `classes`, else what it states elsewhere.
+
+    ImageNet's sorted wnids if there are none. name: for error messages. Raises UserError as
+    names_of_logits does.
+    """
+    declared = getattr(model, "classes", None)
+    if declared is None or callable(declared) or isinstance(declared, int):
+        declared = classes_stated_by(model, count) or declared
+    return names_of_logits(declared, count, name)
 
 
 def classes_stated_by(model: nn.Module, count: int) -> tuple[str, ...] | None:
@@ -33,12 +47,20 @@ def classes_stated_by(model: nn.Module, count: int) -> tuple[str, ...] | None:
     classes are returned as wnids.
     """
     for module in model.modules():
-        for holder in (module, getattr(module, "config", None)):
+        for holder in (module, _attribute(module, "config")):
             for key in _CLASS_KEYS:
-                names = names_in(getattr(holder, key, None))
+                names = names_in(_attribute(holder, key))
                 if names and len(names) == count and not all(map(_UNNAMED.match, _lower(names))):
                     return _as_wnids(names)
     return None
+
+
+def _attribute(holder: Any, name: str) -> Any:
+    """Return an attribute; None if there is none, or it is a property that fails."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # the model may be anyone's code
+        return None
 
 
 def _lower(names: tuple[str, ...]) -> list[str]:
@@ -47,26 +69,38 @@ def _lower(names: tuple[str, ...]) -> list[str]:
 
 def _as_wnids(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names with ImageNet's as wnids; others, and uncertain ones, unchanged."""
-    if {*names} == {*map(str, range(VAL_CLASSES))}:
-        return tuple(imagenet_classes()[int(name)] for name in names)
+    wnids = [*chain.from_iterable(map(_WNID.findall, names))]
+    if len(names) == VAL_CLASSES and sorted(wnids) == [*imagenet_classes()]:
+        return tuple(wnids)  # n01440764_tench
+    numbers = [int(name) for name in names if name.isdecimal()]
+    if sorted(numbers) == [*range(VAL_CLASSES)] and len(names) == VAL_CLASSES:
+        return tuple(imagenet_classes()[number] for number in numbers)
     if positions_in_imagenet(names) is not None:
         return names
     try:
         return imagenet_labels(names, "the model")
     except UserError:
-        return names
+        return imagenet_classes() if mostly_in_order(names) else names
 
 
 def stated_in(content: Any) -> dict[str, Any]:
-    """Return what a checkpoint states: `class_names`, and `mean` and `std` of R, G and B."""
+    """Return what a checkpoint states: `class_names`, and `mean` and `std` of R, G and B.
+
+    These are for pixels in [0, 1], also where they are stated for 0-255. A mean and std among
+    weights are buffers of a network that normalizes its input itself, and left out.
+    """
     found: dict[str, Any] = {}
     for inner in _dicts(content):
         for key, value in inner.items():
             if key.casefold() in _CLASS_KEYS and (names := names_in(value)):
                 found.setdefault(CLASS_NAMES, names)
+        if any(isinstance(value, torch.Tensor) and value.ndim > 1 for value in inner.values()):
+            continue
         for keys in _STATISTICS:
             mean, std = (_numbers(inner.get(key)) for key in keys)
             if mean and std:
+                if max(mean) > 1 and min(std) > 1:  # for pixels in 0-255
+                    mean, std = ([value / 255 for value in values] for values in (mean, std))
                 found = {"mean": mean, "std": std} | found
     return found
 
