@@ -54,7 +54,7 @@ class Witness(torch.nn.Module):
 def first(): return Witness("first", "miniature_plain")
 def second(): return Witness("second", "miniature_stylised")
 """
-PROBED = 8  # images that a process begins with: four pictures, one by one and as a batch
+PROBED = 6  # images that a process begins with: two pictures alone, and four as a batch
 HOLD = PROBED + 288  # and 18 batches of 20: one chunk is on disk, the last is under way
 
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from bvg.data.image_set import ImageSet
-from bvg.stylize import contents
+from bvg.data.preprocessing import as_rgb
+from bvg.stylize import contents, styles
 from bvg.stylize.batches import Halving, attempt, read_ahead
 from bvg.stylize.contents import copies_of, images_below
 from bvg.stylize.styles import (
@@ -54,10 +55,7 @@ def test_a_style_is_the_central_square(tmp_path):
 def test_a_large_jpeg_is_not_decoded_in_full(tmp_path, monkeypatch):
     path = draw(tmp_path / "large.jpg", 0, (1600, 1200))
     sizes = []
-    convert = Image.Image.convert
-    monkeypatch.setattr(
-        Image.Image, "convert", lambda self, mode: sizes.append(self.size) or convert(self, mode)
-    )
+    monkeypatch.setattr(styles, "as_rgb", lambda image: sizes.append(image.size) or as_rgb(image))
     small = style_picture(path, 64).astype(int)
     assert sizes == [(200, 150)]
     with Image.open(path) as image:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from bvg.data.image_set import RESTRICTED, ImageSet
-from bvg.data.preprocessing import Preprocessing
+from bvg.data.preprocessing import READY_224, Preprocessing
 from bvg.errors import UserError
 from bvg.predictions.identity import differences, is_unprobed
 from bvg.predictions.store import ResultFolder
@@ -179,10 +179,11 @@ def finish(
         print(f"{run.name}: {len(skipped):,} image(s) skipped (the first is {first})")
     run.store.consolidate()
     infos = [chunk.info for chunk in run.store.chunks()]
-    if resized := len({name for info in infos for name in info["resized"]}):
+    resized = len({name for info in infos for name in info["resized"]})
+    if resized and run.view.crop == READY_224.crop:  # else the model has another input size
         print(
-            f"{run.name}: warning: {resized:,} stimuli are not {run.view.crop} x {run.view.crop} "
-            "pixels, as published, and were resized; give them in their published size",
+            f"{run.name}: warning: {resized:,} stimuli are not 224 x 224 pixels, as published, and "
+            "were resized; give them in their published size",
             file=sys.stderr,
             flush=True,
         )

@@ -73,8 +73,9 @@ def call(path: Path, factory: str, **options: Any) -> nn.Module:
         raise UserError(
             f"{path}:{factory} returned a {type(model).__name__}: it must return a torch.nn.Module"
         )
+    asked_for = torch.get_default_device().type  # by the caller: "meta" for the shapes alone
     for name, weight in (*model.named_parameters(), *model.named_buffers()):
-        if weight.is_meta or is_lazy(weight):
+        if is_lazy(weight) or weight.device.type == "meta" != asked_for:
             raise UserError(
                 f"{path}:{factory} returned a model whose {name} has no values yet (a lazy layer, "
                 "or the device `meta`): run it on an image once, or load its weights"
