@@ -169,24 +169,9 @@ def finish(
     scored_with: see evaluate. settings, environment: how and where the result was computed.
     Raises UserError if every image was skipped.
     """
-    skipped = run.store.skipped()
-    if skipped:
-        first = f"{skipped[0]['image']}: {skipped[0]['reason']}"
-        if len(skipped) == len(images):
-            raise UserError(
-                f"none of the {len(images):,} images can be decoded ({first}): check the data set"
-            )
-        print(f"{run.name}: {len(skipped):,} image(s) skipped (the first is {first})")
+    skipped = _skipped(run, len(images))
     run.store.consolidate()
     infos = [chunk.info for chunk in run.store.chunks()]
-    resized = len({name for info in infos for name in info["resized"]})
-    if resized and run.view.crop == READY_224.crop:  # else the model has another input size
-        print(
-            f"{run.name}: warning: {resized:,} stimuli are not 224 x 224 pixels, as published, and "
-            "were resized; give them in their published size",
-            file=sys.stderr,
-            flush=True,
-        )
     predictions = run.predictions
     summary: dict[str, Any] = {
         "format": FORMAT,
@@ -196,31 +181,79 @@ def finish(
             "folder": str(images.root.resolve()),
             "evaluated": len(images) - len(skipped),
             "skipped": skipped,
-            "resized_although_ready": resized,
+            "resized_although_ready": _resized(run, infos),
             **images.notes,
         },
         "seconds": _total_seconds(infos),
         "model": run.model.origin,
         "settings": settings,
         "environment": environment,
+        **_form(run, infos),
     }
-    forms = sorted({info.get("form", EAGER) for info in infos})
-    if run.form or forms != [EAGER]:
-        speeds = run.form.speeds if run.form else {}
-        summary["form"] = {"computed": forms, "images_per_second": speeds}
     if scored_with:
         summary["scored_with"] = scored_with
-    benchmark = run.identity["benchmark"]
-    trained = not run.model.origin.get("untrained")
-    if trained and (warning := guessing(benchmark, run.model.classes, predictions, images)):
-        summary["warning"] = warning
-        print(f"{run.name}: warning: {warning}", file=sys.stderr, flush=True)
-    if infos and (checked := infos[-1].get("check")):
-        precision = run.identity["protocol"]["precision"]
-        found = report(state_from(checked), precision)
-        summary["precision"] = found
-        print(sentence(run.name, found, precision))
+    summary |= _guessing(run, predictions, images) | _precision(run, infos)
     run.store.finish(summary)
+
+
+def _skipped(run: Run, total: int) -> list[dict[str, str]]:
+    """Return the images that were skipped, and print their number; raises UserError if all were."""
+    skipped = run.store.skipped()
+    if skipped:
+        first = f"{skipped[0]['image']}: {skipped[0]['reason']}"
+        if len(skipped) == total:
+            raise UserError(
+                f"none of the {total:,} images can be decoded ({first}): check the data set"
+            )
+        print(f"{run.name}: {len(skipped):,} image(s) skipped (the first is {first})")
+    return skipped
+
+
+def _resized(run: Run, infos: list[dict[str, Any]]) -> int:
+    """Return how many ready-made stimuli were resized, and warn of them."""
+    resized = len({name for info in infos for name in info["resized"]})
+    if resized and run.view.crop == READY_224.crop:  # else the model has another input size
+        _warn(
+            run,
+            f"{resized:,} stimuli are not 224 x 224 pixels, as published, and were resized; give "
+            "them in their published size",
+        )
+    return resized
+
+
+def _form(run: Run, infos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the forms that computed the result, and their speeds, unless it was eager alone."""
+    forms = sorted({info.get("form", EAGER) for info in infos})
+    if run.form is None and forms == [EAGER]:
+        return {}
+    speeds = run.form.speeds if run.form else {}
+    return {"form": {"computed": forms, "images_per_second": speeds}}
+
+
+def _guessing(run: Run, predictions: Predictions, images: ImageSet) -> dict[str, str]:
+    """Return a warning if a trained model only guesses, and print it."""
+    if run.model.origin.get("untrained"):
+        return {}
+    warning = guessing(run.identity["benchmark"], run.model.classes, predictions, images)
+    if not warning:
+        return {}
+    _warn(run, warning)
+    return {"warning": warning}
+
+
+def _precision(run: Run, infos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the check of low precision found, if there was one, and print it."""
+    checked = infos[-1].get("check") if infos else None
+    if not checked:
+        return {}
+    precision = run.identity["protocol"]["precision"]
+    found = report(state_from(checked), precision)
+    print(sentence(run.name, found, precision))
+    return {"precision": found}
+
+
+def _warn(run: Run, message: str) -> None:
+    print(f"{run.name}: warning: {message}", file=sys.stderr, flush=True)
 
 
 def _as_json(metrics: dict[str, Metric]) -> dict[str, Any]:
