@@ -68,8 +68,8 @@ def resume(job: Job, out: Path) -> None:
     changed = differences(content["execution"], job.execution)
     if changed and job.own.is_first and job.step < job.recipe.epochs * job.steps:
         print(
-            f"this run began otherwise ({'; '.join(changed)}): its weights will differ from those "
-            "of an unbroken run"
+            f"this run was started differently ({'; '.join(changed)}): its weights will differ "
+            "from those of an unbroken run"
         )
     job.model.load_state_dict(content["model"])
     job.optimizer.load_state_dict(content["optimizer"])

@@ -113,12 +113,13 @@ def _refuse_unused(recipe: Recipe, given: Collection[str]) -> None:
     of_debiased = [name for name in _OF_DEBIASED if name in given]
     if of_debiased and not recipe.debiased:
         raise UserError(
-            f"--{of_debiased[0]} is of debiased training: drop it, or use --recipe debiased"
+            f"--{of_debiased[0]} applies to debiased training only: drop it, or use "
+            "--recipe debiased"
         )
     if "arch" in given and recipe.model != SCRATCH and not recipe.model.startswith("file://"):
         raise UserError(
-            f"--arch is of random weights and of file:// checkpoints, but this run starts with "
-            f"{recipe.model}: name another start with --model, or use --model {SCRATCH}"
+            "--arch applies to random weights and file:// checkpoints only, but this run starts "
+            f"with {recipe.model}: name another start with --model, or use --model {SCRATCH}"
         )
 
 
