@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -158,60 +158,29 @@ def check_unique(path: Path, rows: Iterable[str]) -> None:
         raise UserError(f"{path} has {count} rows of {name}: {AGAIN}")
 
 
-# Tokens of a JavaScript literal: blanks and comments, strings, numbers, names, punctuation.
-_TOKEN = re.compile(
-    r"""(?P<blank>\s+|//[^\n]*|/\*.*?\*/)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-    |(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
-    |(?P<name>[A-Za-z_$][\w$]*)
-    |(?P<mark>[][{}:,])""",
-    re.VERBOSE | re.DOTALL,
-)
+# A flat object of a JavaScript literal: keys and values are strings, numbers or names.
+_WORD = r'(?:"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[-+.\w$]+)'
+_CELL = re.compile(rf"\s*({_WORD})\s*:\s*({_WORD})\s*(?:,|(?=\}}))")
+_OBJECT = re.compile(rf"\s*\{{(?:{_CELL.pattern})*\s*\}}\s*,?")
 
 
 def javascript_objects(text: str, start: int, where: str) -> list[dict[str, str]]:
     """Return the objects of the JavaScript array literal at `start`: their cells as text, by key.
 
-    Keys may be quoted or not, commas may trail; values are strings, numbers or names. Nothing is
-    executed. Raises UserError for anything else.
+    Keys may be quoted or not, commas may trail. Nothing is executed. Raises UserError for anything
+    but a list of flat objects.
     """
-    tokens = _tokens(text, start, where)
     objects: list[dict[str, str]] = []
-    _expect(tokens, "[", where)
-    while (mark := next(tokens)) != ("mark", "]"):
-        if mark == ("mark", ","):
-            continue
-        if mark != ("mark", "{"):
-            raise _not_literal(where, mark[1])
-        cells: dict[str, str] = {}
-        while (key := next(tokens)) != ("mark", "}"):
-            if key == ("mark", ","):
-                continue
-            _expect(tokens, ":", where)
-            value = next(tokens)
-            if key[0] not in ("string", "name") or value[0] == "mark" or key[1] in cells:
-                raise _not_literal(where, f"{key[1]}: {value[1]}")
-            cells[key[1]] = value[1]
-        objects.append(cells)
+    position = text.find("[", start) + 1
+    while found := _OBJECT.match(text, position):
+        objects.append({_plain(key): _plain(value) for key, value in _CELL.findall(found[0])})
+        position = found.end()
+    if not position or not re.compile(r"\s*\]").match(text, position):
+        near = text[position : position + 20] or "the end of the file"
+        raise UserError(f"{where} is not the list that is expected (at {near!r}): {AGAIN}")
     return objects
 
 
-def _tokens(text: str, position: int, where: str) -> Iterator[tuple[str, str]]:
-    while match := _TOKEN.match(text, position):
-        position = match.end()
-        kind = str(match.lastgroup)
-        if kind == "string":
-            yield kind, re.sub(r"\\(.)", r"\1", match[0][1:-1])
-        elif kind != "blank":
-            yield kind, match[0]
-    raise _not_literal(where, text[position : position + 20] or "the end of the file")
-
-
-def _expect(tokens: Iterator[tuple[str, str]], mark: str, where: str) -> None:
-    found = next(tokens)
-    if found != ("mark", mark):
-        raise _not_literal(where, found[1])
-
-
-def _not_literal(where: str, found: str) -> UserError:
-    return UserError(f"{where} is not the list that is expected (at {found!r}): {AGAIN}")
+def _plain(word: str) -> str:
+    """Return a string without its quotes and escapes; other words as they are."""
+    return re.sub(r"\\(.)", r"\1", word[1:-1]) if word[0] in "\"'" else word
