@@ -1,7 +1,7 @@
 """CorruptionBenchCV's tables: accuracies on ImageNet-C and C-bar, stability on ImageNet-P.
 
 The publisher has a file per set and network, such as summaryImageNet_C_resnet18.csv, in several
-folders. Two joint tables, with the accuracies corrected, are read as well.
+folders.
 """
 
 import re
@@ -17,7 +17,6 @@ from bvg.errors import UserError
 from bvg.published import faults
 from bvg.published.faults import IMAGES, Found
 from bvg.published.reading import (
-    AGAIN,
     C15,
     C_BAR,
     NEWER,
@@ -25,7 +24,6 @@ from bvg.published.reading import (
     NoFilesError,
     Value,
     check_unique,
-    find,
     find_all,
     number,
     rows_of,
@@ -51,21 +49,9 @@ _FILE = re.compile(r"summaryImageNet_(C_bar|C|P)_(.+)\.csv")  # and 3DCC, which 
 _ACCURACIES = tuple(f"Acc_s{severity}" for severity in SEVERITIES)
 _STABILITY = ("FP", "T5D")
 _COLUMNS = ("", "Corruption", *_ACCURACIES, *(f"ECE_s{severity}" for severity in SEVERITIES))
-_JOINT = {  # the joint tables: what a row is of, and its numbers
-    "corruptionbench_accuracy_corrected.csv": (
-        ("set", "model", "corruption"),
-        tuple(f"s{severity}" for severity in SEVERITIES),
-    ),
-    "corruptionbench_imagenet_p.csv": (
-        ("model", "perturbation"),
-        ("flip_prob", "top5_distance"),
-    ),
-}
 _CORRECTED = "corrected: multiplied by the severity, by whose number it was divided"
 _TWICE = "doubtful: the publisher has two files of this network, which differ"
 _FROM_MEMORY = "doubtful: AlexNet's flip probabilities could not be checked against the paper"
-# Networks with two different files in the publisher's folders, of which the joint table has one.
-_KNOWN_TWICE = frozenset({("C", "resnet18"), ("C", "resnet50"), ("C_bar", "resnet18")})
 
 
 @dataclass(frozen=True)
@@ -150,8 +136,6 @@ def _networks(folder: Path) -> tuple[dict[_Key, _Network], frozenset[_Key]]:
     Of such two, the one in a folder IN_<set> is taken: those in results/ are of files of ImageNet-C
     that were resized again.
     """
-    if find_all(folder, "corruptionbench_*.csv"):
-        return _joint(folder), _KNOWN_TWICE
     networks: dict[_Key, _Network] = {}
     twice = set()
     paths = find_all(folder, "summaryImageNet_*.csv")
@@ -175,18 +159,3 @@ def _numbers(path: Path, is_stability: bool) -> dict[str, list[float]]:
 
 def _cells(row: dict[str, str], columns: Sequence[str], where: str) -> list[float]:
     return [number(row[column], where, high=100) for column in columns]
-
-
-def _joint(folder: Path) -> dict[_Key, _Network]:
-    networks: dict[_Key, _Network] = {}
-    for file, (names, cells) in _JOINT.items():
-        path = find(folder, file)
-        for at, row in rows_of(path, (*names, *cells)):
-            key, corruption = (row.get("set", "P"), row["model"]), row[names[-1]]
-            if key[0] not in _SETS:
-                continue
-            network = networks.setdefault(key, _Network(f"{path}, {key[1]} on {key[0]},", {}))
-            if corruption in network.numbers:
-                raise UserError(f"{path}, row {at}, repeats {corruption}: {AGAIN}")
-            network.numbers[corruption] = _cells(row, cells, f"{path}, row {at},")
-    return networks

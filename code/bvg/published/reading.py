@@ -57,18 +57,17 @@ class NoFilesError(UserError):
     """None of a source's files are in the folder."""
 
 
-def find(folder: Path, *names: str) -> Path:
-    """Return the file below `folder` that has one of the names, the first that there is.
+def find(folder: Path, name: str) -> Path:
+    """Return the file of this name below `folder`.
 
-    Raises NoFilesError if there is none, UserError if two of the same name differ.
+    Raises NoFilesError if there is none, UserError if two of them differ.
     """
-    for name in names:
-        found = find_all(folder, name)
-        if len({path.read_bytes() for path in found}) > 1:
-            raise UserError(f"{found[0]} and {found[1]} differ: remove the one that is out of date")
-        if found:
-            return found[0]
-    raise NoFilesError(f"{folder} holds no {' or '.join(names)}")
+    found = find_all(folder, name)
+    if not found:
+        raise NoFilesError(f"{folder} holds no {name}")
+    if len({path.read_bytes() for path in found}) > 1:
+        raise UserError(f"{found[0]} and {found[1]} differ: remove the one that is out of date")
+    return found[0]
 
 
 def find_all(folder: Path, pattern: str) -> list[Path]:
