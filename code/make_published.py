@@ -99,10 +99,8 @@ def _write_statistics(lacking: Sequence[str]) -> None:
 
 def _files(source: str, given: Path | None) -> Path:
     """Return the folder to look for a source's files in; raises NoFilesError if there is none."""
-    if source == "study":
-        name, found = "study-table", look_for("study-table", given)
-    else:
-        name, found = "published-tables", look_for("published-tables", given)
+    name = "study-table" if source == "study" else "published-tables"
+    found = look_for(name, given)
     if found is None:
         raise NoFilesError(f"its files are not here (fetch them: python code/download.py {name})")
     return found if found.is_dir() else found.parent
