@@ -116,12 +116,12 @@ def with_names(rows: pd.DataFrame, names: pd.DataFrame | None = None) -> pd.Data
     return pd.concat([renamed, attached], axis=1)
 
 
-def own_model(run_name: str, names: pd.DataFrame | None = None) -> str | None:
+def own_model(run_name: str) -> str | None:
     """Return the one name of a model of your own results; None if no source can have it.
 
     run_name: what the results call it: a name or alias of our zoo, or a timm name.
     """
-    names = published_names() if names is None else names
+    names = published_names()
     if (entry := find(run_name)) and (ZOO, entry.name) in names.index:
         return str(names.loc[(ZOO, entry.name), "model"])
     timm_name = run_name.removeprefix("timm_")

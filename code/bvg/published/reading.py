@@ -123,13 +123,11 @@ def rows_of(path: Path, columns: Sequence[str] | None) -> list[tuple[str, dict[s
     ]
 
 
-def number(
-    text: object, where: str, low: float = 0, high: float = math.inf, times: int = 1
-) -> float:
+def number(text: object, where: str, high: float = math.inf, times: int = 1) -> float:
     """Return a cell's number times a power of ten, without floating-point noise.
 
     A comma between thousands is allowed. Raises UserError, with `where` (which names the file and
-    the row), for what is no number, or none in [low, high] after the multiplication.
+    the row), for what is no number, or none in [0, high] after the multiplication.
     """
     plain = str(text).strip()
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", plain):
@@ -138,10 +136,8 @@ def number(
         value = float(Decimal(plain) * times)
     except InvalidOperation:
         value = math.nan
-    if not low <= value <= high:  # NaN neither
-        raise UserError(
-            f"{where} holds {text!r}, not a number from {low:g} to {high / times:g}: {AGAIN}"
-        )
+    if not 0 <= value <= high:  # NaN neither
+        raise UserError(f"{where} holds {text!r}, not a number from 0 to {high / times:g}: {AGAIN}")
     return value
 
 
