@@ -19,7 +19,7 @@ QUBA = """
       const sampleData = [
           {
               Model: "Twin",
-              Architecture: ' <svg width="15"><rect fill="#4e79a7"/></svg> CNN', // a comment
+              Architecture: ' <svg width="15"><rect fill="#4e79a7"/></svg> CNN',
               Dataset: " ImageNet-1k", Setup: " ■ Supervised learning", 'Text': "",
               Title: "It's \\"deep\\", {really}: [1]",
               Accuracy: 0.5652, "Adversarial Robustness": 0.0352,
@@ -27,7 +27,6 @@ QUBA = """
               "Calibration Error": 1.7e-3, "Class Balance": 0.7319,
               "Object Focus": 0.8, "Shape Bias": 0.2636, Parameters: 61.1,
           },
-          /* two of one name */
           {
               Model: "Twin", Architecture: "", Dataset: "", Setup: "", Text: "", Title: "",
               Accuracy: 0.7, "Adversarial Robustness": 0.1, "Corruption Robustness": 0.4,

@@ -28,7 +28,7 @@ from bvg.data.preprocessing import SQUASHED_224, decode
 from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
 from bvg.run.command_line import guarded, non_negative, parse_words, plain_parser
-from bvg.stimuli.batch import Batch
+from bvg.stimuli.batch import Batch, bytes_of
 from bvg.stimuli.suppression import ORIGINAL, condition_name, suppressed
 from eval_suppression import CUES
 
@@ -68,11 +68,8 @@ def _make(args: argparse.Namespace) -> None:
 def _conditions(pixels: np.ndarray, name: str, seed: int) -> list[tuple[str, np.ndarray]]:
     tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     batch = Batch(tensor, (name,), torch.zeros(1, dtype=torch.int64), seed)
-    made = [
-        (condition, (image[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
-        for condition, image in suppressed(batch, CUES.values())
-    ]
-    return [(ORIGINAL, pixels), *made]
+    made = suppressed(batch, CUES.values())
+    return [(ORIGINAL, pixels), *((condition, bytes_of(image)[0]) for condition, image in made)]
 
 
 if __name__ == "__main__":

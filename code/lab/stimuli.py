@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from bvg.data.folders import image_files, subfolders
 from bvg.data.preprocessing import UNDECODABLE, decode
 from bvg.errors import UserError, reason_of
 from bvg.scores.decision_table import original_image
@@ -17,7 +18,6 @@ from lab.mask import SIDE
 
 _FIELDS = 6  # of the published names, before the original file: _PATTERN in scores/decision_table
 _CONDITION, _CATEGORY = 3, 4
-_ENDINGS = (".png", ".jpg", ".jpeg")
 CATCH = "catch"  # the condition of catch trials
 
 
@@ -63,10 +63,10 @@ def stimuli_in(folder: Path) -> list[Stimulus]:
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: give the folder of the stimuli")
-    inside = _subfolders(folder)
+    inside = subfolders(folder)
     if "dnn" in inside:
         found = _in_sessions(folder / "dnn")
-    elif any(_image_files(folder / name) for name in inside):
+    elif any(image_files(folder / name) for name in inside):
         found = _in_categories(folder, "0")
     else:
         found = [
@@ -97,28 +97,18 @@ def check_names(stimuli: Sequence[Stimulus]) -> None:
         )
 
 
-# bvg.data.folders lists the same, but imports torchvision, which takes seconds.
-def _image_files(folder: Path) -> list[str]:
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS]
-    return sorted(path.name for path in paths if not path.name.startswith("."))
-
-
-def _subfolders(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
 def _in_categories(folder: Path, condition: str) -> list[Stimulus]:
     return [
         Stimulus(folder / name / file, file, name, condition)
-        for name in _subfolders(folder)
-        for file in _image_files(folder / name)
+        for name in subfolders(folder)
+        for file in image_files(folder / name)
     ]
 
 
 def _in_sessions(folder: Path) -> list[Stimulus]:
     found = []
-    for session in _subfolders(folder):
-        for name in _image_files(folder / session):
+    for session in subfolders(folder):
+        for name in image_files(folder / session):
             fields = name.split("_", _FIELDS)
             if len(fields) <= _FIELDS:
                 raise UserError(

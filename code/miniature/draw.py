@@ -80,8 +80,8 @@ def _is_complete(folder: Path, count: int) -> bool:
     return sum(len(files) for _, _, files in os.walk(folder)) == count
 
 
-def check(out: Path, wanted: dict[str, Any], names: Iterable[str], overwrite: bool) -> dict | None:
-    """Return the record of the world in `out` to extend, or None if a new one is drawn.
+def check(out: Path, wanted: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return the record of the world in `out` to extend, or a new one.
 
     Raises UserError if drawing would replace another world or other files.
     """
@@ -94,15 +94,11 @@ def check(out: Path, wanted: dict[str, Any], names: Iterable[str], overwrite: bo
             )
     if found and any(found.get(key) != wanted[key] for key in KEY):
         old, new = (", ".join(f"{key} {of.get(key)}" for key in KEY) for of in (found, wanted))
-        if not overwrite:
-            raise UserError(
-                f"{out} contains a world drawn with {old}, not {new}: choose another --out, or "
-                "replace it with --overwrite"
-            )
-        for name in known:  # so that the two worlds are never mixed
-            shutil.rmtree(out / name, ignore_errors=True)
-        return None
-    return found
+        raise UserError(
+            f"{out} contains a world drawn with {old}, not {new}: choose another --out, or "
+            "remove it"
+        )
+    return found or wanted
 
 
 def draw_set(name: str, out: Path, seed: int, per_class: int, workers: Workers | None) -> int:
@@ -129,14 +125,12 @@ def make(
     per_class: int,
     num_workers: int,
     names: Sequence[str] = (*SETS,),
-    overwrite: bool = False,
 ) -> int:
     """Return how many files were drawn to complete the data sets in `out`.
 
     Raises UserError if it contains something else, OSError if it cannot be written.
     """
-    wanted = record(seed, per_class)
-    found = check(out, wanted, names, overwrite) or wanted
+    found = check(out, record(seed, per_class), names)
     missing = [
         name
         for name in names
@@ -192,9 +186,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="W",
         help="worker processes (default: 2)",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a world drawn with other parameters"
-    )
     return parser
 
 
@@ -207,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _draw(args: argparse.Namespace) -> None:
     make_folder(args.out, "--out")
     names = [name for name in ALL if name in args.sets]
-    drawn = make(args.out, args.seed, args.per_class, args.num_workers, names, args.overwrite)
+    drawn = make(args.out, args.seed, args.per_class, args.num_workers, names)
     total = sum(ALL[name].count(args.per_class) for name in names)
     state = f"{drawn:,} of them drawn now" if drawn else "already complete"
     print(f"{args.out}: {len(names)} data sets of {total:,} files, {state}")

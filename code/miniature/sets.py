@@ -21,8 +21,6 @@ from miniature import (
     renditions,
     world,
 )
-from miniature.imagenet_c import CONDITIONS, imagenet_c
-from miniature.masking import masked
 from miniature.parquet import anagrams_file, hybrids_file
 from miniature.silhouettes import mask
 from miniature.world import CATEGORIES, SIDE, VAL_BORDER, Picture, generator, in_bytes, render
@@ -162,6 +160,8 @@ def _rendered(
 
 
 def _published_corruptions(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
+    from miniature.stimuli import imagenet_c
+
     name = CATEGORIES[picture.shape]
     file = f"{name}/{name}_{picture.number}.JPEG"
     for kind, severity, image in imagenet_c(render(seed, "imagenet-c", picture), file, seed):
@@ -218,6 +218,8 @@ def _on_backgrounds(seed: int, picture: Picture) -> Iterator[tuple[str, Content]
 
 def _masked(seed: int, picture: Picture) -> Iterator[tuple[str, Content]]:
     """Yield the picture in the noise with its number."""
+    from miniature.stimuli import masked
+
     sd, band = NOISES[picture.number - 1]
     place, split = divmod(picture.number - 1, len(SPLITS))
     number = place * len(CATEGORIES) + picture.shape
@@ -340,7 +342,7 @@ SETS: dict[str, DataSet] = {
     "imagenet-sketch": DataSet(
         _some(10), partial(_rendered, split="imagenet-sketch", styles=(renditions.sketch,))
     ),
-    "imagenet-c": DataSet(_some(2), _published_corruptions, CONDITIONS, PUBLISHED),
+    "imagenet-c": DataSet(_some(2), _published_corruptions, 19 * 5, PUBLISHED),
     "imagenet-c-bar": DataSet(
         _some(2), _corrupted, len(corrupting.CORRUPTIONS) * len(corrupting.SEVERITIES), PUBLISHED
     ),

@@ -120,7 +120,7 @@ def test_another_set_is_added_to_those_that_are_there(tmp_path, capsys):
     assert recorded == {"imagenet": 16, "imagenet-real": 1}
 
 
-def test_other_parameters_are_refused_until_overwriting_is_asked_for(tmp_path, capsys):
+def test_other_parameters_are_refused(tmp_path, capsys):
     out = ["--out", str(tmp_path / "w"), "--per_class", "1", "--num_workers", "1"]
     both = ["--sets", "imagenet", "imagenet-real"]
     assert draw.main([*out, *both]) == 0
@@ -131,12 +131,11 @@ def test_other_parameters_are_refused_until_overwriting_is_asked_for(tmp_path, c
     assert len(message.splitlines()) == 1
     assert "seed 0" in message
     assert "seed 1" in message
-    assert "--overwrite" in message
+    assert "--out" in message
     assert files(tmp_path / "w") == before
-    assert draw.main([*out, "--seed", "1", "--sets", "imagenet", "--overwrite"]) == 0
-    after = files(tmp_path / "w")
-    # Nothing of the first world is left beside the second.
-    assert after.keys() == before.keys() - {"imagenet-real/real.json"}
+    assert draw.main(["--out", str(tmp_path / "other"), *out[2:], "--seed", "1", *both]) == 0
+    after = files(tmp_path / "other")
+    assert after.keys() == before.keys()
     assert all(after[name] != before[name] for name in after)
 
 
@@ -187,12 +186,11 @@ def test_a_run_killed_before_a_set_has_its_name_draws_it_again(tmp_path, monkeyp
     assert len(files(tmp_path / "imagenet")) == 16
 
 
-@pytest.mark.parametrize("flags", [[], ["--overwrite"]])
-def test_a_folder_of_someone_elses_images_is_left_alone(tmp_path, capsys, flags):
+def test_a_folder_of_someone_elses_images_is_left_alone(tmp_path, capsys):
     theirs = tmp_path / "imagenet" / "val" / "n01440764" / "a.JPEG"
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(b"precious")
-    assert draw.main(["--out", str(tmp_path), *SMALL, *flags]) == 2
+    assert draw.main(["--out", str(tmp_path), *SMALL]) == 2
     assert "not drawn by this script" in capsys.readouterr().err
     assert files(tmp_path) == {"imagenet/val/n01440764/a.JPEG": b"precious"}
 

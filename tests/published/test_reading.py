@@ -43,9 +43,7 @@ def test_a_javascript_literal_is_parsed():
         "[{a: alert(1)}]",
         "[{a: {b: 1}}]",
         "[{a: [1, 2]}]",
-        "[{a: 1, a: 2}]",
         "[{a 1}]",
-        "[{1: 2}]",
         "[1, 2]",
         "{a: 1}",
         "[{a: `x`}]",
@@ -56,9 +54,9 @@ def test_what_is_no_list_of_flat_objects_is_refused(text):
     assert "the page" in refusal(objects, text)
 
 
-def test_trailing_commas_comments_and_emptiness_are_no_faults():
-    assert objects("[ /* none */ ]") == []
-    assert objects('[{a: -1.5e3, "b c": null,}, // x\n ,]') == [{"a": "-1.5e3", "b c": "null"}]
+def test_trailing_commas_and_emptiness_are_no_faults():
+    assert objects("[ ]") == []
+    assert objects('[{a: -1.5e3, "b c": null,},\n ]') == [{"a": "-1.5e3", "b c": "null"}]
 
 
 def test_rows_know_their_number_and_their_columns_in_any_order(tmp_path):
@@ -103,11 +101,9 @@ def test_a_fraction_over_one_is_no_accuracy():
     assert "row 1" in refusal(percent, "56.52", "row 1")
 
 
-def test_a_file_is_found_however_deep_and_the_first_name_counts(tmp_path):
-    deep = write_csv(tmp_path / "a" / "b" / "second.csv", ["x"], [[1]])
-    assert find(tmp_path, "first.csv", "second.csv") == deep
-    first = write_csv(tmp_path / "first.csv", ["x"], [[2]])
-    assert find(tmp_path, "first.csv", "second.csv") == first
+def test_a_file_is_found_however_deep(tmp_path):
+    deep = write_csv(tmp_path / "a" / "b" / "x.csv", ["x"], [[1]])
+    assert find(tmp_path, "x.csv") == deep
 
 
 def test_two_files_of_a_name_must_be_equal(tmp_path):
@@ -119,8 +115,8 @@ def test_two_files_of_a_name_must_be_equal(tmp_path):
 
 
 def test_no_file_is_an_error_of_its_own(tmp_path):
-    with pytest.raises(NoFilesError, match=r"x\.csv or y\.csv"):
-        find(tmp_path, "x.csv", "y.csv")
+    with pytest.raises(NoFilesError, match=r"x\.csv"):
+        find(tmp_path, "x.csv")
 
 
 def test_two_rows_of_a_thing_are_refused_by_name(tmp_path):

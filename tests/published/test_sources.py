@@ -7,7 +7,7 @@ import pytest
 
 from bvg.analysis.measures import CORRUPTIONS
 from bvg.published import sources
-from bvg.published.corruptionbench import ALEXNET_FLIPS
+from bvg.published.corruptionbench import _ALEXNET_FLIPS as ALEXNET_FLIPS
 from bvg.published.reading import C15, MEANS, TOP1, NoFilesError, Value
 from bvg.published.sources import READERS
 from bvg.scores.imagenet_c import ALEXNET

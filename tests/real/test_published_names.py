@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bvg.published import decisions
 from bvg.published.names import MODELS, read_names
 from bvg.published.reading import NoFilesError
 from bvg.published.sources import READERS
+from published_layout import lay_out, with_thresholds
 
 # Sets of timm's results, by the name of our measure.
 SETS = {
@@ -106,11 +108,13 @@ def test_every_model_of_the_fixtures_has_one_row(names, external, fixtures):
     assert both == set(names.loc["timm"].index)
 
 
-def test_what_is_imported_has_a_row_and_the_other_way_round(names, fixtures):
+def test_what_is_imported_has_a_row_and_the_other_way_round(names, fixtures, tmp_path, monkeypatch):
+    monkeypatch.setattr(decisions, "networks_of", with_thresholds())
+    files = lay_out(fixtures / "published", tmp_path)
     without_files = set()
     for source, reader in READERS.items():
         try:
-            values, _ = reader(fixtures / "published")
+            values, _ = reader(files)
         except NoFilesError:
             without_files.add(source)
             continue

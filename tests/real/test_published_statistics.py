@@ -9,11 +9,13 @@ from scipy import stats
 
 import make_published
 from bvg.analysis.beyond import KEYS, STUDY
+from bvg.published import decisions
 from bvg.published.names import with_names
 from bvg.published.statistics import published_tables, read_statistics, statistics_texts
 from bvg.published.tables import TABLES, read_published, read_sources
 from oracles import published as oracle
 from oracles.families import beyond_accuracy, partial, spearman
+from published_layout import lay_out, with_thresholds
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,11 @@ def folder(fixtures, tmp_path_factory):
     ]:
         shutil.copy(TABLES / name, folder)
     others = [source for source in about if not about[source]["committed"]]
-    files = ["--files", str(fixtures / "published"), "--out", str(folder)]
-    assert make_published.main([*files, "--sources", *others]) == 0
+    files = lay_out(fixtures / "published", tmp_path_factory.mktemp("publishers"))
+    words = ["--files", str(files), "--out", str(folder)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decisions, "networks_of", with_thresholds())
+        assert make_published.main([*words, "--sources", *others]) == 0
     return folder
 
 

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from bvg.analysis.measures import CORRUPTIONS
+from bvg.published import decisions
 from bvg.published.reading import C15, C_BAR, MEANS, TOP1
 from bvg.published.sources import READERS
 from bvg.published.tables import TABLES, read_published, read_sources, table_text, wide
 from make_published import main
+from published_layout import lay_out, with_thresholds
 
 C = "top1_acc/imagenet-c"
 ABSENT = "robustbench"  # of its files there is no copy
@@ -23,9 +25,17 @@ def published(fixtures):
 
 
 @pytest.fixture(scope="module")
-def imported(published):
+def publishers(published, tmp_path_factory):
+    """Return a folder with the publishers' files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decisions, "networks_of", with_thresholds())
+        yield lay_out(published, tmp_path_factory.mktemp("publishers"))
+
+
+@pytest.fixture(scope="module")
+def imported(publishers):
     """Return what each source gives: its values, and the sentences about its faults."""
-    return {name: reader(published) for name, reader in READERS.items() if name != ABSENT}
+    return {name: reader(publishers) for name, reader in READERS.items() if name != ABSENT}
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +49,8 @@ def tables(imported, tmp_path_factory):
     return read_published(folder)
 
 
-def test_the_command_gives_the_tables_of_the_repository(published, tmp_path, capsys):
-    assert main(["--files", str(published), "--out", str(tmp_path)]) == 0
+def test_the_command_gives_the_tables_of_the_repository(publishers, tmp_path, capsys):
+    assert main(["--files", str(publishers), "--out", str(tmp_path)]) == 0
     assert f"{ABSENT}: " in capsys.readouterr().out
     for source, about in read_sources().items():
         if source != ABSENT:
@@ -49,7 +59,7 @@ def test_the_command_gives_the_tables_of_the_repository(published, tmp_path, cap
                 assert made == (TABLES / f"{source}.csv").read_bytes(), source
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
     assert len(before) == len(READERS) - 1
-    assert main(["--files", str(published), "--out", str(tmp_path)]) == 0
+    assert main(["--files", str(publishers), "--out", str(tmp_path)]) == 0
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")} == before
 
 

@@ -75,14 +75,14 @@ class Sample:
         return self._ranked[name]
 
 
-def weights_of(numbers: np.ndarray, families: int, seed: int = 0) -> np.ndarray:
+def weights_of(numbers: np.ndarray, families: int) -> np.ndarray:
     """Return how often each model counts, (models, 1 + RESAMPLES + families).
 
     The first column is all models, once. Then come the resamples, each of as many families as there
     are, drawn with replacement; then all models without each family. numbers: (models,) the number
     of each model's family.
     """
-    drawn = np.random.default_rng(seed).integers(families, size=(RESAMPLES, families))
+    drawn = np.random.default_rng(0).integers(families, size=(RESAMPLES, families))
     cells = drawn * RESAMPLES + np.arange(RESAMPLES)[:, None]
     counts = np.bincount(cells.ravel(), minlength=families * RESAMPLES)
     of_family = np.hstack(

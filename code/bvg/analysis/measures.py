@@ -177,8 +177,8 @@ def measures_of(values: pd.DataFrame) -> Measures:
     """
     notes = _doubtful_means(values)
     values = with_derived(values)
-    biases = _there(values, {**BIASES, **CUES})
-    benchmarks = _there(values, {**BENCHMARKS, **STAND_INS})
+    biases = values[_filled(values, [*BIASES, *CUES])]
+    benchmarks = values[_filled(values, [*BENCHMARKS, *STAND_INS])]
     targets, components = {}, {}
     for aggregate, wanted in AGGREGATES.items():
         used = tuple(name for name in wanted if name in benchmarks)
@@ -285,10 +285,6 @@ def cutoffs_of(values: pd.DataFrame, band: str) -> dict[float, str]:
     """Return the columns of a band ("LFC" or "HFC") that are not empty, by cutoff."""
     found = [_RELATIVE.fullmatch(name) for name in _filled(values, names_of(values))]
     return {float(match[2]): match[0] for match in found if match and match[1] == band}
-
-
-def _there(values: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    return values[[name for name in names if name in values and values[name].notna().any()]]
 
 
 def groups_of(categories: pd.Series) -> dict[str, np.ndarray]:

@@ -60,23 +60,23 @@ def draws(strata: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
 
 
 @cache
-def shuffles(n: int, most: int, seed: int = 0) -> tuple[np.ndarray, bool]:
+def shuffles(n: int, most: int) -> tuple[np.ndarray, bool]:
     """Return permutations (P, n) of n positions, and whether these are all permutations.
 
     All n! where these are at most `most` + 1, else `most` random ones, fewer for many positions.
     """
     if factorial(min(n, 20)) <= most + 1:
         return np.array([*permutations(range(n))], dtype=np.intp), True
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     rows = min(most, MOST_NUMBERS // n)
     return generator.permuted(np.tile(np.arange(n), (rows, 1)), axis=1), False
 
 
-def random_subset(n: int, most: int, seed: int = 0) -> np.ndarray:
+def random_subset(n: int, most: int) -> np.ndarray:
     """Return the positions, in order, of `most` of n models, drawn at random; all of fewer."""
     if n <= most:
         return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    return np.sort(np.random.default_rng(0).choice(n, most, replace=False))
 
 
 def permutation_p(observed: float, shuffled: np.ndarray, every: bool) -> float:

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from bvg.analysis.agreement import sampling_error
 from bvg.analysis.wording import listed
@@ -24,12 +23,12 @@ from bvg.data.model_vs_human import CUE_CONFLICT
 from bvg.data.preprocessing import STUDY
 from bvg.errors import UserError, reason_of
 from bvg.published.names import own_model
+from bvg.scores.metric import Z95
 from bvg.table.study_table import StudyTable
 from bvg.zoo.table import find
 
 NEIGHBOURS = 3
 DOUBTFUL = "doubtful"  # how the flags of values begin that cannot be relied on
-_Z = float(stats.norm.ppf(0.975))
 # What is compared of a protocol; other words, and other values, are a protocol of their own.
 _WORDS = {
     "size": r"\d+|own",
@@ -394,10 +393,10 @@ def against(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 def _differing(cell: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     difference = cell["value"] - theirs["value"]
-    error = (cell["high"] - cell["low"]) / (2 * _Z)
+    error = (cell["high"] - cell["low"]) / (2 * Z95)
     if isnan(error):
         error = _error(cell["measure"], cell)
-    half = _Z * hypot(error, _error(cell["measure"], theirs))
+    half = Z95 * hypot(error, _error(cell["measure"], theirs))
     return {
         "source": theirs["source"],
         "protocol": theirs["protocol"],

@@ -169,7 +169,7 @@ def _payload(published: Published, rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "models": [*models.index],
         "facts": facts,
-        "labels": {measure: label_of(measure) for measure in measures},
+        "labels": {measure: label_of(measure) for measure in sorted(measures)},
         "protocols": [*words["protocol"]],
         "flags": [*words["flag"]],
         "columns": columns,

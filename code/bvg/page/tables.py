@@ -245,7 +245,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
         return [
             {
                 "benchmark": name,
-                "models": how.get("models", _models(record, name)),
+                "models": how["models"],
                 "images": how["images"].get("count"),
                 "how": _how(how["protocol"]),
             }
@@ -255,11 +255,6 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
         raise UserError(
             f"{path} cannot be read ({reason_of(error)}): write it again with code/collect.py"
         ) from error
-
-
-def _models(record: Row, name: str) -> int:
-    """Return a benchmark's number of models, in records of earlier versions, which do not tell."""
-    return sum(result["benchmark"] == name for result in record["results"].values())
 
 
 def _how(protocol: Row) -> str:

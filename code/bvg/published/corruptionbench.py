@@ -1,12 +1,11 @@
 """CorruptionBenchCV's tables: accuracies on ImageNet-C and C-bar, stability on ImageNet-P.
 
 The publisher has a file per set and network, such as summaryImageNet_C_resnet18.csv, in several
-folders. Two joint tables, with the accuracies corrected, are read as well.
+folders.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -17,7 +16,6 @@ from bvg.errors import UserError
 from bvg.published import faults
 from bvg.published.faults import IMAGES, Found
 from bvg.published.reading import (
-    AGAIN,
     C15,
     C_BAR,
     NEWER,
@@ -25,58 +23,30 @@ from bvg.published.reading import (
     NoFilesError,
     Value,
     check_unique,
-    find,
     find_all,
     number,
     rows_of,
 )
 from bvg.scores.imagenet_c import ALEXNET
+from bvg.scores.imagenet_p import ALEXNET_FLIPS, FLIPS
 
-# AlexNet's, in percent (Hendrycks & Dietterich 2019, appendix); not read there: see sources.toml.
-ALEXNET_FLIPS = {
-    "gaussian_noise": 23.65,
-    "shot_noise": 30.06,
-    "motion_blur": 9.30,
-    "zoom_blur": 5.94,
-    "snow": 11.93,
-    "brightness": 4.89,
-    "translate": 11.01,
-    "rotate": 13.10,
-    "tilt": 7.05,
-    "scale": 23.53,
+# AlexNet's flip probabilities, in percent.
+_ALEXNET_FLIPS = {
+    name.removeprefix(f"{FLIPS}/"): round(100 * value, 2) for name, value in ALEXNET_FLIPS.items()
 }
-_SETS = {"C": tuple(ALEXNET), "C_bar": CORRUPTIONS[C_BAR], "P": tuple(ALEXNET_FLIPS)}
+_SETS = {"C": tuple(ALEXNET), "C_bar": CORRUPTIONS[C_BAR], "P": tuple(_ALEXNET_FLIPS)}
 _MEANS = {"C": C15, "C_bar": C_BAR}
 _FILE = re.compile(r"summaryImageNet_(C_bar|C|P)_(.+)\.csv")  # and 3DCC, which is not imported
 _ACCURACIES = tuple(f"Acc_s{severity}" for severity in SEVERITIES)
 _STABILITY = ("FP", "T5D")
 _COLUMNS = ("", "Corruption", *_ACCURACIES, *(f"ECE_s{severity}" for severity in SEVERITIES))
-_JOINT = {  # the joint tables: what a row is of, and its numbers
-    "corruptionbench_accuracy_corrected.csv": (
-        ("set", "model", "corruption"),
-        tuple(f"s{severity}" for severity in SEVERITIES),
-    ),
-    "corruptionbench_imagenet_p.csv": (
-        ("model", "perturbation"),
-        ("flip_prob", "top5_distance"),
-    ),
-}
 _CORRECTED = "corrected: multiplied by the severity, by whose number it was divided"
 _TWICE = "doubtful: the publisher has two files of this network, which differ"
 _FROM_MEMORY = "doubtful: AlexNet's flip probabilities could not be checked against the paper"
-# Networks with two different files in the publisher's folders, of which the joint table has one.
-_KNOWN_TWICE = frozenset({("C", "resnet18"), ("C", "resnet50"), ("C_bar", "resnet18")})
-
-
-@dataclass(frozen=True)
-class _Network:
-    """A network's numbers on a set, by corruption, in the file's order; where: for messages."""
-
-    where: str
-    numbers: dict[str, list[float]]
 
 
 _Key = tuple[str, str]  # the set and the network
+_Numbers = dict[str, list[float]]  # of a network on a set, by corruption, in the file's order
 
 
 def corruptionbench(folder: Path) -> Found:
@@ -84,17 +54,16 @@ def corruptionbench(folder: Path) -> Found:
     networks, twice = _networks(folder)
     accuracies, flips = {}, {}
     divided = False
-    for (name, model), network in networks.items():
-        if differing := {*network.numbers} ^ {*_SETS[name]}:
-            raise UserError(
-                f"{network.where} lacks or adds {', '.join(sorted(differing))}: {NEWER}"
-            )
+    for (name, model), numbers in networks.items():
+        file = f"summaryImageNet_{name}_{model}.csv"
+        if differing := {*numbers} ^ {*_SETS[name]}:
+            raise UserError(f"{file} lacks or adds {', '.join(sorted(differing))}: {NEWER}")
         if name == "P":
-            flips[model] = network.numbers
+            flips[model] = numbers
         else:
-            stored = np.array(list(network.numbers.values()))
-            corrected, was_divided = faults.whole_images(stored, network.where)
-            accuracies[name, model] = dict(zip(network.numbers, corrected.tolist(), strict=True))
+            stored = np.array(list(numbers.values()))
+            corrected, was_divided = faults.whole_images(stored, file)
+            accuracies[name, model] = dict(zip(numbers, corrected.tolist(), strict=True))
             divided |= was_divided
     without, sentences = faults.untrained(accuracies, flips)
     values = []
@@ -119,7 +88,7 @@ def corruptionbench(folder: Path) -> Found:
     return values, sentences
 
 
-def _accuracies(name: str, model: str, table: dict[str, list[float]], flag: str) -> list[Value]:
+def _accuracies(name: str, model: str, table: _Numbers, flag: str) -> list[Value]:
     file, protocol = f"summaryImageNet_{name}_{model}.csv", "size=224"
     values = []
     for row, (corruption, accuracies) in enumerate(table.items(), start=1):
@@ -131,7 +100,7 @@ def _accuracies(name: str, model: str, table: dict[str, list[float]], flag: str)
     return [*values, Value(model, _MEANS[name], mean, file, rows, protocol, IMAGES, flag)]
 
 
-def _flips(model: str, table: dict[str, list[float]]) -> list[Value]:
+def _flips(model: str, table: _Numbers) -> list[Value]:
     file, protocol = f"summaryImageNet_P_{model}.csv", "size=224 difficulty=1"
     values = []
     for row, (perturbation, (flip, distance)) in enumerate(table.items(), start=1):
@@ -139,34 +108,32 @@ def _flips(model: str, table: dict[str, list[float]]) -> list[Value]:
             values.append(
                 Value(model, f"{measure}/{perturbation}", value, file, str(row), protocol)
             )
-    rate = fmean(100 * 100 * table[name][0] / alexnet for name, alexnet in ALEXNET_FLIPS.items())
+    rate = fmean(100 * 100 * table[name][0] / alexnet for name, alexnet in _ALEXNET_FLIPS.items())
     rows = f"1-{len(table)}"
     return [*values, Value(model, "mfr", rate, file, rows, protocol, flag=_FROM_MEMORY)]
 
 
-def _networks(folder: Path) -> tuple[dict[_Key, _Network], frozenset[_Key]]:
+def _networks(folder: Path) -> tuple[dict[_Key, _Numbers], frozenset[_Key]]:
     """Return the networks' numbers, and of which there were two that differ.
 
     Of such two, the one in a folder IN_<set> is taken: those in results/ are of files of ImageNet-C
     that were resized again.
     """
-    if find_all(folder, "corruptionbench_*.csv"):
-        return _joint(folder), _KNOWN_TWICE
-    networks: dict[_Key, _Network] = {}
+    networks: dict[_Key, _Numbers] = {}
     twice = set()
     paths = find_all(folder, "summaryImageNet_*.csv")
     for path in sorted(paths, key=lambda path: (not path.parent.name.startswith("IN_"), path)):
         if match := _FILE.fullmatch(path.name):
             key = match[1], match[2]
             numbers = _numbers(path, key[0] == "P")
-            if networks.setdefault(key, _Network(str(path), numbers)).numbers != numbers:
+            if networks.setdefault(key, numbers) != numbers:
                 twice.add(key)
     if not networks:
         raise NoFilesError(f"{folder} holds no summaryImageNet_*.csv")
     return networks, frozenset(twice)
 
 
-def _numbers(path: Path, is_stability: bool) -> dict[str, list[float]]:
+def _numbers(path: Path, is_stability: bool) -> _Numbers:
     cells = _STABILITY if is_stability else _ACCURACIES
     rows = rows_of(path, ("", "Corruption", *_STABILITY) if is_stability else _COLUMNS)
     check_unique(path, [row["Corruption"] for _, row in rows])
@@ -175,18 +142,3 @@ def _numbers(path: Path, is_stability: bool) -> dict[str, list[float]]:
 
 def _cells(row: dict[str, str], columns: Sequence[str], where: str) -> list[float]:
     return [number(row[column], where, high=100) for column in columns]
-
-
-def _joint(folder: Path) -> dict[_Key, _Network]:
-    networks: dict[_Key, _Network] = {}
-    for file, (names, cells) in _JOINT.items():
-        path = find(folder, file)
-        for at, row in rows_of(path, (*names, *cells)):
-            key, corruption = (row.get("set", "P"), row["model"]), row[names[-1]]
-            if key[0] not in _SETS:
-                continue
-            network = networks.setdefault(key, _Network(f"{path}, {key[1]} on {key[0]},", {}))
-            if corruption in network.numbers:
-                raise UserError(f"{path}, row {at}, repeats {corruption}: {AGAIN}")
-            network.numbers[corruption] = _cells(row, cells, f"{path}, row {at},")
-    return networks

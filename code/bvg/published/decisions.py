@@ -1,7 +1,4 @@
-"""Sources that publish single decisions: shape bias, and channels of critical bands, from trials.
-
-Each is read from the publisher's files, or from a joint table of counts or thresholds.
-"""
+"""Sources that publish single decisions or trials: shape bias, and channels of critical bands."""
 
 import re
 from dataclasses import dataclass
@@ -23,8 +20,6 @@ from bvg.published.reading import (
     find,
     find_all,
     json_of,
-    number,
-    rows_of,
 )
 from bvg.scores.channel import fit_channel
 from bvg.scores.criticalband import integer_thresholds
@@ -33,14 +28,9 @@ from bvg.scores.shape_bias import CueDecisions, count_table
 
 CUE_CONFLICT = "cue-conflict classes=16"
 
-_BAND_COLUMNS = (
-    *("model", "trials", "clean16", "thresholds", "BW", "CF", "PNS", "shape_frac_mean16", "bacc"),
-    "wacc_0.01",
-)
-
 
 @dataclass(frozen=True)
-class _Trials:
+class Trials:
     """A network's trials: accuracy without noise in percent, and the threshold of each band.
 
     shape: its fraction of shape decisions on cue-conflict stimuli, where known.
@@ -57,12 +47,8 @@ class _Trials:
 
 def critical_band(folder: Path) -> Found:
     """Return the networks' channels, fitted to their thresholds at 50 %, and shape fractions."""
-    if find_all(folder, "critical_band_networks.csv"):
-        networks = _joint_networks(find(folder, "critical_band_networks.csv"))
-    else:
-        networks = _networks(folder)
     values, without = [], []
-    for network in networks:
+    for network in networks_of(folder):
         channel = fit_channel(network.thresholds)
         measures = {
             "top1_acc/critical-band/clean": network.clean,
@@ -83,28 +69,8 @@ def critical_band(folder: Path) -> Found:
     return faults.of_critical_band(values, without)
 
 
-def _joint_networks(path: Path) -> list[_Trials]:
-    networks = []
-    for row, cells in rows_of(path, _BAND_COLUMNS):
-        where = f"{path}, row {row},"
-        steps = re.findall(r"\d+", cells["thresholds"])
-        if len(steps) != len(BANDS):
-            raise UserError(f"{where} has {len(steps)} thresholds instead of 7: {AGAIN}")
-        networks.append(
-            _Trials(
-                model=cells["model"],
-                file=path.name,
-                row=row,
-                count=int(number(cells["trials"], where)),
-                clean=number(cells["clean16"], where, high=100),
-                thresholds=tuple(int(number(step, where, high=4)) for step in steps),
-                shape=number(cells["shape_frac_mean16"], where, high=1),
-            )
-        )
-    return networks
-
-
-def _networks(folder: Path) -> list[_Trials]:
+def networks_of(folder: Path) -> list[Trials]:
+    """Return the networks whose trials are in a folder, in files solomon_*.json."""
     paths = find_all(folder, "solomon_*.json")
     if not paths:
         raise NoFilesError(f"{folder} holds no solomon_*.json")
@@ -118,7 +84,7 @@ def _networks(folder: Path) -> list[_Trials]:
             )
         right = np.array([[trials[sd, f].mean() for f in BANDS] for sd in ("0", *DEVIATIONS)])
         networks.append(
-            _Trials(
+            Trials(
                 model=name["model"],
                 file=path.name,
                 row="noise*freq*",
@@ -187,36 +153,17 @@ _VLM_FOLDERS = {  # the publisher's: how the models answer
     "vlm/captioning": "text",
     "vlm/vqa": "text",
 }
-_VLM_JOINT = (
-    *("file", "rows", "conflict", "shape", "texture", "shape_bias", "either"),
-    "nonconflict_right",
-)
 
 
 def vlm_shapebias(folder: Path) -> Found:
     """Return shape biases of CLIP, classifiers and vision-language models, from their decisions."""
     values = []
-    if find_all(folder, "vlm_shapebias_recomputed.csv"):
-        path = find(folder, "vlm_shapebias_recomputed.csv")
-        for row, cells in rows_of(path, _VLM_JOINT):
-            where = f"{path}, row {row},"
-            shape, texture, total = (
-                int(number(cells[column], where)) for column in ("shape", "texture", "conflict")
-            )
-            counts = CueDecisions(shape, texture, total - shape - texture)
-            values += _vlm_values(cells["file"], counts, path.name, row)
-        return values, []
     for path in find_all(folder, "*.csv"):
-        for kind in _VLM_FOLDERS:
+        for kind, answers in _VLM_FOLDERS.items():
             if path.parent.as_posix().endswith(f"/{kind}"):
-                file = f"{kind}/{path.name}"
+                file, protocol = f"{kind}/{path.name}", f"{CUE_CONFLICT} {answers}"
                 counts = count_table(read_responses(path, ["pred_label"]))
-                values += _vlm_values(file, counts, file, "1-1280")
+                values += _shape_bias(file, counts, file, "1-1280", protocol)
     if not values:
         raise NoFilesError(f"{folder} holds no {' or '.join(_VLM_FOLDERS)}/*.csv")
     return values, []
-
-
-def _vlm_values(name: str, counts: CueDecisions, file: str, row: str) -> list[Value]:
-    protocol = f"{CUE_CONFLICT} {_VLM_FOLDERS[name.rpartition('/')[0]]}"
-    return _shape_bias(name, counts, file, row, protocol)

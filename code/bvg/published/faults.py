@@ -169,7 +169,7 @@ def _as_clean(
     share_of_model = equal.sum(axis=1) / frame.notna().sum(axis=1)
     mostly = np.logical_or.outer((share_of_model > 0.5).to_numpy(), (share_of_set > 0.5).to_numpy())
     wrong = equal | ((frame < _NEARLY) & mostly)
-    keys = {(str(model), str(name)) for model, name in zip(*_where(wrong), strict=True)}
+    keys = {(str(model), str(name)) for name in wrong for model in wrong.index[wrong[name]]}
     if not keys:
         return keys, []
     most = wrong.sum().sort_values(ascending=False)
@@ -180,11 +180,6 @@ def _as_clean(
         f"{str(most.index[0]).removeprefix('top1_acc/')}, and of {several} networks on several "
         "corruptions."
     ]
-
-
-def _where(frame: pd.DataFrame) -> tuple[pd.Index, pd.Index]:
-    rows, columns = np.nonzero(frame.to_numpy())
-    return frame.index[rows], frame.columns[columns]
 
 
 def whole_images(accuracies: np.ndarray, where: str) -> tuple[np.ndarray, bool]:

@@ -50,6 +50,8 @@ ADVERSARIAL = ("yes", "no")
 COLUMNS = ("source", "name", "size", "model", "family", "kind", "data", "adversarial", "note")
 ATTACHED = ("model", "family", "kind", "data", "adversarial")
 _OF_A_MODEL = ("family", "kind", "data", "adversarial")
+_NEEDED = ("source", "name", "model", "family")
+_ALLOWED = {"kind": KINDS, "data": DATA, "adversarial": ADVERSARIAL}
 
 
 def read_names(path: Path = MODELS) -> pd.DataFrame:
@@ -60,35 +62,29 @@ def read_names(path: Path = MODELS) -> pd.DataFrame:
     rows differ in these.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)[[*COLUMNS]]
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} cannot be read ({reason_of(error)}): get it again") from error
-    given = [str(column) for column in table.columns]
-    if given != [*COLUMNS]:
-        raise UserError(
-            f"{path} has the columns {', '.join(given)} instead of {', '.join(COLUMNS)}"
-        )
-    for column in ("source", "name", "model", "family"):
-        if len(empty := table.index[table[column] == ""]):
-            raise UserError(f"{path}, row {empty[0] + 1}, lacks {column}: fill it in")
-    keys = table[["source", "name"]]
-    if keys.duplicated().any():
-        source, name = keys[keys.duplicated()].iloc[0]
-        raise UserError(f"{path} has {name} of {source} twice: remove a row")
-    for column, allowed in (("kind", KINDS), ("data", DATA), ("adversarial", ADVERSARIAL)):
-        unknown = table[~table[column].isin([*allowed])]
-        if len(unknown):
-            row = unknown.iloc[0]
+    of_model = table.groupby("model")[[*_OF_A_MODEL]].transform("nunique")
+    mistakes = {
+        "lacks source, name, model or family": (table[[*_NEEDED]] == "").any(axis=1),
+        "is there twice": table.duplicated(["source", "name"]),
+        **{
+            f"has a {column} that is none of {', '.join(allowed)}": ~table[column].isin([*allowed])
+            for column, allowed in _ALLOWED.items()
+        },
+        **{
+            f"differs from another row of its model in {column}": of_model[column] > 1
+            for column in _OF_A_MODEL
+        },
+    }
+    for mistake, wrong in mistakes.items():
+        if wrong.any():
+            at = int(wrong.to_numpy().nonzero()[0][-1])
+            row = table.iloc[at]
             raise UserError(
-                f"{path}: {row['name']} of {row['source']} has {column} {row[column]!r}: choose "
-                f"from {', '.join(allowed)}"
-            )
-    for column in _OF_A_MODEL:
-        of_models = table.groupby("model")[column].unique()
-        if len(several := of_models[of_models.map(len) > 1]):
-            raise UserError(
-                f"{path}: the rows of {several.index[0]} differ in {column} "
-                f"({', '.join(several.iloc[0])}): make them equal"
+                f"{path}, row {at + 1}: {row['name']} of {row['source']}, {row['model']}, "
+                f"{mistake}; correct it"
             )
     return table.set_index(["source", "name"])
 
@@ -120,12 +116,12 @@ def with_names(rows: pd.DataFrame, names: pd.DataFrame | None = None) -> pd.Data
     return pd.concat([renamed, attached], axis=1)
 
 
-def own_model(run_name: str, names: pd.DataFrame | None = None) -> str | None:
+def own_model(run_name: str) -> str | None:
     """Return the one name of a model of your own results; None if no source can have it.
 
     run_name: what the results call it: a name or alias of our zoo, or a timm name.
     """
-    names = published_names() if names is None else names
+    names = published_names()
     if (entry := find(run_name)) and (ZOO, entry.name) in names.index:
         return str(names.loc[(ZOO, entry.name), "model"])
     timm_name = run_name.removeprefix("timm_")

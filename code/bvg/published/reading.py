@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -57,18 +57,17 @@ class NoFilesError(UserError):
     """None of a source's files are in the folder."""
 
 
-def find(folder: Path, *names: str) -> Path:
-    """Return the file below `folder` that has one of the names, the first that there is.
+def find(folder: Path, name: str) -> Path:
+    """Return the file of this name below `folder`.
 
-    Raises NoFilesError if there is none, UserError if two of the same name differ.
+    Raises NoFilesError if there is none, UserError if two of them differ.
     """
-    for name in names:
-        found = find_all(folder, name)
-        if len({path.read_bytes() for path in found}) > 1:
-            raise UserError(f"{found[0]} and {found[1]} differ: remove the one that is out of date")
-        if found:
-            return found[0]
-    raise NoFilesError(f"{folder} holds no {' or '.join(names)}")
+    found = find_all(folder, name)
+    if not found:
+        raise NoFilesError(f"{folder} holds no {name}")
+    if len({path.read_bytes() for path in found}) > 1:
+        raise UserError(f"{found[0]} and {found[1]} differ: remove the one that is out of date")
+    return found[0]
 
 
 def find_all(folder: Path, pattern: str) -> list[Path]:
@@ -124,13 +123,11 @@ def rows_of(path: Path, columns: Sequence[str] | None) -> list[tuple[str, dict[s
     ]
 
 
-def number(
-    text: object, where: str, low: float = 0, high: float = math.inf, times: int = 1
-) -> float:
+def number(text: object, where: str, high: float = math.inf, times: int = 1) -> float:
     """Return a cell's number times a power of ten, without floating-point noise.
 
     A comma between thousands is allowed. Raises UserError, with `where` (which names the file and
-    the row), for what is no number, or none in [low, high] after the multiplication.
+    the row), for what is no number, or none in [0, high] after the multiplication.
     """
     plain = str(text).strip()
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", plain):
@@ -139,10 +136,8 @@ def number(
         value = float(Decimal(plain) * times)
     except InvalidOperation:
         value = math.nan
-    if not low <= value <= high:  # NaN neither
-        raise UserError(
-            f"{where} holds {text!r}, not a number from {low:g} to {high / times:g}: {AGAIN}"
-        )
+    if not 0 <= value <= high:  # NaN neither
+        raise UserError(f"{where} holds {text!r}, not a number from 0 to {high / times:g}: {AGAIN}")
     return value
 
 
@@ -158,60 +153,29 @@ def check_unique(path: Path, rows: Iterable[str]) -> None:
         raise UserError(f"{path} has {count} rows of {name}: {AGAIN}")
 
 
-# Tokens of a JavaScript literal: blanks and comments, strings, numbers, names, punctuation.
-_TOKEN = re.compile(
-    r"""(?P<blank>\s+|//[^\n]*|/\*.*?\*/)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-    |(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
-    |(?P<name>[A-Za-z_$][\w$]*)
-    |(?P<mark>[][{}:,])""",
-    re.VERBOSE | re.DOTALL,
-)
+# A flat object of a JavaScript literal: keys and values are strings, numbers or names.
+_WORD = r'(?:"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[-+.\w$]+)'
+_CELL = re.compile(rf"\s*({_WORD})\s*:\s*({_WORD})\s*(?:,|(?=\}}))")
+_OBJECT = re.compile(rf"\s*\{{(?:{_CELL.pattern})*\s*\}}\s*,?")
 
 
 def javascript_objects(text: str, start: int, where: str) -> list[dict[str, str]]:
     """Return the objects of the JavaScript array literal at `start`: their cells as text, by key.
 
-    Keys may be quoted or not, commas may trail; values are strings, numbers or names. Nothing is
-    executed. Raises UserError for anything else.
+    Keys may be quoted or not, commas may trail. Nothing is executed. Raises UserError for anything
+    but a list of flat objects.
     """
-    tokens = _tokens(text, start, where)
     objects: list[dict[str, str]] = []
-    _expect(tokens, "[", where)
-    while (mark := next(tokens)) != ("mark", "]"):
-        if mark == ("mark", ","):
-            continue
-        if mark != ("mark", "{"):
-            raise _not_literal(where, mark[1])
-        cells: dict[str, str] = {}
-        while (key := next(tokens)) != ("mark", "}"):
-            if key == ("mark", ","):
-                continue
-            _expect(tokens, ":", where)
-            value = next(tokens)
-            if key[0] not in ("string", "name") or value[0] == "mark" or key[1] in cells:
-                raise _not_literal(where, f"{key[1]}: {value[1]}")
-            cells[key[1]] = value[1]
-        objects.append(cells)
+    position = text.find("[", start) + 1
+    while found := _OBJECT.match(text, position):
+        objects.append({_plain(key): _plain(value) for key, value in _CELL.findall(found[0])})
+        position = found.end()
+    if not position or not re.compile(r"\s*\]").match(text, position):
+        near = text[position : position + 20] or "the end of the file"
+        raise UserError(f"{where} is not the list that is expected (at {near!r}): {AGAIN}")
     return objects
 
 
-def _tokens(text: str, position: int, where: str) -> Iterator[tuple[str, str]]:
-    while match := _TOKEN.match(text, position):
-        position = match.end()
-        kind = str(match.lastgroup)
-        if kind == "string":
-            yield kind, re.sub(r"\\(.)", r"\1", match[0][1:-1])
-        elif kind != "blank":
-            yield kind, match[0]
-    raise _not_literal(where, text[position : position + 20] or "the end of the file")
-
-
-def _expect(tokens: Iterator[tuple[str, str]], mark: str, where: str) -> None:
-    found = next(tokens)
-    if found != ("mark", mark):
-        raise _not_literal(where, found[1])
-
-
-def _not_literal(where: str, found: str) -> UserError:
-    return UserError(f"{where} is not the list that is expected (at {found!r}): {AGAIN}")
+def _plain(word: str) -> str:
+    """Return a string without its quotes and escapes; other words as they are."""
+    return re.sub(r"\\(.)", r"\1", word[1:-1]) if word[0] in "\"'" else word

@@ -81,7 +81,7 @@ def quba(folder: Path) -> Found:
 
     Display names repeat, so a model is known by its row, which its name and accuracy must confirm.
     """
-    path = find(folder, "quba_index.html", "quba_sampleData.txt")
+    path = find(folder, "quba_index.html")
     text = text_of(path)
     start = re.search(r"\bsampleData\s*=\s*(?=\[)", text)
     objects = javascript_objects(text, start.end() if start else 0, str(path))
@@ -185,7 +185,7 @@ _TESTBED_UNUSED = (  # the same sets encoded otherwise or in part, and frames of
 
 def testbed(folder: Path) -> Found:
     """Return the accuracies of imagenet-testbed's models, where it has them."""
-    path = find(folder, "robustness_top1s.csv", "imagenet-testbed.csv")
+    path = find(folder, "robustness_top1s.csv")
     columns: dict[str, tuple[str, int | None, str]] = {
         column: (measure, n, faults.OWN_SIZE) for column, (measure, n) in _TESTBED.items()
     }
@@ -209,7 +209,6 @@ def testbed(folder: Path) -> Found:
 
 _CSS_PAIRS = (72, 1440)
 _CSS_COLUMNS = ("model_name", "acc", "css", "css_err_low", "css_err_high", "target_foil_bias")
-_CSS_JOINT = ("model", "acc_72", "css_72", "acc_1440", "css_1440")
 _CSS_PROTOCOL = "size=224 crop=squash interpolation=bilinear classes=9"
 
 
@@ -217,21 +216,18 @@ def css(folder: Path) -> Found:
     """Return configural shape scores and accuracies on visual anagrams, of 72 and of 1440 pairs."""
     values = []
     for pairs in _CSS_PAIRS:
-        path = find(folder, f"doshi_css_pairs{pairs}.csv", "doshi_css.csv")
-        joint = path.name == "doshi_css.csv"
-        rows = rows_of(path, _CSS_JOINT if joint else _CSS_COLUMNS)
-        name, suffix = ("model", f"_{pairs}") if joint else ("model_name", "")
-        check_unique(path, [cells[name] for _, cells in rows])
+        path = find(folder, f"doshi_css_pairs{pairs}.csv")
+        rows = rows_of(path, _CSS_COLUMNS)
+        check_unique(path, [cells["model_name"] for _, cells in rows])
         for row, cells in rows:
             where = f"{path}, row {row},"
             measures = {
-                f"css/{pairs}": number(cells["css" + suffix], where, high=1),
-                f"top1_acc/anagrams/{pairs}": percent(cells["acc" + suffix], where),
+                f"css/{pairs}": number(cells["css"], where, high=1),
+                f"top1_acc/anagrams/{pairs}": percent(cells["acc"], where),
             }
             for measure, value in measures.items():
-                values.append(
-                    Value(cells[name], measure, value, path.name, row, _CSS_PROTOCOL, pairs)
-                )
+                model = cells["model_name"]
+                values.append(Value(model, measure, value, path.name, row, _CSS_PROTOCOL, pairs))
     return faults.of_css(values)
 
 
@@ -307,60 +303,36 @@ def openclip(folder: Path) -> Found:
     return values, []
 
 
-_OOD = {  # columns of the joint table: our name, the factor, the protocol, the number of images
-    "imagenet_a_top1": ("top1_acc/imagenet-a", 100, "classes=200", 7_500),
-    "imagenet_sketch_top1": (
-        "top1_acc/imagenet-sketch",
-        1,
-        "crop=square of the short side",
+_OOD = {  # files: the array in them, our name, the factor, the protocol, the number of images
+    "imaageneta_*.npz": ("acc", "top1_acc/imagenet-a", 100, "classes=200", 7_500),
+    "sketch_*.npy": (
+        *("", "top1_acc/imagenet-sketch", 1, "crop=square of the short side"),
         50_889,
     ),
-    "cue_conflict_shape_bias": (
-        "shape-bias",
-        1,
+    "shapebias_*.npz": (
+        *("frac_shape", "shape-bias", 1),
         "cue-conflict classes=16 decision=best class of any category",
         1200,
     ),
-    "adversarial_top1": (
-        "top1_acc/targeted-pgd-linf-0.06",
-        1,
-        "attack=pgd steps=10 eps=0.06 target=random",
+    "whitebox_10_0.06_*.npy": (
+        *("", "top1_acc/targeted-pgd-linf-0.06", 1, "attack=pgd steps=10 eps=0.06 target=random"),
         25_000,
     ),
-}
-_OOD_UNUSED = (
-    *("model", "imagenet_a_calibration_error", "imagenet_a_aurra"),
-    "cue_conflict_fraction_shape_or_texture",
-)
-_OOD_ARRAYS = {  # the publisher's files: their names, and the array in them
-    "imagenet_a_top1": ("imaageneta_", ".npz", "acc"),
-    "imagenet_sketch_top1": ("sketch_", ".npy", ""),
-    "cue_conflict_shape_bias": ("shapebias_", ".npz", "frac_shape"),
-    "adversarial_top1": ("whitebox_10_0.06_", ".npy", ""),
 }
 
 
 def ood_benchmarks(folder: Path) -> Found:
-    """Return the values of ood-benchmarks, from its arrays or a joint table."""
-    cells: list[tuple[str, str, str, str, object]] = []  # model, column, file, row, cell
-    if find_all(folder, "ood_benchmarks_values.csv"):
-        path = find(folder, "ood_benchmarks_values.csv")
-        for row, row_cells in rows_of(path, (*_OOD_UNUSED, *_OOD)):
-            cells += [(row_cells["model"], c, path.name, row, row_cells[c]) for c in _OOD]
-    else:
-        for column, (prefix, suffix, key) in _OOD_ARRAYS.items():
-            for path in find_all(folder, f"{prefix}*{suffix}"):
-                model = path.name.removeprefix(prefix).removesuffix(suffix)
-                cells.append((model, column, path.name, key or "all", _array(path, key)))
-    if not cells:
-        raise NoFilesError(f"{folder} holds no ood_benchmarks_values.csv or imaageneta_*.npz")
+    """Return the values of ood-benchmarks, from its arrays."""
     values = []
-    for model, column, file, row, cell in cells:
-        if cell != "":
-            measure, times, protocol, n = _OOD[column]
+    for pattern, (key, measure, times, protocol, n) in _OOD.items():
+        prefix, suffix = pattern.split("*")
+        for path in find_all(folder, pattern):
+            model = path.name.removeprefix(prefix).removesuffix(suffix)
             high = 1 if measure == "shape-bias" else 100
-            value = number(cell, f"{file}, {model},", high=high, times=times)
-            values.append(Value(model, measure, value, file, row, protocol, n))
+            value = number(_array(path, key), f"{path.name}, {model},", high=high, times=times)
+            values.append(Value(model, measure, value, path.name, key or "all", protocol, n))
+    if not values:
+        raise NoFilesError(f"{folder} holds no {' or '.join(_OOD)}")
     return values, []
 
 
