@@ -2,6 +2,7 @@
 
     python code/collect.py                                   # results/ → raw-data/
     python code/collect.py --results DIR --out DIR --models tv_resnet50 resnet50.a1_in1k
+    python code/collect.py --wandb my-team/imagenet my-team/imagenet_c
 
 Writes benchmark.csv (the table), intervals.csv (model, column, low, high, n, note), models.csv
 (category, year, training data; from the zoo) and provenance.json (each result's protocol, images,
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from bvg.run.command_line import guarded, parse_words, plain_parser
 from bvg.table.merging import apart, chosen, merge, remarks, renamed, same_models
-from bvg.table.sources import from_folder
+from bvg.table.sources import from_folder, from_wandb
 from bvg.table.writing import write_table
 
 _GENERATED = {"imagenet_c_generated": "imagenet_c"}
@@ -46,6 +47,12 @@ def flags(parser: argparse.ArgumentParser) -> None:
         default=Path("results"),
         metavar="DIR",
         help="folder of results to read (default: results)",
+    )
+    parser.add_argument(
+        "--wandb",
+        nargs="+",
+        metavar="ENTITY[/PROJECT]",
+        help="read these W&B projects instead of a results folder",
     )
     parser.add_argument(
         "--out",
@@ -103,7 +110,7 @@ def flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _collect(args: argparse.Namespace) -> None:
-    results, skipped = from_folder(args.results)
+    results, skipped = from_wandb(args.wandb) if args.wandb else from_folder(args.results)
     results = chosen(results, args.models, args.benchmarks, args.without)
     results, named = apart(results)
     notes = [*skipped, *named, *remarks(results, tuple(args.allow)), *args.notes]

@@ -1,9 +1,11 @@
 import json
+from types import SimpleNamespace
 
 import pytest
+import wandb
 
 from bvg.scores.metric import Metric
-from bvg.table.sources import from_folder
+from bvg.table.sources import from_folder, from_wandb
 from collection_helpers import finish, imagenet
 from conftest import refusal
 
@@ -40,3 +42,53 @@ def test_another_format_is_refused(tmp_path):
     path = finish(tmp_path, "imagenet", "a", {}) / "summary.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
     assert "has format 2, not 1" in refusal(from_folder, tmp_path)
+
+
+class FakeApi:
+    """W&B's Api as far as it is used: projects, and their runs, oldest first."""
+
+    def __init__(self):
+        runs = [run("a", 60.0), run("a", 70.0), run("b", 50.0, "crashed")]
+        self.kept = {"us/imagenet": runs}
+
+    def projects(self, entity):
+        return [SimpleNamespace(name="imagenet"), SimpleNamespace(name="cats")]
+
+    def runs(self, path, order):
+        assert order == "+created_at"
+        return self.kept[path]
+
+
+def run(name: str, value: float, state: str = "finished") -> SimpleNamespace:
+    key = "top1_acc/imagenet"
+    interval = {f"interval/{key}/low": value - 1, f"interval/{key}/high": value + 1}
+    summary = {key: value, **interval, "_runtime": 3, "note": "x"}
+    config = {"benchmark": "imagenet", "protocol": {"limit": None}, "other": 1}
+    return SimpleNamespace(
+        name=name, id=f"id{value:g}", state=state, config=config, summary_metrics=summary
+    )
+
+
+@pytest.mark.parametrize("projects", [["us/imagenet"], ["us"]])
+def test_finished_runs_are_read_and_the_newest_counts(projects, monkeypatch):
+    monkeypatch.setattr(wandb, "Api", FakeApi)
+    results, notes = from_wandb(projects)
+    assert len(results) == 1
+    assert results[0].metrics == {"top1_acc/imagenet": Metric(70.0, 69.0, 71.0)}
+    assert results[0].identity == {"benchmark": "imagenet", "protocol": {"limit": None}}
+    assert results[0].source == "wandb:us/imagenet/id70"
+    assert notes == [
+        "wandb:us/imagenet/id60 (a) is older than wandb:us/imagenet/id70",
+        "wandb:us/imagenet/id50 (b) is crashed and is skipped",
+    ]
+
+
+def test_without_login_network_or_project_there_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(wandb, "Api", FakeApi)
+    assert "W&B could not be read" in refusal(from_wandb, ["us/gone"])
+
+    def no_login():
+        raise wandb.errors.UsageError("No API key configured.\nUse wandb login")
+
+    monkeypatch.setattr(wandb, "Api", no_login)
+    assert "(No API key configured)" in refusal(from_wandb, ["us/imagenet"])
