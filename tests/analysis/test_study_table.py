@@ -47,7 +47,7 @@ def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
         ("model,shape-bias,shape-bias\na,0.1,0.2\n", "two columns called 'shape-bias'"),
         ("model,shape_bias\na,0.1\n", "'shape_bias'; if 'shape-bias' is meant, rename it"),
         ("model,top1_acc/Imagenet\na,70\n", "if 'top1_acc/imagenet' is meant"),
-        ("model,shape-bias,top1_acc/ImageNet_V2\na,0.1,3\n", "if 'top1_acc/imagenet-v2' is meant"),
+        ("model,shape-bias,top1_acc/imagnet-v2\na,0.1,3\n", "if 'top1_acc/imagenet-v2' is meant"),
         ("model,speed\na,1\n", "none of the columns that are analysed"),
         ("model,shape-bias\na,0.1\na,0.2\n", "two different rows for 'a'"),
         ("model,shape-bias\n,0.1\n", "1 row(s) without a model's name"),

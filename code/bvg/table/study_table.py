@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ _POINT = re.compile(r"[+-]?\d*\.\d*(?:[eE][+-]?\d+)?\s*%?")
 _MAY_BE_LOW = (ADVERSARIAL, "top1_acc/imagenet-a")
 _GOOD = 30.0  # if a model's ImageNet accuracy is above this, other accuracies are above 1 %
 _EQUAL = 1e-9  # relative, or absolute below 1: the same value
+_SIMILAR = 0.93  # difflib's ratio above which a column's name is taken for a typing error
 # People, as score_decisions.py names them, and what spreadsheets and pandas call summaries.
 _NO_MODEL = r"humans?|humans \(.+\)|mean|average|avg\.?|median|std\.?|stdev|count|min|max|total|sum"
 _REMEDY = "correct the table, or write it again with code/collect.py"
@@ -71,8 +73,8 @@ def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
     `models.csv` next to the table, else the zoo's. Intervals are from `intervals.csv` next to the
     table, if it exists. Cells are separated by commas, semicolons or tabs; decimal commas (unless
     commas separate cells) and percent signs are accepted. A model with two names counts once.
-    Raises UserError for inconsistent tables: no column `model`, two columns of one name, a known
-    name in another spelling, two different rows of one model, words or infinities among numbers,
+    Raises UserError for inconsistent tables: no column `model`, two columns of one name, a name
+    similar to a known one, two different rows of one model, words or infinities among numbers,
     values outside their range.
     """
     notes: list[str] = []
@@ -277,14 +279,15 @@ def _with_published_names(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_names(columns: Iterable[str], path: Path) -> None:
-    """Raise UserError for a missing column's name in another spelling, or if no column is known.
-
-    Case, spaces, and underscores for hyphens; what else is missing, the page's notes say.
-    """
+    """Raise UserError for a name similar to a missing column's, or if no column is known."""
     present = set(columns)
-    folded = {_folded(name): name for name in STUDY_COLUMNS if name not in present}
+    missing = [name for name in STUDY_COLUMNS if name not in present]
+    folded = {_folded(name): name for name in missing}
     for name in present - set(STUDY_COLUMNS):
-        if near := folded.get(_folded(name)):
+        near = folded.get(_folded(name)) or next(
+            iter(get_close_matches(name, missing, 1, _SIMILAR)), None
+        )
+        if near and not name.startswith(near) and not _are_siblings(name, near):
             raise UserError(f"{path} has a column {name!r}; if {near!r} is meant, rename it")
     by_collect = path.with_name("provenance.json").is_file()  # may have other benchmarks only
     if not present & set(LABELS) and not by_collect:
@@ -293,6 +296,15 @@ def _check_names(columns: Iterable[str], path: Path) -> None:
             f"{path} has none of the columns that are analysed ({known}, …): is it the table that "
             "code/collect.py writes?"
         )
+
+
+def _are_siblings(name: str, other: str) -> bool:
+    """Return whether two names differ in numbers only, or in a short ending, like A and R."""
+
+    def kind(text: str) -> str:
+        return re.sub(r"(?<=[/-])[^/-]{1,2}$", "#", re.sub(r"[\d._]+", "#", text))
+
+    return kind(name) == kind(other)
 
 
 def _folded(name: str) -> str:
