@@ -26,7 +26,6 @@ to the same --out; 130 interrupted (the same command resumes).
 
 import argparse
 import hashlib
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -465,7 +464,6 @@ def _write(out: Path, inputs: Inputs, maker: Maker, pairs: list[Pair]) -> dict[s
     names = [name_of(inputs.contents, inputs.textures, pair) for pair in pairs]
     done = existing(out / FOLDER, names)
     todo = [(name, pair) for name, pair in zip(names, pairs, strict=True) if name not in done]
-    _check_space(out, len(todo))
     failures: dict[str, str] = {}
     unit = "img" if maker.steps == 1 else "steps"
     start = len(done) * maker.steps
@@ -505,16 +503,6 @@ def _stimulus(
         picture = np.asarray(resized)
     mask = inputs.mask(pair.content)
     return picture if mask is None else on_white(picture, mask)
-
-
-def _check_space(out: Path, count: int) -> None:
-    """Raise UserError when the disk of `out` has not enough free space for this many stimuli."""
-    needed, free = count * BYTES, shutil.disk_usage(out).free
-    if needed > free:
-        raise UserError(
-            f"{count:,} stimuli need about {size(needed)}, but the disk of {out} has {size(free)} "
-            "left: choose another folder with --out, or fewer stimuli with --limit"
-        )
 
 
 def _write_overview(out: Path, inputs: Inputs, pairs: list[Pair]) -> None:

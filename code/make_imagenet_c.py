@@ -17,7 +17,6 @@ command resumes).
 import argparse
 import json
 import os
-import shutil
 import sys
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,7 +40,7 @@ from bvg.data.preprocessing import STUDY
 from bvg.errors import UserError, storage_error
 from bvg.files import lock_folder, make_folder, written_atomically
 from bvg.predictions.identity import differences
-from bvg.progress import Meter, size
+from bvg.progress import Meter
 from bvg.run.batches import as_batch
 from bvg.run.command_line import (
     FROST_HELP,
@@ -67,7 +66,6 @@ from bvg.stimuli.imagenet_c import (
 
 RECORD = "made_by.json"
 MOST_WAITING = 512  # images in memory that wait to be written
-FILE_BYTES = 15_800  # on average: the published 75 GB / (50,000 images * 95 conditions)
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,6 @@ def _make(args: argparse.Namespace) -> None:
         work = missing_files(out, images, corruptions, severities)
         count = int(work.missing.sum())
         if count:
-            check_space(out, count)
             # Corruptions that are complete are not generated again.
             incomplete = [rows.any() for rows in work.missing.reshape(len(corruptions), -1)]
             needed = tuple(c for c, some in zip(corruptions, incomplete, strict=True) if some)
@@ -228,17 +225,6 @@ def _files(folder: Path) -> set[str]:
         with os.scandir(folder / inner) as entries:
             found |= {f"{inner}/{entry.name}" for entry in entries if entry.stat().st_size}
     return found
-
-
-def check_space(out: Path, count: int) -> None:
-    """Raise UserError when the disk of `out` has not enough free space for this many files."""
-    needed, free = count * FILE_BYTES, shutil.disk_usage(out).free
-    if needed > free:
-        raise UserError(
-            f"{count:,} files need about {size(needed)}, but the disk of {out} has "
-            f"{size(free)} left: choose another folder with --out, or fewer files with "
-            f"--corruptions, --severities or --limit"
-        )
 
 
 @torch.inference_mode()

@@ -25,7 +25,6 @@ to the same --out; 130 interrupted (the same command resumes).
 import argparse
 import io
 import os
-import shutil
 import sys
 import time
 from collections import deque
@@ -432,7 +431,6 @@ def _write(out: Path, work: Work, batch_size: int) -> dict[str, str]:
     batches = np.arange(len(missing)) // batch_size
     todo = work.chosen[np.isin(batches, batches[missing])].tolist()
     absent = {*work.chosen[missing].tolist()}
-    _check_space(out, work, len(absent))
     failures: dict[str, str] = {}
     halving = Halving()
     waiting: deque[Future] = deque()
@@ -485,18 +483,6 @@ def _save(out: Path, work: Work, index: int, picture: np.ndarray) -> None:
     make_folder(path.parent, "--out")
     with written_atomically(path, "--out", durable=False) as file:
         file.write(work.as_file(picture))
-
-
-def _check_space(out: Path, work: Work, count: int) -> None:
-    """Raise UserError when the disk of `out` has not enough free space for this many copies."""
-    side = work.view.crop if work.view else 500
-    needed, free = count * side**2 * (0.6 if work.quality else 2), shutil.disk_usage(out).free
-    if needed > free:
-        raise UserError(
-            f"{count:,} files need about {size(needed)}, but the disk of {out} has {size(free)} "
-            "left: choose another folder with --out, JPEG files with --quality, or fewer images "
-            "with --limit"
-        )
 
 
 def _without_copy(work: Work, done: set[str], names: set[str]) -> list[str]:
