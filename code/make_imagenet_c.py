@@ -37,7 +37,7 @@ from bvg.data.imagenet import imagenet_val
 from bvg.data.imagenet_c import corruption_condition
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
-from bvg.errors import UserError, storage_error
+from bvg.errors import UserError
 from bvg.files import lock_folder, make_folder, written_atomically
 from bvg.predictions.identity import differences
 from bvg.progress import Meter
@@ -63,6 +63,7 @@ from bvg.stimuli.imagenet_c import (
     frost_source,
     imagenet_c,
 )
+from bvg.stylize.contents import copies_of, existing
 
 RECORD = "made_by.json"
 MOST_WAITING = 512  # images in memory that wait to be written
@@ -198,9 +199,7 @@ def missing_files(
     out: Path, images: ImageSet, corruptions: tuple[str, ...], severities: tuple[int, ...]
 ) -> Missing:
     """Return which files are missing or empty (as a power failure can leave them)."""
-    files = [Path(name).with_suffix(".JPEG").as_posix() for name in images.names]
-    if len(set(files)) < len(files):  # two images that differ in their suffix only
-        files = [f"{name}.JPEG" for name in images.names]
+    files = copies_of(list(images.names), ".JPEG")
     folders = {
         corruption_condition(corruption, severity): out / corruption / str(severity)
         for corruption in corruptions
@@ -209,22 +208,13 @@ def missing_files(
     missing = np.ones((len(folders), len(files)), dtype=bool)
     with Meter("looking for files", "folders", len(folders)) as meter:
         for row, folder in enumerate(folders.values()):
-            existing = _files(folder)
-            missing[row] = [file not in existing for file in files]
+            found = existing(folder, files)
+            missing[row] = [file not in found for file in files]
             meter.add(1)
     columns = np.flatnonzero(missing.any(axis=0))
     return Missing(
         images.select(columns), [files[i] for i in columns], folders, missing[:, columns]
     )
-
-
-def _files(folder: Path) -> set[str]:
-    """Return the files <class>/<file> in the folder that are not empty."""
-    found: set[str] = set()
-    for inner in subfolders(folder) if folder.is_dir() else ():
-        with os.scandir(folder / inner) as entries:
-            found |= {f"{inner}/{entry.name}" for entry in entries if entry.stat().st_size}
-    return found
 
 
 @torch.inference_mode()
@@ -259,20 +249,11 @@ def _write(work: Missing, stimuli: Stimuli, device: torch.device, args: argparse
 
 
 def save_jpeg(path: Path, picture: np.ndarray, quality: int) -> None:
-    """Write the JPEG file; a killed process leaves at most a hidden one of another name.
-
-    It is not flushed to the disk file by file, which would take longer than all the rest.
-    """
+    """Write the JPEG file."""
     make_folder(path.parent, "--out")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            image = Image.fromarray(picture)
-            image.save(file, "JPEG", quality=quality, subsampling="4:2:0", optimize=True)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise storage_error(error, path, "--out") from error
+    with written_atomically(path, "--out", durable=False) as file:
+        image = Image.fromarray(picture)
+        image.save(file, "JPEG", quality=quality, subsampling="4:2:0", optimize=True)
 
 
 if __name__ == "__main__":
