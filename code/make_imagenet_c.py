@@ -48,6 +48,7 @@ from bvg.run.command_line import (
     data_flag,
     device_flag,
     guarded,
+    jpeg_quality,
     non_negative,
     parse_words,
     partial_flag,
@@ -107,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--frost", metavar="DIR", help=FROST_HELP)
     add(
         "--quality",
-        type=_quality,
+        type=jpeg_quality,
         default=PUBLISHED_QUALITY,
         help="quality of the JPEG files (default: 85, as published)",
     )
@@ -127,12 +128,6 @@ def _parser() -> argparse.ArgumentParser:
         help="worker processes that decode images (default: 0, threads decode)",
     )
     return parser
-
-
-def _quality(text: str) -> int:
-    if positive(text) > 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a JPEG quality of 1 to 100")
-    return int(text)
 
 
 def _make(args: argparse.Namespace) -> None:

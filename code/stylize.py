@@ -52,6 +52,7 @@ from bvg.progress import Meter, duration, size
 from bvg.run.command_line import (
     device_flag,
     guarded,
+    jpeg_quality,
     non_negative,
     parse_words,
     part,
@@ -143,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--quality",
-        type=_quality,
+        type=jpeg_quality,
         metavar="Q",
         help="write JPEG files of this quality (default: PNG files)",
     )
@@ -177,12 +178,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     weights_dir_flag(parser)
     return parser
-
-
-def _quality(text: str) -> int:
-    if positive(text) > 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a JPEG quality of 1 to 100")
-    return int(text)
 
 
 @dataclass(frozen=True)
