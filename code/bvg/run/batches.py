@@ -14,7 +14,7 @@ from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
 from bvg.predictions.table import LABEL_PROBABILITY
 from bvg.progress import Meter
-from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, on_device, with_levels
+from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, on_device, on_its_way, with_levels
 
 Rows = dict[str, np.ndarray]  # columns of the predictions, by name
 # For each condition, in order: its name and the decision's columns, tensors of (B, …).
@@ -48,29 +48,19 @@ def condition_of(images: ImageSet, index: int, stimulus: str) -> str:
 class Returning:
     """A batch's answers on their way from the device.
 
-    On CUDA, the copy is queued behind what made them. Asked for later, they have arrived, even if
-    the device is busy with the next batch by then. On the CPU nothing is copied.
+    Asked for later, they have arrived, even if the device is busy with the next batch by then.
     """
 
     def __init__(self, answers: Answers) -> None:
         self.stimuli = [stimulus for stimulus, _ in answers]
-        stacked = {
-            name: torch.stack([columns[name] for _, columns in answers], dim=1)
+        self._columns = {
+            name: on_its_way(torch.stack([columns[name] for _, columns in answers], dim=1))
             for name in answers[0][1]
         }
-        # From CUDA, a copy that is not waited for goes to pinned memory. Only there an event tells
-        # when it has arrived, so that other devices are waited for.
-        self._columns = {name: x.to("cpu", non_blocking=x.is_cuda) for name, x in stacked.items()}
-        self._copied: torch.cuda.Event | None = None
-        if any(x.is_cuda for x in stacked.values()):
-            self._copied = torch.cuda.Event()
-            self._copied.record()
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return the columns, (B, stimuli, …) by name, once they are here."""
-        if self._copied:
-            self._copied.synchronize()
-        return {name: values.numpy() for name, values in self._columns.items()}
+        return {name: arrived().numpy() for name, arrived in self._columns.items()}
 
 
 def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: Returning) -> Rows:
