@@ -74,9 +74,8 @@ def measured_sample(images: ImageSet, seed: int) -> ImageSet:
 
 def state_from(content: dict[str, Any]) -> State:
     """Return the state that a chunk recorded."""
-    # Chunks of earlier versions do not say what was seen: as if it were everything.
-    errors = {name: Error(**{"seen": 1, **values}) for name, values in content["errors"].items()}
-    return State(**{**content, "errors": errors})
+    errors = {name: Error(**values) for name, values in content["errors"].items()}
+    return State(**content | {"errors": errors})
 
 
 def report(state: State, precision: str) -> dict[str, Any]:
