@@ -65,7 +65,7 @@ from bvg.run.settings import best_device, keep_freed_memory
 from bvg.stimuli.randomness import keyed_generator
 from bvg.stylize import gatys
 from bvg.stylize.adain import LEAST, load_adain
-from bvg.stylize.batches import attempt, read_ahead
+from bvg.stylize.batches import read_ahead
 from bvg.stylize.conflicts import Pair, balanced, by_category, check_names, listed, name_of
 from bvg.stylize.contents import existing
 from bvg.stylize.ghiasi import Ghiasi
@@ -416,21 +416,14 @@ def _check_pictures(inputs: Inputs, pairs: list[Pair]) -> None:
             (inputs.contents, inputs.content_and_mask, contents),
             (inputs.textures, inputs.texture, textures),
         ):
-            for indices, found in read_ahead(partial(_attempt, read), chosen, 16):
-                bad = [(i, why) for i, why in zip(indices, found, strict=True) if why]
-                problems += [f"{images.path(index)}: {why}" for index, why in bad]
-                meter.add(len(indices))
+            for pictures, bad in read_ahead(read, chosen, 16):
+                problems += [f"{images.path(index)}: {why}" for index, why in bad.items()]
+                meter.add(len(pictures) + len(bad))
     if problems:
         raise UserError(
             f"{len(problems):,} pictures cannot be used ({first_few(problems)}): replace or remove "
             "them, or choose others with --pairs"
         )
-
-
-def _attempt(read: Callable[[int], Any], index: int) -> str:
-    """Return why a picture cannot be read, or ""."""
-    found = attempt(lambda: read(index))
-    return found if isinstance(found, str) else ""
 
 
 def _record(
