@@ -68,9 +68,8 @@ class Inputs:
 
 
 def all_inputs(model: str | None, imagenet: str | None, folder: Path, **sizes: Any) -> list[Inputs]:
-    """Return the miniature world, drawn into the folder, and what else was asked for.
+    """Return the miniature world, drawn into the folder, and the model on its images, if given.
 
-    That is the model and the folder of images, or else the test data in $BVG_FIXTURES.
     sizes: the other fields of Inputs. Raises UserError for a model without images, or the reverse.
     """
     if bool(model) != bool(imagenet):
@@ -81,12 +80,6 @@ def all_inputs(model: str | None, imagenet: str | None, folder: Path, **sizes: A
     if model and imagenet:
         images = existing_folder(imagenet, "the ImageNet folder", "--imagenet")
         chosen.append(Inputs(model, model, images, imagenet_classes(), **sizes))
-    elif fixtures := os.environ.get("BVG_FIXTURES"):
-        name = f"{Path(fixtures) / 'models' / 'mobilenet_tf.py'}:mobilenet_v1_025"
-        images = existing_folder(Path(fixtures) / "imagenet", "the photographs", "BVG_FIXTURES")
-        chosen.append(
-            Inputs("photographs, MobileNet 0.25", name, images, imagenet_classes(), **sizes)
-        )
     return chosen
 
 

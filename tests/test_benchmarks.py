@@ -30,9 +30,6 @@ def results(tmp_path_factory):
 
 
 def test_every_part_writes_its_lines(results, monkeypatch):
-    monkeypatch.delenv(
-        "BVG_FIXTURES", raising=False
-    )  # else everything is measured on these as well
     package = SimpleNamespace(corrupt=lambda image, severity, corruption_name: image.copy())
     monkeypatch.setitem(sys.modules, "imagecorruptions", package)
     few = {
