@@ -41,18 +41,14 @@ class Inputs:
     batch_size: int
     turns: int
 
-    def all_images(self) -> ImageSet:
-        """Return all images of the folder."""
-        return imagenet_val(self.imagenet, self.classes, partial=True)
-
     def images(self) -> ImageSet:
         """Return the images that are measured on."""
-        return class_balanced(self.all_images(), self.limit, 0)
+        images = imagenet_val(self.imagenet, self.classes, partial=True)
+        return class_balanced(images, self.limit, 0)
 
-    def batches(self, limit: int | None = None) -> list[Batch]:
-        """Return the images, or the first of them, as the evaluation hands them to stimuli."""
+    def batches(self) -> list[Batch]:
+        """Return the images as the evaluation hands them to stimuli."""
         images = self.images()
-        images = class_balanced(images, limit, 0) if limit else images
         return [
             as_batch(images, decoded.views[0], decoded.indices, self.device, 0)
             for decoded in decoded_batches(images, (STUDY,), 0, self.batch_size, 0, False)
