@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
@@ -434,7 +435,7 @@ class _Pass:
             if self.done > run.store.done:
                 rows = concatenated(run.rows, run.store.layout.names)
                 form = {"form": run.form.name} if run.form else {}
-                checked = {"check": run.check.as_json()} if run.check else {}
+                checked = {"check": asdict(run.check)} if run.check else {}
                 run.store.append(self.done, rows, info | form | checked)
                 run.rows.clear()
         self.info = {"skipped": [], "resized": []}

@@ -1,6 +1,6 @@
 """What checking low precision against fp32 has shown: the state of a run, and the report on it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
 
@@ -59,10 +59,6 @@ class State:
     def seen(self, condition: str) -> int:
         """Return the number of the condition's inputs that have been answered."""
         return self.errors[condition].seen if condition in self.errors else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the state as it is written into a chunk."""
-        return asdict(self)
 
 
 def measured_sample(images: ImageSet, seed: int) -> ImageSet:
