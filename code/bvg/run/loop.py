@@ -149,16 +149,12 @@ def _measure(
         measuring = [Measurement(run, decide, settings, work.logits) for run in runs]
         work.checks = measuring
         work.look()
-        states = [measurement.state() for measurement in measuring]
-        for run, state in zip(runs, states, strict=True):
-            run.check = state
-        # Those that overflow continue in another form.
-        used = [measurement.form for measurement in measuring]
-        runs = [
-            run
-            for run, state, form in zip(runs, states, used, strict=True)
-            if state.form not in (form, FP32)
-        ]
+        runs = []
+        for measurement in measuring:
+            state = measurement.state()
+            measurement.run.check = state
+            if state.form not in (measurement.form, FP32):  # it overflows in the one before
+                runs.append(measurement.run)
 
 
 class _Pass:
