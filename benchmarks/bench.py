@@ -9,7 +9,6 @@ Parts:
   runs         whole runs, beside a straightforward loop over conditions and images
   attacks      the study's PGD, beside foolbox (3.3.4)
   corruptions  ImageNet-C's 19 corruptions, beside the package imagecorruptions(-imaug)
-  laion_c      LAION-C's generated corruptions, beside their definition in loops
   decoding     files to model inputs, beside PyTorch's usual data loader
   revisions    whole runs, beside those of another commit (--against)
 
@@ -34,7 +33,7 @@ from attacks import attacks
 from bvg.run.command_line import device_flag, guarded, parse_words, plain_parser, positive
 from bvg.run.settings import best_device, keep_freed_memory
 from conditions import runs, stimuli
-from corruptions import imagenet_c_rows, laion_c_rows
+from corruptions import imagenet_c_rows
 from decoding import decoding
 from inputs import Inputs, all_inputs
 from revisions import revisions
@@ -45,7 +44,6 @@ PARTS: dict[str, Callable[[Inputs], Iterator[Row]]] = {
     "runs": runs,
     "attacks": attacks,
     "corruptions": imagenet_c_rows,
-    "laion_c": laion_c_rows,
     "decoding": decoding,
     "revisions": revisions,
 }

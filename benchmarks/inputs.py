@@ -41,18 +41,14 @@ class Inputs:
     batch_size: int
     turns: int
 
-    def all_images(self) -> ImageSet:
-        """Return all images of the folder."""
-        return imagenet_val(self.imagenet, self.classes, partial=True)
-
     def images(self) -> ImageSet:
         """Return the images that are measured on."""
-        return class_balanced(self.all_images(), self.limit, 0)
+        images = imagenet_val(self.imagenet, self.classes, partial=True)
+        return class_balanced(images, self.limit, 0)
 
-    def batches(self, limit: int | None = None) -> list[Batch]:
-        """Return the images, or the first of them, as the evaluation hands them to stimuli."""
+    def batches(self) -> list[Batch]:
+        """Return the images as the evaluation hands them to stimuli."""
         images = self.images()
-        images = class_balanced(images, limit, 0) if limit else images
         return [
             as_batch(images, decoded.views[0], decoded.indices, self.device, 0)
             for decoded in decoded_batches(images, (STUDY,), 0, self.batch_size, 0, False)
@@ -68,9 +64,8 @@ class Inputs:
 
 
 def all_inputs(model: str | None, imagenet: str | None, folder: Path, **sizes: Any) -> list[Inputs]:
-    """Return the miniature world, drawn into the folder, and what else was asked for.
+    """Return the miniature world, drawn into the folder, and the model on its images, if given.
 
-    That is the model and the folder of images, or else the test data in $BVG_FIXTURES.
     sizes: the other fields of Inputs. Raises UserError for a model without images, or the reverse.
     """
     if bool(model) != bool(imagenet):
@@ -81,12 +76,6 @@ def all_inputs(model: str | None, imagenet: str | None, folder: Path, **sizes: A
     if model and imagenet:
         images = existing_folder(imagenet, "the ImageNet folder", "--imagenet")
         chosen.append(Inputs(model, model, images, imagenet_classes(), **sizes))
-    elif fixtures := os.environ.get("BVG_FIXTURES"):
-        name = f"{Path(fixtures) / 'models' / 'mobilenet_tf.py'}:mobilenet_v1_025"
-        images = existing_folder(Path(fixtures) / "imagenet", "the photographs", "BVG_FIXTURES")
-        chosen.append(
-            Inputs("photographs, MobileNet 0.25", name, images, imagenet_classes(), **sizes)
-        )
     return chosen
 
 

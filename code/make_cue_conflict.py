@@ -26,7 +26,6 @@ to the same --out; 130 interrupted (the same command resumes).
 
 import argparse
 import hashlib
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -66,7 +65,7 @@ from bvg.run.settings import best_device, keep_freed_memory
 from bvg.stimuli.randomness import keyed_generator
 from bvg.stylize import gatys
 from bvg.stylize.adain import LEAST, load_adain
-from bvg.stylize.batches import attempt, read_ahead
+from bvg.stylize.batches import read_ahead
 from bvg.stylize.conflicts import Pair, balanced, by_category, check_names, listed, name_of
 from bvg.stylize.contents import existing
 from bvg.stylize.ghiasi import Ghiasi
@@ -417,21 +416,14 @@ def _check_pictures(inputs: Inputs, pairs: list[Pair]) -> None:
             (inputs.contents, inputs.content_and_mask, contents),
             (inputs.textures, inputs.texture, textures),
         ):
-            for indices, found in read_ahead(partial(_attempt, read), chosen, 16):
-                bad = [(i, why) for i, why in zip(indices, found, strict=True) if why]
-                problems += [f"{images.path(index)}: {why}" for index, why in bad]
-                meter.add(len(indices))
+            for pictures, bad in read_ahead(read, chosen, 16):
+                problems += [f"{images.path(index)}: {why}" for index, why in bad.items()]
+                meter.add(len(pictures) + len(bad))
     if problems:
         raise UserError(
             f"{len(problems):,} pictures cannot be used ({first_few(problems)}): replace or remove "
             "them, or choose others with --pairs"
         )
-
-
-def _attempt(read: Callable[[int], Any], index: int) -> str:
-    """Return why a picture cannot be read, or ""."""
-    found = attempt(lambda: read(index))
-    return found if isinstance(found, str) else ""
 
 
 def _record(
@@ -465,7 +457,6 @@ def _write(out: Path, inputs: Inputs, maker: Maker, pairs: list[Pair]) -> dict[s
     names = [name_of(inputs.contents, inputs.textures, pair) for pair in pairs]
     done = existing(out / FOLDER, names)
     todo = [(name, pair) for name, pair in zip(names, pairs, strict=True) if name not in done]
-    _check_space(out, len(todo))
     failures: dict[str, str] = {}
     unit = "img" if maker.steps == 1 else "steps"
     start = len(done) * maker.steps
@@ -505,16 +496,6 @@ def _stimulus(
         picture = np.asarray(resized)
     mask = inputs.mask(pair.content)
     return picture if mask is None else on_white(picture, mask)
-
-
-def _check_space(out: Path, count: int) -> None:
-    """Raise UserError when the disk of `out` has not enough free space for this many stimuli."""
-    needed, free = count * BYTES, shutil.disk_usage(out).free
-    if needed > free:
-        raise UserError(
-            f"{count:,} stimuli need about {size(needed)}, but the disk of {out} has {size(free)} "
-            "left: choose another folder with --out, or fewer stimuli with --limit"
-        )
 
 
 def _write_overview(out: Path, inputs: Inputs, pairs: list[Pair]) -> None:

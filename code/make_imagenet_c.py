@@ -17,7 +17,6 @@ command resumes).
 import argparse
 import json
 import os
-import shutil
 import sys
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,10 +37,10 @@ from bvg.data.imagenet import imagenet_val
 from bvg.data.imagenet_c import corruption_condition
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import STUDY
-from bvg.errors import UserError, storage_error
+from bvg.errors import UserError
 from bvg.files import lock_folder, make_folder, written_atomically
 from bvg.predictions.identity import differences
-from bvg.progress import Meter, size
+from bvg.progress import Meter
 from bvg.run.batches import as_batch
 from bvg.run.command_line import (
     FROST_HELP,
@@ -49,6 +48,7 @@ from bvg.run.command_line import (
     data_flag,
     device_flag,
     guarded,
+    jpeg_quality,
     non_negative,
     parse_words,
     partial_flag,
@@ -64,10 +64,10 @@ from bvg.stimuli.imagenet_c import (
     frost_source,
     imagenet_c,
 )
+from bvg.stylize.contents import copies_of, existing
 
 RECORD = "made_by.json"
 MOST_WAITING = 512  # images in memory that wait to be written
-FILE_BYTES = 15_800  # on average: the published 75 GB / (50,000 images * 95 conditions)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--frost", metavar="DIR", help=FROST_HELP)
     add(
         "--quality",
-        type=_quality,
+        type=jpeg_quality,
         default=PUBLISHED_QUALITY,
         help="quality of the JPEG files (default: 85, as published)",
     )
@@ -130,12 +130,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _quality(text: str) -> int:
-    if positive(text) > 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a JPEG quality of 1 to 100")
-    return int(text)
-
-
 def _make(args: argparse.Namespace) -> None:
     corruptions = tuple(name for name in CORRUPTIONS if name in args.corruptions)
     severities = tuple(severity for severity in SEVERITIES if severity in args.severities)
@@ -152,7 +146,6 @@ def _make(args: argparse.Namespace) -> None:
         work = missing_files(out, images, corruptions, severities)
         count = int(work.missing.sum())
         if count:
-            check_space(out, count)
             # Corruptions that are complete are not generated again.
             incomplete = [rows.any() for rows in work.missing.reshape(len(corruptions), -1)]
             needed = tuple(c for c, some in zip(corruptions, incomplete, strict=True) if some)
@@ -201,9 +194,7 @@ def missing_files(
     out: Path, images: ImageSet, corruptions: tuple[str, ...], severities: tuple[int, ...]
 ) -> Missing:
     """Return which files are missing or empty (as a power failure can leave them)."""
-    files = [Path(name).with_suffix(".JPEG").as_posix() for name in images.names]
-    if len(set(files)) < len(files):  # two images that differ in their suffix only
-        files = [f"{name}.JPEG" for name in images.names]
+    files = copies_of(list(images.names), ".JPEG")
     folders = {
         corruption_condition(corruption, severity): out / corruption / str(severity)
         for corruption in corruptions
@@ -212,33 +203,13 @@ def missing_files(
     missing = np.ones((len(folders), len(files)), dtype=bool)
     with Meter("looking for files", "folders", len(folders)) as meter:
         for row, folder in enumerate(folders.values()):
-            existing = _files(folder)
-            missing[row] = [file not in existing for file in files]
+            found = existing(folder, files)
+            missing[row] = [file not in found for file in files]
             meter.add(1)
     columns = np.flatnonzero(missing.any(axis=0))
     return Missing(
         images.select(columns), [files[i] for i in columns], folders, missing[:, columns]
     )
-
-
-def _files(folder: Path) -> set[str]:
-    """Return the files <class>/<file> in the folder that are not empty."""
-    found: set[str] = set()
-    for inner in subfolders(folder) if folder.is_dir() else ():
-        with os.scandir(folder / inner) as entries:
-            found |= {f"{inner}/{entry.name}" for entry in entries if entry.stat().st_size}
-    return found
-
-
-def check_space(out: Path, count: int) -> None:
-    """Raise UserError when the disk of `out` has not enough free space for this many files."""
-    needed, free = count * FILE_BYTES, shutil.disk_usage(out).free
-    if needed > free:
-        raise UserError(
-            f"{count:,} files need about {size(needed)}, but the disk of {out} has "
-            f"{size(free)} left: choose another folder with --out, or fewer files with "
-            f"--corruptions, --severities or --limit"
-        )
 
 
 @torch.inference_mode()
@@ -273,20 +244,11 @@ def _write(work: Missing, stimuli: Stimuli, device: torch.device, args: argparse
 
 
 def save_jpeg(path: Path, picture: np.ndarray, quality: int) -> None:
-    """Write the JPEG file; a killed process leaves at most a hidden one of another name.
-
-    It is not flushed to the disk file by file, which would take longer than all the rest.
-    """
+    """Write the JPEG file."""
     make_folder(path.parent, "--out")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            image = Image.fromarray(picture)
-            image.save(file, "JPEG", quality=quality, subsampling="4:2:0", optimize=True)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise storage_error(error, path, "--out") from error
+    with written_atomically(path, "--out", durable=False) as file:
+        image = Image.fromarray(picture)
+        image.save(file, "JPEG", quality=quality, subsampling="4:2:0", optimize=True)
 
 
 if __name__ == "__main__":

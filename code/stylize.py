@@ -25,7 +25,6 @@ to the same --out; 130 interrupted (the same command resumes).
 import argparse
 import io
 import os
-import shutil
 import sys
 import time
 from collections import deque
@@ -53,6 +52,7 @@ from bvg.progress import Meter, duration, size
 from bvg.run.command_line import (
     device_flag,
     guarded,
+    jpeg_quality,
     non_negative,
     parse_words,
     part,
@@ -62,7 +62,7 @@ from bvg.run.command_line import (
 )
 from bvg.run.settings import best_device, keep_freed_memory
 from bvg.stylize.adain import LEAST, load_adain
-from bvg.stylize.batches import Halving, attempt, read_ahead
+from bvg.stylize.batches import Halving, read_ahead
 from bvg.stylize.contents import begins_as_published, copies_of, existing, images_below
 from bvg.stylize.ghiasi import BUILT_IN_STYLES, STYLE_SIDE, BuiltIn, Ghiasi
 from bvg.stylize.manifest import (
@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--quality",
-        type=_quality,
+        type=jpeg_quality,
         metavar="Q",
         help="write JPEG files of this quality (default: PNG files)",
     )
@@ -180,12 +180,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _quality(text: str) -> int:
-    if positive(text) > 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a JPEG quality of 1 to 100")
-    return int(text)
-
-
 @dataclass(frozen=True)
 class Work:
     """What to make.
@@ -206,11 +200,8 @@ class Work:
     quality: int | None
     least: int
 
-    def read(self, index: int) -> np.ndarray | str:
-        """Return an image, (H, W, 3) uint8, or why it cannot be used."""
-        return attempt(lambda: self._read(index))
-
-    def _read(self, index: int) -> np.ndarray:
+    def read(self, index: int) -> np.ndarray:
+        """Return an image, (H, W, 3) uint8; raises one of UNDECODABLE if it cannot be used."""
         image = decode(self.images.path(index))
         pixels = self.view(image) if self.view else np.asarray(image)
         if min(pixels.shape[:2]) < self.least:
@@ -432,7 +423,6 @@ def _write(out: Path, work: Work, batch_size: int) -> dict[str, str]:
     batches = np.arange(len(missing)) // batch_size
     todo = work.chosen[np.isin(batches, batches[missing])].tolist()
     absent = {*work.chosen[missing].tolist()}
-    _check_space(out, work, len(absent))
     failures: dict[str, str] = {}
     halving = Halving()
     waiting: deque[Future] = deque()
@@ -441,14 +431,15 @@ def _write(out: Path, work: Work, batch_size: int) -> dict[str, str]:
         Meter("stylizing", "img", len(missing), len(missing) - len(todo)) as meter,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        for indices, pictures in read_ahead(work.read, todo, batch_size):
-            for index, picture in _stylized(work, indices, pictures, failures, halving):
+        for pictures, problems in read_ahead(work.read, todo, batch_size):
+            failures |= {work.images.names[index]: why for index, why in problems.items()}
+            for index, picture in _stylized(work, pictures, halving):
                 if index in absent:
                     written += 1
                     waiting.append(pool.submit(_save, out, work, index, picture))
             while len(waiting) > MOST_WAITING:
                 waiting.popleft().result()
-            meter.add(len(indices))
+            meter.add(len(pictures) + len(problems))
         while waiting:
             waiting.popleft().result()
     print(f"wrote {written:,} images to {out} ({len(missing) - len(absent):,} existed already)")
@@ -456,28 +447,19 @@ def _write(out: Path, work: Work, batch_size: int) -> dict[str, str]:
 
 
 def _stylized(
-    work: Work,
-    indices: list[int],
-    pictures: list[np.ndarray | str],
-    failures: dict[str, str],
-    halving: Halving,
+    work: Work, pictures: dict[int, np.ndarray], halving: Halving
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the position and the stylized picture of each image that could be read.
+    """Yield the position and the stylized picture of each image.
 
     Images of one shape are stylized together.
     """
-    shapes: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
-    for index, picture in zip(indices, pictures, strict=True):
-        if isinstance(picture, str):
-            failures[work.images.names[index]] = picture
-        else:
-            shapes.setdefault(picture.shape, []).append((index, picture))
+    shapes: dict[tuple[int, ...], dict[int, np.ndarray]] = {}
+    for index, picture in pictures.items():
+        shapes.setdefault(picture.shape, {})[index] = picture
     for group in shapes.values():
-        numbers = [index for index, _ in group]
-        stacked = np.stack([picture for _, picture in group])
-        vectors = work.styles.vectors[work.drawn[numbers]]
+        vectors = work.styles.vectors[work.drawn[[*group]]]
         stylize = partial(work.engine.stylize, alpha=work.alpha)
-        yield from zip(numbers, halving(stylize, stacked, vectors), strict=True)
+        yield from zip(group, halving(stylize, np.stack([*group.values()]), vectors), strict=True)
 
 
 def _save(out: Path, work: Work, index: int, picture: np.ndarray) -> None:
@@ -485,18 +467,6 @@ def _save(out: Path, work: Work, index: int, picture: np.ndarray) -> None:
     make_folder(path.parent, "--out")
     with written_atomically(path, "--out", durable=False) as file:
         file.write(work.as_file(picture))
-
-
-def _check_space(out: Path, work: Work, count: int) -> None:
-    """Raise UserError when the disk of `out` has not enough free space for this many copies."""
-    side = work.view.crop if work.view else 500
-    needed, free = count * side**2 * (0.6 if work.quality else 2), shutil.disk_usage(out).free
-    if needed > free:
-        raise UserError(
-            f"{count:,} files need about {size(needed)}, but the disk of {out} has {size(free)} "
-            "left: choose another folder with --out, JPEG files with --quality, or fewer images "
-            "with --limit"
-        )
 
 
 def _without_copy(work: Work, done: set[str], names: set[str]) -> list[str]:
@@ -518,18 +488,13 @@ def _plan(args: argparse.Namespace, images: ImageSet, engine: Engine, styles: St
     count = len(work.chosen)
     step = -(-count // SAMPLE)
     start = time.perf_counter()
-    failures: dict[str, str] = {}
-    indices = work.chosen[::step].tolist()
-    sizes = [
-        len(work.as_file(picture))
-        for some, pictures in read_ahead(work.read, indices, SAMPLE)
-        for _, picture in _stylized(work, some, pictures, failures, Halving())
-    ]
+    ((pictures, problems),) = read_ahead(work.read, work.chosen[::step].tolist(), SAMPLE)
+    sizes = [len(work.as_file(made)) for _, made in _stylized(work, pictures, Halving())]
     seconds = time.perf_counter() - start
     if not sizes:
         raise UserError(
-            f"none of {len(indices)} images can be stylized (the first: "
-            f"{next(iter(failures.values()))}): give another folder with --images"
+            f"none of {len(problems)} images can be stylized (the first: "
+            f"{next(iter(problems.values()))}): give another folder with --images"
         )
     folders = len(np.unique(images.labels[work.chosen]))
     return (

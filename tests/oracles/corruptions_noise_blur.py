@@ -80,24 +80,21 @@ def gaussian_blur(image: np.ndarray, severity: int) -> np.ndarray:
     return smoothed(image, GAUSSIAN_BLUR[severity - 1])
 
 
-def glass_blur(image: np.ndarray, severity: int, offsets: np.ndarray, copy: bool) -> np.ndarray:
+def glass_blur(image: np.ndarray, severity: int, offsets: np.ndarray) -> np.ndarray:
     """The offsets, (iterations, rows, columns, 2), are (down, right) in the order of the scan."""
     sigma, reach, _ = GLASS_BLUR[severity - 1]
     levels = np.floor(smoothed(image, sigma) * 255 + 1e-9)  # a level is not lost to rounding
-    return smoothed(exchanged(levels, reach, offsets, copy) / 255, sigma)
+    return smoothed(replaced(levels, reach, offsets) / 255, sigma)
 
 
-def exchanged(image: np.ndarray, reach: int, offsets: np.ndarray, copy: bool) -> np.ndarray:
-    """Pixels that change places with a neighbour, or (copy) are replaced by it, one by one."""
+def replaced(image: np.ndarray, reach: int, offsets: np.ndarray) -> np.ndarray:
+    """Pixels that are replaced by a neighbour, one by one."""
     pixels = [list(row) for row in image]
     height, width = image.shape[:2]
     for iteration in offsets.tolist():
         for h, row in zip(range(height - reach, reach, -1), iteration, strict=True):
             for w, (down, right) in zip(range(width - reach, reach, -1), row, strict=True):
-                here, there = pixels[h][w], pixels[h + down][w + right]
-                pixels[h][w] = there
-                if not copy:
-                    pixels[h + down][w + right] = here
+                pixels[h][w] = pixels[h + down][w + right]
     return np.array(pixels)
 
 

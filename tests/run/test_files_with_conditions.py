@@ -13,6 +13,7 @@ from bvg.data.loading import decode
 from bvg.predictions.table import read_predictions
 from bvg.run import loop
 from bvg.run.batches import save_stimuli
+from bvg.run.settings import Settings
 from bvg.scores.accuracy import by_condition, correct_in_top
 from bvg.stimuli.batch import unchanged
 from conftest import CLASSES, draw
@@ -167,7 +168,7 @@ def test_stimuli_of_sequences_are_saved_by_frame(shaken, tmp_path):
 
     images = _sequences(tmp_path, CLASSES).select(np.array([2]))
     out = tmp_path / "out"
-    count = save_stimuli(out, images, NOISE.view, unchanged, torch.device("cpu"), 0)
+    count = save_stimuli(out, images, NOISE.view, unchanged, Settings(torch.device("cpu")))
     written = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
     assert count == 4
     assert written == [f"shake/ant/2/{frame:03d}.png" for frame in range(4)]

@@ -121,15 +121,6 @@ def test_a_limit_is_the_same_images_everywhere(make):
     assert len(chosen) == 1 and len(*chosen) == 5
 
 
-def test_too_little_space_is_said_before_any_work(make, monkeypatch, capsys):
-    usage = type("Usage", (), {"free": 100_000})
-    monkeypatch.setattr(make_imagenet_c.shutil, "disk_usage", lambda path: usage)
-    out = make("c", code=2)
-    sentence = capsys.readouterr().err
-    assert "72 files need about 1 MB" in sentence and "100 kB left" in sentence
-    assert not contents(out)
-
-
 def test_a_broken_image_is_named(make, capsys):
     next((make.val / "val" / "ant").iterdir()).write_bytes(b"no image")
     make("c", code=2)

@@ -1,7 +1,6 @@
 """The probe: what is refused, what is not, and what it says of a model's identity."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -472,36 +471,6 @@ def test_hidden_weights_are_told_apart(evaluate, factory):
     assert "outputs for the probe images changed" in err
     assert "--overwrite" in err
     assert evaluate(factory, 2, "--overwrite")[0] == 0
-
-
-def _forget_probe(summary: Path) -> None:
-    record = json.loads(summary.read_text())
-    del record["identity"]["model"]["probe"]
-    summary.write_text(json.dumps(record))
-
-
-def test_results_from_before_the_probe_are_kept_where_the_weights_are_known(evaluate):
-    evaluate("seeded", 1)
-    _forget_probe(evaluate.summary)
-    code, out, err = evaluate("seeded", 1)
-    assert code == 0
-    assert "already complete" in out
-    assert "before models were probed" in err
-    code, _, err = evaluate("seeded", 2)
-    assert code == 2
-    assert "weights changed" in err
-    assert "probe" not in err.partition("error: ")[2]
-
-
-@pytest.mark.parametrize("factory", ["listed", "behind_statistics"])
-def test_results_from_before_the_probe_are_refused_where_they_are_not(evaluate, factory):
-    evaluate(factory, 1)
-    _forget_probe(evaluate.summary)
-    code, _, err = evaluate(factory, 1)
-    assert code == 2
-    assert "--overwrite" in err
-    assert "no parameters" in err.partition("error: ")[2]
-    assert evaluate(factory, 1, "--overwrite")[0] == 0
 
 
 def test_an_unstable_model_is_measured_knowingly(evaluate, tmp_path):

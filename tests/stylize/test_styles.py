@@ -160,9 +160,15 @@ def test_copies_never_share_a_name():
 
 
 def test_batches_are_in_order():
-    found = [*read_ahead(lambda k: np.array(k), [3, 1, 4, 1, 5, 9, 2], 3)]
-    assert [indices for indices, _ in found] == [[3, 1, 4], [1, 5, 9], [2]]
-    assert all([int(p) for p in pictures] == indices for indices, pictures in found)
+    def read(k: int) -> np.ndarray:
+        if k == 5:
+            raise ValueError("it is five")
+        return np.array(k)
+
+    found = [*read_ahead(read, [3, 1, 4, 6, 5, 9, 2], 3)]
+    assert [[*pictures] for pictures, _ in found] == [[3, 1, 4], [6, 9], [2]]
+    assert all(int(p) == k for pictures, _ in found for k, p in pictures.items())
+    assert [problems for _, problems in found] == [{}, {5: "it is five"}, {}]
 
 
 def test_a_batch_is_halved_until_it_fits():

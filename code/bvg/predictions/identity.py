@@ -37,8 +37,11 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         name = _NAMES.get(key, key.removeprefix("protocol.").removeprefix("scored_with."))
         if key.rpartition(".")[2] == PROBE:
             weights = f"{key.removesuffix(PROBE)}weights_sha256"
-            if old.get(weights) == new.get(weights):
-                phrases += _probe_differences(old.get(key), new.get(key), key)
+            both = [identity[key] for identity in (old, new) if key in identity]
+            is_same = len(both) == 2 and same_outputs(*both)
+            if old.get(weights) == new.get(weights) and not is_same:
+                source = " of the --source" if key.startswith("protocol.source") else ""
+                phrases.append(f"the model's{source} outputs for the probe images changed")
         elif key.endswith(("fingerprint", "sha256")):
             phrases.append(f"{name} changed")
         else:
@@ -60,28 +63,6 @@ def same_outputs(one: dict[str, Any], other: dict[str, Any]) -> bool:
     change = (sum(squares) / len(squares)) ** 0.5
     allowed = _SAME_COARSE if one["coarse"] or other["coarse"] else _SAME
     return change <= allowed * max(one["spread"], other["spread"])
-
-
-def is_unprobed(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Return whether `before` was recorded by a version that did not probe models yet."""
-    return PROBE in now.get("model", {}) and PROBE not in before.get("model", {})
-
-
-def _probe_differences(old: dict[str, Any] | None, new: dict[str, Any] | None, key: str) -> list:
-    source = " of the --source" if key.startswith("protocol.source") else ""
-    if old and new:
-        return (
-            []
-            if same_outputs(old, new)
-            else [f"the model's{source} outputs for the probe images changed"]
-        )
-    known = old or new or {}
-    if known["parameters"]:
-        return []  # recorded without a probe: the hash of the weights decides
-    return [
-        f"whether the model{source} is the same is unknown (it has no parameters registered with "
-        "PyTorch, and the result was recorded before models were probed)"
-    ]
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Batches: decoded images → the input of stimuli, and answers → rows of the predictions."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from bvg.errors import UserError
 from bvg.files import make_folder, written_atomically
 from bvg.predictions.table import LABEL_PROBABILITY
 from bvg.progress import Meter
-from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, on_device, with_levels
+from bvg.run.settings import Settings
+from bvg.stimuli.batch import CLEAN, Batch, Columns, Stimuli, on_device, on_its_way, with_levels
 
 Rows = dict[str, np.ndarray]  # columns of the predictions, by name
 # For each condition, in order: its name and the decision's columns, tensors of (B, …).
@@ -48,29 +50,19 @@ def condition_of(images: ImageSet, index: int, stimulus: str) -> str:
 class Returning:
     """A batch's answers on their way from the device.
 
-    On CUDA, the copy is queued behind what made them. Asked for later, they have arrived, even if
-    the device is busy with the next batch by then. On the CPU nothing is copied.
+    Asked for later, they have arrived, even if the device is busy with the next batch by then.
     """
 
     def __init__(self, answers: Answers) -> None:
         self.stimuli = [stimulus for stimulus, _ in answers]
-        stacked = {
-            name: torch.stack([columns[name] for _, columns in answers], dim=1)
+        self._columns = {
+            name: on_its_way(torch.stack([columns[name] for _, columns in answers], dim=1))
             for name in answers[0][1]
         }
-        # From CUDA, a copy that is not waited for goes to pinned memory. Only there an event tells
-        # when it has arrived, so that other devices are waited for.
-        self._columns = {name: x.to("cpu", non_blocking=x.is_cuda) for name, x in stacked.items()}
-        self._copied: torch.cuda.Event | None = None
-        if any(x.is_cuda for x in stacked.values()):
-            self._copied = torch.cuda.Event()
-            self._copied.record()
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return the columns, (B, stimuli, …) by name, once they are here."""
-        if self._copied:
-            self._copied.synchronize()
-        return {name: values.numpy() for name, values in self._columns.items()}
+        return {name: arrived().numpy() for name, arrived in self._columns.items()}
 
 
 def as_rows(images: ImageSet, indices: np.ndarray, frames: np.ndarray, answers: Returning) -> Rows:
@@ -142,10 +134,11 @@ def check_stimuli(stimuli: Stimuli, view: Preprocessing, device: torch.device) -
 
 
 def example_of(
-    images: ImageSet, view: Preprocessing, stimuli: Stimuli, device: torch.device, seed: int
+    images: ImageSet, view: Preprocessing, stimuli: Stimuli, settings: Settings
 ) -> Example:
     """Return the first image that can be decoded, under every condition."""
-    for _, frames in _one_by_one(images, view, stimuli, device, seed, skip_bad_images=True):
+    settings = replace(settings, skip_bad_images=True)
+    for _, frames in _one_by_one(images, view, stimuli, settings):
         return frames[0]
     return {}
 
@@ -155,9 +148,7 @@ def save_stimuli(
     images: ImageSet,
     view: Preprocessing,
     stimuli: Stimuli,
-    device: torch.device,
-    seed: int,
-    skip_bad_images: bool = False,
+    settings: Settings,
 ) -> int:
     """Write `folder`/<condition>/<image>.png for every image and condition; return how many.
 
@@ -169,7 +160,7 @@ def save_stimuli(
         stems = {name: name for name in stems}
     written = 0
     with Meter("saving stimuli", "img", len(images)) as meter:
-        for name, frames in _one_by_one(images, view, stimuli, device, seed, skip_bad_images):
+        for name, frames in _one_by_one(images, view, stimuli, settings):
             for number, example in enumerate(frames):
                 frame = f"/{number:03d}" if images.has_sequences else ""
                 for condition, picture in example.items():
@@ -187,17 +178,12 @@ def _save(path: Path, picture: np.ndarray) -> None:
 
 @torch.no_grad()
 def _one_by_one(
-    images: ImageSet,
-    view: Preprocessing,
-    stimuli: Stimuli,
-    device: torch.device,
-    seed: int,
-    skip_bad_images: bool,
+    images: ImageSet, view: Preprocessing, stimuli: Stimuli, settings: Settings
 ) -> Iterator[tuple[str, list[Example]]]:
     """Yield each image's name and its stimuli, an Example per frame."""
     for decoded in decoded_batches(images, (view,), 0, 1, 0, pin_memory=False):
         for index, reason in decoded.failures:
-            if not skip_bad_images:
+            if not settings.skip_bad_images:
                 raise UserError(
                     f"the image {images.path(index)} cannot be decoded ({reason}): replace it, or "
                     "skip such images with --skip_bad_images"
@@ -206,7 +192,7 @@ def _one_by_one(
             continue
         index = int(decoded.indices[0])
         positions = decoded.indices.repeat_interleave(decoded.frames)
-        batch = as_batch(images, decoded.views[0], positions, device, seed)
+        batch = as_batch(images, decoded.views[0], positions, settings.device, settings.seed)
         frames: list[Example] = [{} for _ in positions]
         for condition, x, *_ in stimuli(batch):
             for example, stimulus in zip(frames, x, strict=True):

@@ -290,6 +290,13 @@ def part(text: str) -> float:
     return float(text)
 
 
+def jpeg_quality(text: str) -> int:
+    """Return a JPEG quality of 1 to 100, for argparse."""
+    if positive(text) > 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a JPEG quality of 1 to 100")
+    return int(text)
+
+
 def smaller_side(text: str) -> int:
     """Return a number of pixels a side that 224 can be downsampled to, for argparse."""
     number = positive(text)

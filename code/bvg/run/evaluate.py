@@ -92,15 +92,7 @@ def evaluate(
     for view in dict.fromkeys(views):
         columns = check_stimuli(first, view, settings.device)
     if args.save_stimuli:
-        count = save_stimuli(
-            args.save_stimuli,
-            images,
-            views[0],
-            first,
-            settings.device,
-            settings.seed,
-            settings.skip_bad_images,
-        )
+        count = save_stimuli(args.save_stimuli, images, views[0], first, settings)
         print(f"wrote {count:,} stimuli of {len(images):,} images to {args.save_stimuli}")
     if not models or decide is None:
         return []
@@ -169,9 +161,7 @@ def example(images: ImageSet, stimuli: Stimuli, args: argparse.Namespace) -> Exa
 
     By condition, (H, W, 3) float32 in [0, 1].
     """
-    settings = settings_from(args)
-    images = limited(images, args)
-    return example_of(images, images.view, stimuli, settings.device, settings.seed)
+    return example_of(limited(images, args), images.view, stimuli, settings_from(args))
 
 
 def limited(images: ImageSet, args: argparse.Namespace) -> ImageSet:

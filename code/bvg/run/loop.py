@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
@@ -148,16 +149,12 @@ def _measure(
         measuring = [Measurement(run, decide, settings, work.logits) for run in runs]
         work.checks = measuring
         work.look()
-        states = [measurement.state() for measurement in measuring]
-        for run, state in zip(runs, states, strict=True):
-            run.check = state
-        # Those that overflow continue in another form.
-        used = [measurement.form for measurement in measuring]
-        runs = [
-            run
-            for run, state, form in zip(runs, states, used, strict=True)
-            if state.form not in (form, FP32)
-        ]
+        runs = []
+        for measurement in measuring:
+            state = measurement.state()
+            measurement.run.check = state
+            if state.form not in (measurement.form, FP32):  # it overflows in the one before
+                runs.append(measurement.run)
 
 
 class _Pass:
@@ -434,7 +431,7 @@ class _Pass:
             if self.done > run.store.done:
                 rows = concatenated(run.rows, run.store.layout.names)
                 form = {"form": run.form.name} if run.form else {}
-                checked = {"check": run.check.as_json()} if run.check else {}
+                checked = {"check": asdict(run.check)} if run.check else {}
                 run.store.append(self.done, rows, info | form | checked)
                 run.rows.clear()
         self.info = {"skipped": [], "resized": []}

@@ -1,6 +1,6 @@
 """What checking low precision against fp32 has shown: the state of a run, and the report on it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
 
@@ -60,10 +60,6 @@ class State:
         """Return the number of the condition's inputs that have been answered."""
         return self.errors[condition].seen if condition in self.errors else 0
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the state as it is written into a chunk."""
-        return asdict(self)
-
 
 def measured_sample(images: ImageSet, seed: int) -> ImageSet:
     """Return the images on which the error is measured: some of each condition, of many classes."""
@@ -74,9 +70,8 @@ def measured_sample(images: ImageSet, seed: int) -> ImageSet:
 
 def state_from(content: dict[str, Any]) -> State:
     """Return the state that a chunk recorded."""
-    # Chunks of earlier versions do not say what was seen: as if it were everything.
-    errors = {name: Error(**{"seen": 1, **values}) for name, values in content["errors"].items()}
-    return State(**{**content, "errors": errors})
+    errors = {name: Error(**values) for name, values in content["errors"].items()}
+    return State(**content | {"errors": errors})
 
 
 def report(state: State, precision: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch import nn
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.preprocessing import READY_224, Preprocessing
 from bvg.errors import UserError
-from bvg.predictions.identity import differences, is_unprobed
+from bvg.predictions.identity import differences
 from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.progress import text_table
@@ -139,12 +139,6 @@ def open_run(
         "protocol": {**protocol, "preprocessing": view.describe()},
     }
     store.open(identity, overwrite)
-    if store.recorded is not None and is_unprobed(store.recorded, identity):
-        print(
-            f"{model.name}: {store.folder} was recorded before models were probed with test "
-            "pictures; it is kept, since the hash of the weights is the same",
-            file=sys.stderr,
-        )
     return Run(model, view, store, identity)
 
 

@@ -39,7 +39,7 @@ from bvg.run.decisions import Decision, as_wide, decided, differ, margins_of
 from bvg.run.precision import FACTOR, FP16, FP32, SIMULATED, TF32, Error, State, state_from
 from bvg.run.runs import Run
 from bvg.run.settings import AUTOCAST, VERIFIED, Settings
-from bvg.stimuli.batch import Stimuli, on_device
+from bvg.stimuli.batch import Stimuli, on_device, on_its_way
 
 AUDITED, SAMPLED = 6000, 1000  # expected number of inputs; no change in 6,000 means < 0.05 %
 MOST_DRAWN = 1 / 8  # of the inputs
@@ -88,8 +88,7 @@ class _Waiting:
     columns: dict[str, torch.Tensor]
     conditions: list[str]
     draws: torch.Tensor
-    near: torch.Tensor
-    copied: torch.cuda.Event | None
+    near: Callable[[], torch.Tensor]
 
 
 @dataclass
@@ -266,30 +265,14 @@ class Check:
             self._now.errors.setdefault(condition, Error()).seen += 1
         logits = self._low(x)
         columns = decided(self.decide, logits, labels)
+        near = self._near(logits, labels, conditions)
         draws = torch.tensor(
             [self._draw(*key) for key in zip(conditions, keys, strict=True)], dtype=torch.float64
         )
-        near, copied = torch.zeros(len(x), dtype=torch.bool), None
-        if self.verifies:
-            near, copied = self._near(logits, labels, conditions)
-        before, self._waiting = (
-            self._waiting,
-            # Copied, since what makes the stimuli may overwrite them meanwhile.
-            _Waiting(
-                x.clone() if copied else x,
-                labels,
-                logits,
-                columns,
-                conditions,
-                draws,
-                near,
-                copied,
-            ),
-        )
+        before = self._waiting
+        # A copy, since what makes the stimuli may overwrite them meanwhile.
+        self._waiting = _Waiting(x.clone(), labels, logits, columns, conditions, draws, near)
         self._queue(before)
-        if copied is None:  # nothing to wait for
-            self._queue(self._waiting)
-            self._waiting = None
         return columns
 
     def end(self, images: int) -> None:
@@ -343,37 +326,33 @@ class Check:
 
     def _near(
         self, logits: torch.Tensor, labels: torch.Tensor, conditions: list[str]
-    ) -> tuple[torch.Tensor, torch.cuda.Event | None]:
-        """Return which inputs could be decided otherwise, on the CPU once the event has passed."""
+    ) -> Callable[[], torch.Tensor]:
+        """Return a function that waits for which inputs could be decided otherwise, on the CPU."""
+        if not self.verifies:
+            return partial(torch.zeros, len(logits), dtype=torch.bool)
         margins = margins_of(self.decide)
         assert margins is not None  # else the form is fp32
         bounds = [self._now.errors[condition].bound for condition in conditions]
         limits = on_device(torch.tensor(bounds, dtype=torch.float64), logits.device)
         # NaN is not above a limit.
-        near = ~(margins(logits.double(), labels) > limits) | _overflows(logits)
-        if logits.device.type != "cuda":
-            return near.cpu(), None
-        on_cpu, copied = near.to("cpu", non_blocking=True), torch.cuda.Event()
-        copied.record()
-        return on_cpu, copied
+        return on_its_way(~(margins(logits.double(), labels) > limits) | _overflows(logits))
 
     def _queue(self, waiting: _Waiting | None) -> None:
         """Put what must be recomputed into the queue, and recompute a full batch of it."""
         if waiting is None:
             return
-        if waiting.copied:
-            waiting.copied.synchronize()
-        chosen = (waiting.near | (waiting.draws < self._share)).nonzero().flatten()
+        near = waiting.near()
+        chosen = (near | (waiting.draws < self._share)).nonzero().flatten()
         if not len(chosen):
             return
-        self._now.near += int(waiting.near.sum())
+        self._now.near += int(near.sum())
         rows = on_device(chosen, waiting.x.device)
         self._pieces.append(
             _Piece(
                 waiting.x[rows],
                 waiting.labels[rows],
                 waiting.logits[rows],
-                on_device(waiting.near[chosen], rows.device),
+                on_device(near[chosen], rows.device),
                 waiting.draws[chosen].tolist(),
                 [waiting.conditions[row] for row in chosen.tolist()],
                 waiting.columns,

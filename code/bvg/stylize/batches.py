@@ -5,7 +5,8 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +19,10 @@ from bvg.errors import UserError, is_out_of_memory, reason_of
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def attempt(read: Callable[[], np.ndarray]) -> np.ndarray | str:
-    """Return a picture, or why it cannot be read."""
+def attempt(read: Callable[..., np.ndarray], *arguments: Any) -> np.ndarray | str:
+    """Return the picture that `read` returns, or why it cannot be read."""
     try:
-        return read()
+        return read(*arguments)
     except MemoryError:
         raise
     except Image.UnidentifiedImageError:
@@ -36,23 +37,27 @@ def attempt(read: Callable[[], np.ndarray]) -> np.ndarray | str:
 
 
 def read_ahead(
-    read: Callable[[int], np.ndarray | str], positions: Sequence[int], batch_size: int
-) -> Iterator[tuple[list[int], list[np.ndarray | str]]]:
-    """Yield batches of positions and what `read` returns for them, in order.
+    read: Callable[[int], np.ndarray], positions: Sequence[int], batch_size: int
+) -> Iterator[tuple[dict[int, np.ndarray], dict[int, str]]]:
+    """Yield, batch by batch, the pictures by position, and why others cannot be read.
 
     Threads read the next two batches while the caller works (Pillow releases the interpreter's
     lock).
     """
     batches = [positions[k : k + batch_size] for k in range(0, len(positions), batch_size)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting: deque = deque()
+        waiting: deque[dict[int, Future]] = deque()
         for batch in batches:
-            waiting.append((list(batch), [pool.submit(read, position) for position in batch]))
+            waiting.append({k: pool.submit(attempt, read, k) for k in batch})
             if len(waiting) > 2:
-                indices, futures = waiting.popleft()
-                yield indices, [future.result() for future in futures]
-        for indices, futures in waiting:
-            yield indices, [future.result() for future in futures]
+                yield _read(waiting.popleft())
+        yield from map(_read, waiting)
+
+
+def _read(futures: dict[int, Future]) -> tuple[dict[int, np.ndarray], dict[int, str]]:
+    found = {k: future.result() for k, future in futures.items()}
+    problems = {k: why for k, why in found.items() if isinstance(why, str)}
+    return {k: picture for k, picture in found.items() if k not in problems}, problems
 
 
 class Halving:

@@ -20,7 +20,7 @@ from bvg.errors import UserError, first_few, reason_of
 from bvg.files import written_atomically
 from bvg.progress import Meter
 from bvg.stimuli.randomness import keyed_generator
-from bvg.stylize.batches import Halving, attempt, read_ahead
+from bvg.stylize.batches import Halving, read_ahead
 
 # Stylized-ImageNet: one generator for all images, and how many paintings were left.
 PUBLISHED_SEED, PUBLISHED_STYLES = 49809, 79_395
@@ -98,22 +98,16 @@ def encoded(
     refused: dict[str, str] = {}
     halving = Halving()
 
-    def read(index: int) -> np.ndarray | str:
-        return attempt(lambda: style_picture(images.path(index), side, as_published))
+    def read(index: int) -> np.ndarray:
+        return style_picture(images.path(index), side, as_published)
 
     with Meter("encoding styles", "styles", len(images)) as meter:
-        for indices, pictures in read_ahead(read, range(len(images)), _BATCH):
-            good = [
-                (i, p) for i, p in zip(indices, pictures, strict=True) if not isinstance(p, str)
-            ]
-            for index, picture in zip(indices, pictures, strict=True):
-                if isinstance(picture, str):
-                    refused[images.names[index]] = picture
-            if good:
-                names += [images.names[index] for index, _ in good]
-                stacked = np.stack([picture for _, picture in good])
-                vectors.append(halving(encoder.encode, stacked))
-            meter.add(len(indices))
+        for pictures, problems in read_ahead(read, range(len(images)), _BATCH):
+            refused |= {images.names[index]: why for index, why in problems.items()}
+            if pictures:
+                names += [images.names[index] for index in pictures]
+                vectors.append(halving(encoder.encode, np.stack([*pictures.values()])))
+            meter.add(len(pictures) + len(problems))
     if not names:
         raise UserError(
             f"no picture in {images.root} can be used as a style (the first: "

@@ -23,16 +23,15 @@ GLASS_BLUR = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))
 _BLOCK = 16  # images whose index maps are processed together
 
 
-def glass_blur(batch: Batch, severity: int, exchange: bool = False) -> torch.Tensor:
+def glass_blur(batch: Batch, severity: int) -> torch.Tensor:
     """Return the images as seen through frosted glass, (B, 3, H, W) float32 in [0, 1].
 
     A Gaussian blur, truncated to 8 bits; then, in each iteration, the pixels of rows and columns
     from size - Δ down to Δ + 1 are replaced by the one at an offset drawn uniformly from
     {-Δ … Δ - 1}², in scan order; then the same blur again (truncated at 4σ, nearest border).
-    exchange: exchange the two pixels. The published code intends this, but its NumPy assignment
-    copies the neighbour and loses the pixel itself, so that the published images have copies.
-    Exchanged pixels move along with the scan, which is a much stronger corruption at severity 1 (on
-    400 photographs, a MobileNetV2 has an accuracy of 30 % instead of 56 %).
+    The published code intends to exchange the two pixels, but its NumPy assignment copies the
+    neighbour and loses the pixel itself, so that the published images have copies
+    (docs/fidelity.md).
     """
     sigma, reach, iterations = GLASS_BLUR[severity - 1]
     blurred = quantised(gaussian_blurred(batch.pixels.contiguous(), sigma, 4, "nearest"))
@@ -42,10 +41,10 @@ def glass_blur(batch: Batch, severity: int, exchange: bool = False) -> torch.Ten
     offsets = np.stack(in_threads(draw, generators))
     if blurred.is_cuda:
         drawn = on_device(torch.from_numpy(offsets), blurred.device)
-        sources = scattered_on_gpu(size, reach, drawn, exchange)
+        sources = scattered_on_gpu(size, reach, drawn)
     else:
         places = [
-            scattered(size, reach, offsets[start : start + _BLOCK], exchange)
+            scattered(size, reach, offsets[start : start + _BLOCK])
             for start in range(0, len(offsets), _BLOCK)
         ]
         sources = on_device(torch.from_numpy(np.concatenate(places)), blurred.device)
@@ -66,13 +65,11 @@ def drawn_offsets(
     return torch.randint((2 * reach) ** 2, shape, generator=generator, dtype=torch.uint8).numpy()
 
 
-def scattered(
-    size: tuple[int, int], reach: int, offsets: np.ndarray, exchange: bool = False
-) -> np.ndarray:
+def scattered(size: tuple[int, int], reach: int, offsets: np.ndarray) -> np.ndarray:
     """Return the source of the pixel at each place, (B, H * W) int64 indices into the image.
 
-    offsets: (B, iterations, rows, columns) from drawn_offsets. exchange: see glass_blur. The result
-    is exactly that of the scan.
+    offsets: (B, iterations, rows, columns) from drawn_offsets. The result is exactly that of
+    the scan.
     """
     count, pixels = len(offsets), size[0] * size[1]
     order, here, ends = _waves(size, reach, offsets.shape[1:])
@@ -89,17 +86,12 @@ def scattered(
     start = 0
     for end in (ends * count).tolist():
         one, other = first[start:end], second[start:end]
-        taken = owner[other]
-        if exchange:
-            owner[other] = owner[one]
-        owner[one] = taken
+        owner[one] = owner[other]
         start = end
     return owner.reshape(count, pixels).astype(np.int64)
 
 
-def scattered_on_gpu(
-    size: tuple[int, int], reach: int, offsets: torch.Tensor, exchange: bool = False
-) -> torch.Tensor:
+def scattered_on_gpu(size: tuple[int, int], reach: int, offsets: torch.Tensor) -> torch.Tensor:
     """Return what `scattered` does, on the device of the offsets, (B, iterations, rows, columns).
 
     A wave is two operations for all images, which a GPU computes faster than the CPU's cores do.
@@ -114,11 +106,7 @@ def scattered_on_gpu(
     owner = torch.arange(pixels, device=offsets.device).repeat(count)
     lengths = np.diff(ends, prepend=0).tolist()
     for one, other in zip(first.split(lengths), second.split(lengths), strict=True):
-        one, other = one.flatten(), other.flatten()
-        taken = owner.index_select(0, other)
-        if exchange:
-            owner.index_copy_(0, other, owner.index_select(0, one))
-        owner.index_copy_(0, one, taken)
+        owner.index_copy_(0, one.flatten(), owner.index_select(0, other.flatten()))
     return owner.view(count, pixels)
 
 
