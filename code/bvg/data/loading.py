@@ -129,8 +129,8 @@ class _Decoder(Dataset):
         resized = any(
             view.keep_ready and not view.is_ready(frame) for view in self.views for frame in frames
         )
-        for cached, (crop, *_) in zip(self.cached, crops, strict=False):
-            cached.add(self.images.files[index], state, Crop(crop, resized))
+        for cached, frames in zip(self.cached, crops, strict=False):
+            cached.add(self.images.files[index], state, Crop(frames[0], resized))
         return _Image(crops, "", resized, time.perf_counter() - begin)
 
 
