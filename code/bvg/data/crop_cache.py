@@ -27,7 +27,7 @@ from bvg.data import preprocessing
 from bvg.data.image_set import ImageSet
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError, reason_of
-from bvg.files import sha256_of, written_atomically
+from bvg.files import make_folder, sha256_of, written_atomically
 
 ROOM = 0.9  # share of the free space that the crops of a run may take
 
@@ -52,7 +52,8 @@ class Crops:
 
     def path(self, file: str) -> Path:
         """Return where the crop of a file, relative to the image folder, is kept."""
-        return self.folder / sha256(os.fsencode(file)).hexdigest()[:32]
+        name = sha256(os.fsencode(file)).hexdigest()[:32]
+        return self.folder / name[:2] / name[2:]
 
     def get(self, file: str) -> Crop | None:
         """Return the crop of a file; None if there is none, or it is not to be trusted."""
@@ -73,8 +74,10 @@ class Crops:
             return
         pixels = crop.pixels.tobytes()
         line = json.dumps([*state, crop.resized, zlib.crc32(pixels)]) + "\n"
+        path = self.path(file)
         try:
-            with written_atomically(self.path(file), "--cache_crops", durable=False) as output:
+            make_folder(path.parent, "--cache_crops")
+            with written_atomically(path, "--cache_crops", durable=False) as output:
                 output.write(line.encode() + pixels)
         except UserError as error:
             self.grows = False
