@@ -1,5 +1,6 @@
 """Crops on disk: the same pixels as decoding gives, whatever happened to the cache before."""
 
+import json
 import os
 import shutil
 
@@ -7,11 +8,11 @@ import numpy as np
 import pytest
 
 from bvg.data import crop_cache, loading
-from bvg.data.crop_cache import Crops, folder_of
+from bvg.data.crop_cache import folder_of
 from bvg.data.image_set import ImageSet
 from bvg.data.loading import decoded_batches
 from bvg.data.preprocessing import READY_224, STUDY
-from bvg.errors import UserError
+from bvg.files import locked
 from conftest import draw
 
 FILES = ("a.jpg", "b.jpg", "c\n\udcff.jpg", "d.jpg", "e.jpg")
@@ -47,8 +48,8 @@ def _pixels(images, cache, views=(STUDY,), size=2, workers=0):
     return [np.concatenate([b.views[k].numpy() for b in batches]) for k in range(len(views))]
 
 
-def _crops(cache, images):
-    return Crops(folder_of(cache, images.root, STUDY), images.root, STUDY.crop)
+def _folder(cache, images, view=STUDY):
+    return folder_of(cache, images.root, view)
 
 
 def test_second_pass_reads_the_same_crops_without_decoding(images, tmp_path, decoded):
@@ -63,7 +64,7 @@ def test_second_pass_reads_the_same_crops_without_decoding(images, tmp_path, dec
     np.testing.assert_array_equal(second, plain)
 
 
-def test_worker_processes_read_and_write(images, tmp_path, decoded):
+def test_worker_processes_read_and_the_main_process_writes(images, tmp_path, decoded):
     (plain,) = _pixels(images, None)
     (first,) = _pixels(images, tmp_path / "cache", workers=1)
     del decoded[:]
@@ -119,57 +120,66 @@ def test_crops_of_another_decoder_are_not_used(images, tmp_path, decoded, monkey
 
 
 CROP = 224 * 224 * 3
-DAMAGE = {  # what a kill, a full disk or a bad disk leaves behind
-    "cut": lambda path: os.truncate(path, 1000),
-    "one byte less": lambda path: os.truncate(path, path.stat().st_size - 1),
-    "one byte more": lambda path: path.write_bytes(path.read_bytes() + b"x"),
-    "empty": lambda path: os.truncate(path, 0),
-    "gone": lambda path: path.unlink(),
-    "zeroed": lambda path: path.write_bytes(bytes(path.stat().st_size)),
-    "another line": lambda path: path.write_bytes(b"null\n" + bytes(CROP)),
-    "no numbers": lambda path: path.write_bytes(b"{}\n" + bytes(CROP)),
-    "another crop": lambda path: path.write_bytes(
-        path.read_bytes().partition(b"\n")[0] + b"\n" + bytes(CROP)
-    ),
+DAMAGE = {  # of crops.bin and index.jsonl: what a kill, a full disk or a bad disk leaves behind
+    "crops cut": lambda crops, index: os.truncate(crops, 2 * CROP + 1000),
+    "crops empty": lambda crops, index: os.truncate(crops, 0),
+    "crops gone": lambda crops, index: crops.unlink(),
+    "crop without a line": lambda crops, index: crops.write_bytes(crops.read_bytes() + b"x" * 999),
+    "line cut": lambda crops, index: os.truncate(index, index.stat().st_size - 7),
+    "line without its end": lambda crops, index: os.truncate(index, index.stat().st_size - 1),
+    "index gone": lambda crops, index: index.unlink(),
+    "lines of nonsense": lambda crops, index: index.write_bytes(b"{}\n[1]\nnull\n"),
+    "crops zeroed": lambda crops, index: crops.write_bytes(bytes(5 * CROP)),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_never_changes_a_pixel_and_is_mended(images, tmp_path, decoded, damage):
+def test_damage_never_changes_a_pixel(images, tmp_path, damage):
     (plain,) = _pixels(images, None)
     _pixels(images, tmp_path / "cache")
-    DAMAGE[damage](_crops(tmp_path / "cache", images).path("b.jpg"))
+    folder = _folder(tmp_path / "cache", images)
+    DAMAGE[damage](folder / "crops.bin", folder / "index.jsonl")
+    for _ in range(2):  # when the cache is mended, and when it is used afterwards
+        np.testing.assert_array_equal(_pixels(images, tmp_path / "cache")[0], plain)
+
+
+@pytest.mark.parametrize("damage", ["crops cut", "line cut", "crop without a line"])
+def test_what_a_killed_run_left_is_mended(images, tmp_path, decoded, damage):
+    _pixels(images, tmp_path / "cache")
+    folder = _folder(tmp_path / "cache", images)
+    DAMAGE[damage](folder / "crops.bin", folder / "index.jsonl")
+    _pixels(images, tmp_path / "cache")
     del decoded[:]
-    np.testing.assert_array_equal(_pixels(images, tmp_path / "cache")[0], plain)
-    assert decoded == ["b.jpg"]
-    np.testing.assert_array_equal(_pixels(images, tmp_path / "cache")[0], plain)
-    assert decoded == ["b.jpg"]
+    _pixels(images, tmp_path / "cache")
+    assert decoded == []
+    assert (folder / "crops.bin").stat().st_size == 5 * CROP
+    assert len((folder / "index.jsonl").read_bytes().splitlines()) == 5
 
 
-def test_what_another_process_adds_meanwhile_is_used(images, tmp_path, decoded):
-    batches = decoded_batches(images, (STUDY,), 0, 2, 0, False, tmp_path / "cache")
-    first = next(batches)
-    (plain,) = _pixels(images, tmp_path / "cache")
-    assert len(decoded) == len(FILES)  # the first two were on disk by then
-    rest = [batch.views[0].numpy() for batch in batches]
-    assert len(decoded) == len(FILES)
-    np.testing.assert_array_equal(np.concatenate([first.views[0].numpy(), *rest]), plain)
+def test_second_writer_reads_and_adds_nothing(images, tmp_path, decoded):
+    _pixels(images.select(np.array([0, 1])), tmp_path / "cache")
+    folder = _folder(tmp_path / "cache", images)
+    del decoded[:]
+    with locked(folder / ".lock"):
+        (pixels,) = _pixels(images, tmp_path / "cache")
+    assert sorted(decoded) == sorted(FILES[2:])
+    np.testing.assert_array_equal(pixels, _pixels(images, None)[0])
+    assert len((folder / "index.jsonl").read_bytes().splitlines()) == 2
 
 
 def test_full_disk_ends_the_writing_only(images, tmp_path, monkeypatch, capsys):
-    write = crop_cache.written_atomically
-    calls = []
+    write = crop_cache.Writer.add
 
-    def full_after_two(path, *words, **more):
-        calls.append(path)
-        if len(calls) > 2:
-            raise UserError("No space left")
-        return write(path, *words, **more)
+    def full_after_two(self, file, changed, crop):
+        if len(self.crops.rows) == 2 and self.files:
+            self.files[0].close()
+            self.files[0] = open("/dev/full", "ab")  # noqa: SIM115
+        write(self, file, changed, crop)
 
-    monkeypatch.setattr(crop_cache, "written_atomically", full_after_two)
-    (pixels,) = _pixels(images, tmp_path / "cache", size=1)
+    monkeypatch.setattr(crop_cache.Writer, "add", full_after_two)
+    (pixels,) = _pixels(images, tmp_path / "cache")
     monkeypatch.undo()
-    assert capsys.readouterr().err.count("No space left") == 1 and len(calls) == 3
+    assert "No space left" in capsys.readouterr().err
     np.testing.assert_array_equal(pixels, _pixels(images, None)[0])
     np.testing.assert_array_equal(_pixels(images, tmp_path / "cache")[0], pixels)
 
@@ -180,7 +190,7 @@ def test_too_little_room_is_said_and_nothing_is_written(images, tmp_path, monkey
     (pixels,) = _pixels(images, tmp_path / "cache")
     assert "free" in capsys.readouterr().out
     np.testing.assert_array_equal(pixels, _pixels(images, None)[0])
-    assert not any(_crops(tmp_path / "cache", images).folder.iterdir())
+    assert not (_folder(tmp_path / "cache", images) / "crops.bin").exists()
 
 
 def test_unusable_folder_is_said_and_images_are_decoded(images, tmp_path, capsys):
@@ -188,3 +198,9 @@ def test_unusable_folder_is_said_and_images_are_decoded(images, tmp_path, capsys
     (pixels,) = _pixels(images, tmp_path / "cache")
     assert "cannot be written" in capsys.readouterr().out
     np.testing.assert_array_equal(pixels, _pixels(images, None)[0])
+
+
+def test_file_names_are_kept_exactly(images, tmp_path):
+    _pixels(images, tmp_path / "cache")
+    lines = (_folder(tmp_path / "cache", images) / "index.jsonl").read_text("ascii").splitlines()
+    assert [json.loads(line)[0] for line in lines] == list(FILES)

@@ -38,7 +38,8 @@ def test_folder_is_found_by_the_variable(model_file, val_folder, tmp_path, monke
     monkeypatch.setenv("BVG_CACHE", str(tmp_path / "mine"))
     words = ["--model", f"{model_file}:one", "--imagenet", str(val_folder(1)), "--cache-crops"]
     _predictions(eval_imagenet.main, words, tmp_path / "results")
-    assert sum(path.is_file() for path in (tmp_path / "mine" / "crops").rglob("*")) == 4
+    (index,) = (tmp_path / "mine" / "crops").glob("*/index.jsonl")
+    assert len(index.read_text().splitlines()) == 4
 
 
 def test_replaced_images_are_refused_as_without_a_cache(model_file, val_folder, tmp_path, capsys):

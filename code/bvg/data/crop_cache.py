@@ -1,22 +1,23 @@
 """Crops on disk, so that the next benchmark on the same images does not decode them again.
 
 A folder of the cache holds the crops of one image folder, one preprocessing and one version of the
-decoder, each in a file of its own: a line with the image's size and time, whether it was resized,
-and the CRC-32 of the crop; then the crop. A file appears once it is complete, so that several
-processes can add crops at a time. A crop is used only if its image is as it was then and the
-checksum is right; otherwise the image is decoded, so that a run that was killed, a full disk or
-damaged bytes cost time, and never change an answer.
+decoder: crops.bin has the crops one after the other, index.jsonl a line for each, in the same
+order, with its file's path, size and time, and the crop's CRC-32. A line is written after its crop.
+A crop is used only if its file is as it was then and the checksum is right; otherwise the file is
+decoded, so that a run that was killed, a full disk or damaged bytes cost time, and never change an
+answer. One process at a time adds crops; the others read those that were there when they began.
 """
 
 import json
-import os
 import shutil
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,10 +27,24 @@ from PIL import features
 from bvg.data import preprocessing
 from bvg.data.image_set import ImageSet
 from bvg.data.preprocessing import Preprocessing
-from bvg.errors import UserError, reason_of
-from bvg.files import make_folder, sha256_of, written_atomically
+from bvg.errors import reason_of
+from bvg.files import locked, sha256_of
 
 ROOM = 0.9  # share of the free space that the crops of a run may take
+
+
+class Entry(NamedTuple):
+    """A line of the index.
+
+    file: relative to the image folder. size: of the file, in bytes. time: of its last change, in
+    nanoseconds. crc: of the crop's bytes. resized: whether a ready-made stimulus was resized.
+    """
+
+    file: str
+    size: int
+    time: int
+    crc: int
+    resized: bool
 
 
 class Crop(NamedTuple):
@@ -39,49 +54,76 @@ class Crop(NamedTuple):
     resized: bool
 
 
+@dataclass(frozen=True)
 class Crops:
     """The crops of an image folder on disk.
 
-    folder: of the cache. root: the image folder. side: of a crop, in pixels. grows: whether crops
-    are added, which ends when the disk refuses one.
+    folder: of the cache. root: the image folder. side: of a crop, in pixels. rows: where a file's
+    crop lies, and its entry.
     """
 
-    def __init__(self, folder: Path, root: Path, side: int) -> None:
-        self.folder, self.root, self.side = folder, root, side
-        self.grows = True
-
-    def path(self, file: str) -> Path:
-        """Return where the crop of a file, relative to the image folder, is kept."""
-        name = sha256(os.fsencode(file)).hexdigest()[:32]
-        return self.folder / name[:2] / name[2:]
+    folder: Path
+    root: Path
+    side: int
+    rows: dict[str, tuple[int, Entry]]
 
     def get(self, file: str) -> Crop | None:
         """Return the crop of a file; None if there is none, or it is not to be trusted."""
+        row, entry = self.rows.get(file, (0, None))
+        if entry is None or stamp(self.root / file) != (entry.size, entry.time):
+            return None
+        count = self.side * self.side * 3
         try:
-            line, _, pixels = self.path(file).read_bytes().partition(b"\n")
-            *state, resized, checksum = json.loads(line)
-        except (OSError, ValueError, TypeError):
+            # Opened each time: worker processes need no state, and 20 µs are little beside a file.
+            data = np.fromfile(self.folder / "crops.bin", np.uint8, count, offset=row * count)
+        except OSError:
             return None
-        if stamp(self.root / file) != tuple(state) or len(pixels) != self.side**2 * 3:
+        if len(data) < count or zlib.crc32(data.data) != entry.crc:
             return None
-        if zlib.crc32(pixels) != checksum:
-            return None
-        return Crop(np.frombuffer(pixels, np.uint8).reshape(self.side, self.side, 3), resized)
+        return Crop(data.reshape(self.side, self.side, 3), entry.resized)
 
-    def add(self, file: str, state: tuple[int, int] | None, crop: Crop) -> None:
-        """Keep a file's crop; `state` is the file's stamp from before it was read."""
-        if not self.grows or state is None:
+
+class Writer:
+    """Adds crops to those on disk, until the disk refuses.
+
+    Raises OSError if the cache cannot be written at all.
+    """
+
+    def __init__(self, crops: Crops, index_bytes: int) -> None:
+        """Drop what a killed run left behind, and continue there."""
+        self.crops = crops
+        self.files: list[BinaryIO] = []
+        ends = {"crops.bin": len(crops.rows) * crops.side**2 * 3, "index.jsonl": index_bytes}
+        for name, end in ends.items():
+            file = open(crops.folder / name, "ab")  # noqa: SIM115 (closed by close)
+            self.files.append(file)
+            file.truncate(end)
+
+    def add(self, file: str, changed: tuple[int, int], crop: Crop) -> None:
+        """Add a file's crop, unless it is there already; `changed` is the file's stamp."""
+        if not self.files or file in self.crops.rows:
             return
         pixels = crop.pixels.tobytes()
-        line = json.dumps([*state, crop.resized, zlib.crc32(pixels)]) + "\n"
-        path = self.path(file)
+        entry = Entry(file, *changed, zlib.crc32(pixels), crop.resized)
+        line = json.dumps(entry) + "\n"  # in ASCII, with any file name as escapes
         try:
-            make_folder(path.parent, "--cache_crops")
-            with written_atomically(path, "--cache_crops", durable=False) as output:
-                output.write(line.encode() + pixels)
-        except UserError as error:
-            self.grows = False
-            print(f"no more crops are kept: {error}", file=sys.stderr, flush=True)
+            for output, data in zip(self.files, (pixels, line.encode()), strict=True):
+                output.write(data)
+                output.flush()
+        except OSError as error:
+            self.close()
+            print(f"no more crops are kept: {reason_of(error)}", file=sys.stderr, flush=True)
+            return
+        self.crops.rows[file] = len(self.crops.rows), entry
+
+    def close(self) -> None:
+        """Close the files; nothing is added afterwards."""
+        files, self.files = self.files, []
+        for file in files:
+            try:
+                file.close()
+            except OSError:  # what a full disk kept from being written, which has been said
+                continue
 
 
 def stamp(file: Path) -> tuple[int, int] | None:
@@ -106,33 +148,71 @@ def folder_of(cache: Path, root: Path, view: Preprocessing) -> Path:
     return cache / sha256(key.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
+def read_crops(folder: Path, root: Path, side: int) -> tuple[Crops, int]:
+    """Return the crops on disk, and the bytes of the index that are about them."""
+    crops = Crops(folder, root, side, {})
+    try:
+        lines = (folder / "index.jsonl").read_bytes().splitlines(keepends=True)
+        whole = (folder / "crops.bin").stat().st_size // (side * side * 3)
+    except OSError:
+        return crops, 0
+    used = 0
+    for row, line in enumerate(lines[:whole]):
+        try:
+            entry = Entry(*json.loads(line))
+        except (ValueError, TypeError):  # the line that a killed run was writing
+            break
+        if not line.endswith(b"\n"):
+            break
+        crops.rows[entry.file] = row, entry
+        used += len(line)
+    return crops, used
+
+
+@contextmanager
 def cached_crops(
     cache: Path | None, images: ImageSet, views: Iterable[Preprocessing]
-) -> list[Crops]:
-    """Return, for each view, the crops on disk, to which others are added.
+) -> Iterator[list[tuple[Crops, Writer | None]]]:
+    """Yield, for each view, the crops on disk and what adds to them (None: nothing is added).
 
-    There are none without a cache, and for files that need a reader of their own. Says how many
-    crops there are and how much space the others take; none is added if that is too much.
+    Yields an empty list without a cache, and for files that need a reader of their own. Says how
+    many crops there are and how much space the others take. Nothing is added while another process
+    adds crops of the same images, or if there is too little room on the disk.
     """
-    if cache is None or images.reader:
-        return []
-    return [_opened(cache, images, view) for view in views]
+    with ExitStack() as held:
+        if cache and not images.reader:
+            yield [_opened(cache, images, view, held) for view in views]
+        else:
+            yield []
 
 
-def _opened(cache: Path, images: ImageSet, view: Preprocessing) -> Crops:
-    crops = Crops(folder_of(cache, images.root, view), images.root, view.crop)
-    found = sum(stamp(crops.path(file)) is not None for file in images.files)
-    need = (len(images) - found) * view.crop**2 * 3
-    rest = f"the others take {need / 1e9:.2f} GB"
+def _opened(
+    cache: Path, images: ImageSet, view: Preprocessing, held: ExitStack
+) -> tuple[Crops, Writer | None]:
+    folder = folder_of(cache, images.root, view)
+    refusal = ""
     try:
-        crops.folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(crops.folder).free
-        if need > ROOM * free:
-            crops.grows = False
-            rest += f", of which none is kept: {free / 1e9:.1f} GB are free"
+        folder.mkdir(parents=True, exist_ok=True)
+        held.enter_context(locked(folder / ".lock"))
+    except BlockingIOError:
+        refusal = "another process is adding crops"
     except OSError as error:
-        crops.grows = False
-        rest = f"the others are not kept: {crops.folder} cannot be written ({reason_of(error)})"
-    said = f"crops on disk: {found:,} of {len(images):,} in {crops.folder}"
-    print(f"{said}; {rest}" if need else said)
-    return crops
+        refusal = f"{folder} cannot be written ({reason_of(error)})"
+    crops, used = read_crops(folder, images.root, view.crop)  # after the last writer has ended
+    lacking = len(images) - sum(file in crops.rows for file in images.files)
+    need = lacking * view.crop**2 * 3
+    if lacking and not refusal and need > ROOM * (free := shutil.disk_usage(folder).free):
+        refusal = f"they would take {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+    writer = None
+    if not refusal:
+        try:
+            writer = Writer(crops, used)
+            held.callback(writer.close)
+        except OSError as error:
+            refusal = f"{folder} cannot be written ({reason_of(error)})"
+    rest = (
+        f"the others are not kept: {refusal}" if refusal else f"the others take {need / 1e9:.2f} GB"
+    )
+    found = len(images) - lacking
+    print(f"crops on disk: {found:,} of {len(images):,} in {folder}" + f"; {rest}" * bool(lacking))
+    return crops, writer

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from bvg.data.crop_cache import Crop, Crops, cached_crops, stamp
+from bvg.data.crop_cache import Crop, Crops, Writer, cached_crops, stamp
 from bvg.data.image_set import ImageSet
 from bvg.data.preprocessing import UNDECODABLE, Preprocessing, decode
 from bvg.errors import UserError, reason_of
@@ -31,6 +31,7 @@ class Decoded(NamedTuple):
     failures: (position, reason) of each image that could not be decoded, which is not in the batch.
     resized: positions of images that were resized although stimuli should be ready to use.
     seconds: time spent reading, decoding and cropping, summed over the images.
+    decoded: each file's size and time if it was decoded; None if its crops were on disk.
     """
 
     indices: torch.Tensor
@@ -39,6 +40,7 @@ class Decoded(NamedTuple):
     failures: list[tuple[int, str]]
     resized: list[int]
     seconds: float
+    decoded: list[tuple[int, int] | None]
 
     def split(self, most: int) -> list["Decoded"]:
         """Return the decoded images in parts of at most `most` files, without the failures."""
@@ -49,7 +51,7 @@ class Decoded(NamedTuple):
             first = ends[start - 1] if start else 0
             rows = slice(first, ends[min(start + most, len(ends)) - 1])
             views = [view[rows] for view in self.views]
-            parts.append(Decoded(self.indices[files], self.frames[files], views, [], [], 0.0))
+            parts.append(Decoded(self.indices[files], self.frames[files], views, [], [], 0.0, []))
         return parts or [self]
 
 
@@ -60,6 +62,7 @@ class _Image(NamedTuple):
     failure: str
     resized: bool
     seconds: float
+    decoded: tuple[int, int] | None = None
 
 
 class _Decoder(Dataset):
@@ -101,6 +104,7 @@ class _Decoder(Dataset):
             failures=[(index, image.failure) for index, image in pairs if image.failure],
             resized=[index for index, image in pairs if image.resized],
             seconds=sum(image.seconds for image in done),
+            decoded=[image.decoded for image in done if not image.failure],
         )
 
     def _on_disk(self, index: int) -> _Image | None:
@@ -129,9 +133,7 @@ class _Decoder(Dataset):
         resized = any(
             view.keep_ready and not view.is_ready(frame) for view in self.views for frame in frames
         )
-        for cached, frames in zip(self.cached, crops, strict=False):
-            cached.add(self.images.files[index], state, Crop(frames[0], resized))
-        return _Image(crops, "", resized, time.perf_counter() - begin)
+        return _Image(crops, "", resized, time.perf_counter() - begin, state)
 
 
 def _single(path: Path) -> list[Image.Image]:
@@ -167,24 +169,37 @@ def decoded_batches(
     Raises UserError if a worker dies (usually for lack of memory).
     """
     threads = 1 if num_workers else os.cpu_count() or 1
-    loader = DataLoader(
-        _Decoder(images, views, threads, cached_crops(cache, images, views)),
-        batch_size=batch_size,
-        sampler=range(start, len(images)),
-        num_workers=num_workers,
-        collate_fn=_identity,
-        pin_memory=pin_memory,
-        prefetch_factor=2 if num_workers else None,
-    )
-    try:
-        yield from loader
-    except RuntimeError as error:
-        if "worker" not in str(error):
-            raise
-        raise UserError(
-            f"a worker process that decodes images died ({reason_of(error)}): re-run with fewer "
-            "--num_workers, which need less memory"
-        ) from error
+    with cached_crops(cache, images, views) as on_disk:
+        loader = DataLoader(
+            _Decoder(images, views, threads, [crops for crops, _ in on_disk]),
+            batch_size=batch_size,
+            sampler=range(start, len(images)),
+            num_workers=num_workers,
+            collate_fn=_identity,
+            pin_memory=pin_memory,
+            prefetch_factor=2 if num_workers else None,
+        )
+        try:
+            for batch in loader:
+                for (_, writer), view in zip(on_disk, batch.views, strict=False):
+                    if writer:
+                        _keep(writer, images, batch, view.numpy())
+                yield batch
+        except RuntimeError as error:
+            if "worker" not in str(error):
+                raise
+            raise UserError(
+                f"a worker process that decodes images died ({reason_of(error)}): re-run with "
+                "fewer --num_workers, which need less memory"
+            ) from error
+
+
+def _keep(writer: Writer, images: ImageSet, batch: Decoded, pixels: np.ndarray) -> None:
+    """Add the crops that were decoded to those on disk."""
+    resized = set(batch.resized)
+    for index, state, crop in zip(batch.indices.tolist(), batch.decoded, pixels, strict=True):
+        if state:
+            writer.add(images.files[index], state, Crop(crop, index in resized))
 
 
 def _identity(batch: Any) -> Any:
