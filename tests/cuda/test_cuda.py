@@ -144,6 +144,7 @@ def test_low_pass_filtered_images_are_those_of_the_cpu():
 
 
 def test_suppressed_images_are_those_of_the_cpu_level_by_level():
+    """Also non-local means, which OpenCV makes on the CPU and whole numbers of our own here."""
     batch = batch_of(photo_like(2), photo_like(3))
     curves = eval_suppression.CURVES.values()
     conditions = [*eval_suppression.CUES.values(), *(c for curve in curves for c in curve)]

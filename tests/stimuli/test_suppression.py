@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bvg.stimuli.nl_means import denoised
 from bvg.stimuli.randomness import keyed_generator
 from bvg.stimuli.suppression import (
     Condition,
@@ -230,3 +231,24 @@ def test_non_local_means_are_opencvs(images):
         h = int(name.rpartition("/")[2])
         for image, stimulus in zip(images[:2], stimuli, strict=True):
             assert np.array_equal(stimulus, oracle.nl_means(image, h))
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (33, 70)])
+@pytest.mark.parametrize(("template", "search"), [(14, 21), (7, 21), (4, 5)])
+def test_whole_numbers_of_the_gpu_are_opencvs(height, width, template, search):
+    """On the CPU: whole numbers are the same everywhere."""
+    noise = np.random.default_rng(5).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    flat = np.full((height, width, 3), 77, np.uint8)
+    images = [photo_like(1, height, width), noise, flat]
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    strengths = (0.7, *NL_MEANS, 200)
+    for h, ours in zip(strengths, denoised(batch, strengths, template, search), strict=True):
+        for image, stimulus in zip(images, ours.permute(0, 2, 3, 1).numpy(), strict=True):
+            expected = cv2.fastNlMeansDenoising(image, None, h, template, search)
+            assert np.array_equal(stimulus, expected)
+
+
+def test_whole_numbers_of_the_gpu_are_opencvs_at_full_size(images):
+    batch = torch.from_numpy(np.stack(images[:1])).permute(0, 3, 1, 2)
+    for h, ours in zip((10,), denoised(batch, (10,), 14, 21), strict=True):
+        assert np.array_equal(ours[0].permute(1, 2, 0).numpy(), oracle.nl_means(images[0], h))

@@ -4,13 +4,13 @@ Source: Burgert, Stoll, Rota & Demir, "ImageNet-trained CNNs are not biased towa
 NeurIPS 2025, and the code published with it, whose filters are OpenCV's and whose shuffled tiles
 are those of albumentations 1.4.1. tests/oracles/suppression.py is the definition, tile by tile.
 
-Everything is made on the CPU, from 8-bit pixels: OpenCV is the definition of the filters, and so a
-GPU gets the very same images. What is random is keyed by (seed, suppression, image). A second
-suppression starts from the first one's image, with the same draws: so an image shuffled and without
-colour is the shuffled image, without colour.
+Everything but non-local means (stimuli/nl_means.py) is made on the CPU, from 8-bit pixels: OpenCV
+is the definition of the filters, and so a GPU gets the very same images. What is random is keyed by
+(seed, suppression, image). A second suppression starts from the first one's image, with the same
+draws: so an image shuffled and without colour is the shuffled image, without colour.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from bvg.stimuli.batch import Batch, pixels_of
+from bvg.stimuli.nl_means import denoised
 from bvg.stimuli.randomness import keyed_generator
 
 ORIGINAL = "original"  # the condition of an image as it is
@@ -32,11 +33,13 @@ class Suppression:
     """One step from an image to a stimulus.
 
     name: the kind and its parameters, as in patch_shuffle/3. apply: ((H, W, 3) uint8, the image's
-    random generator) → (H, W, 3) uint8. Steps of one name are equal.
+    random generator) → (H, W, 3) uint8. h: the strength of non-local means, None for other steps.
+    Steps of one name are equal.
     """
 
     name: str
     apply: Callable[[np.ndarray, torch.Generator], np.ndarray] = field(compare=False)
+    h: float | None = None
 
 
 Condition = tuple[Suppression, ...]  # its steps, one after the other
@@ -50,9 +53,13 @@ def condition_name(condition: Condition) -> str:
 def suppressed(batch: Batch, conditions: Iterable[Condition]) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the images under each condition, (B, 3, H, W) in [0, 1], values k / 255.
 
-    What several conditions begin with is made once.
+    What several conditions begin with is made once. On a GPU, all strengths of non-local means come
+    first and are made there, all at once: the GPU would have to wait for OpenCV.
     """
     conditions = list(conditions)
+    on_gpu = batch.pixels.device.type == "cuda"
+    together = [c for c in conditions if on_gpu and len(c) == 1 and c[0].h is not None]
+    yield from _denoised(batch, together)
     shared = {condition[:-1] for condition in conditions}
     made: dict[Condition, np.ndarray] = {(): batch.levels}
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
@@ -68,8 +75,18 @@ def suppressed(batch: Batch, conditions: Iterable[Condition]) -> Iterator[tuple[
             return images
 
         for condition in conditions:
-            images = pixels_of(images_of(condition), batch.pixels.device)
-            yield condition_name(condition), images
+            if condition not in together:
+                images = pixels_of(images_of(condition), batch.pixels.device)
+                yield condition_name(condition), images
+
+
+def _denoised(batch: Batch, conditions: Sequence[Condition]) -> Iterator[tuple[str, torch.Tensor]]:
+    if conditions:
+        strengths = [float(step.h) for (step,) in conditions if step.h is not None]
+        levels = (batch.pixels * 255).round().to(torch.uint8)
+        made = denoised(levels, strengths, TEMPLATE_WINDOW, SEARCH_WINDOW)
+        for condition, images in zip(conditions, made, strict=True):
+            yield condition_name(condition), images.float() / 255
 
 
 def patch_shuffle(grid: int) -> Suppression:
@@ -187,4 +204,5 @@ def nl_means(h: float) -> Suppression:
         lambda image, _: cv2.fastNlMeansDenoising(
             image, h=h, templateWindowSize=TEMPLATE_WINDOW, searchWindowSize=SEARCH_WINDOW
         ),
+        h,
     )
