@@ -22,6 +22,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -38,11 +39,12 @@ from bvg.data.finding import look_for
 from bvg.errors import UserError
 from bvg.files import make_folder, write_text
 from bvg.progress import duration
-from bvg.run.command_line import guarded, plain_parser, positive, underscored
+from bvg.run.command_line import BUSY, guarded, plain_parser, positive, underscored
 from bvg.run.engines import Engine, devices_for, on_ray, reason_in, run_here
 from bvg.zoo.names import expanded, run_name, split_alias
 
 CODE = Path(__file__).resolve().parent
+RETRY_SECONDS = 30.0  # until a result that another process was writing is tried again
 
 
 @dataclass(frozen=True)
@@ -343,22 +345,34 @@ def cells_of(arguments: argparse.Namespace) -> list[Cell]:
 
 
 def run(cells: Sequence[Cell], engine: Engine) -> dict[Cell, str]:
-    """Run the cells, and return the reason for each failure."""
+    """Run the cells, and return the reason for each failure.
+
+    A cell whose result another process is writing, such as a command that outlived a killed
+    run_study.py, is tried again until that process has ended.
+    """
     failed: dict[Cell, str] = {}
-    new = {cell for cell in cells if not cell.folders()}
-    for cell in cells:
-        write_text(cell.file(".log"), f"$ {shlex.join(cell.command)}\n")
     bar = tqdm(total=sum(c.inputs for c in cells), unit=" inputs", unit_scale=True, disable=None)
-    with bar, closing(engine([(cell.command, cell.file(".log")) for cell in cells])) as ended:
-        for number, code, seconds in ended:
-            cell, fate = cells[number], f"done in {duration(seconds)}"
-            if code:
-                failed[cell] = reason_in(cell.file(".log"), code)
-                fate = f"failed: {failed[cell]}"
-            else:
-                record(cell, seconds if cell in new else None)
-            tqdm.write(f"{cell.title}: {fate}")
-            bar.update(cell.inputs)
+    while cells:
+        new = {cell for cell in cells if not cell.folders()}
+        for cell in cells:
+            write_text(cell.file(".log"), f"$ {shlex.join(cell.command)}\n")
+        busy = []
+        with closing(engine([(cell.command, cell.file(".log")) for cell in cells])) as ended:
+            for number, code, seconds in ended:
+                cell, fate = cells[number], f"done in {duration(seconds)}"
+                if code == BUSY:
+                    busy.append(cell)
+                    fate = "another process is writing its result; retrying later"
+                elif code:
+                    failed[cell] = reason_in(cell.file(".log"), code)
+                    fate = f"failed: {failed[cell]}"
+                else:
+                    record(cell, seconds if cell in new else None)
+                tqdm.write(f"{cell.title}: {fate}")
+                bar.update(cell.inputs if code != BUSY else 0)
+        if cells := busy:
+            time.sleep(RETRY_SECONDS)
+    bar.close()
     return failed
 
 

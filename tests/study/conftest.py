@@ -12,6 +12,7 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setattr(run_study, "BENCHMARKS", fake_benchmarks(tmp_path))
     monkeypatch.setattr(run_study, "data_sets", lambda: DATA)
     monkeypatch.setattr(finding, "data_sets", lambda: DATA)
+    monkeypatch.setattr(run_study, "RETRY_SECONDS", 0.1)
     return tmp_path
 
 

@@ -49,6 +49,11 @@ def test_cells_run_as_tasks(fake, cluster, capsys):
     assert "fake of deadly: killed by SIGKILL" in out
 
 
+def test_what_another_process_is_writing_is_tried_again(fake, cluster, capsys):
+    assert _run(fake, "busy", "last") == 0
+    assert "2 cells completed, 0 failed" in capsys.readouterr().out
+
+
 def test_closing_the_engine_ends_the_commands(fake, cluster):
     command = [sys.executable, str(fake / "fake.py"), "--results", str(fake / "r"), "--model"]
     commands = [([*command, name], fake / name) for name in ("a", "slow")]

@@ -273,13 +273,11 @@ def test_models_that_share_a_cell_are_run_one_by_one_when_it_fails(fake, capsys)
     assert "2 cells, 2 already done" in capsys.readouterr().out
 
 
-def test_what_another_process_is_writing_is_left_to_the_next_call(fake, capsys):
-    command = ["--model", "busy", "a", "b", "last"]
-    assert _run(fake, *command) == 1
-    assert "3 cells completed, 1 failed" in capsys.readouterr().out
-    assert _run(fake, *command) == 0
-    assert "4 cells, 3 already done" in capsys.readouterr().out
-    assert _starts(fake, "last") == 1
+@pytest.mark.parametrize("together", ["1", "2"])
+def test_what_another_process_is_writing_is_tried_again_at_the_end(fake, capsys, together):
+    assert _run(fake, "--model", "busy", "a", "b", "last", "--together", together) == 0
+    assert "4 cells completed, 0 failed" in capsys.readouterr().out
+    assert (_starts(fake, "busy"), _starts(fake, "last")) == (2, 1)
 
 
 def test_cells_share_the_gpus(fake, monkeypatch):
