@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -159,8 +160,9 @@ def imagenet_val(
         notes = unused_note(unused)
         images = ImageSet(folder, tuple(files), names, labels, classes, notes=notes)
     check_counts(images, expected_counts(classes, len(images)), partial)
-    (check_images if name == "imagenet" else check_labels)(images)  # others may be made at 224 px
-    return images
+    photographs = name == "imagenet"
+    (check_images if photographs else check_labels)(images)  # others may be made at 224 px
+    return replace(images, photographs=photographs)
 
 
 def _refuse_contradictions(images: ImageSet) -> None:
@@ -384,7 +386,13 @@ def check_images(images: ImageSet) -> None:
 
 
 def _warn(images: ImageSet, message: str) -> None:
-    print(f"warning: {images.root}: {message}", file=sys.stderr, flush=True)
+    _warn_once(images.root, message)
+
+
+@cache
+def _warn_once(root: Path, message: str) -> None:
+    """Print a warning of a folder, which --check_top1 and the script itself read."""
+    print(f"warning: {root}: {message}", file=sys.stderr, flush=True)
 
 
 def _pixels(path: Path) -> tuple[int, int]:
