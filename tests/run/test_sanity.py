@@ -191,20 +191,25 @@ def test_the_right_input_is_not_suspected(tmp_path, colours, capsys, right, stri
     assert not _suspected(tmp_path, colours, capsys, right.replace("x", "seen"), right, strict)
 
 
+# It uses random numbers, and fails once it has seen as many images as the file .stop says.
+COUNTED = """
+from pathlib import Path
+import torch
+stop, counts = Path(__file__ + ".stop"), []
+def counted(x):
+    torch.rand(1)
+    counts.append(len(x))
+    assert not stop.exists() or sum(counts) <= int(stop.read_text())
+    return x
+"""
+
+
 @pytest.fixture
 def swapped(tmp_path):
-    """Return a factory's network that expects BGR, and fails at the 33rd image if told to."""
-    text = COLOUR_FILE.format(
-        colours=COLOURS.tolist(),
-        given="seen",
-        expected="x.flip(1)",
-        strict="[torch.rand(1)] and (tally(len(seen)) or False)",  # it uses random numbers
-    )
-    stop = "import pathlib\nstop, seen_so_far = pathlib.Path(__file__ + '.stop'), []\n"
-    stop += "def tally(n):\n    seen_so_far.append(n)\n"
-    stop += "    assert not stop.exists() or sum(seen_so_far) <= int(stop.read_text())\n"
+    """Return the file of a network that expects BGR, but gets RGB."""
     path = tmp_path / "swapped.py"
-    path.write_text(stop + text)
+    parts = {"colours": COLOURS.tolist(), "given": "counted(seen)", "expected": "x.flip(1)"}
+    path.write_text(COUNTED + COLOUR_FILE.format(**parts, strict=False))
     return path
 
 

@@ -37,6 +37,9 @@ BATCH = 16  # at a time, since some are larger than the run's own
 SURE = 0.001  # p-value, corrected for the number of conventions, that a better one must have
 BETTER = 3.0  # percentage points of accuracy that it must gain
 FLOOR = -100.0  # log-probabilities below count as this
+# That logits are divided by. For each convention the best one is used, since another size of the
+# images, or contrast, makes most models more or less confident, whether they know more or not.
+TEMPERATURES = np.geomspace(0.1, 10, 25).tolist()
 
 Pixels = Callable[[torch.Tensor], torch.Tensor]
 Statistics = tuple[Sequence[float], Sequence[float]]  # mean and std of R, G and B
@@ -62,8 +65,8 @@ class Convention:
 class Answers:
     """Answers to N photographs, first in the convention in use, then in C - 1 others.
 
-    right: (C, N) bool. log_probability: (C, N) float64, of the right class. labels: (N,).
-    classes: how many classes the model has.
+    right: (C, N) bool. log_probability: (C, N) float64, of the right class, at each convention's
+    best temperature (Guo et al., ICML 2017). labels: (N,). classes: how many the model has.
     """
 
     right: np.ndarray
@@ -167,8 +170,8 @@ def _words(statistics: Statistics) -> str:
 
 def _normalized(statistics: Statistics) -> Convention:
     mean, std = (" ".join(f"{value:g}" for value in values) for values in statistics)
-    flags, words = f"--mean {mean} --std {std}", _words(statistics)
-    return Convention(words, _normalise(*statistics), f"x, the {words}", flags)
+    words = _words(statistics)
+    return Convention(words, _normalise(*statistics), words, f"--mean {mean} --std {std}")
 
 
 def _instead_of(in_use: Statistics, wanted: Convention) -> Convention:
@@ -215,26 +218,32 @@ def answers(
         labels.append(images.labels[batch.indices.numpy()])
     if not labels:
         raise UserError(f"none of the images in {images.root} can be decoded: check the data set")
-    joined = (np.concatenate(parts, axis=-1) for parts in (right, probabilities, labels))
-    return Answers(*joined, classes=len(model.classes))
+    at_all = np.concatenate(probabilities, axis=-1)
+    log_probability = np.stack([of_one[of_one.mean(axis=1).argmax()] for of_one in at_all])
+    found = np.concatenate(right, axis=-1), log_probability, np.concatenate(labels)
+    return Answers(*found, classes=len(model.classes))
 
 
 def _answered(
     model: nn.Module, shown: Batch, convention: Convention, in_use: bool, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which answers are right, and the log-probabilities of the right classes."""
+    """Return which answers are right, (B,), and the log-probabilities of the right classes.
+
+    These are (T, B), for each of the temperatures.
+    """
     x = convention.change(shown.pixels.clone()).contiguous(memory_format=torch.channels_last)
     try:
         with autocast(settings):
-            logits = model(x).double()
+            logits = model(x).cpu().double()  # on the CPU, since not all devices have float64
     except Exception:
         if in_use:
             raise
-        none = np.zeros(len(x), bool)
-        return none, np.full(len(x), FLOOR)
-    own = logits.log_softmax(dim=1).gather(1, shown.labels[:, None])[:, 0]
-    right = logits.argmax(dim=1) == shown.labels
-    return right.cpu().numpy(), own.nan_to_num(FLOOR).clamp_min(FLOOR).cpu().numpy()
+        return np.zeros(len(x), bool), np.full((len(TEMPERATURES), len(x)), FLOOR)
+    labels = shown.labels.cpu()
+    own = labels[:, None]
+    at_all = [(logits / t).log_softmax(dim=1).gather(1, own)[:, 0] for t in TEMPERATURES]
+    probabilities = torch.stack(at_all).nan_to_num(FLOOR).clamp_min(FLOOR)
+    return (logits.argmax(dim=1) == labels).numpy(), probabilities.numpy()
 
 
 def p_values(found: Answers) -> list[float]:
