@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from bvg.data.preprocessing import STUDY, Preprocessing
-from bvg.run.input_check import Answers, best_of, conventions, p_values, report
+from bvg.run.input_check import Answers, conventions, is_better, report, screened
 from bvg.zoo.normalized import NormalizedModel
-
-OTHERS = 9
-
-
-def suspected(found: Answers) -> int | None:
-    return best_of(found, p_values(found))
 
 
 def _of_right(right: np.ndarray) -> Answers:
@@ -23,29 +17,28 @@ def _of_right(right: np.ndarray) -> Answers:
 
 
 def _right(as_given: int, given_other: int, both: int, count: int) -> np.ndarray:
-    """Return right answers: so many as given, in the third other convention, and in both."""
-    right = np.zeros((1 + OTHERS, count), bool)
+    """Return right answers: so many as given, in the other convention, and in both."""
+    right = np.zeros((2, count), bool)
     right[0, :as_given] = True
-    right[3, as_given - both : as_given - both + given_other] = True
+    right[1, as_given - both : as_given - both + given_other] = True
     return right
 
 
 @pytest.mark.parametrize(
-    ("as_given", "given_other", "both", "count", "named"),
+    ("as_given", "given_other", "both", "count", "clear"),
     [
         (75, 104, 70, 200, True),  # as an unnormalised MobileNet
         (75, 80, 70, 200, False),
         (150, 159, 140, 200, False),  # 4.5 points, which chance explains
         (30_000, 30_900, 28_000, 50_000, False),  # significant, but under 3 points
         (30_000, 32_000, 28_000, 50_000, True),
-        (0, 8, 0, 16, False),  # 8 to 0 among 9 conventions: p = .035
+        (0, 8, 0, 16, False),  # 8 to 0: p = .004
         (0, 16, 0, 16, True),
         (0, 0, 0, 16, False),
     ],
 )
-def test_only_a_clearly_better_convention_is_suspected(as_given, given_other, both, count, named):
-    found = _of_right(_right(as_given, given_other, both, count))
-    assert suspected(found) == (3 if named else None)
+def test_only_a_clearly_better_convention_is_suspected(as_given, given_other, both, count, clear):
+    assert is_better(_of_right(_right(as_given, given_other, both, count))) == clear
 
 
 def test_honest_models_are_not_suspected_of_a_mistake():
@@ -53,8 +46,7 @@ def test_honest_models_are_not_suspected_of_a_mistake():
     alarms = 0
     for _ in range(1000):
         accuracy = generator.uniform(0.2, 0.8)
-        right = generator.random((1 + OTHERS, 200)) < accuracy  # no convention is any better
-        alarms += suspected(_of_right(right)) is not None
+        alarms += is_better(_of_right(generator.random((2, 200)) < accuracy))  # none is better
     assert alarms <= 4
 
 
@@ -62,19 +54,24 @@ def test_photographs_of_few_classes_are_no_evidence():
     """One class may gain by chance under another convention, and then all of its photographs do."""
     right = _right(0, 32, 0, 32)
     probability = right.astype(float)
-    for labels, clear in ((np.zeros(32, int), False), (np.arange(32), True)):
-        found = Answers(right, probability, labels, classes=1000)
-        assert (suspected(found) is not None) == clear
+    assert not is_better(Answers(right, probability, np.zeros(32, int), classes=1000))
+    assert is_better(Answers(right, probability, np.arange(32), classes=1000))
     # Of a model of these classes alone, they are all that there is to know.
-    both = Answers(right, probability, np.arange(32) % 2, classes=2)
-    assert suspected(both) == 3
+    assert is_better(Answers(right, probability, np.arange(32) % 2, classes=2))
 
 
-def test_the_best_of_several_better_conventions_is_named():
-    right = np.zeros((4, 40), bool)
-    right[1:, :20] = True
-    probability = np.stack([np.full(40, value) for value in (-5.0, -2.0, -1.0, -3.0)])
-    assert suspected(Answers(right, probability, np.arange(40), 40)) == 2
+def test_a_model_that_is_only_more_confident_knows_no_more():
+    rng = np.random.default_rng(0)
+    probability = np.stack([rng.uniform(-3, -2, 100), rng.uniform(-2, -1, 100)])
+    right = np.tile(rng.random(100) < 0.5, (2, 1))
+    assert not is_better(Answers(right, probability, np.arange(100), 1000))
+
+
+@pytest.mark.parametrize(
+    ("count", "few"), [(1, 1), (2, 1), (16, 8), (64, 32), (256, 32), (4000, 500)]
+)
+def test_some_images_choose_the_convention_that_the_others_test(count, few):
+    assert screened(count) == few
 
 
 def _expected(model: torch.nn.Module, view: Preprocessing = STUDY) -> list[str]:
@@ -113,11 +110,11 @@ def test_other_sizes_are_tried_only_where_none_is_stated():
 
 def test_the_remedy_for_a_checkpoint_is_its_flags():
     model = NormalizedModel(torch.nn.Identity(), (0.5,) * 3, (0.5,) * 3)
-    others = conventions(model, STUDY)
-    right = np.zeros((1 + len(others), 40), bool)
-    best = 1 + next(k for k, other in enumerate(others) if other.expects.startswith("pixels in [0"))
-    right[best] = True
-    found = _of_right(right)
-    assert "--mean 0 0 0 --std 1 1 1" in report(found, others, "file:///weights.pth")["warning"]
-    assert "--mean" not in report(found, others, "net.py:net")["warning"]
-    assert json.dumps(report(found, others, ""), allow_nan=False)
+    others = {other.expects.partition(" (")[0]: other for other in conventions(model, STUDY)}
+    found, raw = _of_right(_right(0, 40, 0, 40)), others["pixels in [0, 1]"]
+    assert "--mean 0 0 0 --std 1 1 1" in report(found, raw, "file:///weights.pth")["warning"]
+    assert "--mean" not in report(found, raw, "net.py:net")["warning"]
+    assert "x.flip(1)" in report(found, others["BGR channels"], "file:///weights.pth")["warning"]
+    size = others["images of 128 x 128 pixels"]
+    assert "Preprocessing(146, 128)" in report(found, size, "file:///weights.pth")["warning"]
+    assert json.loads(json.dumps(report(found, raw, ""), allow_nan=False))["images"] == 40

@@ -182,7 +182,7 @@ def _suspected(tmp_path, folder, capsys, given: str, expected: str, strict: bool
 def test_a_likely_mistake_of_the_input_is_named(tmp_path, colours, capsys, given, expected, words):
     said = _suspected(tmp_path, colours, capsys, given, expected)
     assert words in said
-    assert "100.0 % of 96 photographs are right instead of" in said
+    assert "100.0 % of 64 photographs are right instead of" in said
 
 
 @pytest.mark.parametrize("right", ["x", "(x - m) / s", "2 * x - 1", "255 * x.flip(1)"])
@@ -232,9 +232,9 @@ def test_long_runs_are_checked_and_no_answer_changes(
     assert _run(tmp_path / "with", colours, swapped) == 0
     assert "probably expects BGR channels" in capsys.readouterr().err
     found = _summary(tmp_path / "with")["input_check"]
-    assert found["images"] == input_check.SAMPLE and found["classes"] == len(COLOURS)
-    assert found["others"]["BGR channels"]["top1"] == 100 > found["top1"]
-    assert found["others"]["BGR channels"]["p"] < input_check.SURE
+    assert found["images"] == 96 - input_check.SCREENED and found["classes"] == len(COLOURS)
+    assert found["best_other"] == "BGR channels" and found["p"] < input_check.SURE
+    assert found["best_other_top1"] == 100 > found["top1"]
     assert "x.flip(1)" in found["warning"]
     one, other = (
         tmp_path / name / "imagenet/net/predictions.parquet" for name in ("with", "without")
@@ -248,8 +248,9 @@ def test_an_interrupted_run_keeps_what_its_check_found(
     monkeypatch.setattr(input_check, "PAYS", 0)
     monkeypatch.setattr(loop, "CHUNK_IMAGES", 8)
     stop = swapped.with_name("swapped.py.stop")
-    shown = 64 * (1 + len(input_check.conventions(torch.nn.Identity(), STUDY)))
-    stop.write_text(str(shown + 32))
+    few = input_check.SCREENED
+    shown = few * (1 + len(input_check.conventions(torch.nn.Identity(), STUDY))) + 2 * (96 - few)
+    stop.write_text(str(shown + 40))
     assert _run(tmp_path / "results", colours, swapped) == 2
     stop.unlink()
     capsys.readouterr()
@@ -263,11 +264,11 @@ def test_an_interrupted_run_keeps_what_its_check_found(
 def test_the_zoos_models_are_only_checked_on_demand(tmp_path, miniature, capsys, monkeypatch):
     monkeypatch.setattr(input_check, "PAYS", 0)
     evaluate(tmp_path, miniature, "--model", "miniature_plain")
-    assert "other conventions" not in capsys.readouterr().out
+    assert "convention" not in capsys.readouterr().out
     evaluate(tmp_path, miniature, "--model", "miniature_plain", "--check_top1", "16", "--overwrite")
-    assert "other conventions" in capsys.readouterr().out
+    assert "no other convention" in capsys.readouterr().out
     summary = json.loads((tmp_path / "imagenet/miniature_plain/summary.json").read_text())
-    assert summary["input_check"]["images"] == 16 and "warning" not in summary["input_check"]
+    assert summary["input_check"]["images"] == 8 and "warning" not in summary["input_check"]
 
 
 def test_without_imagenet_the_flag_is_refused(tmp_path):

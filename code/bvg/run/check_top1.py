@@ -16,7 +16,7 @@ from bvg.data.finding import find_data
 from bvg.data.image_set import class_balanced
 from bvg.data.imagenet import imagenet_val
 from bvg.data.preprocessing import STUDY, Preprocessing
-from bvg.run.input_check import announce, answers, conventions, report
+from bvg.run.input_check import announce, check
 from bvg.run.models import LoadedModel
 from bvg.run.settings import Settings
 from bvg.zoo.table import find
@@ -42,14 +42,12 @@ def check_top1(
     checked = []
     for model in models:
         view = replace(model.view, keep_ready=False)  # these are photographs, not ready stimuli
-        others = conventions(model.model, view)
-        found = answers(model, view, images, others, settings)
+        record, right = check(model, view, images, settings)
         native = getattr(model.model, "native", None)
         expected = expected_top1(model.origin.get("zoo", ""), view, native)
-        correct, count = int(found.right[0].sum()), len(found.labels)
+        correct, count = int(right.sum()), len(right)
         message, is_fine = verdict(correct, count, expected, len(model.classes))
         print(f"{model.name}: {message}", file=sys.stdout if is_fine else sys.stderr, flush=True)
-        record = report(found, others, model.origin.get("spec", ""))
         announce(model.name, record)
         checked.append(replace(model, input_check=record))
     return checked
