@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import eval_imagenet
+from bvg.data import imagenet
 from bvg.data.preprocessing import STUDY, Preprocessing
 from bvg.run import input_check, loop
 from bvg.run.check_top1 import check_top1, expected_top1, verdict
@@ -112,6 +113,7 @@ def test_a_number_is_only_compared_in_the_view_it_was_measured_in():
 
 IMAGENET = "pixels normalized with ImageNet's mean and std"
 HALF = "pixels normalized with mean and std 0.5"
+GREY = "(x * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True).expand_as(x)"
 COLOURS = np.random.default_rng(3).uniform(0.05, 0.95, (12, 3))
 # A network that knows twelve colours as it expects them, in a factory that may get its input wrong.
 COLOUR_FILE = """
@@ -183,6 +185,10 @@ def test_a_likely_mistake_of_the_input_is_named(tmp_path, colours, capsys, given
     said = _suspected(tmp_path, colours, capsys, given, expected)
     assert words in said
     assert "100.0 % of 64 photographs are right instead of" in said
+
+
+def test_a_network_of_grey_images_is_noticed(tmp_path, colours, capsys):
+    assert "grey images:" in _suspected(tmp_path, colours, capsys, "seen", GREY)
 
 
 @pytest.mark.parametrize("right", ["x", "(x - m) / s", "2 * x - 1", "255 * x.flip(1)"])
@@ -269,6 +275,12 @@ def test_the_zoos_models_are_only_checked_on_demand(tmp_path, miniature, capsys,
     assert "no other convention" in capsys.readouterr().out
     summary = json.loads((tmp_path / "imagenet/miniature_plain/summary.json").read_text())
     assert summary["input_check"]["images"] == 8 and "warning" not in summary["input_check"]
+
+
+def test_warnings_of_the_images_are_printed_once(tmp_path, colours, swapped, capsys, monkeypatch):
+    monkeypatch.setattr(imagenet, "check_images", lambda images: print("these are others"))
+    assert _run(tmp_path / "results", colours, swapped, "--check_top1", "16") == 0
+    assert capsys.readouterr().out.count("these are others") == 1
 
 
 def test_without_imagenet_the_flag_is_refused(tmp_path):

@@ -125,6 +125,7 @@ def imagenet_val(
     classes: tuple[str, ...] | None = None,
     partial: bool = False,
     name: str = "imagenet",
+    warn: bool = True,
 ) -> ImageSet:
     """Return ImageNet's validation set, or a data set of the same layout for other `classes`.
 
@@ -132,7 +133,7 @@ def imagenet_val(
     folders <class>/<image>, or with images whose labels follow from their names and the ground
     truth next to them (see wnids_of_flat_val). Unused files are counted in the notes.
     classes: those of the models; None: those of the folder. name: of the data set in the catalogue,
-    for messages.
+    for messages. warn: check whether they are the published images, and warn if not.
     Raises UserError for any other layout, with the right folder if it is nearby, and, unless
     `partial`, for other counts than ImageNet's.
     """
@@ -161,7 +162,8 @@ def imagenet_val(
         images = ImageSet(folder, tuple(files), names, labels, classes, notes=notes)
     check_counts(images, expected_counts(classes, len(images)), partial)
     photographs = name == "imagenet"
-    (check_images if photographs else check_labels)(images)  # others may be made at 224 px
+    if warn:
+        (check_images if photographs else check_labels)(images)  # others may be made at 224 px
     return replace(images, photographs=photographs)
 
 
@@ -386,13 +388,7 @@ def check_images(images: ImageSet) -> None:
 
 
 def _warn(images: ImageSet, message: str) -> None:
-    _warn_once(images.root, message)
-
-
-@cache
-def _warn_once(root: Path, message: str) -> None:
-    """Print a warning of a folder, which --check_top1 and the script itself read."""
-    print(f"warning: {root}: {message}", file=sys.stderr, flush=True)
+    print(f"warning: {images.root}: {message}", file=sys.stderr, flush=True)
 
 
 def _pixels(path: Path) -> tuple[int, int]:

@@ -37,7 +37,13 @@ def check_top1(
     ImageNet folder.
     """
     folder = find_data("imagenet", getattr(args, "imagenet", None))
-    images = imagenet_val(folder, models[0].classes, getattr(args, "partial", False))
+    # Scripts that read this folder themselves print its warnings.
+    images = imagenet_val(
+        folder,
+        models[0].classes,
+        getattr(args, "partial", False),
+        warn=not hasattr(args, "imagenet"),
+    )
     images = class_balanced(images, args.check_top1, settings.seed)
     checked = []
     for model in models:
