@@ -1,14 +1,18 @@
 """--check_top1: the right model passes, the commonest mistakes are noticed."""
 
+import json
 import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import eval_imagenet
+from bvg.data import imagenet
 from bvg.data.preprocessing import STUDY, Preprocessing
-from bvg.run.check_top1 import MISTAKES, check_top1, expected_top1, likely_mistake, verdict
+from bvg.run import input_check, loop
+from bvg.run.check_top1 import check_top1, expected_top1, verdict
 from bvg.run.command_line import parser
 from conftest import refusal
 from miniature import world
@@ -107,6 +111,9 @@ def test_a_number_is_only_compared_in_the_view_it_was_measured_in():
     assert expected_top1("", STUDY, None) is None
 
 
+IMAGENET = "pixels normalized with ImageNet's mean and std"
+HALF = "pixels normalized with mean and std 0.5"
+GREY = "(x * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True).expand_as(x)"
 COLOURS = np.random.default_rng(3).uniform(0.05, 0.95, (12, 3))
 # A network that knows twelve colours as it expects them, in a factory that may get its input wrong.
 COLOUR_FILE = """
@@ -158,15 +165,15 @@ def _suspected(tmp_path, folder, capsys, given: str, expected: str, strict: bool
 @pytest.mark.parametrize(
     ("given", "expected", "words"),
     [
-        ("seen", "(x - m) / s", "does not normalize its input, but needs ImageNet's"),
-        ("seen", "2 * x - 1", "does not normalize its input, but needs mean and std 0.5"),
-        ("((seen - m) / s - m) / s", "(x - m) / s", "twice (with ImageNet's"),
-        ("2 * (2 * seen - 1) - 1", "2 * x - 1", "twice (with mean and std 0.5)"),
-        ("(seen - m) / s", "2 * x - 1", "with ImageNet's mean and std, but needs mean and std 0.5"),
-        ("2 * seen - 1", "(x - m) / s", "with mean and std 0.5, but needs ImageNet's"),
+        ("seen", "(x - m) / s", f"{IMAGENET} (but gets pixels in [0, 1])"),
+        ("seen", "2 * x - 1", f"{HALF} (but gets pixels in [0, 1])"),
+        ("((seen - m) / s - m) / s", "(x - m) / s", f"pixels in [0, 1] (but gets {IMAGENET})"),
+        ("2 * (2 * seen - 1) - 1", "2 * x - 1", f"pixels in [0, 1] (but gets {HALF})"),
+        ("(seen - m) / s", "2 * x - 1", f"{HALF} (but gets {IMAGENET})"),
+        ("2 * seen - 1", "(x - m) / s", f"{IMAGENET} (but gets {HALF})"),
         ("(seen - m) / s", "(x.flip(1) - m) / s", "BGR channels:"),
-        ("seen", "x * 255", "pixels in 0-255:"),
-        ("(seen - m) / s", "(255 * x - m) / s", "pixels in 0-255:"),
+        ("seen", "x * 255", "pixels in 0-255 (but gets pixels in [0, 1])"),
+        ("(seen - m) / s", "(255 * x - m) / s", "pixels in 0-255 (but gets pixels in [0, 1])"),
         (
             "seen",
             "(255 * x).flip(1) - torch.tensor((103.939, 116.779, 123.68)).view(3, 1, 1)",
@@ -177,7 +184,11 @@ def _suspected(tmp_path, folder, capsys, given: str, expected: str, strict: bool
 def test_a_likely_mistake_of_the_input_is_named(tmp_path, colours, capsys, given, expected, words):
     said = _suspected(tmp_path, colours, capsys, given, expected)
     assert words in said
-    assert "100.0 % of these images are right instead of" in said
+    assert "100.0 % of 64 photographs are right instead of" in said
+
+
+def test_a_network_of_grey_images_is_noticed(tmp_path, colours, capsys):
+    assert "grey images:" in _suspected(tmp_path, colours, capsys, "seen", GREY)
 
 
 @pytest.mark.parametrize("right", ["x", "(x - m) / s", "2 * x - 1", "255 * x.flip(1)"])
@@ -186,46 +197,90 @@ def test_the_right_input_is_not_suspected(tmp_path, colours, capsys, right, stri
     assert not _suspected(tmp_path, colours, capsys, right.replace("x", "seen"), right, strict)
 
 
-def _right(as_given: int, undone: int, both: int, count: int) -> np.ndarray:
-    """Return right answers: so many as given, with the third mistake undone, and both."""
-    right = np.zeros((1 + len(MISTAKES), count), bool)
-    right[0, :as_given] = True
-    right[3, as_given - both : as_given - both + undone] = True
-    return right
+# It uses random numbers, and fails once it has seen as many images as the file .stop says.
+COUNTED = """
+from pathlib import Path
+import torch
+stop, counts = Path(__file__ + ".stop"), []
+def counted(x):
+    torch.rand(1)
+    counts.append(len(x))
+    assert not stop.exists() or sum(counts) <= int(stop.read_text())
+    return x
+"""
 
 
-@pytest.mark.parametrize(
-    ("as_given", "undone", "both", "count", "named"),
-    [
-        (75, 104, 70, 200, True),  # as an unnormalised MobileNet
-        (75, 80, 70, 200, False),
-        (150, 159, 140, 200, False),  # 4.5 points, which chance explains
-        (30_000, 30_900, 28_000, 50_000, False),  # significant, but under 3 points
-        (30_000, 32_000, 28_000, 50_000, True),
-        (0, 8, 0, 16, False),  # 8 to 0 among 9 inputs: p = .035
-        (0, 16, 0, 16, True),
-        (0, 0, 0, 16, False),
-    ],
-)
-def test_only_a_clearly_better_input_is_suspected(as_given, undone, both, count, named):
-    said = likely_mistake(_right(as_given, undone, both, count), "net.py:net")
-    assert ("probably" in said) == named
-    assert "--mean" not in said  # a flag of checkpoints
+@pytest.fixture
+def swapped(tmp_path):
+    """Return the file of a network that expects BGR, but gets RGB."""
+    path = tmp_path / "swapped.py"
+    parts = {"colours": COLOURS.tolist(), "given": "counted(seen)", "expected": "x.flip(1)"}
+    path.write_text(COUNTED + COLOUR_FILE.format(**parts, strict=False))
+    return path
 
 
-def test_the_remedy_for_a_checkpoint_is_its_flags():
-    right = _right(10, 90, 5, 100)
-    assert "--mean 0 0 0 --std 1 1 1" in likely_mistake(right, "file:///weights.pth")
+def _run(results, folder, path, *words: str) -> int:
+    words = ("--imagenet", str(folder), "--results", str(results), "--batch_size", "8", *words)
+    return eval_imagenet.main(["--model", f"{path}:net", *words, "--wandb", "disabled"])
 
 
-def test_honest_models_are_not_suspected_of_a_mistake():
-    generator = np.random.default_rng(0)
-    suspected = 0
-    for _ in range(1000):
-        accuracy = generator.uniform(0.2, 0.8)
-        right = generator.random((1 + len(MISTAKES), 200)) < accuracy  # no input is any better
-        suspected += bool(likely_mistake(right, ""))
-    assert suspected <= 4
+def _summary(results) -> dict:
+    return json.loads((results / "imagenet" / "net" / "summary.json").read_text())
+
+
+def test_long_runs_are_checked_and_no_answer_changes(
+    tmp_path, colours, swapped, capsys, monkeypatch
+):
+    assert _run(tmp_path / "without", colours, swapped) == 0
+    assert "probably" not in capsys.readouterr().err
+    assert "input_check" not in _summary(tmp_path / "without")
+    monkeypatch.setattr(input_check, "PAYS", 0)
+    assert _run(tmp_path / "with", colours, swapped) == 0
+    assert "probably expects BGR channels" in capsys.readouterr().err
+    found = _summary(tmp_path / "with")["input_check"]
+    assert found["images"] == 96 - input_check.SCREENED and found["classes"] == len(COLOURS)
+    assert found["best_other"] == "BGR channels" and found["p"] < input_check.SURE
+    assert found["best_other_top1"] == 100 > found["top1"]
+    assert "x.flip(1)" in found["warning"]
+    one, other = (
+        tmp_path / name / "imagenet/net/predictions.parquet" for name in ("with", "without")
+    )
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_an_interrupted_run_keeps_what_its_check_found(
+    tmp_path, colours, swapped, capsys, monkeypatch
+):
+    monkeypatch.setattr(input_check, "PAYS", 0)
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 8)
+    stop = swapped.with_name("swapped.py.stop")
+    few = input_check.SCREENED
+    shown = few * (1 + len(input_check.conventions(torch.nn.Identity(), STUDY))) + 2 * (96 - few)
+    stop.write_text(str(shown + 40))
+    assert _run(tmp_path / "results", colours, swapped) == 2
+    stop.unlink()
+    capsys.readouterr()
+    monkeypatch.setattr(input_check, "PAYS", 10**6)  # another check would not be due
+    assert _run(tmp_path / "results", colours, swapped) == 0
+    out, err = capsys.readouterr()
+    assert "resuming" in out and "probably expects BGR channels" in err
+    assert "warning" in _summary(tmp_path / "results")["input_check"]
+
+
+def test_the_zoos_models_are_only_checked_on_demand(tmp_path, miniature, capsys, monkeypatch):
+    monkeypatch.setattr(input_check, "PAYS", 0)
+    evaluate(tmp_path, miniature, "--model", "miniature_plain")
+    assert "convention" not in capsys.readouterr().out
+    evaluate(tmp_path, miniature, "--model", "miniature_plain", "--check_top1", "16", "--overwrite")
+    assert "no other convention" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "imagenet/miniature_plain/summary.json").read_text())
+    assert summary["input_check"]["images"] == 8 and "warning" not in summary["input_check"]
+
+
+def test_warnings_of_the_images_are_printed_once(tmp_path, colours, swapped, capsys, monkeypatch):
+    monkeypatch.setattr(imagenet, "check_images", lambda images: print("these are others"))
+    assert _run(tmp_path / "results", colours, swapped, "--check_top1", "16") == 0
+    assert capsys.readouterr().out.count("these are others") == 1
 
 
 def test_without_imagenet_the_flag_is_refused(tmp_path):

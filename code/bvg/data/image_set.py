@@ -43,6 +43,7 @@ class ImageSet:
         then lead into a file, such as <Parquet file>/<row>.
     frames: the usual number of frames per file; more than one where files hold sequences.
     view: the preprocessing of the files.
+    photographs: whether they are ImageNet's own, on which a model's input can be checked.
 
     Bytes of names that are not UTF-8 are escaped, since predictions are stored as UTF-8.
     """
@@ -58,6 +59,7 @@ class ImageSet:
     reader: Reader | None = None
     frames: int = 1
     view: Preprocessing = STUDY
+    photographs: bool = False
 
     def __post_init__(self) -> None:
         """Escape bytes of names that are not UTF-8; raises UserError if two names become one."""

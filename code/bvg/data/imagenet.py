@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,6 +125,7 @@ def imagenet_val(
     classes: tuple[str, ...] | None = None,
     partial: bool = False,
     name: str = "imagenet",
+    warn: bool = True,
 ) -> ImageSet:
     """Return ImageNet's validation set, or a data set of the same layout for other `classes`.
 
@@ -131,7 +133,7 @@ def imagenet_val(
     folders <class>/<image>, or with images whose labels follow from their names and the ground
     truth next to them (see wnids_of_flat_val). Unused files are counted in the notes.
     classes: those of the models; None: those of the folder. name: of the data set in the catalogue,
-    for messages.
+    for messages. warn: check whether they are the published images, and warn if not.
     Raises UserError for any other layout, with the right folder if it is nearby, and, unless
     `partial`, for other counts than ImageNet's.
     """
@@ -159,8 +161,10 @@ def imagenet_val(
         notes = unused_note(unused)
         images = ImageSet(folder, tuple(files), names, labels, classes, notes=notes)
     check_counts(images, expected_counts(classes, len(images)), partial)
-    (check_images if name == "imagenet" else check_labels)(images)  # others may be made at 224 px
-    return images
+    photographs = name == "imagenet"
+    if warn:
+        (check_images if photographs else check_labels)(images)  # others may be made at 224 px
+    return replace(images, photographs=photographs)
 
 
 def _refuse_contradictions(images: ImageSet) -> None:

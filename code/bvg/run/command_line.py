@@ -182,8 +182,9 @@ def _add_weights(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="first check each model's accuracy on N clean validation images of ImageNet "
         "(--imagenet or $BVG_IMAGENET): warn if it differs from the zoo's number (or, without one, "
-        "is no better than chance), or improves with another normalization, BGR channels or pixels "
-        "in 0-255 (default: no check)",
+        "is no better than chance), or improves under another convention of the input: another "
+        "normalization, BGR or grey, pixels in 0-255, another size (default: long runs on clean "
+        "ImageNet check the input of models that are not the zoo's)",
     )
     group.add_argument(
         "--arch",

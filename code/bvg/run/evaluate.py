@@ -27,6 +27,7 @@ from bvg.run.batches import Example, check_stimuli, example_of, save_stimuli
 from bvg.run.command_line import options
 from bvg.run.decisions import Decision, decided
 from bvg.run.forms import choose_forms
+from bvg.run.input_check import check_inputs
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
 from bvg.run.runs import Run, environment_of, finish, open_run, print_state, score_again
@@ -51,7 +52,7 @@ def load_models(args: argparse.Namespace) -> tuple[list[LoadedModel], tuple[str,
     if args.check_top1 and models:
         from bvg.run.check_top1 import check_top1  # here, because importing scipy.stats is slow
 
-        check_top1(models, args, settings)
+        models = check_top1(models, args, settings)
     return models, models[0].classes if models else ()
 
 
@@ -113,6 +114,7 @@ def evaluate(
         complete = [run for run in runs if run.store.is_complete()]
         missing = [run for run in runs if not run.store.is_complete()]
         rescored = [run for run in complete if score_again(run, score, scored_with)]
+        check_inputs(missing, images, settings)
         used = _answer(name, missing, images, stimuli, decide, settings)
         environment = environment_of(settings.device)
         for run in missing:

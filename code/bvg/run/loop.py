@@ -432,6 +432,7 @@ class _Pass:
                 rows = concatenated(run.rows, run.store.layout.names)
                 form = {"form": run.form.name} if run.form else {}
                 checked = {"check": asdict(run.check)} if run.check else {}
+                checked |= {"input_check": run.input_check} if run.input_check else {}
                 run.store.append(self.done, rows, info | form | checked)
                 run.rows.clear()
         self.info = {"skipped": [], "resized": []}

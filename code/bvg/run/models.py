@@ -43,6 +43,7 @@ class LoadedModel:
     classes: what its logits mean.
     identity: what a result on disk must agree with to count as this model's.
     origin: where the weights came from, for the record.
+    input_check: what --check_top1 found about its input, for the record.
     """
 
     name: str
@@ -51,6 +52,7 @@ class LoadedModel:
     classes: tuple[str, ...]
     identity: dict[str, Any]
     origin: dict[str, Any]
+    input_check: dict[str, Any] | None = None
 
 
 def load_all(

@@ -65,6 +65,7 @@ class Run:
     rows: answers that are not yet on disk.
     check: what the check of the precision has shown so far, where there is one.
     form: in which the model is computed; None for the model as it is.
+    input_check: what a check of the model's input found, if there was one.
     """
 
     model: LoadedModel
@@ -74,6 +75,7 @@ class Run:
     rows: list[Rows] = field(default_factory=list)
     check: State | None = None
     form: Form | None = None
+    input_check: dict[str, Any] | None = None
 
     @property
     def computed(self) -> nn.Module:
@@ -186,6 +188,8 @@ def finish(
     }
     if scored_with:
         summary["scored_with"] = scored_with
+    if run.input_check:
+        summary["input_check"] = run.input_check
     summary |= _guessing(run, predictions, images) | _precision(run, infos)
     run.store.finish(summary)
 
