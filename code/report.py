@@ -26,7 +26,7 @@ from bvg.files import make_folder, written_atomically
 from bvg.page.page import page_of
 from bvg.page.published import read_all
 from bvg.published.tables import TABLES
-from bvg.run.command_line import guarded, plain_parser
+from bvg.run.command_line import guarded, parse_words, plain_parser
 from bvg.table.study_table import read_study_table
 
 
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="HTML",
         help="output file (default: report.html)",
     )
-    arguments = parser.parse_args(argv)
+    arguments = parse_words(parser, argv)
     return guarded(lambda: _run(arguments), "--out")
 
 

@@ -78,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     add(
         "--observers",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="score and draw only these observers, in this order (default: all)",

@@ -93,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     add(
         "--models",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="score only these models' results (default: all)",
@@ -101,6 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     add(
         "--predictions",
         nargs="+",
+        action="extend",
         type=Path,
         metavar="FILE",
         help="score these tables of predictions instead of results (default: none)",
