@@ -144,7 +144,7 @@ def _chosen(trials: pd.DataFrame, names: list[str]) -> pd.DataFrame:
         raise UserError(
             f"no table is of {', '.join(unknown)}: choose --observers from {', '.join(found)}"
         )
-    return pd.concat([trials[trials["observer"] == name] for name in names or found])
+    return pd.concat([trials[trials["observer"] == name] for name in dict.fromkeys(names or found)])
 
 
 def write_summary(folder: Path, trials: pd.DataFrame, metrics: Mapping[str, Metric]) -> None:
