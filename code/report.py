@@ -85,6 +85,8 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     alone = arguments.published and arguments.table is None
     out = arguments.out or Path("report_published.html" if alone else "report.html")
+    if out.suffix.casefold() in (".csv", ".json"):  # such as the table itself
+        raise UserError(f"--out {out} would be a page: give it a name that ends in .html")
     make_folder(out.parent, "--out")
     published = read_all()
     if alone and not published:

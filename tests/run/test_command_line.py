@@ -85,6 +85,12 @@ def test_an_empty_value_is_no_folder(words, capsys):
     assert "empty value after --" in capsys.readouterr().err.replace("after a", "after --")
 
 
+def test_the_home_is_known_where_shells_leave_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_args("x", ["--model", "a", "--results=~/r"]).results == tmp_path / "r"
+    assert parse_args("x", ["--model", "a~/b", "--arch=~x"]).arch == "~x"
+
+
 def test_models_of_a_repeated_flag_are_added():
     arguments = parse_args("x", ["--model", "a", "b", "--limit", "4", "--model", "c"])
     assert arguments.model == ["a", "b", "c"]

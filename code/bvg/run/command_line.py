@@ -252,7 +252,7 @@ def parse_words(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
     """Return the arguments in `argv` (None: the process's own); flags take `-` for `_`.
 
     Empty values end the process, since they usually come from unset variables of a shell, and an
-    empty path would be the current folder.
+    empty path would be the current folder. "~/" is the home also after "=", where shells leave it.
     """
     words = [underscored(word) for word in (sys.argv[1:] if argv is None else argv)]
     for before, word in zip(["", *words], words, strict=False):
@@ -260,7 +260,12 @@ def parse_words(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
             parser.error(
                 f"empty value after {word or before or 'the command'}: is a variable unset?"
             )
-    return parser.parse_args(words)
+    return parser.parse_args([_at_home(word) for word in words])
+
+
+def _at_home(word: str) -> str:
+    flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return flag + equals + str(Path(value).expanduser()) if value.startswith("~/") else word
 
 
 def underscored(word: str) -> str:
