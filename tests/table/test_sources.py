@@ -100,7 +100,8 @@ class FakeApi:
 def run(name: str, value: float, state: str = "finished") -> SimpleNamespace:
     key = "top1_acc/imagenet"
     interval = {f"interval/{key}/low": value - 1, f"interval/{key}/high": value + 1}
-    summary = {key: value, **interval, "_runtime": 3, "note": "x"}
+    summary = {key: value, **interval, "_runtime": 3, "note": "x", "done": True}
+    summary["undefined"] = float("nan")
     config = {"benchmark": "imagenet", "protocol": {"limit": None}, "other": 1}
     return SimpleNamespace(
         name=name, id=f"id{value:g}", state=state, config=config, summary_metrics=summary

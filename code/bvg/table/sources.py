@@ -100,10 +100,14 @@ def _metric(name: str, values: dict[str, Any]) -> Metric:
     """Return a metric of a summary; raises ValueError unless it consists of finite numbers."""
     metric = Metric(**values)
     for number in (metric.value, metric.low, metric.high, metric.n):
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        if number is not None and not (is_number and isfinite(number)):
+        if number is not None and not _is_finite(number):
             raise ValueError(f"{name} has {number!r}, not a number")
     return metric
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether a value of JSON is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def from_wandb(projects: list[str]) -> tuple[list[Measured], list[str]]:
@@ -164,7 +168,7 @@ def _metrics(summary: dict[str, Any]) -> dict[str, Metric]:
     """Return the metrics of a run's summary, in which intervals are separate keys."""
     metrics = {}
     for name, value in summary.items():
-        if name.startswith(("_", _INTERVAL)) or not isinstance(value, int | float):
+        if name.startswith(("_", _INTERVAL)) or not _is_finite(value):
             continue
         low, high = (summary.get(f"{_INTERVAL}{name}/{end}") for end in ("low", "high"))
         metrics[name] = Metric(float(value), low, high)
