@@ -84,8 +84,8 @@ def flags(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME",
-        help="exclude models, benchmarks, or benchmark/model pairs, also as their folders are called "
-        "(default: none)",
+        help="exclude models, benchmarks, benchmark/model pairs, or folders of results as they are "
+        "named in messages (default: none)",
     )
     parser.add_argument(
         "--split",

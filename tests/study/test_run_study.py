@@ -167,7 +167,13 @@ def test_what_makes_no_study_is_refused_before_anything_runs(fake, capsys, words
 
 @pytest.mark.parametrize(
     "words",
-    [("--workers", "0"), ("--together", "x"), ("--rate", "0"), ("--benchmark", "fake '")],
+    [
+        ("--workers", "0"),
+        ("--together", "x"),
+        ("--rate", "0"),
+        ("--benchmark", "fake '"),
+        ("--benchmark", ""),
+    ],
 )
 def test_what_is_no_value_of_a_flag_is_refused(fake, words):
     with pytest.raises(SystemExit):
