@@ -51,6 +51,7 @@ def flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wandb",
         nargs="+",
+        action="extend",
         metavar="ENTITY[/PROJECT]",
         help="read these W&B projects instead of a results folder",
     )
@@ -64,6 +65,7 @@ def flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="include only these models (default: all)",
@@ -71,6 +73,7 @@ def flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--benchmarks",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="include only these benchmarks (default: all)",
@@ -78,9 +81,11 @@ def flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
-        help="exclude models, benchmarks, or benchmark/model pairs (default: none)",
+        help="exclude models, benchmarks, benchmark/model pairs, or folders of results as they are "
+        "named in messages (default: none)",
     )
     parser.add_argument(
         "--split",
@@ -90,6 +95,7 @@ def flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow",
         nargs="+",
+        action="extend",
         default=[],
         metavar="ENTRY",
         help="protocol entries that may differ within a column, such as seed "
@@ -103,6 +109,7 @@ def flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--notes",
         nargs="*",
+        action="extend",
         default=[],
         metavar="SENTENCE",
         help="notes to add to provenance.json and the report (default: none)",

@@ -27,7 +27,7 @@ from bvg.data.downloads import (
 )
 from bvg.errors import UserError
 from bvg.progress import size, text_table
-from bvg.run.command_line import guarded, plain_parser, print_error
+from bvg.run.command_line import guarded, parse_words, plain_parser, print_error
 
 _EXITS = """
 exit codes: 0 done; 2 a problem you can fix (one sentence says how); 130 interrupted (the same
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None, catalogue: Path = CATALOGUE) -> int:
         help="folder for the data sets (default: "
         "$BVG_CACHE/data, or ~/.cache/bvg/data if it is unset)",
     )
-    arguments = parser.parse_args(argv)
+    arguments = parse_words(parser, argv)
     to = (arguments.to or data_folder()).expanduser().absolute()
     return guarded(lambda: _run(arguments.names, to, read_catalogue(catalogue)), "--to")
 

@@ -175,6 +175,12 @@ def main(argv=None):
             args.eps or map(epsilon_of, default), attack.norm if attack else LINF
         )
         attacks[name] = methods_of(name, args, batch_size), epsilons
+        norm = attack.norm if attack else LINF
+        if norm == LINF and epsilons[-1].value >= 0.5:
+            print(
+                f"note: with an ε of {epsilons[-1].value:g}, every image can become uniformly grey "
+                f"(1 is the pixels' whole range; 8-bit levels are --eps {epsilons[-1].value:g}/255)"
+            )
     folder = find_data("imagenet", args.imagenet)
     source = load_source(args) if args.source else None
     models, classes = load_models(args)

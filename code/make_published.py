@@ -24,7 +24,7 @@ from bvg.published.reading import NoFilesError
 from bvg.published.sources import READERS
 from bvg.published.statistics import published_tables, statistics_texts
 from bvg.published.tables import TABLES, read_sources, table_text
-from bvg.run.command_line import guarded, plain_parser
+from bvg.run.command_line import guarded, parse_words, plain_parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DIR",
         help="folder for the tables (default: raw-data/published)",
     )
-    arguments = parser.parse_args(argv)
+    arguments = parse_words(parser, argv)
     return guarded(lambda: _run(arguments), "--out")
 
 

@@ -26,7 +26,7 @@ from bvg.files import make_folder, written_atomically
 from bvg.page.page import page_of
 from bvg.page.published import read_all
 from bvg.published.tables import TABLES
-from bvg.run.command_line import guarded, plain_parser
+from bvg.run.command_line import guarded, parse_words, plain_parser
 from bvg.table.study_table import read_study_table
 
 
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="HTML",
         help="output file (default: report.html)",
     )
-    arguments = parser.parse_args(argv)
+    arguments = parse_words(parser, argv)
     return guarded(lambda: _run(arguments), "--out")
 
 
@@ -85,6 +85,8 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     alone = arguments.published and arguments.table is None
     out = arguments.out or Path("report_published.html" if alone else "report.html")
+    if out.suffix.casefold() in (".csv", ".json"):  # such as the table itself
+        raise UserError(f"--out {out} would be a page: give it a name that ends in .html")
     make_folder(out.parent, "--out")
     published = read_all()
     if alone and not published:

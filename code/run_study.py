@@ -39,7 +39,15 @@ from bvg.data.finding import look_for
 from bvg.errors import UserError
 from bvg.files import make_folder, write_text
 from bvg.progress import duration
-from bvg.run.command_line import BUSY, guarded, plain_parser, positive, underscored
+from bvg.run.command_line import (
+    BUSY,
+    guarded,
+    parse_words,
+    plain_parser,
+    positive,
+    positive_number,
+    underscored,
+)
 from bvg.run.engines import Engine, devices_for, on_ray, reason_in, run_here
 from bvg.zoo.names import expanded, run_name, split_alias
 
@@ -421,14 +429,14 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     text = "model names; also category:NAME of the zoo, glob patterns, or @FILE with one per line"
-    add("--model", nargs="+", required=True, metavar="NAME", help=text)
+    add("--model", nargs="+", action="extend", required=True, metavar="NAME", help=text)
     text = (
         f"benchmarks, of {', '.join(BENCHMARKS)}; quote a name with additional flags (default: all "
         "whose data and packages are there, without shape_bias[_lowpass] if "
         "model_vs_human[_lowpass] runs, and without imagenet_c_generated or laion_c_generated if "
         "the published files are there)"
     )
-    add("--benchmark", nargs="+", type=shlex.split, metavar="NAME", help=text)
+    add("--benchmark", nargs="+", action="extend", type=shlex.split, metavar="NAME", help=text)
     text = "folder of the data sets (default: environment variables and downloads)"
     add("--data", type=Path, metavar="DIR", help=text)
     text = "directory for all output (default: results)"
@@ -442,7 +450,7 @@ def parser() -> argparse.ArgumentParser:
     text = "GPUs per Ray task (default: 1 if there are any)"
     add("--gpus_per_cell", type=float, metavar="N", help=text)
     text = "CPUs per Ray task (default: 1)"
-    add("--cpus_per_cell", type=float, default=1, metavar="N", help=text)
+    add("--cpus_per_cell", type=positive_number, default=1, metavar="N", help=text)
     text = (
         "decode ImageNet's images for each benchmark (default: where several benchmarks use the "
         "same crops and there is room, keep them in <results>/.study/crops, 7.5 GB for 50,000)"
@@ -451,7 +459,7 @@ def parser() -> argparse.ArgumentParser:
     text = "print cells, model inputs and time, and write nothing"
     add("--dry_run", action="store_true", help=text)
     text = "for --dry_run: model inputs per second (default: as measured in this results folder)"
-    add("--rate", type=float, metavar="R", help=text)
+    add("--rate", type=positive_number, metavar="R", help=text)
     text = "print one command per cell, for SLURM arrays, GNU parallel or xargs, and exit"
     add("--print_commands", action="store_true", help=text)
     text = "skip the figures of all models, the table and the report at the end"
@@ -463,7 +471,7 @@ def main(argv: list[str] | None = None) -> int:
     """Return the exit code of the command line `argv`."""
     words = sys.argv[1:] if argv is None else argv
     split = words.index("--") if "--" in words else len(words)
-    arguments = parser().parse_args([underscored(word) for word in words[:split]])
+    arguments = parse_words(parser(), words[:split])
     arguments.flags = words[split + 1 :]
     return guarded(lambda: study(arguments))
 

@@ -78,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     add(
         "--observers",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="score and draw only these observers, in this order (default: all)",
@@ -144,7 +145,7 @@ def _chosen(trials: pd.DataFrame, names: list[str]) -> pd.DataFrame:
         raise UserError(
             f"no table is of {', '.join(unknown)}: choose --observers from {', '.join(found)}"
         )
-    return pd.concat([trials[trials["observer"] == name] for name in names or found])
+    return pd.concat([trials[trials["observer"] == name] for name in dict.fromkeys(names or found)])
 
 
 def write_summary(folder: Path, trials: pd.DataFrame, metrics: Mapping[str, Metric]) -> None:

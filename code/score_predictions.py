@@ -28,12 +28,13 @@ import argparse
 import json
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
 
 from bvg.data.finding import find_data, look_for
+from bvg.data.imagenet import VAL_CLASSES
 from bvg.data.imagenet_real import read_real, real_file
 from bvg.data.imagenet_x import Annotations, read_annotations, read_val_labels
 from bvg.errors import UserError, reason_of
@@ -41,9 +42,10 @@ from bvg.figures.imagenet import imagenet_figures
 from bvg.files import lock_folder, written_atomically
 from bvg.predictions.published import TRIAL_FILE, read_published, read_trials
 from bvg.predictions.store import ResultFolder
-from bvg.predictions.table import read_predictions, schema
+from bvg.predictions.table import Predictions, read_predictions, schema
+from bvg.run.checks import guesses
 from bvg.run.command_line import data_flag, guarded, parse_words, partial_flag, plain_parser
-from bvg.run.runs import metrics_table, print_files
+from bvg.run.runs import check_alike, metrics_table, print_files
 from bvg.run.wandb_mirror import MODES, mirror
 from bvg.scores.accuracy import accuracy
 from bvg.scores.calibration import calibration_metrics, reliability
@@ -63,6 +65,8 @@ from bvg.scores.metric import Metric
 from bvg.stimuli.criticalband import WITHOUT_NOISE
 
 BENCHMARK = "imagenet"
+# Of the best of all classes, and perhaps one of the background; less the error of 16 bits.
+LEAST_PROBABILITY = 0.99 / (VAL_CLASSES + 1)
 SHOWN = (
     "top1_acc/imagenet",
     "calibration/ece",
@@ -89,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     add(
         "--models",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="score only these models' results (default: all)",
@@ -97,6 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     add(
         "--predictions",
         nargs="+",
+        action="extend",
         type=Path,
         metavar="FILE",
         help="score these tables of predictions instead of results (default: none)",
@@ -128,19 +134,30 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    _check_flags(args)
     if args.trials:
         fit_trials(args.trials, args.out)
     elif args.predictions:
         score_tables(args.predictions, args.imagenet_x, args.partial, args.out)
-    elif args.out or args.partial:
-        raise UserError(
-            "--partial applies to --predictions, --out to that and --trials: add one, or drop them"
-        )
     else:
         annotated = look_for("imagenet-x", args.imagenet_x)
         annotations = read_annotations(annotated) if annotated else None
         changed = score_results(args.results / BENCHMARK, args.models, annotations)
         mirror(changed, args.wandb)
+
+
+def _check_flags(args: argparse.Namespace) -> None:
+    """Raise UserError for flags that would have no effect, and for `--out` onto a table to read."""
+    if args.trials and args.predictions:
+        raise UserError("--trials and --predictions are two tasks: give one of them at a time")
+    if args.partial and not args.predictions:
+        raise UserError("--partial applies to --predictions: add that, or drop --partial")
+    if args.out and not (args.predictions or args.trials):
+        raise UserError("--out applies to --predictions and --trials: add one, or drop --out")
+    if args.models and (args.predictions or args.trials):
+        raise UserError("--models chooses among results: drop it, or the files to score instead")
+    if args.out and args.out.resolve() in {path.resolve() for path in args.predictions or ()}:
+        raise UserError(f"--out {args.out} is one of the tables of predictions: choose another")
 
 
 def score_results(benchmark: Path, names: list[str], annotations: Annotations | None) -> list[Path]:
@@ -160,7 +177,7 @@ def score_results(benchmark: Path, names: list[str], annotations: Annotations | 
             f"{', '.join(found)}"
         )
     changed, metrics = [], {}
-    for name in names or found:
+    for name in dict.fromkeys(names or found):
         with ExitStack() as held:
             lock_folder(found[name], held)
             store = ResultFolder(found[name], schema(BENCHMARK, (), ()))
@@ -187,11 +204,13 @@ def update(store: ResultFolder, scores: dict[str, Metric], annotations: Annotati
     try:
         summary = json.loads(store.summary.read_text(encoding="utf-8"))
         before, scored_with = summary["metrics"], summary.get("scored_with", {})
-    except (ValueError, KeyError) as error:
+        recorded = {key: Metric(**values) for key, values in before.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{store.summary} cannot be read ({reason_of(error)}): re-run it with --overwrite, or "
             "name the others with --models"
         ) from error
+    check_alike(store.folder, recorded, scores)
     if annotations:
         before = {key: value for key, value in before.items() if not key.startswith(f"{PREFIX}/")}
         scored_with = scored_with | {"imagenet_x": annotations.fingerprint}
@@ -214,10 +233,12 @@ def score_tables(paths: list[Path], given: str | None, partial: bool, out: Path 
         if path.stem in tables:
             raise UserError(f"two files are called {path.stem}: rename one, or score one at a time")
         predictions = read_published(path, labels, partial)
+        classes, probabilities = doubts_of(predictions, path)
+        calibration = calibration_metrics(predictions)
         tables[path.stem] = (
-            {"top1_acc/imagenet": accuracy(predictions, 1)}
+            {"top1_acc/imagenet": accuracy(predictions, 1).noted(classes)}
             | real_accuracy(with_real_columns(predictions, real))
-            | calibration_metrics(predictions)
+            | {key: metric.noted(probabilities) for key, metric in calibration.items()}
             | {ACCURACY: class_balance_metrics(predictions)[ACCURACY]}
             | imagenet_x_metrics(predictions, annotations)
         )
@@ -230,6 +251,27 @@ def score_tables(paths: list[Path], given: str | None, partial: bool, out: Path 
             for key, metric in scores.items()
         ]
         write_table(pd.DataFrame(rows), out)
+
+
+def doubts_of(predictions: Predictions, path: Path) -> tuple[str, str]:
+    """Return why a table's classes and its probabilities are doubtful, or nothing; print both.
+
+    Raises UserError for answers that are better than guesses only once classes count from 0.
+    """
+    classes = probabilities = ""
+    if guesses(predictions, [], VAL_CLASSES):
+        shifted = replace(predictions, answers=predictions.answers - 1)
+        if not guesses(shifted, [], VAL_CLASSES):
+            raise UserError(f"{path} counts the classes from 1: subtract 1 from predicted_class")
+        classes = "no better than guesses: are the classes in the order of the sorted wnids?"
+    if (least := predictions.confidence.min()) < LEAST_PROBABILITY:
+        probabilities = (
+            f"a probability is {least:.2g}, which that of the best class cannot be, unless it is a "
+            "sigmoid's: is it that of the label, or a logarithm?"
+        )
+    for doubt in filter(None, (classes, probabilities)):
+        print(f"{path.stem}: warning: {doubt}", file=sys.stderr, flush=True)
+    return classes, probabilities
 
 
 def write_table(table: pd.DataFrame, out: Path) -> None:

@@ -143,6 +143,15 @@ def test_nobodys_own_table_is_overwritten(tmp_path, capsys):
     assert run("--results", results, "--out", out) == 2
 
 
+@pytest.mark.parametrize("name", ["models.csv", "intervals.csv", "provenance.json"])
+def test_nor_are_files_that_only_have_the_same_name(name, tmp_path, capsys):
+    finish(tmp_path / "results", "imagenet", "a", imagenet(70))
+    (tmp_path / name).write_text("mine")
+    assert run("--results", tmp_path / "results", "--out", tmp_path) == 2
+    assert f"{tmp_path / name} was not written by collect.py" in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["provenance.json", "intervals.csv", "benchmark.csv"])
 def test_a_table_that_was_written_half_is_written_again(tmp_path, monkeypatch, capsys, name):
     results, out, replace = tmp_path / "results", tmp_path / "raw", os.replace

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ import pytest
 import requests
 
 import bvg.data.fetch
-from bvg.data.fetch import cache_folder, fetch
+from bvg.data.fetch import cache_folder, fetch, weights_folder
 from conftest import refusal
 from local_server import serve
 
@@ -347,6 +348,17 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("BVG_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     assert cache_folder() == tmp_path / "me" / ".cache" / "bvg"
+    monkeypatch.setenv("BVG_CACHE", "~/c")
+    monkeypatch.setenv("BVG_WEIGHTS", "~/w")  # as files of variables have it, which no shell reads
+    assert cache_folder() == tmp_path / "me" / "c"
+    assert weights_folder(None) == tmp_path / "me" / "w"
+    monkeypatch.delenv("BVG_CACHE")
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")  # of a user without a name
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache_folder().parent == Path(tempfile.gettempdir())
 
 
 @pytest.mark.parametrize("status", [403, 404, 503])

@@ -110,6 +110,14 @@ def test_mistakes_are_sentences(words, sentence, tmp_path, capsys):
     assert not (tmp_path / "page.html").exists()
 
 
+def test_no_page_takes_the_place_of_its_table(tmp_path, capsys):
+    table = write(made_up(3), tmp_path)
+    before = table.read_bytes()
+    assert run("--table", table, "--out", table) == 2
+    assert ".html" in capsys.readouterr().err
+    assert table.read_bytes() == before
+
+
 def test_results_of_ones_own_of_few_images_have_no_published_faults(tmp_path):
     frame = made_up(4)
     for k, name in enumerate(("imagenet-real", "PGD-40/low")):  # multiples of 1/16

@@ -120,6 +120,21 @@ def test_people_who_saw_other_images_are_pooled_with_a_note(tables, tmp_path):
     assert note.startswith("edge: ") and "3 to 4 of 4" in note
 
 
+def test_an_observer_who_is_named_twice_counts_once(tables):
+    trials = read_observers([Source(tables)])
+    once, twice = (score_decisions._chosen(trials, ["humans"] * k) for k in (1, 2))
+    pd.testing.assert_frame_equal(once, twice)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("..", "-"), ("net\none", "net-one")])
+def test_observers_have_names_that_folders_can_have(name, folder, tmp_path):
+    """Not the folder above, whose summary.json would be that of the results."""
+    write_humans(tmp_path, "edge", {"one": lambda c, n: n % 2 > 0}, 3)
+    (path,) = (tmp_path / "edge").glob("*.csv")
+    pd.read_csv(path).assign(subj=name).to_csv(path, index=False)
+    assert {*read_observers([Source(tmp_path)])["observer"]} == {folder}
+
+
 def test_people_under_other_names_are_said(tmp_path):
     write_humans(tmp_path, "edge", {"P01": lambda c, n: n % 2 > 0}, 3)
     (note,) = score_decisions.perhaps_people(read_observers([Source(tmp_path)]))

@@ -203,6 +203,21 @@ def test_what_cannot_be_scored_is_said_with_the_remedy(evaluate, score, tmp_path
     assert "--overwrite" in capsys.readouterr().err
 
 
+def test_files_of_two_results_are_not_mixed(evaluate, score, capsys):
+    """Predictions of another model, or damaged, or a summary that was edited."""
+    folder = evaluate()
+    one, two = (folder / name / "predictions.parquet" for name in ("one", "two"))
+    summary, whole = (folder / "one" / "summary.json").read_bytes(), one.read_bytes()
+    for content in (two.read_bytes(), whole[:1000], b""):
+        one.write_bytes(content)
+        assert score() == 2
+        error = capsys.readouterr().err
+        assert str(folder / "one") in error and "--overwrite" in error
+        assert (folder / "one" / "summary.json").read_bytes() == summary
+    one.write_bytes(whole)
+    assert score() == 0
+
+
 @pytest.fixture
 def tables(tmp_path, annotations):
     """Return two tables of predictions on the images that have labels in the annotations."""
@@ -252,6 +267,46 @@ def test_tables_that_cannot_be_scored(tables, annotations, score, tmp_path, caps
     other.write_bytes(tables[0].read_bytes())
     assert score(*words, "--partial", "--predictions", tables[0], other) == 2
     assert tables[0].stem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"predicted_class": lambda right: right + 1}, "counts the classes from 1"),
+        ({"predicted_class": lambda right: right + 500}, "no better than guesses"),
+        ({"predicted_probability": lambda right: right * 1e-5}, "the best class cannot be"),
+        ({"file_name": lambda right: [f"val\\x\\{val_file(k)}" for k in IMAGES]}, ""),
+        ({"predicted_probability": lambda right: 1 + 1e-7 * right}, ""),
+    ],
+)
+def test_classes_and_probabilities_of_another_meaning(
+    changed, words, tables, annotations, score, tmp_path, capsys
+):
+    right, out = np.array([*map(label_of, IMAGES)]), tmp_path / "scores.csv"
+    table = pd.DataFrame({"file_name": [*map(val_file, IMAGES)], "predicted_class": right})
+    table = table.assign(predicted_probability=0.5)
+    table = table.assign(**{name: change(right) for name, change in changed.items()})
+    table.to_csv(tables[0], index=False)
+    words_of_call = ["--predictions", tables[0], "--imagenet_x", annotations, "--partial"]
+    code = score(*words_of_call, "--out", out)
+    error = capsys.readouterr().err
+    assert code == (2 if "from 1" in words else 0)
+    assert words in error and bool(error) == bool(words)
+    if not code:
+        notes = pd.read_csv(out, index_col="metric", keep_default_na=False)["note"]
+        assert any(words in note for note in notes) and (words != "" or not any(notes[:1]))
+
+
+def test_flags_of_other_tasks_are_refused(tables, score, capsys):
+    for flag, *words in (
+        ("--models", "--predictions", tables[0], "--models", "ours"),
+        ("--trials", "--predictions", tables[0], "--trials", "x"),
+        ("--partial", "--trials", "x", "--partial"),
+        ("--out", "--predictions", tables[0], "--out", tables[0]),
+    ):
+        assert score(*words) == 2
+        assert flag in capsys.readouterr().err
+    assert len(pd.read_csv(tables[0])) == len(IMAGES)
 
 
 def write_trials(folder: Path, network: str, steps: tuple[int, ...]) -> Path:

@@ -51,3 +51,14 @@ def test_no_line_or_a_poor_one_says_so(accuracy, reference, note):
     assert found.lines["note"].iloc[0].startswith(note)
     if not note.startswith("the line"):
         assert found.residuals["Concepts"].isna().all()
+
+
+@pytest.mark.parametrize("accuracy", [0, 13.7, None])
+def test_rounding_errors_of_residuals_have_no_ranks(accuracy):
+    """Where no model is robust at all, or all are on the line, none is better than another."""
+    imagenet = pd.Series(np.linspace(31, 79, 12), name="top1_acc/imagenet")
+    targets = pd.DataFrame({"Adversarial": imagenet if accuracy is None else [accuracy] * 12})
+    found = effective_robustness(targets, imagenet, np.ones(12, bool))
+    assert (found.residuals["Adversarial"] == 0).all()
+    note = "" if accuracy is None else "all reference models have the same accuracy"
+    assert found.lines["note"].tolist() == [note]

@@ -127,6 +127,21 @@ def test_few_models_or_categories_say_so():
     }
 
 
+def test_what_all_models_have_in_common_is_not_predicted(monkeypatch):
+    """Not with R² = 1, either, which rounding errors of 70.1 would give."""
+    monkeypatch.setattr(module, "SHUFFLES", 20)
+    x, y = drawn(12)
+    targets = pd.DataFrame({"same": np.full(12, 70.1), "other": y[:, 0]})
+    categories = np.array(list("abc") * 4)
+    table = prediction_table(pd.DataFrame(x[:, :1]), targets, categories).set_index("target")
+    assert table.loc["same", ["r2", "null95", "p"]].isna().all(axis=None)
+    assert set(table.loc["same", "note"]) == {"all models have the same value"}
+    alone = prediction_table(pd.DataFrame(x[:, :1]), targets[["other"]], categories)
+    pd.testing.assert_frame_equal(
+        table.loc[["other"]].reset_index()[["r2", "p", "note"]], alone[["r2", "p", "note"]]
+    )
+
+
 def test_of_many_models_some_are_drawn(monkeypatch):
     monkeypatch.setattr(module, "MOST_MODELS", 15)
     monkeypatch.setattr(module, "SHUFFLES", 20)

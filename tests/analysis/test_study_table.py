@@ -34,6 +34,19 @@ def test_missing_cells_in_every_spelling_are_missing(tmp_path):
     assert values.loc["c", "shape-bias"] == 0.5
 
 
+def test_rounding_errors_and_invisible_characters_are_removed(tmp_path):
+    text = "model,\u200bshape-bias,top1_acc/imagenet\na\ufeff,-1e-12,100.00000000000001\n"
+    table = read_study_table(table_of(text, tmp_path))
+    assert table.values.loc["a"].tolist() == [0, 100]
+
+
+@pytest.mark.parametrize("spelling", ["n.a.", "<NA>", "--", "\u2014", "."])
+def test_other_programs_spell_missing_cells_otherwise(spelling, tmp_path):
+    text = f"model,shape-bias,top1_acc/imagenet\na,{spelling},76\nb,0.2,70\n"
+    values = read_study_table(table_of(text, tmp_path)).values["shape-bias"]
+    assert np.isnan(values["a"]) and values["b"] == 0.2
+
+
 def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
     values = read_study_table(table_of("model,shape-bias\n050,0.1\n1e3,0.2\n", tmp_path)).values
     assert [*values.index] == ["050", "1e3"]
@@ -68,6 +81,9 @@ def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
             "top1_acc/imagenet-r is at most 0.4; accuracies are in percent",
         ),
         ("model,top1_acc/imagenet-sketch\na,.2\nb,.1\n", "accuracies are in percent"),
+        ("model,shape-bias,top1_acc/imagenet (%)\na,0.1,70\n", "if 'top1_acc/imagenet' is meant"),
+        ("model,metric/bandpass/LPP\na,-0.5\n", "is -0.5, which is not at least 0"),
+        ("model,metric/bandpass/spectral-bias\na,1.5\n", "is 1.5, which is not between 0 and 1"),
         ("model|shape-bias\na|0.5\n", "not a table: its first line has no comma, semicolon or tab"),
         ("model,shape-bias,shape-bias \na,0.1,0.2\n", "two columns called 'shape-bias'"),
         ("model,shape-bias\na,0.1,5,6\n", "row 1 below the header has 4 cells, not 2"),
@@ -242,6 +258,7 @@ def test_observers_of_decision_tables_are_no_models(tmp_path):
 
 def test_summaries_of_rows_are_no_models(tmp_path):
     text = "model,top1_acc/imagenet\na,70\nb,80\nMean,75\nstd,7\ncount,200\nmeanshift,10\n"
+    text += "Mittelwert,75\n25%,72\nMean (n=2),75\n"
     table = read_study_table(table_of(text, tmp_path))
     assert [*table.values.index] == ["a", "b", "meanshift"]
     assert "Mean, std, count" in table.notes[0]
@@ -258,6 +275,17 @@ def test_summaries_of_rows_are_no_models(tmp_path):
             "All accuracies of a are at most 1 %",
         ),
         ("model,shape-bias,own\na,0.1,1\nb,0.2,inf\n", "own of b is 'inf', not a number"),
+        ("model,shape-bias,Shape-Bias\na,0.1,0.2\n", "Shape-Bias may be a second column"),
+        ("model,shape-bias\nu\u0308,0.1\n\u00fc,0.2\n", "differ in case or spaces only"),
+        (
+            "model,top1_acc/imagenet,top1_acc/imagenet-r\na,70,30\nb,71,.4\nc,70,32\n",
+            "top1_acc/imagenet-r of b is at most 1 %",
+        ),
+        (
+            "model,top1_acc/imagenet,top1_acc/imagenet-a\na,70,.3\nb,80,.4\n",
+            "top1_acc/imagenet-a of a, b is at most 1 %",
+        ),
+        ("model,metric/bandpass/LPP\na,.5\nb,57\n", "LPP of b is above 2"),
     ],
 )
 def test_what_may_be_wrong_is_noted(text, words, tmp_path):
@@ -268,6 +296,9 @@ def test_what_may_be_wrong_is_noted(text, words, tmp_path):
 def test_what_is_right_is_not_doubted(tmp_path):
     text = "model,shape-bias,shape-bias/blur=2,shape-bias/blur=2.5,top1_acc/imagenet\n"
     text += "a,0.1,0.2,0.3,76\nb,0.1,0.2,0.3,0\n"
+    assert read_study_table(table_of(text, tmp_path)).notes == ()
+    text = "model,top1_acc/imagenet,top1_acc/imagenet-a,metric/bandpass/LPP\n"
+    text += "a,70,0.3,1.2\nb,80,20,0.5\n"
     assert read_study_table(table_of(text, tmp_path)).notes == ()
 
 

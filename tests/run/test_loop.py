@@ -57,6 +57,8 @@ def test_noise_is_the_images_own_and_the_seeds(evaluate):
     rows = [known[key] for key in zip(limited.images, limited.conditions, strict=True)]
     np.testing.assert_allclose(limited.confidence, first.confidence[rows], rtol=1e-5)
     assert np.bincount(limited.labels).tolist() == [4] * len(CLASSES)  # 2 conditions x 2 images
+    complete = (evaluate("a", "--limit", "999") / "one" / "summary.json").read_text()
+    assert json.loads(complete)["identity"]["protocol"]["limit"] is None  # of all images
 
 
 def test_images_are_decoded_once_however_many_models_and_conditions(evaluate, monkeypatch, capsys):

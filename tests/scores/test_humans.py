@@ -3,6 +3,7 @@
 import gzip
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bvg.data.categories import CATEGORIES
@@ -229,6 +230,24 @@ def test_a_texture_that_is_no_category_is_refused(tmp_path):
     path = tmp_path / "cue-conflict" / "cue-conflict_subject-01_session_1.csv"
     _rewritten(path, lambda text: text.replace("0.png", "0-marble1.png"))
     assert "marble1" in refusal(read_human_cues, tmp_path)
+
+
+def test_a_category_that_is_not_the_shape_is_refused(tmp_path):
+    """As where the columns of categories and responses are swapped, or the texture is the label."""
+    rows = [
+        (k, "subject-01", 1, k, 0.5, "cat", "dog", "0", f"{k}_c_s_0_dog_0_dog{k}-cat1.png")
+        for k in range(4)
+    ]
+    names = ["x", "subj", "session", "trial", "rt", "object_response", "category", "condition"]
+    table = pd.DataFrame(rows, columns=[*names, "imagename"])
+    path = tmp_path / "cue-conflict" / "cue-conflict_subject-01_session_1.csv"
+    path.parent.mkdir()
+    table.to_csv(path, index=False)
+    assert len(read_human_cues(tmp_path)) == 4
+    table.assign(category="cat").to_csv(path, index=False)
+    assert "in the column category (4 row(s)), where the shape" in refusal(
+        read_human_cues, tmp_path
+    )
 
 
 def test_observers_of_other_categories_may_have_them(tmp_path):

@@ -36,6 +36,7 @@ def model():
         ("0.06", "0.06", 0.06),
         ("8/255.0", "8_255", 8 / 255),
         ("1e-3", "0.001", 0.001),
+        ("0.5_255", "0.5_255", 0.5 / 255),
     ],
 )
 def test_epsilons_are_numbers_or_fractions(text, name, value):

@@ -154,7 +154,7 @@ def test_benchmarks_on_the_same_crops_keep_them(tmp_path, capsys):
     ("words", "named"),
     [
         (("--model", "a", "--benchmark", "fak"), "'fak'"),
-        (("--model", "a", "--benchmark", ""), "''"),
+        (("--model", "a", "--benchmark", " "), "''"),
         (("--model", "m.py:a", "n.py:a"), "RUNNAME=MODEL"),
         (("--model", "a", "--benchmark", "fake", "absent"), "--data"),
     ],
@@ -166,7 +166,14 @@ def test_what_makes_no_study_is_refused_before_anything_runs(fake, capsys, words
 
 
 @pytest.mark.parametrize(
-    "words", [("--workers", "0"), ("--together", "x"), ("--benchmark", "fake '")]
+    "words",
+    [
+        ("--workers", "0"),
+        ("--together", "x"),
+        ("--rate", "0"),
+        ("--benchmark", "fake '"),
+        ("--benchmark", ""),
+    ],
 )
 def test_what_is_no_value_of_a_flag_is_refused(fake, words):
     with pytest.raises(SystemExit):

@@ -224,6 +224,27 @@ def test_benchmarks_that_were_not_evaluated_alike_are_said(tmp_path):
     assert remarks(results_of(tmp_path), ("preprocessing",)) == [precision]
 
 
+def test_doubtful_results_are_said(tmp_path):
+    """A model that guesses, a summary that was edited, no protocol, and a folder renamed."""
+    for name, value in (("a", 60), ("b", 75), ("tv_resnet50", 60), ("resnet50_dino", 60)):
+        path = finish(tmp_path, "imagenet", name, imagenet(60)) / "summary.json"
+        summary = json.loads(path.read_text())
+        summary["metrics"]["top1_acc/imagenet"]["value"] = value
+        if name == "a":
+            summary["warning"] = "its answers are no better than guesses"
+            del summary["identity"]["protocol"]
+        if name == "tv_resnet50":
+            summary["identity"]["model"]["spec"] = "resnet50_dino"
+        path.write_text(json.dumps(summary))
+    renamed_model, guesses, protocol, edited = remarks(results_of(tmp_path))
+    assert renamed_model == (
+        "the results of tv_resnet50 are of resnet50_dino, another model of the zoo"
+    )
+    assert guesses == "imagenet/a: its answers are no better than guesses"
+    assert protocol.startswith("imagenet/a: its protocol")
+    assert edited.startswith("imagenet/b: top1_acc/imagenet is 75") and "59 to 61" in edited
+
+
 def test_undefined_values_give_way_to_defined_ones(tmp_path):
     finish(tmp_path, "imagenet_shape_bias", "a", {"shape-bias": Metric(0.25, n=1200)})
     finish(tmp_path, "imagenet_model_vs_human", "a", {"shape-bias": Metric(None, n=1200, note="x")})
@@ -242,6 +263,12 @@ def test_what_is_chosen_and_left_out(tmp_path):
     assert names(["a"], [], []) == ["imagenet/a", "imagenet_v2/a"]
     assert names([], ["imagenet"], []) == ["imagenet/a", "imagenet/b"]
     assert names([], [], ["b", "imagenet_v2/a"]) == ["imagenet/a"]
+    finish(tmp_path, "imagenet", "c", imagenet(60))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "imagenet" / "c").rename(tmp_path / "old" / "a")
+    results = results_of(tmp_path)  # a second result of one model and benchmark
+    assert names(["a"], ["imagenet"], []) == ["imagenet/a"] * 2
+    assert [r.source for r in chosen(results, ["a"], ["imagenet"], ["old/a"])] == ["imagenet/a"]
     assert "no result is of 'z'" in refusal(chosen, results, ["z"], [], [])
     assert "no results remain" in refusal(chosen, results, [], [], ["a", "b"])
 

@@ -26,6 +26,23 @@ def test_finished_results_are_read_and_unfinished_ones_named(tmp_path):
     assert "private" not in json.dumps(results[0].record)
 
 
+def test_results_copied_in_part_are_named(tmp_path):
+    finish(tmp_path, "imagenet", "a", imagenet(70))
+    (finish(tmp_path, "imagenet", "b", {}) / "summary.json").rename(
+        tmp_path / "imagenet" / "b" / "predictions.parquet"
+    )
+    (tmp_path / "imagenet" / "c").symlink_to(tmp_path / "nowhere")
+    results, notes = from_folder(tmp_path)
+    assert [result.model for result in results] == ["a"]
+    assert ["b has no summary.json" in notes[0], "c has no summary.json" in notes[1]] == [True] * 2
+
+
+@pytest.mark.parametrize("given", ["", "results/imagenet"])
+def test_the_folder_above_or_below_is_named(given, tmp_path):
+    finish(tmp_path / "results", "imagenet", "a", imagenet(70))
+    assert f"give {tmp_path / 'results'} with" in refusal(from_folder, tmp_path / given)
+
+
 def test_nothing_there_is_said(tmp_path):
     assert "--results" in refusal(from_folder, tmp_path / "no")
     assert "no finished result" in refusal(from_folder, tmp_path)
@@ -36,6 +53,27 @@ def test_a_broken_summary_is_named(text, tmp_path):
     folder = finish(tmp_path, "imagenet", "a", {})
     (folder / "summary.json").write_text(text)
     assert f"{folder / 'summary.json'} cannot be read" in refusal(from_folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"identity": {}},
+        {"identity": []},
+        {"identity": {"benchmark": "imagenet", "model": None}},
+        {"metrics": []},
+        {"images": None},
+        *(
+            {"metrics": {"top1_acc/imagenet": {"value": v}}}
+            for v in ("7,6", True, [76], float("nan"))
+        ),
+        {"metrics": {"top1_acc/imagenet": {"value": 76, "low": "75"}}},
+    ],
+)
+def test_an_edited_summary_is_named(changed, tmp_path):
+    path = finish(tmp_path, "imagenet", "a", imagenet(70)) / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    assert f"{path} cannot be read" in refusal(from_folder, tmp_path)
 
 
 def test_another_format_is_refused(tmp_path):
@@ -62,7 +100,8 @@ class FakeApi:
 def run(name: str, value: float, state: str = "finished") -> SimpleNamespace:
     key = "top1_acc/imagenet"
     interval = {f"interval/{key}/low": value - 1, f"interval/{key}/high": value + 1}
-    summary = {key: value, **interval, "_runtime": 3, "note": "x"}
+    summary = {key: value, **interval, "_runtime": 3, "note": "x", "done": True}
+    summary["undefined"] = float("nan")
     config = {"benchmark": "imagenet", "protocol": {"limit": None}, "other": 1}
     return SimpleNamespace(
         name=name, id=f"id{value:g}", state=state, config=config, summary_metrics=summary

@@ -18,6 +18,7 @@ FEWEST = 3  # reference models
 # Half an image of 50,000, in percent: the logits of 0 and 100 are infinite.
 NEAREST = 100 * 0.5 / 50_000
 POOR_FIT = 0.5
+_DIGITS = 9  # of residuals, in logits: what is beyond are rounding errors, which have no ranks
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def effective_robustness(
         y = logit(targets[name].to_numpy())
         used = reference & np.isfinite(x) & np.isfinite(y)
         line = {"target": name, **_line(x[used], y[used]), "outside": _outside(x, x[used])}
-        residuals[name] = y - (line["intercept"] + line["slope"] * x)
+        residuals[name] = np.round(y - (line["intercept"] + line["slope"] * x), _DIGITS)
         lines.append(line)
     columns = ["target", "slope", "intercept", "r2", "n", "outside", "note"]
     return EffectiveRobustness(
@@ -69,10 +70,12 @@ def _line(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         return none | {"note": f"{len(x)} reference model(s), at least {FEWEST} are needed"}
     if np.ptp(x) == 0:
         return none | {"note": "all reference models have the same ImageNet accuracy"}
+    if np.ptp(y) == 0:
+        note = "all reference models have the same accuracy"
+        return none | {"slope": 0.0, "intercept": y[0], "note": note}
     slope, intercept = np.polyfit(x, y, 1)
-    total = ((y - y.mean()) ** 2).sum()
     left = ((y - intercept - slope * x) ** 2).sum()
-    r2 = float(1 - left / total) if total > 0 else np.nan
+    r2 = float(1 - left / ((y - y.mean()) ** 2).sum())
     note = "" if r2 >= POOR_FIT else f"the line explains only {max(r2, 0):.0%} of the variance"
     return {"slope": slope, "intercept": intercept, "r2": r2, "n": len(x), "note": note}
 

@@ -136,6 +136,7 @@ STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-confl
 PERCENT = (*BENCHMARKS, *STAND_INS, "top1_acc/cue-conflict")
 FRACTIONS = (
     SHAPE_BIAS,
+    SPECTRAL,
     *OUTCOMES,
     "shape-bias/blur=2.5",
     "refined-bias/shape-mrr",
@@ -144,6 +145,8 @@ FRACTIONS = (
     "css/1440",
     "frequency-cue-conflict/low-frequency-bias",
 )
+# Accuracies divided by that of the same images without a filter, or with all cues.
+RATIOS = (LPP, HPP, *RELATIVE, *SUPPRESSED)
 
 ADVERSARIALLY_TRAINED = "adversarial_training"
 # Trained like the robust models, with ε = 0: the study counts it among them, though it is not.

@@ -152,13 +152,21 @@ def _foldings(categories: np.ndarray) -> Iterator[tuple[str, Folds, str]]:
 
 def _with_null(
     predict: Predictor, x: np.ndarray, y: np.ndarray, folds: Folds
-) -> list[dict[str, float]]:
-    """Return R², the null's 95th percentile and p, for each outcome (n, T)."""
+) -> list[dict[str, Any]]:
+    """Return R², the null's 95th percentile and p, for each outcome (n, T), or why there are none.
+
+    An outcome that all models have in common leaves nothing to be predicted.
+    """
+    varies = np.ptp(y, axis=0) > 0
+    scores: list[dict[str, Any]] = [{"note": "all models have the same value"} for _ in varies]
+    if not varies.any():
+        return scores
     order, _ = ranks.shuffles(len(x), min(SHUFFLES, SHUFFLES * FULL // len(x)))
+    y = y[:, varies]
     outcomes = np.concatenate([y[None], y[order]]).transpose(1, 2, 0)  # (n, T, 1 + P)
     r2 = out_of_fold_r2(predict, x, outcomes.reshape(len(x), -1), folds)
-    scores = []
-    for observed, *null in r2.reshape(y.shape[1], -1).tolist():
+    found = zip(np.flatnonzero(varies), r2.reshape(y.shape[1], -1).tolist(), strict=True)
+    for number, (observed, *null) in found:
         p = ranks.permutation_p(observed, np.array(null), every=False)
-        scores.append({"r2": observed, "null95": float(np.nanpercentile(null, 95)), "p": p})
+        scores[number] = {"r2": observed, "null95": float(np.nanpercentile(null, 95)), "p": p}
     return scores

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import IncompleteRead
@@ -25,13 +26,22 @@ _NO_FILE = {
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads: $BVG_CACHE, else ~/.cache/bvg."""
-    return Path(os.environ.get("BVG_CACHE") or Path.home() / ".cache" / "bvg")
+    """Return the folder for downloads: $BVG_CACHE, else ~/.cache/bvg.
+
+    Users without a home, as in some containers, have it in the folder for temporary files.
+    """
+    if named := os.environ.get("BVG_CACHE"):
+        return Path(named).expanduser()
+    try:
+        return Path.home() / ".cache" / "bvg"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"bvg-{os.getuid()}"
 
 
 def weights_folder(given: Path | None) -> Path:
     """Return the folder for weights: the given one, else $BVG_WEIGHTS, else one in the cache."""
-    return given or Path(os.environ.get("BVG_WEIGHTS") or cache_folder() / "weights")
+    named = os.environ.get("BVG_WEIGHTS")
+    return given or (Path(named).expanduser() if named else cache_folder() / "weights")
 
 
 def partial_folder(target: Path) -> Path:

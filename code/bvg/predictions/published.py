@@ -10,7 +10,7 @@ of the latter, one JSON per network, is Subramanian et al.'s
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from bvg.predictions.table import Predictions
 
 TRIAL_FILE = re.compile(r"(?:solomon|cbm)_(?P<model>.+)_accuracies_[^/]*\.json")
 COLUMNS = {"file_name": str, "predicted_class": np.int64, "predicted_probability": np.float64}
+_ROUNDING = 1e-6  # of probabilities in 32 bits
 
 
 def read_published(path: Path, labels: Mapping[int, int], partial: bool = False) -> Predictions:
@@ -37,7 +38,8 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
         raise UserError(f"cannot read {path}: {reason_of(error)}; correct --predictions") from error
     except (ValueError, TypeError) as error:
         raise _refused(path, reason_of(error)) from error
-    numbers = [val_number(Path(str(name)).stem) for name in table["file_name"]]
+    files = [PureWindowsPath(str(name)) for name in table["file_name"]]  # reads "/", too
+    numbers = [val_number(file.stem) for file in files]
     answers = table["predicted_class"].to_numpy()
     confidence = table["predicted_probability"].to_numpy()
     wanted = [-1 if number is None else labels.get(number, -1) for number in numbers]
@@ -47,8 +49,8 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
     if len({*numbers}) < len(numbers):
         raise _refused(path, "it contains an image twice")
     if not ((answers >= 0) & (answers < VAL_CLASSES)).all():
-        raise _refused(path, f"a class is not from 0 to {VAL_CLASSES - 1}")
-    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise _refused(path, f"a class is not from 0 to {VAL_CLASSES - 1}, counted from 0")
+    if not ((confidence >= 0) & (confidence <= 1 + _ROUNDING)).all():
         raise _refused(path, "a probability is not in [0, 1]")
     if not len(numbers) or (len(numbers) < VAL_IMAGES and not partial):
         raise UserError(
@@ -57,11 +59,11 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
         )
     return Predictions(
         classes=tuple(map(str, range(VAL_CLASSES))),
-        images=table["file_name"].to_numpy(dtype=object),
+        images=np.array([file.name for file in files], dtype=object),
         conditions=np.full(len(numbers), "clean", dtype=object),
         labels=np.array(wanted, dtype=np.int16),
         answers=answers[:, None].astype(np.int16),
-        confidence=confidence,
+        confidence=confidence.clip(max=1),
         columns={},
     )
 

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bvg.errors import UserError, reason_of
+
 # The columns of every benchmark; a benchmark's further columns (int16 or float32) follow.
 BASE_FIELDS = (
     ("image", pa.string()),
@@ -67,9 +69,15 @@ class Predictions:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Return the predictions in a Parquet file written by this project."""
-    table = pq.read_table(path, read_dictionary=["image", "condition"]).combine_chunks()
-    metadata = json.loads(table.schema.metadata[b"bvg"])
+    """Return the predictions in a Parquet file; raises UserError unless this project wrote it."""
+    try:
+        table = pq.read_table(path, read_dictionary=["image", "condition"]).combine_chunks()
+        metadata = json.loads(table.schema.metadata[b"bvg"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is not there, or damaged, or not this project's ({reason_of(error)}): copy it "
+            "again, or re-run it with --overwrite"
+        ) from error
     extra = [name for name in table.column_names if name not in dict(BASE_FIELDS)]
     return Predictions(
         classes=tuple(metadata["classes"]),

@@ -7,6 +7,7 @@ import argparse
 import gc
 import io
 import os
+import re
 import signal
 import sys
 import traceback
@@ -68,6 +69,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="models to evaluate: zoo or timm names, torchvision:NAME[/WEIGHTS], zero-shot "
@@ -248,9 +250,23 @@ def parse_args(
 
 
 def parse_words(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the arguments in `argv` (None: the process's own); flags take `-` for `_`."""
-    words = sys.argv[1:] if argv is None else argv
-    return parser.parse_args([underscored(word) for word in words])
+    """Return the arguments in `argv` (None: the process's own); flags take `-` for `_`.
+
+    Empty values end the process, since they usually come from unset variables of a shell, and an
+    empty path would be the current folder. "~/" is the home also after "=", where shells leave it.
+    """
+    words = [underscored(word) for word in (sys.argv[1:] if argv is None else argv)]
+    for before, word in zip(["", *words], words, strict=False):
+        if not word or re.fullmatch(r"--\w+=", word):
+            parser.error(
+                f"empty value after {word or before or 'the command'}: is a variable unset?"
+            )
+    return parser.parse_args([_at_home(word) for word in words])
+
+
+def _at_home(word: str) -> str:
+    flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return flag + equals + str(Path(value).expanduser()) if value.startswith("~/") else word
 
 
 def underscored(word: str) -> str:
@@ -279,7 +295,7 @@ def non_negative(text: str) -> int:
 def positive_number(text: str) -> float:
     """Return a finite number above 0, for argparse."""
     number = float(text)
-    if not 0 < number < float("inf"):
+    if not 0 < number < float("inf") or "_" in text:  # which Python takes for no character
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
 

@@ -86,7 +86,7 @@ def evaluate(
     settings = settings_from(args)
     if unused := unused_sentence(images):
         print(f"{name}: {unused}")
-    images = limited(images, args)
+    whole, images = images, limited(images, args)
     first = next(iter(stimuli.values()), unchanged) if isinstance(stimuli, Mapping) else stimuli
     views = [model.view if _native(args) else images.view for model in models] or [images.view]
     columns: Columns = {}
@@ -99,7 +99,8 @@ def evaluate(
         return []
     logits, labels = torch.zeros(1, len(models[0].classes)), torch.zeros(1, dtype=torch.int64)
     layout = _layout(name, images, decided(decide, logits, labels) | columns)
-    common = {key: getattr(args, key) for key in ("precision", "limit", "seed")}
+    limit = None if images is whole else args.limit  # of all images, it changes nothing
+    common = {"precision": args.precision, "limit": limit, "seed": args.seed}
     protocol = {**(protocol or {}), **common}
     scored_with = dict(scored_with or {})
     with ExitStack() as locks:

@@ -4,10 +4,11 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from bvg.run.precision import State, report, sentence, state_from
 from bvg.scores.metric import Metric
 
 FORMAT = 1  # of summary.json
+# The beginnings of scores that depend on the predictions alone, in every version.
+_OF_PREDICTIONS = ("top1_acc/", "top5_acc/", "calibration/ece")
 EAGER = "eager"  # the form of a model as it is
 _PACKAGES = (
     "torch",
@@ -286,12 +289,31 @@ def score_again(
     before = {key: recorded[key] for key in scored_with if key in recorded}
     if before == scored_with:
         return False
-    summary["metrics"] = _as_json(score(run.predictions))
+    scores = score(run.predictions)
+    check_alike(run.folder, run.metrics, scores)
+    summary["metrics"] = _as_json(scores)
     summary["scored_with"] = recorded | scored_with
     run.store.finish(summary)
     changes = "; ".join(differences(before, scored_with)) or "nothing was recorded"
     print(f"{run.name}: re-scored from the predictions on disk ({changes})")
     return True
+
+
+def check_alike(folder: Path, recorded: Mapping[str, Metric], scores: Mapping[str, Metric]) -> None:
+    """Raise UserError unless a result's basic scores are recorded as its predictions have them.
+
+    Otherwise its files are of two results, for example copied by hand, or one was edited.
+    """
+    for key in recorded.keys() & scores.keys():
+        before, now = recorded[key].value, scores[key].value
+        if not key.startswith(_OF_PREDICTIONS) or before is None or now is None:
+            continue
+        if not isclose(before, now, rel_tol=1e-6):
+            raise UserError(
+                f"{folder}: {key} is {before:g} in summary.json and {now:g} by "
+                "predictions.parquet, so the two are not of one result: copy both again, or re-run "
+                "it with --overwrite"
+            )
 
 
 def environment_of(device: torch.device) -> dict[str, Any]:

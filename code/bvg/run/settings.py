@@ -85,7 +85,7 @@ def best_device(name: str | None) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # fails on "meta", too, which computes nothing
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(
             f"the device {name!r} is unavailable ({reason_of(error)}): use --device cpu, or drop "

@@ -93,9 +93,15 @@ def read_responses(path: Path, answers: Sequence[str] = RESPONSES) -> pd.DataFra
     return pd.DataFrame(columns, index=range(len(table)))
 
 
+def shape_in(image_name: str) -> str:
+    """Return the shape in an image's original name <shape><n>-<texture><m>; of others, nothing."""
+    cues = _CUES.fullmatch(original_image(image_name))
+    return cues[1] if cues else ""
+
+
 def has_two_cues(image_name: str) -> bool:
     """Return whether an image's original file is named <shape><n>-<texture><m>."""
-    return _CUES.fullmatch(original_image(image_name)) is not None
+    return bool(shape_in(image_name))
 
 
 def holds_responses(path: Path) -> bool:

@@ -316,6 +316,6 @@ def _compared(right: pd.DataFrame, data_set: str, observer: str) -> tuple[float,
         pairs = [(table[a], table[b]) for a, b in product(own.columns, people.columns) if a != b]
         differences = [(a.mean() - b.mean()) ** 2 for a, b in pairs]
         same = [(a == b)[a.notna() & b.notna()].mean() for a, b in pairs]
-        accuracy = np.nanmean(own.to_numpy(float))
-        values.append([accuracy, np.nanmean(differences), np.nanmean(same)])
+        means = (own.to_numpy(float).ravel(), differences, same)
+        values.append([mean_of_defined(np.array(each, dtype=float)) for each in means])
     return tuple(mean_of_defined(np.array(values, dtype=float).T))

@@ -23,6 +23,7 @@ from bvg.scores.decision_table import (
     joined,
     original_image,
     read_decisions,
+    shape_in,
     table_files,
 )
 from bvg.scores.shape_bias import texture_of
@@ -117,6 +118,12 @@ def checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
         textures = tidy["imagename"].map(texture_of)
         expected = f"{CUE_CONFLICT}'s …-<texture><n>.png, with a category as texture,"
         _refuse(path, "imagename", table["imagename"][~textures.isin(known)], expected)
+        shapes = [_word(shape_in(name)) for name in tidy["imagename"]]
+        others = [
+            shape not in ("", own) for shape, own in zip(shapes, tidy["category"], strict=True)
+        ]
+        expected = "the shape in the image's name, <shape><n>-<texture><m>,"
+        _refuse(path, "category", table["category"][others], expected)
     return tidy.assign(condition=table["condition"])
 
 

@@ -56,7 +56,7 @@ _OTHER_FILES = re.compile(
     r"(human_comparison|error_consistency|members|confusion|.+_timing)\.csv(\.gz)?"
 )
 _LONGEST = 60  # seconds: a longer median is not in seconds
-_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]')  # of folders, on some system
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]|^\.+$')  # of folders, on some system
 
 
 @dataclass(frozen=True)

@@ -54,11 +54,11 @@ AttackCallback = Callable[[str, Batch, torch.Tensor, Columns], None]
 
 
 def epsilon_of(text: str) -> Epsilon:
-    """Return the ε in `text`, a number or a fraction such as 0.5/255.
+    """Return the ε in `text`, a number or a fraction such as 0.5/255, or 0.5_255 as in our keys.
 
     Raises ValueError if it is neither, or not above 0.
     """
-    numerator, slash, denominator = text.partition("/")
+    numerator, slash, denominator = text.replace("_", "/").partition("/")
     parts = [float(part) for part in ((numerator, denominator) if slash else (numerator,))]
     value = parts[0] / parts[1] if slash and parts[1] else parts[0]
     if not 0 < value < float("inf") or (slash and parts[1] <= 0):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from math import isclose
 from typing import Any
@@ -19,6 +19,7 @@ NO_WEIGHTS = hashlib.sha256().hexdigest()  # of models without weights registere
 _ORIGINS = {"spec", "file_sha256", "unstable"}
 # What all results of one column have in common, whichever benchmarks they are of.
 _SHARED = ("preprocessing", "precision", "limit", "seed")
+_ROUNDING = 1e-9  # by which a value may be outside of its interval
 
 
 @dataclass
@@ -199,13 +200,18 @@ def same_models(results: Iterable[Measured]) -> list[str]:
 def remarks(results: Iterable[Measured], allowed: tuple[str, ...] = ()) -> list[str]:
     """Return what readers of a table need to know of its results, a sentence each.
 
-    That is which benchmarks are of a part of their images, and which differ from each other in
-    precision, or in how they show images that are not published in their final size.
+    That is which benchmarks are of a part of their images, which differ from each other in
+    precision, or in how they show images that are not published in their final size, and which
+    results are doubtful.
     """
+    results = list(results)
     by_benchmark: dict[str, list[Measured]] = {}
+    doubts = _misnamed(results)
     for result in results:
         by_benchmark.setdefault(result.benchmark, []).append(result)
+        doubts += [f"{result.source}: {doubt}" for doubt in _doubts(result)]
     notes = [note for name, members in by_benchmark.items() for note in _parts(name, members)]
+    notes += doubts
     for name, of in (("precision", _precision), ("preprocessing", _view)):
         found: dict[str, list[str]] = {}
         for benchmark, (first, *_) in by_benchmark.items():
@@ -215,6 +221,34 @@ def remarks(results: Iterable[Measured], allowed: tuple[str, ...] = ()) -> list[
             each = "; ".join(f"{value} in {', '.join(names)}" for value, names in found.items())
             notes.append(f"not all columns are of one {name}: {each}")
     return notes
+
+
+def _doubts(result: Measured) -> Iterator[str]:
+    """Yield why a result may not mean what it seems to."""
+    if warning := result.record.get("warning"):
+        yield str(warning)
+    if "protocol" not in result.identity:
+        yield "its protocol is not recorded"
+    for name, metric in result.metrics.items():
+        value, low, high = metric.value, metric.low, metric.high
+        if value is None or low is None or high is None:
+            continue
+        if not low - _ROUNDING <= value <= high + _ROUNDING:
+            yield (
+                f"{name} is {value:g}, which is not in its interval from {low:g} to {high:g}; was "
+                "summary.json edited?"
+            )
+            return
+
+
+def _misnamed(results: Iterable[Measured]) -> list[str]:
+    """Return a sentence for each model of the zoo that has the name of another one."""
+    specs = {(r.model, str(r.identity.get("model", {}).get("spec"))) for r in results}
+    return [
+        f"the results of {name} are of {spec}, another model of the zoo"
+        for name, spec in sorted(specs)
+        if (known := find(name)) and (evaluated := find(spec)) and known != evaluated
+    ]
 
 
 def _parts(benchmark: str, members: list[Measured]) -> list[str]:
@@ -306,10 +340,10 @@ def chosen(
 ) -> list[Measured]:
     """Return the results of these models and benchmarks (empty: all), except excluded ones.
 
-    without: models, benchmarks, or benchmark/model. Raises UserError for unknown names.
+    without: models, benchmarks, benchmark/model, or sources. Raises UserError for unknown names.
     """
     names = Counter(r.model for r in results) + Counter(r.benchmark for r in results)
-    pairs = {f"{r.benchmark}/{r.model}" for r in results}
+    pairs = {f"{r.benchmark}/{r.model}" for r in results} | {r.source for r in results}
     for name in [*models, *benchmarks, *without]:
         if name not in names and name not in pairs:
             raise UserError(f"no result is of {name!r}: there are {', '.join(sorted(names))}")
@@ -318,12 +352,16 @@ def chosen(
         for result in results
         if (not models or result.model in models)
         and (not benchmarks or result.benchmark in benchmarks)
-        and not {result.model, result.benchmark, f"{result.benchmark}/{result.model}"}
-        & set(without)
+        and not _names_of(result) & {*without}
     ]
     if not kept:
         raise UserError("no results remain: exclude fewer names")
     return kept
+
+
+def _names_of(result: Measured) -> set[str]:
+    pair = f"{result.benchmark}/{result.model}"
+    return {result.model, result.benchmark, pair, result.source}
 
 
 def renamed(results: list[Measured], instead: dict[str, str]) -> list[Measured]:

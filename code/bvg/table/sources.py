@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from bvg.errors import UserError, reason_of
+from bvg.predictions.store import PREDICTIONS
 from bvg.scores.metric import Metric
 from bvg.table.columns import is_project_benchmark, rank
 
@@ -19,7 +21,7 @@ class Measured:
     """One model's finished result on one benchmark.
 
     identity: benchmark, model, images and protocol, as in summary.json; empty if unknown. record:
-    settings, versions, seconds. source: folder or run.
+    settings, versions, seconds, and a warning, if there was one. source: folder or run.
     """
 
     model: str
@@ -33,6 +35,7 @@ class Measured:
 def from_folder(results: Path) -> tuple[list[Measured], list[str]]:
     """Return the finished results below a folder, and a message for each unfinished one.
 
+    Those copied in part are unfinished, too.
     Raises UserError if there is no finished result, or if one cannot be read.
     """
     if not results.is_dir():
@@ -45,33 +48,66 @@ def from_folder(results: Path) -> tuple[list[Measured], list[str]]:
                 notes.append(f"{folder} is being re-run; its last complete result is used")
         elif (folder / "partial").is_dir():
             notes.append(f"{folder} is incomplete and is skipped; the same command resumes it")
+        elif (folder / PREDICTIONS).exists() or (folder.is_symlink() and not folder.exists()):
+            notes.append(
+                f"{folder} has no summary.json and is skipped; copy it again, or re-run it"
+            )
     if not found:
         rest = f" ({notes[0]})" if notes else ""
-        raise UserError(f"{results} has no finished result{rest}: run an eval_*.py first")
+        near = _near(results)
+        remedy = f"give {near} with --results" if near else "run an eval_*.py first"
+        raise UserError(f"{results} has no finished result{rest}: {remedy}")
     return sorted(found, key=lambda result: (rank(result.benchmark), result.model)), notes
+
+
+def _near(results: Path) -> Path | None:
+    """Return the folder of results that a folder is part of, or that it contains, if there is."""
+    if any(results.glob("*/summary.json")):
+        return results.resolve().parent
+    return next((path.parents[2] for path in results.glob("*/*/*/summary.json")), None)
 
 
 def _read(folder: Path) -> Measured:
     path = folder / "summary.json"
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        metrics = {name: Metric(**values) for name, values in summary["metrics"].items()}
+        version = summary["format"]
+        metrics = {name: _metric(name, values) for name, values in summary["metrics"].items()}
         identity = summary["identity"]
+        benchmark = str(identity["benchmark"])
+        for part in ("model", "images", "protocol"):
+            identity.get(part, {}).keys()  # raises AttributeError unless it is a record
         if "scored_with" in summary:
             identity = {**identity, "scored_with": summary["scored_with"]}
-        version = summary["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        kept = ("environment", "settings", "seconds", "warning")
+        record = {key: summary[key] for key in kept if key in summary}
+        record |= {"origin": {k: v for k, v in summary.get("model", {}).items() if k != "spec"}}
+        record["images"] = {k: v for k, v in summary.get("images", {}).items() if k != "folder"}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} cannot be read ({reason_of(error)}): re-run it with --overwrite, or exclude "
-            "it with --without"
+            f"{path} cannot be read ({reason_of(error)}): copy it again, re-run it with "
+            "--overwrite, or move its folder away"
         ) from error
     if version != FORMAT:
-        raise UserError(f"{path} has format {version}, not {FORMAT}: use the version that wrote it")
-    record = {key: summary[key] for key in ("environment", "settings", "seconds") if key in summary}
-    record |= {"origin": {k: v for k, v in summary.get("model", {}).items() if k != "spec"}}
-    record["images"] = {k: v for k, v in summary.get("images", {}).items() if k != "folder"}
+        raise UserError(
+            f"{path} has format {version!r}, not {FORMAT}: use the version that wrote it"
+        )
     source = f"{folder.parent.name}/{folder.name}"
-    return Measured(folder.name, identity["benchmark"], metrics, identity, source, record)
+    return Measured(folder.name, benchmark, metrics, identity, source, record)
+
+
+def _metric(name: str, values: dict[str, Any]) -> Metric:
+    """Return a metric of a summary; raises ValueError unless it consists of finite numbers."""
+    metric = Metric(**values)
+    for number in (metric.value, metric.low, metric.high, metric.n):
+        if number is not None and not _is_finite(number):
+            raise ValueError(f"{name} has {number!r}, not a number")
+    return metric
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether a value of JSON is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def from_wandb(projects: list[str]) -> tuple[list[Measured], list[str]]:
@@ -132,7 +168,7 @@ def _metrics(summary: dict[str, Any]) -> dict[str, Metric]:
     """Return the metrics of a run's summary, in which intervals are separate keys."""
     metrics = {}
     for name, value in summary.items():
-        if name.startswith(("_", _INTERVAL)) or not isinstance(value, int | float):
+        if name.startswith(("_", _INTERVAL)) or not _is_finite(value):
             continue
         low, high = (summary.get(f"{_INTERVAL}{name}/{end}") for end in ("low", "high"))
         metrics[name] = Metric(float(value), low, high)

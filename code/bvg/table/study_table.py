@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,9 +24,10 @@ from bvg.analysis.measures import (
     IMAGENET,
     LABELS,
     PERCENT,
+    RATIOS,
     STUDY_COLUMNS,
 )
-from bvg.errors import UserError, reason_of
+from bvg.errors import UserError, first_few, reason_of
 from bvg.files import sha256_of
 from bvg.scores.spectral import PREFIX
 from bvg.table.columns import DECISIONS, is_published_attack
@@ -34,7 +36,11 @@ from bvg.zoo.table import find
 
 MODEL = "model"
 UNKNOWN = "unknown"  # the category of models without one
-_MISSING = {"nan", "na", "n/a", "#n/a", "#nv", "null", "none", "-", "–"}  # in any case
+_MISSING = {  # in any case; "." is that of SAS and Stata
+    *("nan", "na", "n/a", "n.a.", "#n/a", "#nv", "<na>", "null", "none"),
+    *("-", "–", "—", "--", "."),
+}
+_INVISIBLE = "\u200b\u200e\u200f\u2060\ufeff"  # characters, such as zero-width spaces
 _UNNAMED = {"", "Unnamed: 0"}  # pandas' names of an index without a name
 _SEPARATORS = ",;\t"
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*%?")
@@ -43,9 +49,15 @@ _POINT = re.compile(r"[+-]?\d*\.\d*(?:[eE][+-]?\d+)?\s*%?")
 _MAY_BE_LOW = (ADVERSARIAL, "top1_acc/imagenet-a")
 _GOOD = 30.0  # if a model's ImageNet accuracy is above this, other accuracies are above 1 %
 _EQUAL = 1e-9  # relative, or absolute below 1: the same value
+_ROUNDING = 1e-9  # by which a value may be outside of its range
+_MOST = 2.0  # a ratio of accuracies above this is taken for a percentage
 _SIMILAR = 0.93  # difflib's ratio above which a column's name is taken for a typing error
 # People, as score_decisions.py names them, and what spreadsheets and pandas call summaries.
-_NO_MODEL = r"humans?|humans \(.+\)|mean|average|avg\.?|median|std\.?|stdev|count|min|max|total|sum"
+_NO_MODEL = (
+    r"humans?|humans \(.+\)|\d+(\.\d+)?%"
+    r"|(mean|average|avg\.?|median|std\.?|stdev|count|min|max|total|sum"
+    r"|mittelwert|durchschnitt|summe|anzahl|moyenne|promedio|media)( ?\(.*\)|:)?"
+)
 _REMEDY = "correct the table, or write it again with code/collect.py"
 
 
@@ -82,7 +94,7 @@ def read_study_table(path: Path, categories: Path | None = None) -> StudyTable:
     values = _with_published_names(values)
     _check_names(values.columns, path)
     values = _without_others(values, notes)
-    _check_ranges(values, path)
+    values = _in_range(values, path)
     if categories:
         of_model = _categories_in(categories)
         values = _chosen(values, of_model, categories, notes)
@@ -154,7 +166,7 @@ def _cells_in(path: Path) -> tuple[list[str], list[list[str]]]:
             text = rest
         separator = declared[1] if declared else _separator(text)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        lines = [[cell.strip() for cell in line] for line in reader]
+        lines = [[cell.strip().strip(_INVISIBLE).strip() for cell in line] for line in reader]
     except (UnicodeError, csv.Error, IsADirectoryError) as error:
         raise UserError(
             f"{path} is not a table of comma-separated values in UTF-8 ({reason_of(error)}): "
@@ -284,10 +296,9 @@ def _check_names(columns: Iterable[str], path: Path) -> None:
     missing = [name for name in STUDY_COLUMNS if name not in present]
     folded = {_folded(name): name for name in missing}
     for name in present - set(STUDY_COLUMNS):
-        near = folded.get(_folded(name)) or next(
-            iter(get_close_matches(name, missing, 1, _SIMILAR)), None
-        )
-        if near and not name.startswith(near) and not _are_siblings(name, near):
+        same = folded.get(_folded(name))
+        near = same or next(iter(get_close_matches(name, missing, 1, _SIMILAR)), None)
+        if same or (near and not name.startswith(near) and not _are_siblings(name, near)):
             raise UserError(f"{path} has a column {name!r}; if {near!r} is meant, rename it")
     by_collect = path.with_name("provenance.json").is_file()  # may have other benchmarks only
     if not present & set(LABELS) and not by_collect:
@@ -308,20 +319,27 @@ def _are_siblings(name: str, other: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    return name.strip().lower().replace("_", "-").replace(" ", "")
+    """Return a name as those that are meant alike are written: without case, spaces and units."""
+    plain = name.strip().lower().replace("_", "-").replace(" ", "")
+    return re.sub(r"[(\[](in)?(%|percent)[)\]]$|(in)?%$", "", plain)
 
 
-def _check_ranges(values: pd.DataFrame, path: Path) -> None:
-    for names, top in ((PERCENT, 100.0), (FRACTIONS, 1.0)):
-        for name in names:
-            column = values.get(name, pd.Series(dtype=float)).dropna()
-            outside = column[(column < 0) | (column > top)]
+def _in_range(values: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the table without rounding errors; raises UserError for values that cannot be."""
+    values = values.copy()
+    for names, top in ((PERCENT, 100.0), (FRACTIONS, 1.0), (RATIOS, np.inf)):
+        for name in (name for name in names if name in values):
+            column = values[name].dropna()
+            outside = column[(column < -_ROUNDING) | (column > top + _ROUNDING)]
             if len(outside):
+                between = f"between 0 and {top:g}" if top < np.inf else "at least 0"
                 raise UserError(
                     f"{path}: {name} of {outside.index[0]} is {outside.iloc[0]:g}, which is not "
-                    f"between 0 and {top:g}; correct it, or leave the cell empty"
+                    f"{between}; correct it, or leave the cell empty"
                 )
+            values[name] = values[name].clip(0, top)
     _check_percent(values, path)
+    return values
 
 
 def _check_percent(values: pd.DataFrame, path: Path) -> None:
@@ -342,20 +360,48 @@ def _note_doubts(values: pd.DataFrame, path: Path, notes: list[str]) -> None:
     """Add notes on names, columns and units that are probably not meant as they are."""
     names: dict[str, str] = {}
     for model in map(str, values.index):
-        other = names.setdefault("".join(model.split()).casefold(), model)
+        plain = unicodedata.normalize("NFKC", "".join(model.split())).casefold()
+        other = names.setdefault(plain, model)
         if other != model:
             notes.append(f"{other} and {model} differ in case or spaces only: both count.")
-    for name in map(str, values):
-        first = re.sub(r"\.\d$", "", name)  # as pandas names the second of two
-        if first != name and name not in LABELS and first in LABELS and first in values:
+    known = {_folded(name): name for name in LABELS if name in values}
+    for name in (str(name) for name in values if name not in LABELS):
+        first = known.get(_folded(re.sub(r"\.\d$", "", name)))  # as pandas names the second of two
+        if first:
             notes.append(f"{name} may be a second column {first}, and is not used as such.")
-    accuracies = values[[n for n in PERCENT if n in values and n not in _MAY_BE_LOW]]
+    if not _is_collected(path):
+        _note_units(values, notes)
+
+
+def _note_units(values: pd.DataFrame, notes: list[str]) -> None:
+    """Add notes on accuracies that may be fractions, and on ratios that may be in percent."""
+    present = [name for name in PERCENT if name in values]
+    accuracies = values[[name for name in present if name not in _MAY_BE_LOW]]
     low = accuracies.max(axis=1).between(0, 1, inclusive="right")
-    if low.any() and (accuracies > _GOOD).any(axis=None) and not _is_collected(path):
+    if low.any() and (accuracies > _GOOD).any(axis=None):
         notes.append(
             f"All accuracies of {', '.join(map(str, values.index[low]))} are at most 1 %: multiply "
             "them by 100 if they are fractions."
         )
+    good = values.get(IMAGENET, pd.Series(np.nan, values.index)) >= _GOOD
+    for name in present:
+        column = values[name]
+        low = (column > 0) & (column <= 1)
+        if name in _MAY_BE_LOW:  # of single models, it is
+            low &= bool(good.any() and column.max() <= 1)
+        else:
+            low &= good
+        if low.any():
+            models = first_few([str(model) for model in values.index[low]])
+            notes.append(
+                f"{name} of {models} is at most 1 %: multiply it by 100 if it is a fraction."
+            )
+    for name in (name for name in RATIOS if name in values):
+        if len(large := values.index[values[name] > _MOST]):
+            models = first_few([str(model) for model in large])
+            notes.append(
+                f"{name} of {models} is above {_MOST:g}: divide it by 100 if it is in percent."
+            )
 
 
 def _is_collected(path: Path) -> bool:

@@ -49,20 +49,24 @@ def write_table(table: Table, folder: Path, notes: list[str]) -> list[Path]:
 
 
 def _check_unedited(folder: Path) -> str | None:
-    """Return the SHA-256 of an existing table, if any; raises UserError for a user's table."""
-    table, path = folder / TABLE, folder / PROVENANCE
-    if not table.exists():
-        return None
-    found = sha256_of(table)
+    """Return the SHA-256 of an existing table, if any; raises UserError for a user's files."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        written = found in (record["sha256"], record.get("replaces"))
+        record = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+        known = {record["sha256"], record.get("replaces")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        written = False
-    if not written:
+        known = set()
+    table = folder / TABLE
+    found = sha256_of(table) if table.exists() else None
+    if found and found not in known:
         raise UserError(
             f"{table} was not written by collect.py, or was edited since: move it away, or choose "
             "another folder with --out"
+        )
+    others = [name for name in (INTERVALS, MODELS, PROVENANCE) if (folder / name).exists()]
+    if others and not known:
+        raise UserError(
+            f"{folder / others[0]} was not written by collect.py: move it away, or choose another "
+            "folder with --out"
         )
     return found
 
