@@ -9,6 +9,7 @@ runs = evaluate("mine", models, images, stimuli, top5, score, args)
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,6 +30,7 @@ from bvg.run.decisions import Decision, decided
 from bvg.run.forms import choose_forms
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
+from bvg.run.program import program_of
 from bvg.run.runs import Run, environment_of, finish, open_run, print_state, score_again
 from bvg.run.settings import Settings, settings_from
 from bvg.scores.metric import Metric
@@ -79,6 +81,8 @@ def evaluate(
     scored_with: what else the scores depend on (human decisions, a reference model), as text by
         name, None for none; when it changes, a finished result is re-scored from the predictions
         on disk.
+    A finished result is also re-scored when the calling script has changed; a change of stimuli or
+    decision that the protocol does not tell needs --overwrite, which a warning says.
     Raises UserError for errors that the user can fix.
     """
     args = args or options()
@@ -109,10 +113,20 @@ def evaluate(
     common = {key: getattr(args, key) for key in ("precision", "limit", "seed")}
     protocol = {**(protocol or {}), **common}
     scored_with = dict(scored_with or {})
+    program = program_of(sys._getframe(1).f_code.co_filename, (first, decide, score))
     with ExitStack() as locks:
         runs = [
             open_run(
-                name, model, view, images, layout, protocol, args.results, args.overwrite, locks
+                name,
+                model,
+                view,
+                images,
+                layout,
+                protocol,
+                args.results,
+                args.overwrite,
+                locks,
+                program,
             )
             for model, view in zip(models, views, strict=True)
         ]
