@@ -260,7 +260,7 @@ class Cell:
         return [folder for glob in globs for folder in self.results.glob(glob)]
 
     def times(self) -> dict[str, int]:
-        """Return when the finished summaries, the script and files that it is given were written."""
+        """Return when the finished summaries, the script and the files given to it were written."""
         done = [folder for folder in self.folders() if not (folder / "partial").exists()]
         words = [*(split_alias(model)[1] for model in self.models), *self.flags]
         named = [re.sub(r"^file://|(?<=\.py):\w+$", "", word) for word in words]

@@ -163,8 +163,8 @@ def print_state(run: Run, total: int) -> None:
         if run.program.is_known_to_differ((run.store.recorded or {}).get(PROGRAM)):
             _warn(
                 run,
-                f"{run.program.name} has changed since this result was begun; if the stimuli or the decision "
-                "did, start again with --overwrite",
+                f"{run.program.name} has changed since this result was begun; if the stimuli or the "
+                "decision did, start again with --overwrite",
             )
 
 
@@ -315,8 +315,8 @@ def score_again(
     if has_changed:
         _warn(
             run,
-            f"its predictions are of {run.program.name} as it was before; if the stimuli or the decision "
-            "changed, re-run it with --overwrite",
+            f"its predictions are of {run.program.name} as it was before; if the stimuli or the "
+            "decision changed, re-run it with --overwrite",
         )
     return True
 
