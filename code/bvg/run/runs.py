@@ -163,8 +163,8 @@ def print_state(run: Run, total: int) -> None:
         if run.program.is_known_to_differ((run.store.recorded or {}).get(PROGRAM)):
             _warn(
                 run,
-                f"{run.program.name} has changed since this result was begun; if the stimuli or the "
-                "decision did, start again with --overwrite",
+                f"{run.program.name} has changed since this result was begun; if the stimuli or "
+                "the decision did, start again with --overwrite",
             )
 
 
