@@ -73,7 +73,7 @@ def test_so_are_those_of_other_data():
         (
             eval_imagenet_adv,
             "ATTACKS",
-            {"pgd": (Attack(steps=40, step=1 / 255), ["0.5/255"])},
+            {"pgd": ("PGD-{steps}", Attack(steps=40, step=1 / 255), ["0.5/255"])},
             "step 0.003922 instead of 0.007843",
         ),
         (
