@@ -17,8 +17,8 @@ LOWEST_CENTRE = 1.75  # cycles per image of 224 pixels, of band 0
 OCTAVES_PER_SIGMA = 2 * sqrt(log(4))  # a Gaussian's full width at half its peak
 START = (1.0, 0.0, 1.0)  # of the fit: amplitude, mu, sigma
 # For bands an octave apart, as published. In a channel with a width of w octaves, the third-nearest
-# band is at least an octave from the centre and has at most 4 * 2**-(2 / w)**2 steps. For w < 1 that
-# is less than 1/4, which is negligible: the three parameters then depend on two thresholds.
+# band is at least an octave from the centre and has at most 4 * 2**-(2 / w)**2 steps. For w < 1,
+# that is less than 1/4, which is negligible: the three parameters then depend on two thresholds.
 NARROWEST = 1.0
 
 
