@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 import collect
 import eval_criticalband
@@ -13,6 +14,9 @@ import eval_imagenet_w
 import eval_spectral
 import eval_suppression
 from bvg.analysis.standing import own_results, standing
+from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
+from bvg.data.imagenet import imagenet_classes
+from bvg.run.decisions import protocol_of, sixteen_way
 from bvg.stimuli.attacks import Attack
 from bvg.stimuli.suppression import bilateral
 from bvg.table.published_protocol import PUBLISHED, departures
@@ -88,6 +92,17 @@ def test_another_constant_is_a_departure(script, constant, value, said, record, 
     monkeypatch.setattr(script, constant, value)
     (phrase,) = departures(*record(script, "--limit", "4"))
     assert said in phrase
+
+
+def test_another_mapping_of_categories_is_recorded_and_a_departure():
+    classes = imagenet_classes()
+    decide = sixteen_way(classes, CATEGORY_INDICES | {"oven": (766, 827)})
+    logits = torch.full((1, 1000), -10.0)
+    logits[0, 827] = 10.0  # no class of a published category
+    assert CATEGORIES[decide(logits)["answers"][0, 0]] == "oven"
+    (phrase,) = departures("imagenet_shape_bias", protocol_of(decide))
+    assert "oven" in phrase and "766, 827" in phrase
+    assert protocol_of(sixteen_way(classes)) == {}
 
 
 def test_results_of_earlier_versions_are_not_suspected():

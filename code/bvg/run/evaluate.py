@@ -26,7 +26,7 @@ from bvg.progress import Meter
 from bvg.run import wandb_mirror
 from bvg.run.batches import Example, check_stimuli, example_of, save_stimuli
 from bvg.run.command_line import options
-from bvg.run.decisions import Decision, decided
+from bvg.run.decisions import Decision, decided, protocol_of
 from bvg.run.forms import choose_forms
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
@@ -111,7 +111,7 @@ def evaluate(
     logits, labels = torch.zeros(1, len(models[0].classes)), torch.zeros(1, dtype=torch.int64)
     layout = _layout(name, images, decided(decide, logits, labels) | columns)
     common = {key: getattr(args, key) for key in ("precision", "limit", "seed")}
-    protocol = {**(protocol or {}), **common}
+    protocol = {**(protocol or {}), **protocol_of(decide), **common}
     scored_with = dict(scored_with or {})
     program = program_of(sys._getframe(1).f_code.co_filename, (first, decide, score))
     with ExitStack() as locks:

@@ -38,6 +38,16 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "imagenet_cbar": {"mean_of": " ".join(CORRUPTIONS["top1_acc/imagenet-cbar"])},
     "imagenet_w": {"text": "捷径捷径捷径", "alpha": 128, "position": [0.01, 0.4]},
 }
+_OF_CATEGORIES = (
+    "imagenet_shape_bias",
+    "imagenet_shape_bias_lowpass",
+    "imagenet_model_vs_human",
+    "imagenet_model_vs_human_lowpass",
+    "critical_band_masking",
+    "frequency_cue_conflict",
+)
+# Of the 16 categories; only others are recorded (see sixteen_way).
+PUBLISHED |= {name: {"members": "Geirhos et al. 2018"} for name in _OF_CATEGORIES}
 
 
 def departures(benchmark: str, record: Mapping[str, Any]) -> list[str]:
