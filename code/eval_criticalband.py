@@ -34,7 +34,7 @@ from bvg.scores.criticalband import channel_metrics
 from bvg.stimuli.criticalband import WITHOUT_NOISE, condition_name, critical_band
 
 # Subramanian et al. 2023: octaves, band f being centred at 1.75 * 2**f cycles per image; the
-# standard deviations of the noise, on images whose greys span 0.2.
+# standard deviations of the noise, each twice the one before, on images whose greys span 0.2.
 BANDS = (0, 1, 2, 3, 4, 5, 6)
 DEVIATIONS = (0.02, 0.04, 0.08, 0.16)
 

@@ -41,17 +41,25 @@ from bvg.stimuli.attacks import L2, LINF, Attack
 from bvg.stimuli.autoattack import autoattack_method, autoattack_version
 from bvg.stimuli.imagenet_adv import adversarial, epsilon_of, gradient_method, sorted_epsilons
 
-# The parameters of each attack (None: those of the package pyautoattack) and its default ε.
-ATTACKS: dict[str, tuple[Attack | None, list[str]]] = {
+# What keys call each attack, its parameters (None: those of the package pyautoattack), default ε.
+ATTACKS: dict[str, tuple[str, Attack | None, list[str]]] = {
     # Gavrikov & Keuper 2024. A step is 4 ε, so after each one all pixels are at ±ε.
-    "pgd": (Attack(steps=40, step=2 / 255), ["0.5/255"]),
-    "pgd-decay": (Attack(steps=40, relative_step=2.0, decay=True), ["0.5/255"]),
+    "pgd": ("PGD-{steps}", Attack(steps=40, step=2 / 255), ["0.5/255"]),
+    "pgd-decay": (
+        "PGD-{steps}-decay",
+        Attack(steps=40, relative_step=2.0, decay=True),
+        ["0.5/255"],
+    ),
     # The threat model and step size (2.5 ε / steps) of Salman et al. 2020.
-    "pgd-l2": (Attack(steps=40, norm=L2, relative_step=2.5 / 40), ["0.5", "3"]),
-    "fgsm": (Attack(steps=1, random_start=False), ["0.5/255"]),
+    "pgd-l2": ("PGD-{steps}-l2", Attack(steps=40, norm=L2, relative_step=2.5 / 40), ["0.5", "3"]),
+    "fgsm": ("FGSM", Attack(steps=1, random_start=False), ["0.5/255"]),
     # ood-benchmarks (Orhan 2019).
-    "targeted": (Attack(steps=10, step=2 / 255, targeted=True), ["0.06"]),
-    "autoattack": (None, ["4/255"]),
+    "targeted": (
+        "PGD-{steps}-targeted",
+        Attack(steps=10, step=2 / 255, targeted=True),
+        ["0.06"],
+    ),
+    "autoattack": ("AutoAttack", None, ["4/255"]),
 }
 WITHOUT_STEPS = ("fgsm", "autoattack")  # they accept no --steps, --step_size or --stop
 # With --stop first, this many batches are attacked together: images that are done make room.
@@ -60,6 +68,8 @@ PICTURES = "adversarial"  # the folder of --save_adversarial in a result's folde
 
 
 def flags(group):
+    epsilons = (f"{' '.join(default)} for {name}" for name, (_, _, default) in ATTACKS.items())
+    steps = (f"{own.steps} for {name}" for name, (_, own, _) in ATTACKS.items() if own)
     add = group.add_argument
     add(
         "--attack",
@@ -76,16 +86,15 @@ def flags(group):
         type=_epsilon,
         metavar="E",
         help="bounds ε of the perturbation for pixels in [0, 1], as numbers or fractions such as "
-        "0.5/255 1/255 (default: 0.5/255 for pgd, pgd-decay and fgsm; 0.5 and 3 for pgd-l2; 0.06 "
-        "for targeted; 4/255 for autoattack)",
+        f"0.5/255 1/255 (default: {', '.join(epsilons)})",
     )
     add(
         "--steps",
         nargs="+",
         type=positive,
         metavar="N",
-        help="number of gradient steps; several values run one attack each (default: 40; 10 "
-        "for targeted)",
+        help="number of gradient steps; several values run one attack each (default: "
+        f"{', '.join(steps)})",
     )
     add(
         "--step_size",
@@ -139,25 +148,25 @@ def _epsilon(text):
 
 def methods_of(name, args, batch_size):
     """Return the attacks that a name and the flags describe, each with its parameters."""
-    default, _ = ATTACKS[name]
+    title, default, _ = ATTACKS[name]
     if name in WITHOUT_STEPS and (args.steps or args.step_size or args.stop == "first"):
         raise UserError(
             f"--attack {name} does not accept --steps, --step_size or --stop: drop them, or run it "
             "separately"
         )
     if default is None:
-        return {autoattack_method(batch_size): {"package": autoattack_version()}}
+        return {autoattack_method(batch_size, title): {"package": autoattack_version()}}
     methods = {}
     for steps in dict.fromkeys(args.steps or [default.steps]):
         attack = replace(default, steps=steps, first=args.stop == "first")
         if name == "pgd-l2":
             attack = replace(attack, relative_step=2.5 / steps)
-        label = f"PGD-{steps}{name.removeprefix('pgd') if name != 'targeted' else '-targeted'}"
+        label = title.format(steps=steps)
         if args.step_size:
             attack = replace(attack, step=args.step_size.value)
             if attack.step != default.step:
                 label += f"-step={args.step_size.name}"
-        label = "FGSM" if name == "fgsm" else label + "-first" * attack.first
+        label += "-first" * attack.first
         methods[gradient_method(label, attack, batch_size)] = asdict(attack)
     return methods
 
@@ -170,7 +179,7 @@ def main(argv=None):
     batch_size = settings_from(args).batch_size
     attacks = {}
     for name in dict.fromkeys(args.attack):  # check all of them before any work
-        attack, default = ATTACKS[name]
+        _, attack, default = ATTACKS[name]
         epsilons = sorted_epsilons(
             args.eps or map(epsilon_of, default), attack.norm if attack else LINF
         )

@@ -132,7 +132,8 @@ def main(argv=None):
         images = corruption_folders(
             folder, IMAGENET_C, classes, tuple(corruptions), tuple(severities), args.partial
         )
-    runs = evaluate(name, models, images, stimuli, top5, score, args, protocol)
+    scored_with = {"mean_of": " ".join(IMAGENET_C.corruptions)}
+    runs = evaluate(name, models, images, stimuli, top5, score, args, protocol, scored_with)
     if runs:
         results = args.results / name
         metrics = {run.name: run.metrics for run in runs}

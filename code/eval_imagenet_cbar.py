@@ -72,7 +72,10 @@ def main(argv=None):
     )
     protocol = {"corruptions": list(corruptions), "severities": list(severities)}
     score = partial(corruption_metrics, data=IMAGENET_CBAR)
-    runs = evaluate("imagenet_cbar", models, images, unchanged, top5, score, args, protocol)
+    scored_with = {"mean_of": " ".join(IMAGENET_CBAR.corruptions)}
+    runs = evaluate(
+        "imagenet_cbar", models, images, unchanged, top5, score, args, protocol, scored_with
+    )
     if runs:
         metrics = {run.name: run.metrics for run in runs}
         folder = args.results / "imagenet_cbar"

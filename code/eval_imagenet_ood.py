@@ -37,9 +37,13 @@ from bvg.run.runs import print_table
 from bvg.scores.accuracy import subset_accuracy, top1_and_top5
 from bvg.stimuli.batch import unchanged
 
+# Number of images, classes and layout of each are in bvg.data.imagenet_ood. To evaluate another set
+# of ImageNet's classes, add it here: (*VARIANTS, Variant("my-set", images=500)) (docs/adding.md).
+SETS = VARIANTS
+
 
 def flags(group):
-    for variant in VARIANTS:
+    for variant in SETS:
         data_flag(group, variant.key)
     partial_flag(group)
     preprocess_flag(group)
@@ -50,16 +54,16 @@ def folders_of(args):
 
     Those given by flags; without flags, all that environment variables name or were downloaded.
     """
-    given = {variant: getattr(args, variant.benchmark) for variant in VARIANTS}
-    chosen = [variant for variant in VARIANTS if given[variant] or not any(given.values())]
+    given = {variant: getattr(args, variant.benchmark) for variant in SETS}
+    chosen = [variant for variant in SETS if given[variant] or not any(given.values())]
     found = {variant: look_for(variant.key, given[variant]) for variant in chosen}
     found = {variant: variant_folder(place, variant) for variant, place in found.items() if place}
     if not found:
         raise UserError(
             "give the folder of at least one data set with "
-            f"{', '.join(v.entry.flag for v in VARIANTS)} (or an environment variable, "
-            f"{VARIANTS[0].entry.variable} etc.), or download them: python code/download.py "
-            f"{' '.join(variant.key for variant in VARIANTS)}"
+            f"{', '.join(v.entry.flag for v in SETS)} (or an environment variable, "
+            f"{SETS[0].entry.variable} etc.), or download them: python code/download.py "
+            f"{' '.join(variant.key for variant in SETS)}"
         )
     return found
 

@@ -33,7 +33,7 @@ from functools import partial
 
 import pandas as pd
 
-from bvg.data.categories import CATEGORIES
+from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, locate_stimuli, model_vs_human
 from bvg.figures.drawing import HUMANS, remove
 from bvg.figures.lowpass import consistency_by_accuracy, filters_panel, shape_bias_by_filter
@@ -63,6 +63,8 @@ from bvg.scores.model_vs_human import (
 from bvg.stimuli.batch import unchanged
 from bvg.stimuli.lowpass import lowpass
 
+# ImageNet's classes of each category (Geirhos et al. 2018), whose mean probability decides.
+MEMBERS = CATEGORY_INDICES
 # The abbreviations in published image names of data sets whose files have none.
 EXPERIMENTS = {"edge": "edg", "silhouette": "sif", CUE_CONFLICT: "cue"}
 FEWER = [f"/{count}_datasets" for count in range(1, len(DATA_SETS))]
@@ -209,7 +211,7 @@ def main(argv=None):
     if differing and images.classes == CATEGORIES:  # only these have published numbers
         counts = [f"{k} {n['images']:,} of {n['expected_images']:,}" for k, n in differing.items()]
         print(f"the numbers of images differ from the published ones: {', '.join(counts)}")
-    decide = sixteen_way(classes) if models else None
+    decide = sixteen_way(classes, MEMBERS) if models else None
     score = partial(model_vs_human_metrics, humans=humans)
     if args.blur or args.downsample:
         low_pass_control(models, images, decide, score, humans, cues, args)

@@ -29,7 +29,7 @@ eval_model_vs_human.py.
 import sys
 from functools import partial
 
-from bvg.data.categories import CATEGORIES
+from bvg.data.categories import CATEGORIES, CATEGORY_INDICES
 from bvg.data.finding import look_for
 from bvg.data.imagenet import classes_in
 from bvg.data.shape_bias import IMAGES, cue_conflict, download_cue_conflict
@@ -50,6 +50,8 @@ from bvg.stimuli.batch import unchanged
 from bvg.stimuli.lowpass import lowpass
 from bvg.stylize.manifest import stylizer_of
 
+# ImageNet's classes of each category (Geirhos et al. 2018), whose mean probability decides.
+MEMBERS = CATEGORY_INDICES
 KEYS = (
     "shape-bias",
     "shape-bias/max",
@@ -129,7 +131,7 @@ def main(argv=None):
         print(
             f"these are stimuli of make_cue_conflict.py ({stylizer['engine']}), not the published"
         )
-    decide = sixteen_way(classes) if models else None
+    decide = sixteen_way(classes, MEMBERS) if models else None
     if args.blur or args.downsample:
         low_pass_control(models, images, decide, humans, args)
         return

@@ -83,6 +83,7 @@ def main(argv=None):
         score,
         args,
         protocol={"cutoffs": list(CUTOFFS)},
+        scored_with={"mean_cutoffs": " ".join(map(str, MEAN_CUTOFFS))},
     )
     if runs:
         figures(runs, args, images)

@@ -228,7 +228,8 @@ def main(argv=None):
     images = replace(imagenet_val(folder, classes, args.partial), view=SQUASHED_224[args.squash])
     decide = top5_and_category_sums(classes)
     protocol = {"conditions": [ORIGINAL, *map(condition_name, shown)]}
-    depends = {"confident_by": record}
+    suppressing = (f"{cue} {condition_name(condition)}" for cue, condition in CUES.items())
+    depends = {"confident_by": record, "cues": ", ".join(suppressing)}
     runs = evaluate(NAME, models, images, stimuli, decide, score, args, protocol, depends)
     if runs:
         metrics = {run.name: run.metrics for run in runs}

@@ -268,18 +268,19 @@ class Cell:
         return [folder for glob in globs for folder in self.results.glob(glob)]
 
     def times(self) -> dict[str, int]:
-        """Return when the finished summaries and the files that the command names were written."""
+        """Return when the finished summaries, the script and the files given to it were written."""
         done = [folder for folder in self.folders() if not (folder / "partial").exists()]
         words = [*(split_alias(model)[1] for model in self.models), *self.flags]
         named = [re.sub(r"^file://|(?<=\.py):\w+$", "", word) for word in words]
+        named.append(str(CODE / self.kind.script))
         files = [*(folder / "summary.json" for folder in done), *map(Path, named)]
         return {str(file): file.stat().st_mtime_ns for file in files if file.is_file()}
 
     def is_done(self) -> bool:
         """Return whether the cell, of one model, was completed and nothing has changed since.
 
-        Its flags, its summaries and the files that it names, such as a checkpoint, must be the
-        same. Otherwise the script decides: it resumes, is complete, or refuses.
+        Its flags, its summaries, the script and the files that it names, such as a checkpoint, must
+        be the same. Otherwise the script decides: it resumes, is complete, or refuses.
         """
         known = read(self.file(".json"))
         same = known.get("flags") == [*self.flags] and bool(self.folders())

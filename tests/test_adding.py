@@ -10,6 +10,7 @@ import sys
 import pandas as pd
 import pytest
 
+from bvg.data import downloads
 from conftest import REPOSITORY, draw
 from miniature import world
 from miniature.draw import save
@@ -101,6 +102,27 @@ def test_a_benchmark_flows_into_the_table_and_the_page(here, run, tmp_path):
     page = tmp_path / "page.html"
     run(f"{report} --table {table / 'benchmark.csv'} --out {page}")
     assert "upside_down/top1_acc/upside-down" in page.read_text(encoding="utf-8")
+
+
+def test_a_data_set(here, run, monkeypatch):
+    entry, code = blocks("A data set of ImageNet's classes")
+    code, command = code.split("\npython ")
+    catalogue = here / "downloads.toml"
+    catalogue.write_text(downloads.CATALOGUE.read_text(encoding="utf-8") + "\n" + entry)
+    monkeypatch.setattr(downloads, "CATALOGUE", catalogue)
+    downloads.data_sets.cache_clear()
+    try:
+        (here / "sketches").symlink_to(here / "data" / "val")
+        script = (REPOSITORY / "code" / "eval_imagenet_ood.py").read_text(encoding="utf-8")
+        line = "\nSETS = VARIANTS\n"
+        assert script.count(line) == 1
+        (here / "own_ood.py").write_text(script.replace(line, f"\n{code}"), encoding="utf-8")
+        words = command.strip().replace("code/eval_imagenet_ood.py", "own_ood.py")
+        out = run(f"python {words} --results r3 --partial")
+    finally:
+        downloads.data_sets.cache_clear()
+    assert re.search(r"miniature_plain +top1_acc/my-sketches +\d", out)
+    assert metrics_of(here / "r3" / "my_sketches" / "miniature_plain")["top1_acc/my-sketches"]
 
 
 def test_a_corruption(here, run):

@@ -86,6 +86,16 @@ def test_why_a_fit_means_nothing(thresholds, reasons):
     assert set(fit_channel(thresholds).degenerate) == reasons
 
 
+def test_bands_with_gaps_are_of_the_octaves_that_they_span():
+    bands, sigma = (0, 2, 4, 6), 2.0  # 4.7 octaves wide: more than there are bands, less than 7
+    thresholds = 4 * np.exp(-((np.array(bands) - 2.6) ** 2) / (2 * sigma**2))
+    fit = fit_channel(thresholds, bands=bands)
+    assert fit.degenerate == () and fit.bandwidth == pytest.approx(4.7096, abs=1e-4)
+    narrow = 4 * np.exp(-((np.array(bands) - 2.6) ** 2) / (2 * 0.7**2))  # 1.6 octaves
+    (reason,) = fit_channel(narrow, bands=bands).degenerate
+    assert reason == "the bandwidth is below the 2 octaves between bands"
+
+
 def test_where_thresholds_are_invalid_no_other_reason_matters():
     fit = fit_channel([4] * 7, invalid="nothing is right")
     assert fit.degenerate == ("nothing is right",)

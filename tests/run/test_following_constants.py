@@ -83,6 +83,11 @@ def test_a_band_that_pixels_cannot_hold_is_refused():
         list(eval_criticalband.critical_band(_grey(), (7,), (0.02,)))
 
 
+def test_strengths_of_noise_that_are_not_octaves_are_refused():
+    with pytest.raises(UserError, match="double"):
+        next(iter(eval_criticalband.critical_band(_grey(), (1, 2), (0.04, 0.08, 0.12))))
+
+
 def _grey():
     from stimulus_helpers import batch_of, photo_like
 

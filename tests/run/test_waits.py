@@ -168,7 +168,7 @@ def test_a_batch_of_the_critical_band_waits_once_for_what_is_queued_before_it(gp
     for _ in range(2):
         gpu.blocking.clear()
         waits.clear()
-        conditions = criticalband.critical_band(batch(), range(7), (0.02, 0.16))
+        conditions = criticalband.critical_band(batch(), range(7), (0.08, 0.16))
         next(conditions)  # without noise
         assert waits == ["queued"]
         assert len(list(conditions)) == 14

@@ -14,8 +14,8 @@ from bvg.data.preprocessing import READY_224
 from bvg.predictions.table import read_predictions
 from bvg.scores.decision_table import read_decisions, table_files
 from bvg.scores.shape_bias import count_table
-from bvg.zoo.loading import CheckpointOptions, load_model
-from bvg.zoo.zero_shot import Text, by_category
+from bvg.zoo.loading import CheckpointOptions, Text, load_model
+from bvg.zoo.zero_shot import by_category
 from conftest import draw
 from model_vs_human_helpers import write_data_set
 from zero_shot_helpers import CLIP, write_model

@@ -15,9 +15,9 @@ from bvg.run.models import LoadedModel, by_category_names, load_all
 from bvg.run.probe import probe
 from bvg.run.settings import Settings
 from bvg.zoo import zero_shot
-from bvg.zoo.loading import CheckpointOptions, load_model
+from bvg.zoo.loading import CheckpointOptions, Text, load_model
 from bvg.zoo.weights import weights_sha256
-from bvg.zoo.zero_shot import Text, by_category
+from bvg.zoo.zero_shot import by_category
 from conftest import refusal
 from oracles.zero_shot import zero_shot_logits
 from zero_shot_helpers import CLIP, SENTENCES, SQUASHED, custom_text, siglip, write_model

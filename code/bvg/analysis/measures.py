@@ -131,6 +131,7 @@ CORRUPTIONS = {
     ),
 }
 _EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of its conditions
+_EQUAL_RATIOS = 0.001  # the same for means of relative accuracies
 OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))
 STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-conflict")
 PERCENT = (*BENCHMARKS, *STAND_INS, "top1_acc/cue-conflict")
@@ -254,6 +255,17 @@ def _doubtful_means(values: pd.DataFrame) -> list[str]:
                 f"the mean of the {len(conditions)} conditions of {BENCHMARKS[name]} in the table: "
                 "it may average other corruptions."
             )
+    for name, band in ((LPP, "LFC"), (HPP, "HFC")):
+        columns = _mean_columns(values, band)
+        if not columns or name not in values:
+            continue
+        off = (values[name] - values[columns].mean(axis=1, skipna=False)).abs()
+        if count := int((off > _EQUAL_RATIOS).sum()):
+            at = ", ".join(f"{cutoff:g}" for cutoff in MEAN_CUTOFFS)
+            notes.append(
+                f"{name} of {count} model{'s' * (count != 1)} is up to {off.max():.2g} off the "
+                f"mean of {band} at the cutoffs {at} in the table: it may average other cutoffs."
+            )
     return notes
 
 
@@ -267,21 +279,26 @@ def _filled(values: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def with_spectral(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with LPP, HPP and spectral bias, where it has what they are made of.
+    """Return the table with LPP, HPP and spectral bias, if it lacks them but has their parts.
 
-    Other cutoffs than those of the means are optional.
+    Those that a table has stay, since they may be of other cutoffs, on purpose.
     """
     made = {}
     for name, band in ((LPP, "LFC"), (HPP, "HFC")):
-        columns = cutoffs_of(values, band)
-        if {*MEAN_CUTOFFS} <= {*columns}:
-            parts = [values[columns[cutoff]].to_numpy() for cutoff in MEAN_CUTOFFS]
-            made[name] = np.mean(parts, axis=0)
+        columns = _mean_columns(values, band)
+        if columns and not _filled(values, [name]):
+            made[name] = np.mean([values[column].to_numpy() for column in columns], axis=0)
     values = values.assign(**made) if made else values
-    if LPP in values and HPP in values and (len(made) == 2 or SPECTRAL not in values):
+    if LPP in values and HPP in values and not _filled(values, [SPECTRAL]):
         both = values[LPP] + values[HPP]
         return values.assign(**{SPECTRAL: values[HPP] / both.where(both > 0)})
     return values
+
+
+def _mean_columns(values: pd.DataFrame, band: str) -> list[str]:
+    """Return the columns of which LPP ("LFC") or HPP ("HFC") is the mean; none if one lacks."""
+    columns = cutoffs_of(values, band)
+    return [columns[c] for c in MEAN_CUTOFFS] if {*MEAN_CUTOFFS} <= {*columns} else []
 
 
 def cutoffs_of(values: pd.DataFrame, band: str) -> dict[float, str]:

@@ -24,6 +24,8 @@ from bvg.data.preprocessing import STUDY
 from bvg.errors import UserError, reason_of
 from bvg.published.names import own_model
 from bvg.scores.metric import Z95
+from bvg.table.merging import protocol_and_scoring
+from bvg.table.published_protocol import departures
 from bvg.table.study_table import StudyTable
 from bvg.zoo.table import find
 
@@ -204,13 +206,16 @@ def _how(measure: str, results: Mapping[str, Any]) -> dict[str, Any]:
         identity = used[0]["identity"]
         protocol, images = identity["protocol"], identity["images"]
         shown = protocol["preprocessing"]
+        other = departures(identity["benchmark"], protocol_and_scoring(identity))
+        if identity["benchmark"].endswith("_generated"):
+            other.append("images generated here")
         view = View(
             size=shown["crop"],
             resize=shown["crop"] if shown["keep_ready"] else shown["resize"],
             interpolation=None if shown["keep_ready"] else shown["interpolation"],
             classes=None if shown["keep_ready"] else len(images.get("restricted_to", range(1000))),
             ready=shown["keep_ready"],
-            other="generated here" if identity["benchmark"].endswith("_generated") else "",
+            other="; ".join(other),
         )
         of_a_part = protocol.get("limit") or _is_partial(used[0])
         return {"view": view, "part": images["count"] if of_a_part else 0}
@@ -315,7 +320,7 @@ def comparable(cell: Mapping[str, Any], results: Results) -> tuple[np.ndarray, s
     if cell["part"]:
         return none, f"only {cell['part']:,.0f} of the images were evaluated"
     if ours.other:
-        return none, f"its images were {ours.other}"
+        return none, f"another protocol than the published one here ({ours.other})"
     same = np.array([_same(ours, view) for view in results.views])[results.which]
     if _is_own(ours, same[results.models == cell["name"]]) and _each_own(results.views):
         same = np.array([not view.other for view in results.views])[results.which]

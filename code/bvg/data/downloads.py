@@ -41,9 +41,9 @@ class DataSet:
 
     name: str
     what: str
-    use: str
-    about: str
-    licence: str
+    use: str = ""
+    about: str = ""
+    licence: str = ""
     title: str = ""
     flag: str = ""
     variable: str = ""
@@ -122,6 +122,7 @@ def _entry(name: str, fields: dict[str, Any]) -> DataSet:
         flag=flag,
         variable=entry.variable or "BVG_" + flag.removeprefix("--").upper(),
         file=entry.file or Path(address).name,
+        explain=entry.explain or ("" if entry.sources else "the catalogue has no address of it"),
     )
 
 

@@ -30,14 +30,14 @@ class Variant:
 
     key: its name in metrics and in the catalogue of data sets.
     images: how many.
-    folder: part of its folder's published name.
+    folder: part of its folder's published name, if that is a folder among others.
     numbered: whether class folders are called 0 to 999.
     subset: its classes' positions among ImageNet's 1000, if it does not have all of them.
     """
 
     key: str
     images: int
-    folder: str
+    folder: str = ""
     numbered: bool = False
     subset: tuple[int, ...] = ()
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 PROBE = "probe"  # the entry of a model's identity that Probe.record returns
+PROGRAM = "program"  # the entry with a digest of the script, which may differ (see run/program)
 # Root mean square difference, relative to the logits' spread, up to which two outputs for the probe
 # are taken as the same model's (docs/fidelity.md). Other devices and libraries cause 1e-5 in fp32,
 # up to .2 in 16 bits; another model about 1.
@@ -32,7 +33,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     old, new = _flat(before), _flat(now)
     phrases = []
     for key in sorted(old.keys() | new.keys()):
-        if old.get(key) == new.get(key):
+        if old.get(key) == new.get(key) or key == PROGRAM:
             continue
         name = _NAMES.get(key, key.removeprefix("protocol.").removeprefix("scored_with."))
         if key.rpartition(".")[2] == PROBE:

@@ -340,8 +340,10 @@ def with_options(args: argparse.Namespace, **changes: Any) -> argparse.Namespace
 
 def data_flag(group: argparse._ActionsContainer, name: str) -> None:
     """Add the flag for the folder of a data set of the catalogue (bvg/data/downloads.toml)."""
-    from bvg.data.downloads import data_sets  # here, because it imports the network clients
+    from bvg.data.downloads import CATALOGUE, data_sets  # here: it imports the network clients
 
+    if name not in data_sets():
+        raise UserError(f"{name!r} is not in the catalogue of data sets: add it to {CATALOGUE}")
     data_set = data_sets()[name]
     fetched = "" if data_set.explain else ", else the downloaded one"
     group.add_argument(

@@ -16,6 +16,7 @@ probabilities changes by at most b - a, as the difference of two logits does.
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from inspect import signature
+from typing import Any
 
 import torch
 
@@ -30,7 +31,7 @@ Decision = Callable[..., dict[str, torch.Tensor]]
 Margins = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 RANKS = 5  # answers kept per image
 UNRESTRICTED = tuple(f"unrestricted_{rank}" for rank in range(1, RANKS + 1))
-_MARGINS, _ORDERED = "margins", "ordered"  # attributes of decisions
+_MARGINS, _ORDERED, _PROTOCOL = "margins", "ordered", "protocol"  # attributes of decisions
 
 
 def decided(
@@ -48,6 +49,17 @@ def with_margins(decide: Decision, margins: Margins, ordered: bool = False) -> D
     setattr(decide, _MARGINS, margins)
     setattr(decide, _ORDERED, ordered)
     return decide
+
+
+def with_protocol(decide: Decision, protocol: Mapping[str, Any]) -> Decision:
+    """Return the decision, with entries that `evaluate` adds to the protocol of its results."""
+    setattr(decide, _PROTOCOL, dict(protocol))
+    return decide
+
+
+def protocol_of(decide: Decision) -> dict[str, Any]:
+    """Return the entries of the protocol that the decision declares."""
+    return getattr(decide, _PROTOCOL, {})
 
 
 def margins_of(decide: Decision) -> Margins | None:
@@ -123,32 +135,38 @@ def top5_among(classes: Sequence[int]) -> Decision:
     return with_margins(decide, margins)
 
 
-def sixteen_way(classes: tuple[str, ...]) -> Decision:
+def sixteen_way(
+    classes: tuple[str, ...], members: Mapping[str, Sequence[int]] = CATEGORY_INDICES
+) -> Decision:
     """Return the decision among 16 entry-level categories (Geirhos et al. 2018).
 
     classes: of the model's logits. For ImageNet's, categories are ranked by the mean probability of
-    their classes. Adds `answer_max`, an alternative rule (ood-benchmarks): the category of the best
+    their classes. members: the indices of these, by category; others than the published ones are
+    recorded. Adds `answer_max`, an alternative rule (ood-benchmarks): the category of the best
     among the classes that belong to a category. For a model whose classes are the categories, both
     rules are the identity. Raises UserError for a model of any other classes.
     """
     if categories_of(classes) == classes:
         return _both_rules
-    members = _members()
-    flat = [index for indices in members for index in indices]
-    category_of = tuple(k for k, indices in enumerate(members) for _ in indices)
+    groups = [list(members[name]) for name in CATEGORIES]
+    flat = [index for indices in groups for index in indices]
+    category_of = tuple(k for k, indices in enumerate(groups) for _ in indices)
 
     def decide(logits: torch.Tensor) -> dict[str, torch.Tensor]:
-        means = _category_means(as_wide(logits).softmax(dim=1))
+        means = _group_means(as_wide(logits).softmax(dim=1), groups)
         answers = _ranked(means, means)
         best = of_classes(logits, flat).float().argmax(dim=1)
         answers["answer_max"] = _on(best.device, category_of)[best].to(torch.int16)
         return answers
 
     def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        by_max = _largest(logits, members)
-        return torch.minimum(_means_gaps(logits, labels, members), _best_two(by_max))
+        by_max = _largest(logits, groups)
+        return torch.minimum(_means_gaps(logits, labels, groups), _best_two(by_max))
 
-    return with_margins(decide, margins)
+    own = {
+        name: list(members[name]) for name in CATEGORIES if members[name] != CATEGORY_INDICES[name]
+    }
+    return with_protocol(with_margins(decide, margins), {"members": own} if own else {})
 
 
 def best_groups(groups: Sequence[Sequence[int]]) -> Decision:

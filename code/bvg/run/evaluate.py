@@ -9,6 +9,7 @@ runs = evaluate("mine", models, images, stimuli, top5, score, args)
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,11 +26,12 @@ from bvg.progress import Meter
 from bvg.run import wandb_mirror
 from bvg.run.batches import Example, check_stimuli, example_of, save_stimuli
 from bvg.run.command_line import options
-from bvg.run.decisions import Decision, decided
+from bvg.run.decisions import Decision, decided, protocol_of
 from bvg.run.forms import choose_forms
 from bvg.run.input_check import check_inputs
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
+from bvg.run.program import program_of
 from bvg.run.runs import Run, environment_of, finish, open_run, print_state, score_again
 from bvg.run.settings import Settings, settings_from
 from bvg.scores.metric import Metric
@@ -80,6 +82,8 @@ def evaluate(
     scored_with: what else the scores depend on (human decisions, a reference model), as text by
         name, None for none; when it changes, a finished result is re-scored from the predictions
         on disk.
+    A finished result is also re-scored when the calling script has changed; a change of stimuli or
+    decision that the protocol does not tell needs --overwrite, which a warning says.
     Raises UserError for errors that the user can fix.
     """
     args = args or options()
@@ -101,12 +105,22 @@ def evaluate(
     layout = _layout(name, images, decided(decide, logits, labels) | columns)
     limit = None if images is whole else args.limit  # of all images, it changes nothing
     common = {"precision": args.precision, "limit": limit, "seed": args.seed}
-    protocol = {**(protocol or {}), **common}
+    protocol = {**(protocol or {}), **protocol_of(decide), **common}
     scored_with = dict(scored_with or {})
+    program = program_of(sys._getframe(1).f_code.co_filename, (first, decide, score))
     with ExitStack() as locks:
         runs = [
             open_run(
-                name, model, view, images, layout, protocol, args.results, args.overwrite, locks
+                name,
+                model,
+                view,
+                images,
+                layout,
+                protocol,
+                args.results,
+                args.overwrite,
+                locks,
+                program,
             )
             for model, view in zip(models, views, strict=True)
         ]

@@ -19,14 +19,12 @@ from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
 from bvg.run.probe import pictures, probe
 from bvg.run.settings import Settings, autocast, best_device
-from bvg.zoo import hugging_face
-from bvg.zoo.loading import CheckpointOptions, load_model
-from bvg.zoo.names import split_alias
+from bvg.zoo.loading import CheckpointOptions, Text, load_model
+from bvg.zoo.names import HUB, HUGGING_FACE, LOCAL_DIR, OPEN_CLIP, split_alias
 from bvg.zoo.normalized import Reordered, positions_in_imagenet
 from bvg.zoo.stated import classes_of
 from bvg.zoo.table import find
 from bvg.zoo.weights import weights_sha256
-from bvg.zoo.zero_shot import FOLDER, HUB, PREFIX, Text, by_category
 
 _CHECKPOINT_FLAGS = ("arch", "weights_key", "mean", "std")
 _TEXT_FLAGS = ("templates", "class_names")
@@ -117,7 +115,7 @@ def _is_zero_shot(model: str) -> bool:
     spec = split_alias(model)[1]
     row = find(spec)
     names = row.library if row else (spec,)
-    return any(name.startswith((PREFIX, HUB)) for name in names)
+    return any(name.startswith((OPEN_CLIP, HUB)) for name in names)
 
 
 def load_one(
@@ -205,6 +203,8 @@ def by_category_names(models: Sequence[LoadedModel]) -> list[LoadedModel]:
 
     They share the image towers and, since the names are given, the identities of the originals.
     """
+    from bvg.zoo.zero_shot import by_category  # here, because it is rarely needed
+
     named = [(model, by_category(model.model)) for model in models if are_imagenet(model.classes)]
     return [
         replace(model, model=answering, classes=CATEGORIES)
@@ -220,7 +220,7 @@ def portable(spec: str) -> str:
         return f"{Path(path).name}{colon}{factory}"
     if spec.startswith("file://"):
         return f"file://{Path(spec).name}"
-    for prefix in (f"{PREFIX}{FOLDER}", hugging_face.PREFIX):
+    for prefix in (f"{OPEN_CLIP}{LOCAL_DIR}", HUGGING_FACE):
         if spec.startswith(prefix) and Path(spec.removeprefix(prefix)).expanduser().is_dir():
             return f"{prefix}{Path(spec).name}"
     return spec

@@ -19,7 +19,7 @@ from torch import nn
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.preprocessing import READY_224, Preprocessing
 from bvg.errors import UserError
-from bvg.predictions.identity import differences
+from bvg.predictions.identity import PROGRAM, differences
 from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.progress import text_table
@@ -27,12 +27,14 @@ from bvg.run.batches import Rows
 from bvg.run.checks import guessing
 from bvg.run.models import LoadedModel
 from bvg.run.precision import State, report, sentence, state_from
+from bvg.run.program import Program
 from bvg.scores.metric import Metric
 
 FORMAT = 1  # of summary.json
 # The beginnings of scores that depend on the predictions alone, in every version.
 _OF_PREDICTIONS = ("top1_acc/", "top5_acc/", "calibration/ece")
 EAGER = "eager"  # the form of a model as it is
+SCORED_BY = "scored_by"  # in summary.json: the digest of the script that scored it again
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -64,6 +66,7 @@ class Run:
     """A model's result on one benchmark.
 
     view: the preprocessing of the model's input.
+    program: the script that calls `evaluate`.
     identity: what a result on disk must agree with to be resumed or reused.
     rows: answers that are not yet on disk.
     check: what the check of the precision has shown so far, where there is one.
@@ -73,6 +76,7 @@ class Run:
 
     model: LoadedModel
     view: Preprocessing
+    program: Program
     store: ResultFolder
     identity: dict[str, Any]
     rows: list[Rows] = field(default_factory=list)
@@ -127,6 +131,7 @@ def open_run(
     results: Path,
     overwrite: bool,
     locks: ExitStack,
+    program: Program,
 ) -> Run:
     """Return the model's result; its folder stays locked until `locks` is closed.
 
@@ -142,9 +147,10 @@ def open_run(
         "model": model.identity,
         "images": image_set,
         "protocol": {**protocol, "preprocessing": view.describe()},
+        PROGRAM: program.digest,
     }
     store.open(identity, overwrite)
-    return Run(model, view, store, identity)
+    return Run(model, view, program, store, identity)
 
 
 def print_state(run: Run, total: int) -> None:
@@ -153,6 +159,12 @@ def print_state(run: Run, total: int) -> None:
         print(f"{run.name}: already complete in {run.folder} (--overwrite re-runs it)")
     elif run.store.done:
         print(f"{run.name}: resuming at image {run.store.done:,} of {total:,}")
+        if run.program.is_known_to_differ((run.store.recorded or {}).get(PROGRAM)):
+            _warn(
+                run,
+                f"{run.program.name} has changed since this result was begun; if the stimuli or "
+                "the decision did, start again with --overwrite",
+            )
 
 
 def finish(
@@ -281,21 +293,35 @@ def score_again(
 ) -> bool:
     """Re-score a complete result if what its scores depend on has changed; return whether it had.
 
-    The scores are computed from the predictions on disk, and summary.json is rewritten. What the
-    result was scored with besides `scored_with` stays, and so do all scores where nothing changed.
+    That is `scored_with`, and the script. The scores are computed from the predictions on disk, and
+    summary.json is rewritten. What the result was scored with besides `scored_with` stays, and so
+    do all scores where nothing changed.
     """
     summary = run.summary
     recorded = summary.get("scored_with", {})
     before = {key: recorded[key] for key in scored_with if key in recorded}
-    if before == scored_with:
+    scored_by = summary.get(SCORED_BY) or summary["identity"].get(PROGRAM)
+    has_changed = run.program.is_known_to_differ(scored_by)
+    if before == scored_with and not has_changed:
         return False
     scores = score(run.predictions)
-    check_alike(run.folder, run.metrics, scores)
-    summary["metrics"] = _as_json(scores)
-    summary["scored_with"] = recorded | scored_with
+    if not has_changed:  # otherwise it may score differently on purpose
+        check_alike(run.folder, run.metrics, scores)
+    others = summary["metrics"] if recorded.keys() - scored_with.keys() else {}
+    summary["metrics"] = others | _as_json(scores)
+    if recorded or scored_with:
+        summary["scored_with"] = recorded | scored_with
+    summary[SCORED_BY] = run.program.digest
     run.store.finish(summary)
-    changes = "; ".join(differences(before, scored_with)) or "nothing was recorded"
-    print(f"{run.name}: re-scored from the predictions on disk ({changes})")
+    changes = differences(before, scored_with) + [f"{run.program.name} has changed"] * has_changed
+    reason = "; ".join(changes) or "nothing was recorded"
+    print(f"{run.name}: re-scored from the predictions on disk ({reason})")
+    if has_changed:
+        _warn(
+            run,
+            f"its predictions are of {run.program.name} as it was before; if the stimuli or the "
+            "decision changed, re-run it with --overwrite",
+        )
     return True
 
 

@@ -16,9 +16,9 @@ from scipy.optimize import OptimizeWarning, curve_fit
 LOWEST_CENTRE = 1.75  # cycles per image of 224 pixels, of band 0
 OCTAVES_PER_SIGMA = 2 * sqrt(log(4))  # a Gaussian's full width at half its peak
 START = (1.0, 0.0, 1.0)  # of the fit: amplitude, mu, sigma
-# Bands are an octave apart. In a channel with a width of w octaves, the third-nearest band is at
-# least an octave from the centre and has at most 4 * 2**-(2 / w)**2 steps. For w < 1 that is less
-# than 1/4, which is negligible: the three parameters then depend on two thresholds.
+# For bands an octave apart, as published. In a channel with a width of w octaves, the third-nearest
+# band is at least an octave from the centre and has at most 4 * 2**-(2 / w)**2 steps. For w < 1,
+# that is less than 1/4, which is negligible: the three parameters then depend on two thresholds.
 NARROWEST = 1.0
 
 
@@ -118,13 +118,15 @@ def _why_degenerate(
     thresholds: np.ndarray, bands: Sequence[int], mu: float, sigma: float, covariance: np.ndarray
 ) -> tuple[str, ...]:
     width = OCTAVES_PER_SIGMA * abs(sigma)
+    tested, apart = bands[-1] - bands[0] + 1, int(np.diff(bands).max(initial=1))
+    distance = "one octave" if apart == 1 else f"{apart} octaves"
     converged = isfinite(sigma)
     reasons = {
         "fewer than three distinct thresholds": len(set(thresholds.tolist())) < 3,
         "the fit did not converge": not converged,
         "the centre is outside the tested bands": converged and not bands[0] <= mu <= bands[-1],
-        f"the bandwidth exceeds the {len(bands)} octaves tested": width > len(bands),
-        "the bandwidth is below the one octave between bands": width < NARROWEST,
+        f"the bandwidth exceeds the {tested} octaves tested": width > tested,
+        f"the bandwidth is below the {distance} between bands": width < NARROWEST * apart,
         "the covariance is not finite": converged and not np.isfinite(covariance).all(),
     }
     return tuple(reason for reason, holds in reasons.items() if holds)

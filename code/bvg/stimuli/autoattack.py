@@ -31,7 +31,7 @@ def autoattack_version() -> str:
         ) from error
 
 
-def autoattack_method(batch_size: int) -> Method:
+def autoattack_method(batch_size: int, name: str = "AutoAttack") -> Method:
     """Return AutoAttack (L∞, standard), with at most batch_size images at once.
 
     Its `first_success` is not a number of steps but the attack that succeeded: 1 APGD-CE, 2 APGD-T,
@@ -53,7 +53,7 @@ def autoattack_method(batch_size: int) -> Method:
         images, first = (torch.cat(column) for column in zip(*parts, strict=True))
         return Outcome(images, first >= 0, first, torch.zeros_like(first))
 
-    return Method("AutoAttack", LINF, perturb)
+    return Method(name, LINF, perturb)
 
 
 def _broken(

@@ -9,6 +9,8 @@ gives the bands, and scaling the strengths.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from math import isclose
 
 import torch
 from torch.nn.functional import threshold
@@ -40,10 +42,15 @@ def critical_band(
     """Yield the grey images without noise, then under noise of each band and standard deviation.
 
     bands: octaves f, at most 6, centred at 1.75 * 2**f cycles per image. deviations: SD of the
-    noise; the images' greys span 0.2. Each condition is (B, 3, 224, 224) in [0, 1]; its three
-    channels share memory.
-    Raises UserError for images of another size, ValueError for a band above 6.
+    noise, each twice the one before, as the channel counts octaves of noise; the images' greys span
+    0.2. Each condition is (B, 3, 224, 224) in [0, 1]; its three channels share memory.
+    Raises UserError for other deviations or images of another size, ValueError for a band above 6.
     """
+    if any(not isclose(above, 2 * below) for below, above in pairwise(deviations)):
+        raise UserError(
+            f"strengths of noise must double from one to the next, not {tuple(deviations)}: the "
+            "channel counts steps of an octave"
+        )
     if batch.pixels.shape[2:] != (SIZE, SIZE):
         height, width = batch.pixels.shape[2:]
         raise UserError(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import isclose
 from typing import Any
@@ -11,6 +11,7 @@ from bvg.errors import UserError
 from bvg.predictions.identity import PROBE, differences
 from bvg.scores.metric import Metric
 from bvg.table.columns import DECISIONS, column_of
+from bvg.table.published_protocol import departures
 from bvg.table.sources import Measured
 from bvg.zoo.table import find
 
@@ -82,6 +83,11 @@ def merge(results: Iterable[Measured], split: bool = False, allowed: tuple[str, 
 def _measured_how(result: Measured) -> dict[str, Any]:
     how = {key: result.identity.get(key, {}) for key in ("protocol", "images")}
     return how | ({"scored_with": scored} if (scored := _scored_with(result)) else {})
+
+
+def protocol_and_scoring(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a result's protocol, and of what it was scored with."""
+    return {**identity.get("protocol", {}), **identity.get("scored_with", {})}
 
 
 def _scored_with(result: Measured) -> dict[str, str]:
@@ -200,9 +206,9 @@ def same_models(results: Iterable[Measured]) -> list[str]:
 def remarks(results: Iterable[Measured], allowed: tuple[str, ...] = ()) -> list[str]:
     """Return what readers of a table need to know of its results, a sentence each.
 
-    That is which benchmarks are of a part of their images, which differ from each other in
-    precision, or in how they show images that are not published in their final size, and which
-    results are doubtful.
+    That is which benchmarks are of a part of their images, or have other constants than published
+    in columns of published names, which differ from each other in precision, or in how they show
+    images that are not published in their final size, and which results are doubtful.
     """
     results = list(results)
     by_benchmark: dict[str, list[Measured]] = {}
@@ -211,6 +217,7 @@ def remarks(results: Iterable[Measured], allowed: tuple[str, ...] = ()) -> list[
         by_benchmark.setdefault(result.benchmark, []).append(result)
         doubts += [f"{result.source}: {doubt}" for doubt in _doubts(result)]
     notes = [note for name, members in by_benchmark.items() for note in _parts(name, members)]
+    notes += [note for name, members in by_benchmark.items() for note in _unlike(name, members)]
     notes += doubts
     for name, of in (("precision", _precision), ("preprocessing", _view)):
         found: dict[str, list[str]] = {}
@@ -266,6 +273,18 @@ def _parts(benchmark: str, members: list[Measured]) -> list[str]:
             "of the models"
         )
     return [f"{benchmark} {reason}" for reason in found]
+
+
+def _unlike(benchmark: str, members: list[Measured]) -> list[str]:
+    """Return a sentence if some of a benchmark's results have other constants than published."""
+    found = [departures(benchmark, protocol_and_scoring(r.identity)) for r in members]
+    phrases = dict.fromkeys(phrase for phrases in found for phrase in phrases)
+    if not phrases:
+        return []
+    return [
+        f"{benchmark} is not of the published protocol ({'; '.join(phrases)}): its columns are not "
+        "comparable with published values of the same name"
+    ]
 
 
 def _is_unlike_published(result: Measured) -> bool:

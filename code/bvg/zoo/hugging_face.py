@@ -18,7 +18,6 @@ from bvg.errors import UserError, first_few, reason_of
 from bvg.zoo.libraries import DELETE_CACHED, hub_or_cache
 from bvg.zoo.normalized import NormalizedModel
 
-PREFIX = "hf:"
 _INTERPOLATIONS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _SQUASHED_FROM = 384  # pixels; larger images are not cropped where a crop_pct is given (ConvNeXt)
 

@@ -17,17 +17,31 @@ from torch import nn
 from bvg.data.fetch import fetch, weights_folder
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError
-from bvg.zoo import hugging_face, libraries, zero_shot
+from bvg.zoo import libraries
 from bvg.zoo.checkpoints import kind_of, read_checkpoint, recorded_model
 from bvg.zoo.factories import call, model_of_file
-from bvg.zoo.names import FACTORY
+from bvg.zoo.names import FACTORY, HUB, HUGGING_FACE, OPEN_CLIP
 from bvg.zoo.normalized import NormalizedModel
 from bvg.zoo.stated import CLASS_NAMES, stated_in, timm_config
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
 from bvg.zoo.weights import OTHER_ROW, State, chosen, load_strictly, rearranged
-from bvg.zoo.zero_shot import Text
 
 _REPOSITORY = Path(__file__).resolve().parents[3]  # the parent of `code/…` in the zoo's table
+TEMPLATES = ("openai80", "simple7", "none")  # of sentences about a class
+
+
+@dataclass(frozen=True)
+class Text:
+    """What the classes are called.
+
+    templates: one of TEMPLATES, or a text file with a sentence per line in which {} stands for the
+        class.
+    class_names: a text file with a line per class of ImageNet, in the order of the wnids, or with
+        lines `class<TAB>name` for any classes; None for open_clip's names of ImageNet's.
+    """
+
+    templates: str = TEMPLATES[0]
+    class_names: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +89,12 @@ def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
         return _from_checkpoint(_user_path(name.removeprefix("file://")), options)
     if name.startswith("torchvision:"):
         return libraries.torchvision_model(name.removeprefix("torchvision:"))
-    if name.startswith((zero_shot.PREFIX, zero_shot.HUB)):
-        bare = name.removeprefix(zero_shot.PREFIX)
-        return zero_shot.zero_shot_model(bare, options.text, options.device)
-    if name.startswith(hugging_face.PREFIX):
-        return hugging_face.hugging_face_model(name.removeprefix(hugging_face.PREFIX))
+    if name.startswith((OPEN_CLIP, HUB)):
+        return _zero_shot(name.removeprefix(OPEN_CLIP), options)
+    if name.startswith(HUGGING_FACE):
+        from bvg.zoo.hugging_face import hugging_face_model  # here, because it is rarely needed
+
+        return hugging_face_model(name.removeprefix(HUGGING_FACE))
     if libraries.is_timm_name(name.removeprefix("timm:")):
         return libraries.timm_model(name.removeprefix("timm:"))
     raise UserError(_unknown(name))
@@ -145,11 +160,17 @@ def _say(row: ZooModel, words: str) -> None:
     print(f"{row.name}: {words}", file=sys.stderr, flush=True)
 
 
+def _zero_shot(name: str, options: CheckpointOptions) -> NormalizedModel:
+    from bvg.zoo.zero_shot import zero_shot_model  # here, because it is rarely needed
+
+    return zero_shot_model(name, options.text, options.device)
+
+
 def _from_first_library(row: ZooModel, options: CheckpointOptions) -> NormalizedModel:
     loaders: dict[str, Callable[[str], NormalizedModel]] = {
         "timm": libraries.timm_model,
         "torchvision": libraries.torchvision_model,
-        "open_clip": lambda name: zero_shot.zero_shot_model(name, options.text, options.device),
+        "open_clip": lambda name: _zero_shot(name, options),
     }
     problems = []
     for name in row.library:

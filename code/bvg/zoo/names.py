@@ -8,6 +8,8 @@ from pathlib import Path
 from bvg.errors import UserError, reason_of
 from bvg.zoo.table import zoo
 
+# How names of models of these libraries begin; open_clip knows the second and the third one, too.
+OPEN_CLIP, HUB, LOCAL_DIR, HUGGING_FACE = "open_clip:", "hf-hub:", "local-dir:", "hf:"
 FACTORY = re.compile(r"(?P<path>.+\.py):(?P<factory>\w+)")
 _ALIAS = re.compile(r"(?P<alias>[\w-][\w.-]*)=(?P<spec>.+)")
 

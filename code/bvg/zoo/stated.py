@@ -17,7 +17,6 @@ from torch import nn
 
 from bvg.data.imagenet import VAL_CLASSES, imagenet_classes
 from bvg.errors import UserError
-from bvg.zoo.hugging_face import imagenet_labels, mostly_in_order
 from bvg.zoo.normalized import names_in, names_of_logits, positions_in_imagenet
 
 CLASS_NAMES = "class_names"
@@ -77,6 +76,8 @@ def _as_wnids(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(imagenet_classes()[number] for number in numbers)
     if positions_in_imagenet(names) is not None:
         return names
+    from bvg.zoo.hugging_face import imagenet_labels, mostly_in_order  # here: rarely needed
+
     try:
         return imagenet_labels(names, "the model")
     except UserError:

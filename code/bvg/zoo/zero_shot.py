@@ -14,7 +14,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +30,12 @@ from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError, first_few, reason_of
 from bvg.files import locked_beside, sha256_of, written_atomically
 from bvg.zoo.libraries import DELETE_CACHED, hub_or_cache, near_names, socket_timeout
+from bvg.zoo.loading import TEMPLATES, Text
+from bvg.zoo.names import HUB, LOCAL_DIR
 from bvg.zoo.normalized import NormalizedModel, Reordered
 from bvg.zoo.weights import weights_sha256
 
-PREFIX = "open_clip:"
-HUB, FOLDER = "hf-hub:", "local-dir:"  # open_clip's own prefixes
-TEMPLATES = ("openai80", "simple7", "none")
 _BATCH = 10  # classes whose sentences are encoded at a time, as in the library
-
-
-@dataclass(frozen=True)
-class Text:
-    """What the classes are called.
-
-    templates: one of TEMPLATES, or a text file with a sentence per line in which {} stands for the
-        class.
-    class_names: a text file with a line per class of ImageNet, in the order of the wnids, or with
-        lines `class<TAB>name` for any classes; None for open_clip's names of ImageNet's.
-    """
-
-    templates: str = TEMPLATES[0]
-    class_names: Path | None = None
 
 
 class ZeroShot(nn.Module):
@@ -184,7 +168,7 @@ def _library() -> Any:
 
 def _arch_and_tag(library: Any, name: str) -> tuple[str, str]:
     """Return the architecture and the weights of a name; the latter "" for hubs and folders."""
-    if name.startswith((HUB, FOLDER)):
+    if name.startswith((HUB, LOCAL_DIR)):
         return name, ""
     arch, _, tag = name.partition("/")
     if arch not in library.list_models():
