@@ -56,6 +56,7 @@ class ResultFolder:
         self.summary = folder / "summary.json"
         self.layout = layout
         self.done = 0
+        self.recorded: dict[str, Any] | None = None  # the identity on disk when it was opened
         self._held = ExitStack()
 
     def open(self, identity: dict[str, Any], overwrite: bool) -> None:
@@ -68,7 +69,7 @@ class ResultFolder:
         lock_folder(self.folder, self._held)
         if overwrite and self.partial.exists():
             shutil.rmtree(self.partial)
-        before = self._identity_on_disk(overwrite)
+        before = self.recorded = self._identity_on_disk(overwrite)
         if before is not None and (differing := differences(before, identity)):
             self.close()
             raise UserError(
