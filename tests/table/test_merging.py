@@ -131,13 +131,13 @@ def test_models_with_hidden_weights_are_told_apart_by_the_probe(tmp_path, other,
 
 
 @pytest.mark.parametrize(
-    ("change", "ways"), [(None, 1), ({"logits": [1.001, -2.0]}, 1), ({"logits": [3.0, 1.0]}, 2)]
+    ("change", "ways"), [({}, 1), ({"logits": [1.001, -2.0]}, 1), ({"logits": [3.0, 1.0]}, 2)]
 )
 def test_a_probe_of_the_attacked_model_makes_no_protocol_of_its_own(tmp_path, change, ways):
     source = {"spec": "victim", "weights_sha256": "v"}
     known = PROBE | {"parameters": 9}
-    for model, probe in (("a", known), ("b", known | change if change else None)):
-        probed = source | ({"probe": probe} if probe else {})
+    for model, probe in (("a", known), ("b", known | change)):
+        probed = source | {"probe": probe}
         finish(tmp_path, "imagenet_adv", model, {"top1_acc/clean": accuracy(60)}, source=probed)
     table = merge(results_of(tmp_path), split=True)
     assert len(table.protocols) == ways
