@@ -23,7 +23,7 @@ def val_name(number: int) -> str:
 def photos(tmp_path_factory):
     """Return 24 files of several sizes."""
     folder = tmp_path_factory.mktemp("photos")
-    return [draw(folder / f"{k}.jpg", k, (40 + k % 3, 32)) for k in range(24)]
+    return [draw(folder / f"{k}.jpg", k, (40 + k % 3, 32 + k % 2)) for k in range(24)]
 
 
 def fill(folder: Path, photos: list[Path], name_of) -> Path:

@@ -6,6 +6,7 @@ Source: Hendrycks & Dietterich, ICLR 2019, section 3.3; https://github.com/hendr
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ def read_frames(path: Path) -> list[Image.Image]:
     """Return the frames of a sequence, an mp4 file or a folder of images, in order, as RGB.
 
     Raises OSError, ValueError or SyntaxError when one of them cannot be decoded, and ValueError if
-    the folder contains other files, which may be frames in an unknown format.
+    the folder contains other files, which may be frames in an unknown format, or if frames are
+    missing by their numbers.
     """
     if not path.is_dir():
         return video_frames(path)
@@ -61,6 +63,7 @@ def read_frames(path: Path) -> list[Image.Image]:
     if others:  # if they are frames, the others are not consecutive
         raise ValueError(f"the folder holds more than frames: {kinds_in_words(others)}")
     names = sorted(found, key=_by_number)
+    _check_numbers(names)
     frames = []
     for name in names:
         try:
@@ -127,6 +130,16 @@ def perturbations_in(
 def _by_number(name: str) -> list[str | int]:
     """Return a key that sorts img2 before img10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+
+
+def _check_numbers(names: list[str]) -> None:
+    """Raise ValueError if the frames are numbered, but not consecutively."""
+    parts = [re.fullmatch(r"(.*?)(\d+)\D*", Path(name).stem) for name in names]
+    numbers = [int(part[2]) for part in parts if part]
+    if len(numbers) == len(names) and len({part[1] for part in parts if part}) == 1:
+        for before, after in pairwise(numbers):
+            if after - before > 1:
+                raise ValueError(f"its frame {before + 1} is missing")
 
 
 def _place(root: Path, perturbation: str) -> str | None:

@@ -18,6 +18,7 @@ from bvg.data.categories import expand
 from bvg.data.folders import (
     check_known,
     existing_folder,
+    found_twice,
     subfolders,
     wrong_folder,
 )
@@ -118,9 +119,7 @@ def _of_condition(folder: Path, condition: str, inner: str, classes: tuple[str, 
     file_of: dict[str, str] = {}
     for name, file in zip(plain, images.files, strict=True):
         if other := file_of.get(name):
-            raise UserError(
-                f"{folder} contains an image twice, as {other} and {file}: remove one of them"
-            )
+            raise found_twice(folder, other, file)
         file_of[name] = file
     return replace(images, names=plain)
 

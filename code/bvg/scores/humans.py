@@ -16,7 +16,7 @@ import pandas as pd
 from bvg.data.categories import CATEGORIES
 from bvg.data.finding import look_for
 from bvg.data.folders import existing_folder, subfolders, wrong_folder
-from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, condition_of
+from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, condition_of, data_set_of
 from bvg.errors import UserError, first_few
 from bvg.scores.decision_table import (
     correctness,
@@ -113,6 +113,10 @@ def checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     for column, values in allowed.items():
         expected = f"one of {', '.join(sorted(values))}"
         _refuse(path, column, table[column][~tidy[column].isin(values)], expected)
+    if data_set in DATA_SETS:
+        stated = table["imagename"].map(data_set_of)
+        others = table["imagename"][~stated.isin(["", data_set])]
+        _refuse(path, "imagename", others, f"an image of {data_set}")
     if data_set == CUE_CONFLICT:
         textures = tidy["imagename"].map(texture_of)
         expected = f"{CUE_CONFLICT}'s …-<texture><n>.png, with a category as texture,"
