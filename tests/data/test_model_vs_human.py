@@ -1,5 +1,7 @@
 """The 17 data sets in their published layouts, and what is said of other layouts."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -162,6 +164,36 @@ def test_a_data_set_without_stimuli_is_refused(tmp_path, name, said):
     if name == "edge":
         (tmp_path / name / "dnn").rmdir()
     assert said in refusal(model_vs_human, tmp_path, CATEGORIES, [name])
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("sketch", "0001_sty_dnn_0_bear_00_bear-0001-ILSVRC2012-val-00000002.png"),
+        ("stylized", "0001_ske_dnn_0_bear_00_bear-0001-sketch-2.png"),
+        ("sketch", "0001_cop_dnn_c05_bear_10_n01_1.png"),
+    ],
+)
+def test_stimuli_of_another_data_set_are_refused(tmp_path, name, file):
+    write_data_set(tmp_path, name, 1)
+    draw(tmp_path / name / "dnn" / "session-1" / file, 1)
+    assert file in refusal(model_vs_human, tmp_path, CATEGORIES, [name], True)
+
+
+@pytest.mark.parametrize("name", ["edge", "cue-conflict", "contrast"])
+def test_a_stimulus_that_is_there_twice_is_refused(tmp_path, name):
+    _whole_set(tmp_path, name)
+    path = next((tmp_path / name).rglob("*.png"))
+    copy = path.with_name(f"{path.stem} (1).png" if name == "contrast" else f"{path.stem}.jpg")
+    copy.write_bytes(path.read_bytes())
+    assert path.name in refusal(model_vs_human, tmp_path, CATEGORIES, [name], True)
+
+
+def test_a_session_that_is_there_twice_is_refused(tmp_path):
+    _whole_set(tmp_path, "contrast")
+    sessions = tmp_path / "contrast" / "dnn"
+    shutil.copytree(sessions / "session-1", sessions / "session-1 (2)")
+    assert "session-1 (2)" in refusal(model_vs_human, tmp_path, CATEGORIES, ["contrast"])
 
 
 def _whole_set(root, name, per_condition=16):

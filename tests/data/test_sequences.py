@@ -48,6 +48,16 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path):
         np.testing.assert_array_equal(np.stack(found), np.stack(frames))
 
 
+def test_missing_frames_are_noticed(tmp_path):
+    write_frames(tmp_path / "s", moving(1, 5, size=24), "x_frame{}.png")
+    assert len(read_frames(tmp_path / "s")) == 5
+    (tmp_path / "s" / "x_frame3.png").unlink()
+    with pytest.raises(ValueError, match="frame 3 is missing"):
+        read_frames(tmp_path / "s")
+    (tmp_path / "s" / "x_frame4.png").rename(tmp_path / "s" / "last.png")  # names of other kinds
+    assert len(read_frames(tmp_path / "s")) == 4
+
+
 def test_grey_frames_become_rgb(tmp_path):
     draw(tmp_path / "s" / "0.png", 1)
     Image.open(tmp_path / "s" / "0.png").convert("L").save(tmp_path / "s" / "1.jpg")
