@@ -122,6 +122,9 @@ def test_images_that_were_all_made_square(side, photos, tmp_path, warnings, caps
         f"{WNIDS[0]}/ILSVRC2012_val_00000293 (1).JPEG",
         f"{WNIDS[0]}/ILSVRC2012_val_00000293 - Copy.JPEG",
         f"{WNIDS[0]}/ILSVRC2012_val_00000293 copy 2.JPEG",
+        f"{WNIDS[0]}/ILSVRC2012_val_00000293 (another copy).JPEG",
+        f"{WNIDS[0]}/ILSVRC2012_val_00000293 - Kopie (2).JPEG",
+        f"{WNIDS[0]}/ILSVRC2012_val_00000293 - コピー.JPEG",
     ],
 )
 def test_an_image_that_is_there_twice_is_refused(again, photos, tmp_path):
@@ -137,6 +140,9 @@ def test_numbered_images_are_no_copies_unless_their_bytes_are_the_same(photos, t
     names = ["x (1).jpg", "x (2).jpg", "x.jpg"]  # as Windows renames, and browsers download
     fill(tmp_path, photos[:3], lambda k: f"{WNIDS[0]}/{names[k]}")
     assert len(imagenet_val(tmp_path, partial=True)) == 3
+    # As ImageNet-A's names, which contain spaces.
+    fill(tmp_path, [photos[2]], lambda k: f"{WNIDS[1]}/0.1_fox squirrel _ sea lion_0.9.jpg")
+    assert len(imagenet_val(tmp_path, partial=True)) == 4
     fill(tmp_path, [photos[2]], lambda k: f"{WNIDS[0]}/{names[0]}")
     assert "x (1).jpg" in refusal(lambda: imagenet_val(tmp_path, partial=True))
 

@@ -70,6 +70,15 @@ def test_folders_of_the_models_own_classes_are_understood(tmp_path):
     assert own == {cue: {"ant": ("ant",), "bee": ("bee",)} for cue in CLASSES}
 
 
+def test_folders_of_wnids_are_not_the_published_classes(tmp_path):
+    model = tuple({name for own in CLASSES.values() for m in own.values() for name in m})
+    wnids = [members[0] for own in CLASSES.values() for members in own.values()]
+    lay_out(tmp_path / "refined_bias_shape", wnids[:10])
+    lay_out(tmp_path / "refined_bias_texture", wnids[10:])
+    # A class of several wnids would have one only.
+    assert "is not one of the 10 classes of shape" in refusal(refined_bias, tmp_path, model, True)
+
+
 def test_a_model_of_other_classes_is_refused(stimuli):
     assert "n0" in refusal(refined_bias, stimuli, ("ant", "bee"))
     assert "n02391049" in refusal(

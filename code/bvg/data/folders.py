@@ -18,7 +18,10 @@ UNUSED = "unused"  # the note that counts files among the images that are not re
 _LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # files that file browsers create
 # Folders of operating systems, in lower case: macOS's archives, Windows, Synology, Linux.
 _SYSTEM = {"__macosx", "$recycle.bin", "system volume information", "@eadir", "lost+found"}
-_COPY = re.compile(r"(.+?)(?: \(\d+\)|(?: -)?[ _][Cc]opy(?: ?\(?\d+\)?)?)")  # of file browsers
+# How file browsers name copies, in any language: x (1), x (copy), x - Copy (2), x Kopie 2, x_copy.
+_COPY = re.compile(
+    r"(.+?)(?: \([\w ]+\)| \d+|(?:(?: -)? [^\W\d_]+|_[Cc]opy)(?: ?\(?\d+\)?)?)",
+)
 # Kinds of unused files, besides their endings.
 _DEEPER, _BESIDE = "image in a deeper folder", "image beside the class folders"
 _FOLDER = "folder with no images directly in it"
@@ -74,7 +77,7 @@ def check_copies(folder: Path, files: Collection[str]) -> None:
 
     The mark alone proves nothing: browsers and Windows name different images `x (1)`, `x (2)`.
     """
-    marked = [file for file in files if "(" in file or "opy" in file]
+    marked = [file for file in files if " " in file or "_copy" in file.lower()]
     present = {*files} if marked else set()
     for file in marked:
         other = original_of(file)

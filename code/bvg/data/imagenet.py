@@ -73,6 +73,7 @@ _NAMED = {
     "imagenet-sketch": re.compile(r"sketch_\d+"),
 }
 _SAMPLED = 20  # images that are enough to tell how all were named, labelled and resized
+_FEW_TRAINED = 0.02  # share of training images that is not worth a warning
 _USUAL_SIDE = 500  # pixels: the longer side of most images
 # Of ILSVRC2012_img_val.tar in bytes. A file takes its size there, rounded up to whole blocks, and a
 # block more; files that were exchanged one by one may change the sum by ALLOWED.
@@ -371,16 +372,16 @@ def _kaggle(path: Path) -> dict[str, str]:
 def check_images(images: ImageSet, data_set: str) -> None:
     """Warn of images that are not those of the published data set, and note it.
 
-    That is, if most labels contradict ReaL's for the numbers in the files' names, if most files are
-    named like training images or another data set's, or if all were resized to one square.
-    data_set: its name in the catalogue.
+    That is, if labels contradict ReaL's for the numbers in the files' names, if most files are
+    named like another data set's or some like training images, or if all were resized to one
+    square. data_set: its name in the catalogue.
     """
     check_labels(images)
     if not are_imagenet(images.classes):
         return
     stems = [Path(name).stem for name in images.names]
     trained_on = sum(map(bool, map(_TRAIN_NAME.fullmatch, stems)))
-    if 2 * trained_on > len(stems):
+    if trained_on > _FEW_TRAINED * len(stems):
         images.notes["named_like_training_images"] = trained_on
         _warn(
             images,

@@ -14,6 +14,7 @@ from PIL import Image
 
 from bvg.data.folders import (
     UNUSED,
+    check_copies,
     existing_folder,
     images_of_class,
     kinds_in_words,
@@ -170,6 +171,7 @@ def _perturbed(folder: Path, classes: tuple[str, ...]) -> ImageSet:
             labels += [label] * len(sequences)
     if not files:
         raise UserError(f"{folder} holds no sequence: the layout is {_LAYOUT}")
+    check_copies(folder, files)
     return ImageSet(
         folder,
         tuple(files),

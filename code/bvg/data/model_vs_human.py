@@ -109,8 +109,8 @@ def condition_of(data_set: str, spelling: str) -> str:
     """Return the condition, as DATA_SETS spells it, for another spelling in a file or table.
 
     Published files have `true`, `0.90` and `3` for True, 0.9 and 3.0. A data set's only condition
-    may have any name but those of other data sets' conditions. Unknown conditions are returned
-    unchanged.
+    may be any number or word but those of other data sets' conditions. Unknown conditions are
+    returned unchanged.
     """
     conditions = DATA_SETS[data_set].conditions
     if len(conditions) == 1:
@@ -126,7 +126,12 @@ def _normalized(condition: str) -> str | float:
         return condition.strip().casefold()
 
 
-_ELSEWHERE = {_normalized(name) for one in DATA_SETS.values() for name in one.conditions} - {0.0}
+_ELSEWHERE = {
+    word
+    for one in DATA_SETS.values()
+    for word in map(_normalized, one.conditions)
+    if isinstance(word, str)
+}
 
 
 def data_set_of(image_name: str) -> str:

@@ -79,8 +79,12 @@ def refined_bias(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
 def classes_of(folder: Path, classes: tuple[str, ...]) -> Classes:
     """Return, by cue, the model's classes that belong to each class of the stimuli in `folder`.
 
-    These are the published ones, unless all class folders have names of the model's `classes`.
+    These are the published ones, unless all class folders have names of the model's `classes` and
+    the model does not know the published ones.
     """
+    published = {name for own in CLASSES.values() for members in own.values() for name in members}
+    if published <= {*classes}:
+        return CLASSES
     names = {cue: subfolders(folder / inner) for cue, inner in _FOLDERS.items()}
     if all(own and {*own} <= {*classes} for own in names.values()):
         return {cue: {name: (name,) for name in own} for cue, own in names.items()}
