@@ -9,7 +9,7 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import DATA_SETS, condition_of, locate_stimuli, model_vs_human
 from bvg.errors import UserError
 from conftest import draw, refusal
-from model_vs_human_helpers import write_data_set, write_stimuli
+from model_vs_human_helpers import image_names, write_data_set, write_stimuli
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +187,18 @@ def test_a_stimulus_that_is_there_twice_is_refused(tmp_path, name):
     copy = path.with_name(f"{path.stem} (1).png" if name == "contrast" else f"{path.stem}.jpg")
     copy.write_bytes(path.read_bytes())
     assert path.name in refusal(model_vs_human, tmp_path, CATEGORIES, [name], True)
+
+
+def test_a_copy_of_another_data_set_is_noticed(tmp_path, capsys):
+    for seed, (_, _, path) in enumerate(image_names("edge", 16)):
+        draw(tmp_path / "edge" / path, seed, size=(32, 32))
+        draw(tmp_path / "silhouette" / path, 100 + seed, size=(32, 32))
+    sets = ["edge", "silhouette"]
+    assert "conditions_with_same_files" not in model_vs_human(tmp_path, CATEGORIES, sets).notes
+    shutil.rmtree(tmp_path / "silhouette")
+    shutil.copytree(tmp_path / "edge", tmp_path / "silhouette")
+    assert model_vs_human(tmp_path, CATEGORIES, sets).notes["conditions_with_same_files"] == [sets]
+    assert "edge and silhouette" in capsys.readouterr().err
 
 
 def test_a_session_that_is_there_twice_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 import gzip
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bvg.data.categories import CATEGORIES
@@ -52,6 +53,23 @@ def test_tables_of_another_data_set_are_refused(tmp_path, condition, image):
     (tmp_path / "silhouette").rename(edge)
     if condition == "0":
         assert len(human_decisions(edge)) == 5
+
+
+@pytest.mark.parametrize("column", ["condition", "category"])
+def test_a_column_that_was_sorted_without_the_others_is_noticed(tmp_path, column):
+    pairs = [("c50", "bear"), ("c05", "cat"), ("c50", "cat"), ("c05", "bear")]
+    table = pd.DataFrame(pairs, columns=["condition", "category"])
+    table["imagename"] = [f"0001_cop_s01_{c}_{name}_10_n0{c}_{name}.png" for c, name in pairs]
+    table = table.assign(subj="subject-01", session=1, trial=1, rt=0.7, object_response="bear")
+    (tmp_path / "contrast").mkdir()
+    table.to_csv(tmp_path / "contrast" / "a.csv", index=False)
+    assert len(human_decisions(tmp_path / "contrast")) == 4
+    spelled = table.assign(condition=table["condition"].str.upper())
+    spelled.to_csv(tmp_path / "contrast" / "a.csv", index=False)
+    assert len(human_decisions(tmp_path / "contrast")) == 4
+    table[column] = sorted(table[column])
+    table.to_csv(tmp_path / "contrast" / "a.csv", index=False)
+    assert column in refusal(human_decisions, tmp_path / "contrast")
 
 
 def test_a_folder_of_models_only_holds_no_humans(tmp_path):

@@ -26,6 +26,7 @@ from bvg.errors import UserError
 Reader = Callable[[Path], list[Image.Image]]
 RESTRICTED = "restricted_to"  # the note that lists the classes among which models choose
 _TELLING = 1_000  # bytes; smaller files are flat pictures, which may be alike in any condition
+SAME_FILES = "conditions_with_same_files"  # the note that lists pairs of them
 MOST_SIZES = 100_000  # files whose size is part of a fingerprint: on a network drive 100 s
 
 
@@ -270,9 +271,9 @@ def crossed(base: ImageSet, folders: dict[str, str]) -> ImageSet:
     An image has the same name under all conditions. Warns of conditions with the same files.
     """
     count = len(folders)
-    sample = [base.files[k] for k in _sampled(len(base))]
+    sample = [base.files[k] for k in sampled(len(base))]
     base.notes.update(
-        _same_files(
+        same_files(
             base.root,
             {name: [f"{folder}/{file}" for file in sample] for name, folder in folders.items()},
         )
@@ -296,7 +297,7 @@ def by_condition(
     the same files.
     """
     sample = {
-        name: [f"{folders[name]}/{part.files[k]}" for k in _sampled(len(part))]
+        name: [f"{folders[name]}/{part.files[k]}" for k in sampled(len(part))]
         for name, part in parts.items()
     }
     notes = {name: part.notes for name, part in parts.items() if part.notes}
@@ -306,17 +307,22 @@ def by_condition(
         tuple(image for part in parts.values() for image in part.names),
         np.concatenate([part.labels for part in parts.values()]),
         classes,
-        notes=notes | _same_files(root, sample),
+        notes=notes | same_files(root, sample),
         conditions=tuple(name for name, part in parts.items() for _ in part.files),
     )
 
 
-def _sampled(count: int) -> list[int]:
+def sampled(count: int) -> list[int]:
     """Return the first, the middle and the last of `count` positions."""
     return sorted({0, count // 2, count - 1}) if count else []
 
 
-def _same_files(root: Path, sample: dict[str, list[str]]) -> dict[str, object]:
+def _last_frame(path: Path) -> Path:
+    """Return the last image of a folder of frames, whose first one may be the same; else `path`."""
+    return path / (image_files(path) or [""])[-1] if path.is_dir() else path
+
+
+def same_files(root: Path, sample: dict[str, list[str]]) -> dict[str, object]:
     """Return the note on conditions whose sampled files are equal, and print a warning of them.
 
     sample: some files of each condition, relative to `root`. Conditions whose folders are links to
@@ -325,7 +331,7 @@ def _same_files(root: Path, sample: dict[str, list[str]]) -> dict[str, object]:
     same = []
     first: dict[tuple[str, ...], str] = {}
     for name, files in sample.items():
-        paths = [root / file for file in files]
+        paths = [_last_frame(root / file) for file in files]
         if paths and all(path.is_file() and path.stat().st_size >= _TELLING for path in paths):
             content = tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
             if (other := first.setdefault(content, name)) != name:
@@ -339,4 +345,4 @@ def _same_files(root: Path, sample: dict[str, list[str]]) -> dict[str, object]:
         file=sys.stderr,
         flush=True,
     )
-    return {"conditions_with_same_files": same}
+    return {SAME_FILES: same}

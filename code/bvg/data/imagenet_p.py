@@ -24,7 +24,7 @@ from bvg.data.folders import (
     visible,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, by_condition, crossed
+from bvg.data.image_set import SAME_FILES, ImageSet, by_condition, crossed
 from bvg.data.imagenet import classes_in, expected_counts
 from bvg.data.preprocessing import READY_224, decode
 from bvg.data.video import video_frames, video_library
@@ -101,6 +101,7 @@ def imagenet_p(
         images = crossed(replace(first, root=folder), found)
     else:
         images = by_condition(folder, parts, found, classes)
+    notes |= {SAME_FILES: images.notes[SAME_FILES]} if SAME_FILES in images.notes else {}
     return replace(images, notes=notes, reader=read_frames, frames=FRAMES, view=READY_224)
 
 

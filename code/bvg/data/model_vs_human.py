@@ -25,7 +25,7 @@ from bvg.data.folders import (
     subfolders,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, images_of_classes
+from bvg.data.image_set import ImageSet, images_of_classes, same_files, sampled
 from bvg.data.imagenet import classes_in
 from bvg.data.preprocessing import READY_224
 from bvg.data.shape_bias import check_categories, cue_conflict
@@ -98,7 +98,10 @@ _CODES = {
     "ske": "sketch",
     "sty": "stylized",
 }
-_CODED = re.compile(r"\d{4}_([a-z0-9]{3})_(?:s\d+|dnn)_")
+# An image's name as published: <trial>_<code>_<subject>_<condition>_<category>_<nn>_<original>.
+PUBLISHED_NAME = re.compile(
+    r"\d{4}_(?P<code>[a-z0-9]{3})_(?:s\d+|dnn)_(?P<condition>[^_]+)_(?P<category>[^_]+)_"
+)
 _REMEDY = (
     "get the data with `python code/download.py model-vs-human`, or give their folder with "
     "--stimuli (or BVG_MODEL_VS_HUMAN)"
@@ -136,8 +139,8 @@ _ELSEWHERE = {
 
 def data_set_of(image_name: str) -> str:
     """Return the data set that an image's name states, empty if it states none that is known."""
-    match = _CODED.match(image_name)
-    return _CODES.get(match[1], "") if match else ""
+    match = PUBLISHED_NAME.match(image_name)
+    return _CODES.get(match["code"], "") if match else ""
 
 
 def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = False) -> Path:
@@ -192,6 +195,8 @@ def model_vs_human(
         for name, count in counts.items()
         if count != DATA_SETS[name].images
     }
+    sample = {name: [part.files[k] for k in sampled(len(part))] for name, part in parts.items()}
+    same = same_files(root, sample)
     return ImageSet(
         root,
         tuple(file for part in parts.values() for file in part.files),
@@ -199,7 +204,7 @@ def model_vs_human(
         np.concatenate([part.labels for part in parts.values()]),
         classes,
         {"texture": np.concatenate([part.columns["texture"] for part in parts.values()])},
-        {"data_sets": counts, **({"partial": other} if other else {})},
+        {"data_sets": counts, **({"partial": other} if other else {}), **same},
         tuple(f"{name}/{shown}" for name, part in parts.items() for shown in part.conditions),
         view=READY_224,
     )
