@@ -92,6 +92,14 @@ def test_training_images_are_recognised_by_their_names(photos, tmp_path, warning
     assert images.notes["named_like_training_images"] == 24
 
 
+def test_some_training_images_among_others_are_noticed(photos, tmp_path, warnings):
+    many = photos * 3
+    names = [val_name(k + 1) for k in range(70)] + [f"{WNIDS[7]}_{1000 + k}.JPEG" for k in range(2)]
+    images, said = warnings(fill(tmp_path, many, lambda k: f"{WNIDS[7]}/{names[k]}"))
+    assert f"{WNIDS[7]}_1000" in said
+    assert images.notes["named_like_training_images"] == 2
+
+
 def test_a_folder_with_the_training_images_only_is_not_recommended(photos, tmp_path):
     fill(tmp_path, photos[:2], lambda k: f"{WNIDS[k]}/a.JPEG")
     (tmp_path / "val").rename(tmp_path / "train")

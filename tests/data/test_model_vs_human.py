@@ -145,6 +145,7 @@ def test_one_level_too_high_or_low_is_told(tmp_path):
         ("contrast/dnn/session-1/0001_cop_dnn_c20_bear_10_n01_1.png", "names no condition"),
         ("contrast/dnn/session-1/picture.png", "names no category"),
         ("edge/unicorn/unicorn1.png", "unicorn is not one of the 16 categories"),
+        ("edge/bear/airplane1.png", "of airplane by its name, and of bear by its folder"),
         ("cue-conflict/bear/bear.png", "is not named <shape><n>-<texture><m>"),
     ],
 )

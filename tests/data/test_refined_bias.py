@@ -52,6 +52,15 @@ def test_an_incomplete_set_needs_partial(stimuli, lost):
     assert images.notes[cue]["partial"]["images"] == len(images) - 20
 
 
+@pytest.mark.parametrize("name", ["8x8_zebra_3.png", "0.png"])
+def test_files_of_another_class_and_converted_ones_are_refused(stimuli, name):
+    folder = stimuli / "refined_bias_texture" / "tiger"
+    (folder / "4x4_tiger_1.png").write_bytes(jpeg())
+    assert len(refined_bias(stimuli, WNIDS, True)) == 41
+    (folder / name).write_bytes(jpeg())
+    assert name in refusal(refined_bias, stimuli, WNIDS, True)
+
+
 def test_other_folders_are_refused(stimuli, tmp_path):
     assert str(stimuli) in refusal(refined_bias, stimuli / "refined_bias_shape", WNIDS)
     (tmp_path / "empty").mkdir()

@@ -94,6 +94,22 @@ def check_stems(folder: Path, files: Iterable[str]) -> None:
             raise found_twice(folder, other, file)
 
 
+def check_names(folder: Path, files: Iterable[str], classes: Collection[str]) -> None:
+    """Raise UserError for a file whose name has other classes than its folder's, `<class>/<file>`.
+
+    Names without any of the classes may be in any folder.
+    """
+    any_class = re.compile(f"(?<![a-z])({'|'.join(map(re.escape, classes))})(?![a-z])")
+    for file in files:
+        own, _, name = file.partition("/")
+        stated = set(any_class.findall(name))
+        if stated and own not in stated:
+            raise UserError(
+                f"{folder / file} is of {min(stated)} by its name, and of {own} by its folder: "
+                "unpack or download the data set again"
+            )
+
+
 def found_twice(folder: Path, one: str, other: str) -> UserError:
     """Return the error for two files with the same image."""
     return UserError(f"{folder} contains an image twice, as {one} and {other}: remove one of them")

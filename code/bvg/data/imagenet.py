@@ -380,13 +380,13 @@ def check_images(images: ImageSet, data_set: str) -> None:
     if not are_imagenet(images.classes):
         return
     stems = [Path(name).stem for name in images.names]
-    trained_on = sum(map(bool, map(_TRAIN_NAME.fullmatch, stems)))
-    if trained_on > _FEW_TRAINED * len(stems):
-        images.notes["named_like_training_images"] = trained_on
+    trained_on = [stem for stem in stems if _TRAIN_NAME.fullmatch(stem)]
+    if len(trained_on) > _FEW_TRAINED * len(stems):
+        images.notes["named_like_training_images"] = len(trained_on)
         _warn(
             images,
-            f"{trained_on:,} of the {len(stems):,} images are named like ImageNet's training "
-            f"images ({stems[0]}): accuracy on images that a model was trained on is too high",
+            f"{len(trained_on):,} of the {len(stems):,} images are named like ImageNet's training "
+            f"images ({trained_on[0]}): accuracy on images that a model was trained on is too high",
         )
     foreign = [stem for stem in stems if not _NAMED[data_set].fullmatch(stem)]
     for other, pattern in _NAMED.items():

@@ -18,6 +18,7 @@ from bvg.data.finding import find_data
 from bvg.data.folders import (
     check_copies,
     check_folders,
+    check_names,
     check_stems,
     existing_folder,
     found_twice,
@@ -257,6 +258,7 @@ def _in_categories(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSe
     check_folders(folder, classes, "categories")
     images = images_of_classes(folder, classes)
     check_stems(folder, images.files)
+    check_names(folder, images.files, classes)
     if not len(images):
         raise UserError(
             f"{folder} holds no {name} stimuli: category folders ({', '.join(classes[:3])}, …) "

@@ -13,6 +13,8 @@ import numpy as np
 from bvg.data.folders import (
     check_answerable,
     check_folders,
+    check_names,
+    check_stems,
     existing_folder,
     subfolders,
     wrong_folder,
@@ -101,5 +103,7 @@ def _of_cue(
 ) -> ImageSet:
     check_folders(folder, known, f"classes of {cue}")
     images = images_of_classes(folder, known)
+    check_stems(folder, images.files)
+    check_names(folder, images.files, known)
     first = np.array([classes.index(members[0]) for members in known.values()], dtype=np.int64)
     return replace(images, labels=first[images.labels], classes=classes)
