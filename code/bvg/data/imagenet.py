@@ -440,8 +440,8 @@ def _check_sizes(images: ImageSet) -> None:
             _warn(
                 images,
                 f"the files would make an archive of {total:,} bytes, not of {_ARCHIVE:,} as "
-                "ILSVRC2012_img_val.tar has: they were compressed again, resized or exchanged, and "
-                "accuracy is not that on the published images",
+                "ILSVRC2012_img_val.tar has: they were compressed again, resized or exchanged, so "
+                "accuracy may differ from that on the published images",
             )
 
 
