@@ -64,7 +64,7 @@ def test_a_column_that_was_sorted_without_the_others_is_noticed(tmp_path, column
     (tmp_path / "contrast").mkdir()
     table.to_csv(tmp_path / "contrast" / "a.csv", index=False)
     assert len(human_decisions(tmp_path / "contrast")) == 4
-    spelled = table.assign(condition=table["condition"].str.upper())
+    spelled = table.assign(category=["Bear", "cat", "CAT", "bear"])
     spelled.to_csv(tmp_path / "contrast" / "a.csv", index=False)
     assert len(human_decisions(tmp_path / "contrast")) == 4
     table[column] = sorted(table[column])

@@ -101,7 +101,7 @@ _CODES = {
 }
 # An image's name as published: <trial>_<code>_<subject>_<condition>_<category>_<nn>_<original>.
 PUBLISHED_NAME = re.compile(
-    r"\d{4}_(?P<code>[a-z0-9]{3})_(?:s\d+|dnn)_(?P<condition>[^_]+)_(?P<category>[^_]+)_"
+    r"\d{4}_(?P<code>[a-z0-9]{2,3})_(?:s\d+|dnn)_(?P<condition>[^_]+)_(?P<category>[^_]+)_"
 )
 _REMEDY = (
     "get the data with `python code/download.py model-vs-human`, or give their folder with "

@@ -119,7 +119,7 @@ def checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     for column, values in allowed.items():
         expected = f"one of {', '.join(sorted(values))}"
         _refuse(path, column, table[column][~tidy[column].isin(values)], expected)
-    _check_rows(table, path)
+    _check_rows(tidy, path)
     if data_set in DATA_SETS:
         stated = table["imagename"].map(data_set_of)
         others = table["imagename"][~stated.isin(["", data_set])]
@@ -134,8 +134,8 @@ def checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
 def _check_rows(table: pd.DataFrame, path: Path) -> None:
     """Raise UserError where a condition or category is not of its row's image.
 
-    Images named alike have one condition and category in all rows, however they are spelled; not
-    if a spreadsheet has sorted one column without the others.
+    Images named alike have one condition and category in all rows; not if a spreadsheet has sorted
+    one column without the others. table: with the published spelling.
     """
     stated = table["imagename"].str.extract(PUBLISHED_NAME)
     for column in ("condition", "category"):
