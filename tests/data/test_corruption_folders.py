@@ -156,6 +156,19 @@ def test_every_corruption_of_cbar_has_five_rising_levels():
         assert len(numbers) == 5 and numbers == sorted(set(numbers))
 
 
+def test_conditions_with_the_same_files_are_noticed(root, capsys):
+    for corruption in NAMES:
+        for severity in ("1", "3"):
+            for number, path in enumerate(sorted((root / corruption / severity).glob("*/*"))):
+                draw(path, 1000 * NAMES.index(corruption) + 100 * int(severity) + number, (96, 96))
+    assert "conditions_with_same_files" not in read(root).notes
+    assert capsys.readouterr().err == ""
+    shutil.rmtree(root / "fog" / "3")
+    (root / "fog" / "3").symlink_to("1")
+    assert read(root).notes["conditions_with_same_files"] == [["fog_1", "fog_3"]]
+    assert "fog_1 and fog_3" in capsys.readouterr().err
+
+
 def test_the_fingerprint_depends_on_the_conditions(root):
     assert read(root).fingerprint != read(root, NAMES[:2]).fingerprint
     renamed = replace(DATA, corruptions=NAMES[::-1])

@@ -33,6 +33,13 @@ def three(tmp_path) -> ImageSet:
     return ImageSet(tmp_path, files, files, np.array([0, 0, 1]), ("ant", "bee", "cat"))
 
 
+def test_a_balanced_set_has_as_many_images_of_each_class(three):
+    assert "1 to 2 images" in refusal(check_counts, three, (3, 2), False, True)
+    check_counts(three, (3, 2), True, True)
+    assert three.notes["partial"]["images"] == 3
+    check_counts(three.select(np.array([0, 2])), (2, 2), False, True)
+
+
 def test_other_counts_are_refused_or_noted(three):
     check_counts(three, (3, 2), partial=False)
     assert not three.notes

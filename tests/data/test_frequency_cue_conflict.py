@@ -38,6 +38,15 @@ def test_missing_categories_need_partial(tmp_path):
     assert len(frequency_cue_conflict(file, CLASSES, partial=True)) == 3
 
 
+def test_missing_shards_need_partial(tmp_path):
+    for shard in (PAIRS[:2], PAIRS[2:]):
+        write_hybrids(tmp_path / f"test-{len(shard) - 2:05d}-of-00002.parquet", shard)
+    (tmp_path / "test-00000-of-00002.parquet").rename(tmp_path / "first")
+    sentence = refusal(frequency_cue_conflict, tmp_path, CLASSES)
+    assert "test-00000-of-00002.parquet" in sentence and "--partial" in sentence
+    assert len(frequency_cue_conflict(tmp_path, CLASSES, partial=True)) == 3
+
+
 @pytest.mark.parametrize("pair", [("ant", "wasp"), ("wasp", "ant"), ("1", "2")])
 def test_labels_that_are_no_categories_are_refused(tmp_path, pair):
     file = write_hybrids(tmp_path / "x.parquet", [*PAIRS, pair])

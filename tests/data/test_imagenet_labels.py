@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from bvg.data.imagenet import classes_in, imagenet_classes, imagenet_val, wnids_of_flat_val
+from bvg.data.imagenet import (
+    classes_in,
+    imagenet_classes,
+    imagenet_val,
+    val_number,
+    wnids_of_flat_val,
+)
 from conftest import refusal
 from variant_helpers import jpeg
 
@@ -50,6 +56,20 @@ def test_converted_files_are_the_same_images(tmp_path, ending):
     write(tmp_path / "val", val(3, ending))
     kaggle(tmp_path / CSV, {3: WNIDS[30], 1: WNIDS[10]})
     assert labels(tmp_path) == {val(3, ending): WNIDS[30]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ilsvrc2012_val_00000003.jpeg",
+        f"val\\{WNIDS[30]}\\ILSVRC2012_val_00000003.JPEG",
+    ],
+)
+def test_names_that_windows_archives_may_leave(tmp_path, name):
+    write(tmp_path / "val", name)
+    kaggle(tmp_path / CSV, {3: WNIDS[30], 1: WNIDS[10]})
+    assert labels(tmp_path) == {Path(name).name: WNIDS[30]}
+    assert val_number(Path(imagenet_val(tmp_path, WNIDS, partial=True).names[0]).stem) == 3
 
 
 def test_a_row_may_be_of_any_name(tmp_path):

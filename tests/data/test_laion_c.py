@@ -100,6 +100,14 @@ def test_a_condition_without_superclasses_is_named(files):
     assert "intensity_level_1" in sentence and "--laion_c" in sentence
 
 
+def test_files_in_the_folder_of_another_level_are_noticed(files):
+    shutil.rmtree(files / "mosaic" / "intensity_level_5")
+    shutil.copytree(files / "mosaic" / "intensity_level_3", files / "mosaic" / "intensity_level_5")
+    sentence = refusal(laion_c, files, SUPERCLASSES)
+    assert "mosaic/intensity_level_3" in sentence and "mosaic/intensity_level_5" in sentence
+    assert len(laion_c(files, SUPERCLASSES, ["mosaic"], [4, 5])) == 2 * 32  # it is not known which
+
+
 def test_an_image_twice_is_refused(files):
     folder = files / "mosaic" / "intensity_level_4" / "cat"
     (folder / "n02_2_mosaic_4.png").write_bytes(jpeg())

@@ -1,5 +1,7 @@
 """The 17 data sets in their published layouts, and what is said of other layouts."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import DATA_SETS, condition_of, locate_stimuli, model_vs_human
 from bvg.errors import UserError
 from conftest import draw, refusal
-from model_vs_human_helpers import write_data_set, write_stimuli
+from model_vs_human_helpers import image_names, write_data_set, write_stimuli
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +145,7 @@ def test_one_level_too_high_or_low_is_told(tmp_path):
         ("contrast/dnn/session-1/0001_cop_dnn_c20_bear_10_n01_1.png", "names no condition"),
         ("contrast/dnn/session-1/picture.png", "names no category"),
         ("edge/unicorn/unicorn1.png", "unicorn is not one of the 16 categories"),
+        ("edge/bear/airplane1.png", "of airplane by its name, and of bear by its folder"),
         ("cue-conflict/bear/bear.png", "is not named <shape><n>-<texture><m>"),
     ],
 )
@@ -162,6 +165,48 @@ def test_a_data_set_without_stimuli_is_refused(tmp_path, name, said):
     if name == "edge":
         (tmp_path / name / "dnn").rmdir()
     assert said in refusal(model_vs_human, tmp_path, CATEGORIES, [name])
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("sketch", "0001_sty_dnn_0_bear_00_bear-0001-ILSVRC2012-val-00000002.png"),
+        ("stylized", "0001_ske_dnn_0_bear_00_bear-0001-sketch-2.png"),
+        ("sketch", "0001_cop_dnn_c05_bear_10_n01_1.png"),
+    ],
+)
+def test_stimuli_of_another_data_set_are_refused(tmp_path, name, file):
+    write_data_set(tmp_path, name, 1)
+    draw(tmp_path / name / "dnn" / "session-1" / file, 1)
+    assert file in refusal(model_vs_human, tmp_path, CATEGORIES, [name], True)
+
+
+@pytest.mark.parametrize("name", ["edge", "cue-conflict", "contrast"])
+def test_a_stimulus_that_is_there_twice_is_refused(tmp_path, name):
+    _whole_set(tmp_path, name)
+    path = next((tmp_path / name).rglob("*.png"))
+    copy = path.with_name(f"{path.stem} (1).png" if name == "contrast" else f"{path.stem}.jpg")
+    copy.write_bytes(path.read_bytes())
+    assert path.name in refusal(model_vs_human, tmp_path, CATEGORIES, [name], True)
+
+
+def test_a_copy_of_another_data_set_is_noticed(tmp_path, capsys):
+    for seed, (_, _, path) in enumerate(image_names("edge", 16)):
+        draw(tmp_path / "edge" / path, seed, size=(32, 32))
+        draw(tmp_path / "silhouette" / path, 100 + seed, size=(32, 32))
+    sets = ["edge", "silhouette"]
+    assert "conditions_with_same_files" not in model_vs_human(tmp_path, CATEGORIES, sets).notes
+    shutil.rmtree(tmp_path / "silhouette")
+    shutil.copytree(tmp_path / "edge", tmp_path / "silhouette")
+    assert model_vs_human(tmp_path, CATEGORIES, sets).notes["conditions_with_same_files"] == [sets]
+    assert "edge and silhouette" in capsys.readouterr().err
+
+
+def test_a_session_that_is_there_twice_is_refused(tmp_path):
+    _whole_set(tmp_path, "contrast")
+    sessions = tmp_path / "contrast" / "dnn"
+    shutil.copytree(sessions / "session-1", sessions / "session-1 (2)")
+    assert "session-1 (2)" in refusal(model_vs_human, tmp_path, CATEGORIES, ["contrast"])
 
 
 def _whole_set(root, name, per_condition=16):

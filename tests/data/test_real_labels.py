@@ -1,6 +1,7 @@
 """real.json: which labels belong to which image, and files that are something else."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,6 +108,18 @@ def test_labels_that_are_no_classes(real, label):
     sentence = refusal(read_real, real({77: [5, label]}))
     assert "list 77 is [5, " in sentence
     assert "not classes from 0 to 999" in sentence
+
+
+def test_a_table_in_another_order_is_refused(tmp_path):
+    table = read_real(packaged_real())
+    numbers = np.flatnonzero(table[:60, 0] >= 0) + 1
+    images = replace(photos(tmp_path, *map(name, numbers)), labels=table[numbers - 1, 0])
+    assert len(with_real_labels(images, table)) == len(numbers)
+    assert "--real" in refusal(with_real_labels, images, table[::-1])
+    few = images.select(np.arange(19))
+    shifted = np.roll(table, 1, axis=0)
+    assert len(with_real_labels(few, shifted)) > 10  # they prove nothing
+    assert "--real" in refusal(with_real_labels, images, shifted)
 
 
 def test_labels_of_other_images_are_refused_for_a_model_of_imagenets_classes(real, tmp_path):

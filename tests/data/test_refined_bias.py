@@ -52,6 +52,15 @@ def test_an_incomplete_set_needs_partial(stimuli, lost):
     assert images.notes[cue]["partial"]["images"] == len(images) - 20
 
 
+@pytest.mark.parametrize("name", ["8x8_zebra_3.png", "0.png"])
+def test_files_of_another_class_and_converted_ones_are_refused(stimuli, name):
+    folder = stimuli / "refined_bias_texture" / "tiger"
+    (folder / "4x4_tiger_1.png").write_bytes(jpeg())
+    assert len(refined_bias(stimuli, WNIDS, True)) == 41
+    (folder / name).write_bytes(jpeg())
+    assert name in refusal(refined_bias, stimuli, WNIDS, True)
+
+
 def test_other_folders_are_refused(stimuli, tmp_path):
     assert str(stimuli) in refusal(refined_bias, stimuli / "refined_bias_shape", WNIDS)
     (tmp_path / "empty").mkdir()
@@ -68,6 +77,15 @@ def test_folders_of_the_models_own_classes_are_understood(tmp_path):
     assert images.notes == {}
     own = classes_of(images.root, images.classes)
     assert own == {cue: {"ant": ("ant",), "bee": ("bee",)} for cue in CLASSES}
+
+
+def test_folders_of_wnids_are_not_the_published_classes(tmp_path):
+    model = tuple({name for own in CLASSES.values() for m in own.values() for name in m})
+    wnids = [members[0] for own in CLASSES.values() for members in own.values()]
+    lay_out(tmp_path / "refined_bias_shape", wnids[:10])
+    lay_out(tmp_path / "refined_bias_texture", wnids[10:])
+    # A class of several wnids would have one only.
+    assert "is not one of the 10 classes of shape" in refusal(refined_bias, tmp_path, model, True)
 
 
 def test_a_model_of_other_classes_is_refused(stimuli):

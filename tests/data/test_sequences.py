@@ -39,6 +39,19 @@ def test_entries_go_by_perturbation_and_share_their_names(world):
     assert len(chosen) == 40 and len(set(chosen.names)) == 4
 
 
+def test_perturbations_with_the_same_frames_are_noticed(tmp_path, capsys):
+    for number, name in enumerate(("snow", "tilt")):
+        folder = tmp_path / name / "ant" / "ant_0"
+        write_frames(folder, moving(number, 3, size=48))
+        Image.fromarray(moving(9, 1, size=48)[0]).save(folder / "000.png")  # the clean one
+    chosen = (tmp_path, CLASSES, ["snow", "tilt"], True)
+    assert "conditions_with_same_files" not in imagenet_p(*chosen).notes
+    shutil.rmtree(tmp_path / "tilt")
+    (tmp_path / "tilt").symlink_to("snow")
+    assert imagenet_p(*chosen).notes["conditions_with_same_files"] == [["snow", "tilt"]]
+    assert "snow and tilt" in capsys.readouterr().err
+
+
 def test_frames_are_in_the_order_of_their_numbers(tmp_path):
     frames = moving(1, 12, size=24)
     write_frames(tmp_path / "unpadded", frames, "img{}.png")
@@ -46,6 +59,16 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path):
     for kind in ("unpadded", "padded"):
         found = [np.asarray(frame) for frame in read_frames(tmp_path / kind)]
         np.testing.assert_array_equal(np.stack(found), np.stack(frames))
+
+
+def test_missing_frames_are_noticed(tmp_path):
+    write_frames(tmp_path / "s", moving(1, 5, size=24), "x_frame{}.png")
+    assert len(read_frames(tmp_path / "s")) == 5
+    (tmp_path / "s" / "x_frame3.png").unlink()
+    with pytest.raises(ValueError, match="frame 3 is missing"):
+        read_frames(tmp_path / "s")
+    (tmp_path / "s" / "x_frame4.png").rename(tmp_path / "s" / "last.png")  # names of other kinds
+    assert len(read_frames(tmp_path / "s")) == 4
 
 
 def test_grey_frames_become_rgb(tmp_path):

@@ -63,6 +63,16 @@ def test_hidden_files_and_what_file_browsers_leave_are_not_counted(tmp_path):
     assert in_class_folders(tmp_path, CLASSES).files == ["ant/a.png"]
 
 
+@pytest.mark.parametrize(
+    "name", ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"]
+)
+def test_folders_of_operating_systems_are_no_classes(tmp_path, name):
+    write(tmp_path, "ant/a.png", f"ant/{name}/a.png", f"{name}/x.jpg", f"{name}/y/x.jpg")
+    images = imagenet_val(tmp_path, CLASSES, partial=True)
+    assert images.files == ("ant/a.png",) and "unused" not in images.notes
+    assert imagenet_val(tmp_path).classes == ("ant",)
+
+
 def test_images_one_folder_deeper_are_read_where_their_class_is_certain(tmp_path):
     write(tmp_path / "flat", "ant/0.png", "ant/1.png", "bee/0.png")
     write(tmp_path / "deep", "ant/images/0.png", "ant/images/1.png", "bee/bee/0.png")

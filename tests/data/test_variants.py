@@ -104,6 +104,30 @@ def test_another_selection_of_v2_is_refused(tmp_path):
     assert variant_folder(tmp_path, V2) == both
 
 
+@pytest.mark.parametrize(
+    "folder", ["ImageNetV2-Top-Images", "v2_topimages", "imagenetv2-threshold0.7/val"]
+)
+def test_another_selection_of_v2_in_other_spellings(tmp_path, folder):
+    lay_out(tmp_path / folder, NUMBERS[:3])
+    assert "another selection" in refusal(variant_images, tmp_path / folder, V2, WNIDS, True)
+
+
+@pytest.mark.parametrize("selection", ["matchedfrequency", "threshold", "topimages"])
+def test_another_selection_of_v2_is_known_by_its_images(tmp_path, selection):
+    known = bvg.data.imagenet_ood._SELECTIONS[selection].split()
+    assert len(known) == 24
+    for folders in (NUMBERS, WNIDS):
+        folder = tmp_path / folders[0]
+        for number, name in enumerate(known):
+            path = folder / folders[number] / f"{name}{number:032x}.jpeg"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"")
+        if selection == "matchedfrequency":
+            assert len(variant_images(folder, V2, WNIDS, True)) == 24
+        else:
+            assert "another selection" in refusal(variant_images, folder, V2, WNIDS, True)
+
+
 def test_a_restricts_to_its_200_classes_and_takes_files_beside_them(small, tmp_path):
     lay_out(tmp_path, OF_A, 2)
     (tmp_path / "README.txt").write_text("n01498041 stingray")

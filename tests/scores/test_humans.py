@@ -38,6 +38,40 @@ def test_humans_are_read_and_models_tables_are_not(tmp_path):
     assert set(human_decisions(tmp_path / "contrast")["subj"]) == {"subject-01", "subject-02"}
 
 
+@pytest.mark.parametrize(
+    ("condition", "image"),
+    [("0", "0001_edg_s01_0_bear_00_bear3.png"), ("c05", "0001_x_s01_c05_bear_10_n01_2.png")],
+)
+def test_tables_of_another_data_set_are_refused(tmp_path, condition, image):
+    write_humans(tmp_path, "silhouette", {"subject-01": lambda c, n: True}, 4)
+    path = next((tmp_path / "silhouette").glob("*.csv"))
+    row = f"subject-01,1,99,0.7,bear,bear,{condition},{image}\n"
+    path.write_text(path.read_text() + row)
+    expected = image if condition == "0" else condition
+    assert expected in refusal(human_decisions, tmp_path / "silhouette")
+    edge = tmp_path / "edge"
+    (tmp_path / "silhouette").rename(edge)
+    if condition == "0":
+        assert len(human_decisions(edge)) == 5
+
+
+@pytest.mark.parametrize("column", ["condition", "category"])
+def test_a_column_that_was_sorted_without_the_others_is_noticed(tmp_path, column):
+    pairs = [("c50", "bear"), ("c05", "cat"), ("c50", "cat"), ("c05", "bear")]
+    table = pd.DataFrame(pairs, columns=["condition", "category"])
+    table["imagename"] = [f"0001_cop_s01_{c}_{name}_10_n0{c}_{name}.png" for c, name in pairs]
+    table = table.assign(subj="subject-01", session=1, trial=1, rt=0.7, object_response="bear")
+    (tmp_path / "contrast").mkdir()
+    table.to_csv(tmp_path / "contrast" / "a.csv", index=False)
+    assert len(human_decisions(tmp_path / "contrast")) == 4
+    spelled = table.assign(category=["Bear", "cat", "CAT", "bear"])
+    spelled.to_csv(tmp_path / "contrast" / "a.csv", index=False)
+    assert len(human_decisions(tmp_path / "contrast")) == 4
+    table[column] = sorted(table[column])
+    table.to_csv(tmp_path / "contrast" / "a.csv", index=False)
+    assert column in refusal(human_decisions, tmp_path / "contrast")
+
+
 def test_a_folder_of_models_only_holds_no_humans(tmp_path):
     write_humans(tmp_path, "edge", {"resnet50": lambda c, n: True}, 4)
     assert read_humans(tmp_path) == {}

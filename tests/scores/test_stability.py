@@ -2,11 +2,13 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bvg.data.imagenet import imagenet_classes
 from bvg.data.imagenet_p import PERTURBATIONS
 from bvg.predictions.table import Predictions
 from bvg.scores.imagenet_p import (
@@ -118,6 +120,16 @@ def test_single_frames_have_no_pair_and_are_counted():
     assert tilt.value is None and "no sequence has two frames" in tilt.note
     assert metrics["flip_prob/imagenet-p"].value is None
     assert "gaussian_noise" in metrics["flip_prob/imagenet-p"].note
+
+
+def test_unusual_numbers_of_frames_are_noted_for_imagenets_classes():
+    for frames, unusual in ((31, False), (16, True), (62, True)):
+        walks = _walks(["snow", "tilt"], "ab", 6, lengths=(frames, frames))
+        own = _predictions(walks, 6)
+        imagenet = replace(own, classes=imagenet_classes())
+        notes = {name: metric.note for name, metric in stability_metrics(imagenet).items()}
+        assert all((f"snow {frames}" in note) == unusual for note in notes.values())
+        assert not any("frames" in metric.note for metric in stability_metrics(own).values())
 
 
 def test_the_mean_of_the_ten_is_of_perturbations_not_of_sequences():

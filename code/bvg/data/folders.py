@@ -16,6 +16,12 @@ from bvg.errors import UserError, first_few
 
 UNUSED = "unused"  # the note that counts files among the images that are not read
 _LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # files that file browsers create
+# Folders of operating systems, in lower case: macOS's archives, Windows, Synology, Linux.
+_SYSTEM = {"__macosx", "$recycle.bin", "system volume information", "@eadir", "lost+found"}
+# How file browsers name copies, in any language: x (1), x (copy), x - Copy (2), x Kopie 2, x_copy.
+_COPY = re.compile(
+    r"(.+?)(?: \([\w ]+\)| \d+|(?:(?: -)? [^\W\d_]+|_[Cc]opy)(?: ?\(?\d+\)?)?)",
+)
 # Kinds of unused files, besides their endings.
 _DEEPER, _BESIDE = "image in a deeper folder", "image beside the class folders"
 _FOLDER = "folder with no images directly in it"
@@ -23,10 +29,17 @@ _DANGLING = "link to nothing beside the class folders"
 
 
 def visible(folder: Path) -> list[os.DirEntry[str]]:
-    """Return the entries of `folder` except hidden ones; raises UserError if it is unreadable."""
+    """Return the entries of `folder` except hidden ones and operating systems' folders.
+
+    Raises UserError if it is unreadable.
+    """
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
+            return [
+                entry
+                for entry in entries
+                if not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM
+            ]
     except OSError as error:
         raise UserError(
             f"the folder {folder} cannot be read ({error.strerror}): check its permissions, or "
@@ -50,6 +63,56 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 def same_bytes(one: Path, other: Path) -> bool:
     """Return whether both are files with the same content; False for dangling links."""
     return one.is_file() and other.is_file() and cmp(one, other, shallow=False)
+
+
+def original_of(file: str) -> str:
+    """Return the path without a file browser's mark of a copy, such as ` (1)` or ` - Copy`."""
+    path = Path(file)
+    marked = _COPY.fullmatch(path.stem)
+    return path.with_stem(marked[1]).as_posix() if marked else file
+
+
+def check_copies(folder: Path, files: Collection[str]) -> None:
+    """Raise UserError if a file is marked as a copy of another one in `files` and has its bytes.
+
+    The mark alone proves nothing: browsers and Windows name different images `x (1)`, `x (2)`.
+    """
+    marked = [file for file in files if " " in file or "_copy" in file.lower()]
+    present = {*files} if marked else set()
+    for file in marked:
+        other = original_of(file)
+        if other != file and other in present and same_bytes(folder / other, folder / file):
+            raise found_twice(folder, other, file)
+
+
+def check_stems(folder: Path, files: Iterable[str]) -> None:
+    """Raise UserError if two files differ in their endings only, as when images were converted."""
+    file_of: dict[str, str] = {}
+    for file in files:
+        other = file_of.setdefault(file.rpartition(".")[0], file)
+        if other != file:
+            raise found_twice(folder, other, file)
+
+
+def check_names(folder: Path, files: Iterable[str], classes: Collection[str]) -> None:
+    """Raise UserError for a file whose name has other classes than its folder's, `<class>/<file>`.
+
+    Names without any of the classes may be in any folder.
+    """
+    any_class = re.compile(f"(?<![a-z])({'|'.join(map(re.escape, classes))})(?![a-z])")
+    for file in files:
+        own, _, name = file.partition("/")
+        stated = set(any_class.findall(name))
+        if stated and own not in stated:
+            raise UserError(
+                f"{folder / file} is of {min(stated)} by its name, and of {own} by its folder: "
+                "unpack or download the data set again"
+            )
+
+
+def found_twice(folder: Path, one: str, other: str) -> UserError:
+    """Return the error for two files with the same image."""
+    return UserError(f"{folder} contains an image twice, as {one} and {other}: remove one of them")
 
 
 def _is_image(name: str) -> bool:

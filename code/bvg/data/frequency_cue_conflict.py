@@ -13,7 +13,7 @@ import pandas as pd
 from bvg.data.downloads import data_sets
 from bvg.data.folders import existing_folder
 from bvg.data.image_set import ImageSet
-from bvg.data.parquet import FILE, PATH, read_image, read_rows
+from bvg.data.parquet import FILE, PATH, check_shards, read_image, read_rows
 from bvg.data.preprocessing import READY_224
 from bvg.data.shape_bias import check_categories, cues_of, in_conflict
 from bvg.errors import UserError
@@ -33,7 +33,7 @@ def frequency_cue_conflict(
     are the categories of the low frequencies, the column `high` contains those of the high ones,
     both as indices into `classes` (the categories).
     Raises UserError for other files, names or labels, or, unless `partial`, if no image has some
-    category's low frequencies.
+    category's low frequencies, or if a shard is missing.
     """
     path = Path(root).expanduser()
     files = (
@@ -46,6 +46,8 @@ def frequency_cue_conflict(
             path, "the frequency-cue-conflict folder", data_sets()[DATA_SET].flag
         )
         return in_conflict(folder, DATA_SET, classes, ("low", HIGH), partial)
+    if not partial:
+        check_shards(files, DATA_SET)
     rows = read_rows(files, (PATH, *_LABELS), DATA_SET)
     names = rows[PATH].astype(str).str.rpartition("/")[2]
     _check_rows(rows, names, classes, files[0].parent)

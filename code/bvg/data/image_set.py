@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from PIL import Image
 
 from bvg.data.folders import (
     UNUSED,
+    check_copies,
     image_files,
     in_class_folders,
     kinds_in_words,
@@ -23,6 +25,8 @@ from bvg.errors import UserError
 
 Reader = Callable[[Path], list[Image.Image]]
 RESTRICTED = "restricted_to"  # the note that lists the classes among which models choose
+_TELLING = 1_000  # bytes; smaller files are flat pictures, which may be alike in any condition
+SAME_FILES = "conditions_with_same_files"  # the note that lists pairs of them
 MOST_SIZES = 100_000  # files whose size is part of a fingerprint: on a network drive 100 s
 
 
@@ -125,10 +129,11 @@ def images_of_classes(
 ) -> ImageSet:
     """Return the images in the class folders under `folder`, with a note that counts unused files.
 
-    Order, names, and folder_of: see `in_class_folders`.
+    Order, names, and folder_of: see `in_class_folders`. Raises UserError for copies of files.
     """
     classes = tuple(classes)
     files, labels, names, unused = in_class_folders(folder, classes, folder_of)
+    check_copies(folder, files)
     notes = unused_note(unused)
     return ImageSet(folder, tuple(files), tuple(names), labels, classes, notes=notes)
 
@@ -195,15 +200,23 @@ def found_in(images: ImageSet) -> tuple[int, int]:
     return len(images), len(np.unique(images.labels))
 
 
-def check_counts(images: ImageSet, expected: tuple[int, int], partial: bool) -> None:
+def check_counts(
+    images: ImageSet, expected: tuple[int, int], partial: bool, balanced: bool = False
+) -> None:
     """Raise UserError unless there are as many (images, classes) as expected.
 
-    If `partial`, other counts are allowed and added to the notes.
+    balanced: and as many images of each class. If `partial`, other counts are allowed and added to
+    the notes.
     """
     found = found_in(images)
-    if found == expected:
+    if found == expected and not (balanced and _unevenly_labelled(images)):
         return
     if not partial:
+        if found == expected:
+            raise UserError(
+                f"{images.root} holds {_unevenly_labelled(images)} images of a class: some images "
+                "are in the folder of another class; sort them again, or unpack the data set again"
+            )
         raise UserError(
             f"{images.root} holds {found[0]:,} images of {found[1]:,} classes, not "
             f"{expected[0]:,} of {expected[1]:,}: give all images, or allow a subset with "
@@ -215,6 +228,12 @@ def check_counts(images: ImageSet, expected: tuple[int, int], partial: bool) -> 
         "expected_images": expected[0],
         "expected_classes": expected[1],
     }
+
+
+def _unevenly_labelled(images: ImageSet) -> str:
+    """Return the range of numbers of images per class; empty if they are the same."""
+    counts = np.unique(images.labels, return_counts=True)[1]
+    return f"{counts.min()} to {counts.max()}" if counts.min() < counts.max() else ""
 
 
 def unused_sentence(images: ImageSet) -> str:
@@ -251,9 +270,16 @@ def crossed(base: ImageSet, folders: dict[str, str]) -> ImageSet:
     """Return every image of `base` under every condition, condition after condition.
 
     folders: the folder of each condition, relative to `base.root`, which contains `base.files`.
-    An image has the same name under all conditions.
+    An image has the same name under all conditions. Warns of conditions with the same files.
     """
     count = len(folders)
+    sample = [base.files[k] for k in sampled(len(base))]
+    base.notes.update(
+        same_files(
+            base.root,
+            {name: [f"{folder}/{file}" for file in sample] for name, folder in folders.items()},
+        )
+    )
     return replace(
         base,
         files=Crossed([f"{folder}/" for folder in folders.values()], base.files),
@@ -269,14 +295,56 @@ def by_condition(
 ) -> ImageSet:
     """Return the images of several conditions as one set, with the notes of each.
 
-    parts: by condition. folders: where the files of each lie below `root`.
+    parts: by condition. folders: where the files of each lie below `root`. Warns of conditions with
+    the same files.
     """
+    sample = {
+        name: [f"{folders[name]}/{part.files[k]}" for k in sampled(len(part))]
+        for name, part in parts.items()
+    }
+    notes = {name: part.notes for name, part in parts.items() if part.notes}
     return ImageSet(
         root,
         tuple(f"{folders[name]}/{file}" for name, part in parts.items() for file in part.files),
         tuple(image for part in parts.values() for image in part.names),
         np.concatenate([part.labels for part in parts.values()]),
         classes,
-        notes={name: part.notes for name, part in parts.items() if part.notes},
+        notes=notes | same_files(root, sample),
         conditions=tuple(name for name, part in parts.items() for _ in part.files),
     )
+
+
+def sampled(count: int) -> list[int]:
+    """Return the first, the middle and the last of `count` positions."""
+    return sorted({0, count // 2, count - 1}) if count else []
+
+
+def _last_frame(path: Path) -> Path:
+    """Return the last image of a folder of frames, whose first one may be the same; else `path`."""
+    return path / (image_files(path) or [""])[-1] if path.is_dir() else path
+
+
+def same_files(root: Path, sample: dict[str, list[str]]) -> dict[str, object]:
+    """Return the note on conditions whose sampled files are equal, and print a warning of them.
+
+    sample: some files of each condition, relative to `root`. Conditions whose folders are links to
+    one another, or copies, would count several times.
+    """
+    same = []
+    first: dict[tuple[str, ...], str] = {}
+    for name, files in sample.items():
+        paths = [_last_frame(root / file) for file in files]
+        if paths and all(path.is_file() and path.stat().st_size >= _TELLING for path in paths):
+            content = tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
+            if (other := first.setdefault(content, name)) != name:
+                same.append([other, name])
+    if not same:
+        return {}
+    print(
+        f"warning: {root}: {len(same)} condition(s) have the same files as another, such as "
+        f"{same[0][0]} and {same[0][1]}: their folders are copies or links, so means over "
+        "conditions are wrong; unpack the data set again",
+        file=sys.stderr,
+        flush=True,
+    )
+    return {SAME_FILES: same}

@@ -22,16 +22,18 @@ from PIL import Image
 from bvg.data.downloads import data_sets
 from bvg.data.folders import (
     check_answerable,
+    check_copies,
     check_known,
     existing_folder,
+    found_twice,
     images_of_class,
-    same_bytes,
+    original_of,
     subfolders,
     unused_note,
     wrong_folder,
 )
 from bvg.data.image_set import ImageSet, check_counts, images_of_classes
-from bvg.errors import UserError, reason_of
+from bvg.errors import UserError, first_few, reason_of
 
 VAL_IMAGES, VAL_CLASSES = 50_000, 1_000
 _MOST_LEVELS = 4  # <group>/<corruption>/<severity>/<wnid>
@@ -56,11 +58,30 @@ _LEVELS_ABOVE = 4  # Kaggle's table is above ILSVRC/Data/CLS-LOC/val
 
 _WNID = re.compile(r"n\d{8}")
 _WNID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # a whole word; _ separates words
-_VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(?:_n\d{8})?")  # Hugging Face's ends in the wnid
-_COPY = re.compile(r"(.+?)(?: \(\d+\)|(?: -)?[ _][Cc]opy(?: ?\(?\d+\)?)?)")  # of file browsers
+# Hugging Face's names end in the wnid; archives unpacked on Windows may have lost their case.
+_VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})(?:_n\d{8})?", re.IGNORECASE)
 _TEST_NAME = re.compile(r"ILSVRC2012_test_\d{8}.*")
 _TRAIN_NAME = re.compile(r"n\d{8}_[1-9]\d\d+")  # nearly all have three to five digits
+# How the files of the published data sets are named, by name in the catalogue.
+_NAMED = {
+    "imagenet": _VAL_NAME,
+    "imagenet-v2": re.compile(r"[0-9a-f]{40}"),
+    "imagenet-a": re.compile(r"0\.\d{6}_.+"),
+    "imagenet-r": re.compile(
+        r"(art|cartoon|deviantart|embroidery|graffiti|graphic|misc|origami|painting|sculpture|sketch|"
+        r"sticker|tattoo|toy|videogame)_\d+"
+    ),
+    "imagenet-sketch": re.compile(r"sketch_\d+"),
+}
 _SAMPLED = 20  # images that are enough to tell how all were named, labelled and resized
+_FEW_TRAINED = 0.02  # share of training images that is not worth a warning
+_USUAL_SIDE = 500  # pixels: the longer side of most images
+# Of ILSVRC2012_img_val.tar in bytes. A file takes its size there, rounded up to whole blocks, and a
+# block more; files that were exchanged one by one may change the sum by ALLOWED.
+_ARCHIVE, _BLOCK, _ALLOWED = 6_744_924_160, 512, 1e-4
+# A class whose labels ReaL contradicts for more of its images has the images of another class. Of
+# the published ones it contradicts 82 % at most (of class 848), and 10 % of all.
+_OTHER_CLASS, _FEWEST = 0.95, 25
 
 Lookup = Callable[[str], str | None]  # the name of an image → its wnid, if it is known
 
@@ -160,10 +181,14 @@ def imagenet_val(
         names = tuple(f"{wnid}/{file}" for wnid, file in zip(wnids, files, strict=True))
         notes = unused_note(unused)
         images = ImageSet(folder, tuple(files), names, labels, classes, notes=notes)
-    check_counts(images, expected_counts(classes, len(images)), partial)
+    counts, balanced = expected_counts(classes, len(images)), are_imagenet(classes)
+    check_counts(images, counts, partial, balanced)
     photographs = name == "imagenet"
-    if warn:
-        (check_images if photographs else check_labels)(images)  # others may be made at 224 px
+    if warn and photographs:
+        check_images(images, name)
+        _check_sizes(images)
+    elif warn:
+        check_labels(images)  # others may be made at 224 pixels
     return replace(images, photographs=photographs)
 
 
@@ -187,6 +212,7 @@ def wnids_of_flat_val(folder: Path, files: list[str]) -> list[str]:
     `meta.bin` or `imagenet_2012_validation_synset_labels.txt`, by the number in the file's name.
     Raises UserError for a file whose class is unknown or contradictory.
     """
+    check_copies(folder, files)
     _refuse_duplicates(folder, files)
     stems = [Path(file).stem for file in files]
     place, lookups, rejected = _nearest(folder, stems)
@@ -226,33 +252,22 @@ def wnids_of_flat_val(folder: Path, files: list[str]) -> list[str]:
 
 
 def val_number(stem: str) -> int | None:
-    """Return the number of a validation image in the archive, from its name; None for others."""
-    match = _VAL_NAME.fullmatch(stem)
+    """Return the number of a validation image in the archive, from its name; None for others.
+
+    Folders may precede it with a backslash, which some programs leave of Windows's archives.
+    """
+    match = _VAL_NAME.fullmatch(stem.rpartition("\\")[2])
     return int(match[1]) if match else None
 
 
 def _refuse_duplicates(folder: Path, files: Sequence[str]) -> None:
-    """Raise UserError if two files are the same validation image.
-
-    That is, if both names have its number, or one is named as a copy of the other and has its
-    bytes: browsers and Windows name different images `x (1)`, `x (2)` as well.
-    """
-    present, file_of = {*files}, dict[int, str]()
+    """Raise UserError if the names of two files have the number of one validation image."""
+    file_of: dict[int, str] = {}
     for file in files:
-        path = Path(file)
-        marked = _COPY.fullmatch(path.stem)
-        original = path.with_stem(marked[1]) if marked else path
-        number = val_number(original.stem)
-        if number is not None:
-            other = file_of.setdefault(number, file)
-            twice = other != file
-        else:
-            other = original.as_posix()
-            twice = other != file and other in present and same_bytes(folder / other, folder / file)
-        if twice:
-            raise UserError(
-                f"{folder} contains an image twice, as {other} and {file}: remove one of them"
-            )
+        number = val_number(Path(original_of(file)).stem)
+        other = file if number is None else file_of.setdefault(number, file)
+        if other != file:
+            raise found_twice(folder, other, file)
 
 
 def _nearest(folder: Path, stems: list[str]) -> tuple[Path, dict[str, Lookup], list[str]]:
@@ -357,34 +372,88 @@ def _kaggle(path: Path) -> dict[str, str]:
     return wnids
 
 
-def check_images(images: ImageSet) -> None:
-    """Warn of ImageNet images that are not the published validation images, and note it.
+def check_images(images: ImageSet, data_set: str) -> None:
+    """Warn of images that are not those of the published data set, and note it.
 
-    That is, if most labels contradict ReaL's for the numbers in the files' names, if most files are
-    named like training images, or if all were resized to one square.
+    That is, if labels contradict ReaL's for the numbers in the files' names, if most files are
+    named like another data set's or some like training images, or if all were resized to one
+    square. data_set: its name in the catalogue.
     """
     check_labels(images)
     if not are_imagenet(images.classes):
         return
     stems = [Path(name).stem for name in images.names]
-    trained_on = sum(map(bool, map(_TRAIN_NAME.fullmatch, stems)))
-    if 2 * trained_on > len(stems):
-        images.notes["named_like_training_images"] = trained_on
+    trained_on = [stem for stem in stems if _TRAIN_NAME.fullmatch(stem)]
+    if len(trained_on) > _FEW_TRAINED * len(stems):
+        images.notes["named_like_training_images"] = len(trained_on)
         _warn(
             images,
-            f"{trained_on:,} of the {len(stems):,} images are named like ImageNet's training "
-            f"images ({stems[0]}): accuracy on images that a model was trained on is too high",
+            f"{len(trained_on):,} of the {len(stems):,} images are named like ImageNet's training "
+            f"images ({trained_on[0]}): accuracy on images that a model was trained on is too high",
         )
+    foreign = [stem for stem in stems if not _NAMED[data_set].fullmatch(stem)]
+    for other, pattern in _NAMED.items():
+        count = sum(map(bool, map(pattern.fullmatch, foreign)))
+        if 2 * count > len(stems):
+            title, own = data_sets()[other].title, data_sets()[data_set]
+            images.notes["named_like"] = {"data_set": other, "images": count}
+            _warn(
+                images,
+                f"{count:,} of the {len(stems):,} images are named like those of {title} "
+                f"({foreign[0]}): give the folder of {own.title} with {own.flag}",
+            )
+    sizes = _some_sizes(images)
+    if len({*sizes}) == 1 and sizes[0][0] == sizes[0][1]:
+        _warn_resized(images, f"all images are {sizes[0][0]} x {sizes[0][1]} pixels", sizes[0][0])
+
+
+def _some_sizes(images: ImageSet) -> list[tuple[int, int]]:
+    """Return the width and height of some images; empty if there are few images."""
     sample = range(0, len(images), max(1, len(images) // _SAMPLED))
-    sizes = {_pixels(images.path(k)) for k in sample}
-    width, height = next(iter(sizes))
-    if len(sizes) == 1 and width == height and len(sample) >= _SAMPLED // 2:
-        images.notes["all_resized_to"] = width
-        _warn(
-            images,
-            f"all images are {width} x {height} pixels, so they were resized or cropped before: "
-            "accuracy is not that on the published images, which differ in size",
-        )
+    return [_pixels(images.path(k)) for k in sample] if len(sample) >= _SAMPLED // 2 else []
+
+
+def _warn_resized(images: ImageSet, found: str, side: int) -> None:
+    images.notes["all_resized_to"] = side
+    _warn(
+        images,
+        f"{found}, so they were resized or cropped before: accuracy is not that on the published "
+        "images, which differ in size",
+    )
+
+
+def _check_sizes(images: ImageSet) -> None:
+    """Warn of validation images that were resized or compressed again, and note it.
+
+    Resized, if all images have a side of the same length; compressed, if the files together do not
+    have the size of the published archive.
+    """
+    if not are_imagenet(images.classes):
+        return
+    sizes = _some_sizes(images)
+    for which, of in (("shorter", min), ("longer", max)):
+        sides = {of(size) for size in sizes}
+        if len(sides) == 1 and sides != {_USUAL_SIDE} and "all_resized_to" not in images.notes:
+            side = sides.pop()
+            _warn_resized(images, f"the {which} side of all images is {side} pixels", side)
+    if len(images) == VAL_IMAGES:
+        total = sum(_in_archive(images.path(k)) for k in range(len(images)))
+        if abs(total - _ARCHIVE) > _ALLOWED * _ARCHIVE:
+            images.notes["bytes_in_archive"] = {"found": total, "published": _ARCHIVE}
+            _warn(
+                images,
+                f"the files would make an archive of {total:,} bytes, not of {_ARCHIVE:,} as "
+                "ILSVRC2012_img_val.tar has: they were compressed again, resized or exchanged, so "
+                "accuracy may differ from that on the published images",
+            )
+
+
+def _in_archive(path: Path) -> int:
+    """Return the bytes that a file takes in a tar archive; 0 if it cannot be read."""
+    try:
+        return -(-path.stat().st_size // _BLOCK) * _BLOCK + _BLOCK
+    except OSError:  # such as a broken link; decoding it will report the error
+        return 0
 
 
 def _warn(images: ImageSet, message: str) -> None:
@@ -400,7 +469,10 @@ def _pixels(path: Path) -> tuple[int, int]:
 
 
 def check_labels(images: ImageSet) -> None:
-    """Warn if most labels contradict ReaL's for the numbers in the files' names, and note it."""
+    """Warn of labels that contradict ReaL's for the numbers in the files' names, and note it.
+
+    If most of them do, or nearly all of some class.
+    """
     if not are_imagenet(images.classes):
         return
     all_numbers = (val_number(Path(name).stem) for name in images.names)
@@ -411,6 +483,9 @@ def check_labels(images: ImageSet) -> None:
     real = json.loads(path.read_bytes())
     known = {k: real[n - 1] for k, n in numbers.items() if real[n - 1]}
     wrong = [k for k, labels in known.items() if int(images.labels[k]) not in labels]
+    per_class = np.bincount(images.labels[[*known]], minlength=VAL_CLASSES)
+    wrong_of = np.bincount(images.labels[wrong], minlength=VAL_CLASSES)
+    others = np.flatnonzero((per_class >= _FEWEST) & (wrong_of > _OTHER_CLASS * per_class))
     if 2 * len(wrong) > len(known):
         first, wnids = wrong[0], imagenet_classes()
         images.notes["labels_unlike_real"] = {"images": len(wrong), "of": len(known)}
@@ -420,4 +495,12 @@ def check_labels(images: ImageSet) -> None:
             f"these names: {images.files[first]} is labelled {wnids[images.labels[first]]}, where "
             f"ReaL has {', '.join(wnids[label] for label in known[first])}. Either the ground "
             "truth or the class folders are wrong, or the files were renumbered",
+        )
+    elif len(others):
+        names = [imagenet_classes()[label] for label in others]
+        images.notes["classes_unlike_real"] = names
+        _warn(
+            images,
+            f"nearly all images of {first_few(names)} are of other classes by ReaL's labels of the "
+            "images with these names: sort them into the folders of their classes",
         )

@@ -15,7 +15,7 @@ from bvg.data.folders import (
     wrong_folder,
 )
 from bvg.data.image_set import ImageSet, check_counts, crossed, images_of_classes
-from bvg.data.imagenet import check_labels, classes_in, expected_counts
+from bvg.data.imagenet import are_imagenet, check_labels, classes_in, expected_counts
 from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError, first_few
 from bvg.progress import Meter
@@ -74,7 +74,8 @@ def corruption_folders(
     first = next(iter(folders.values()))
     check_known(root / first, sorted(set(subfolders(root / first)) - set(classes)))
     base = images_of_classes(root / first, classes)
-    check_counts(base, expected_counts(classes, len(base)), partial)
+    counts, balanced = expected_counts(classes, len(base)), are_imagenet(classes)
+    check_counts(base, counts, partial, balanced)
     check_labels(base)
     base.notes.update(unused_note(_check_same(root, base, list(folders.values()))))
     return crossed(replace(base, root=root, view=READY_224), folders)

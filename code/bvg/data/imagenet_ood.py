@@ -21,7 +21,22 @@ from bvg.errors import UserError, first_few
 
 _WNID = re.compile(r"n\d{8}")
 _NUMBER = re.compile(r"[0-9]{1,4}")
-_OTHER_V2 = ("threshold", "top-images")  # the two further sets of Recht et al.
+# The three selections of Recht et al., by part of their folders' names in lower case, without
+# signs; and how the names of 24 images of each begin: the first ones of the revisions b-33, a-44
+# and c-12 in https://github.com/modestyachts/ImageNetV2 (data/datasets). Some are in several.
+_MATCHED = "matchedfrequency"
+_SELECTIONS = {
+    _MATCHED: "25949dd0 d79d9f96 07316f46 fa8a6595 e18bad6f a6bc5c70 ad03bdc2 13f58077 f7700215 "
+    "6a65e853 1529a6c6 6028a9f9 32c6cbd4 c979f339 c996208d 70486937 d324325a 59b21aa6 36d2b6f5 "
+    "bc98275a a50f4941 27896f27 1d46513c 5c567821",
+    "threshold": "0328e6b7 bb763aaa 0c5f24ca 86db103b d1ab4a49 a4901f95 aedf1d2f 69dbbe26 437204c6 "
+    "8bd12073 86f4c0c4 b176856a bc6598ef 305037a2 16d6a94f 71cc8939 48274730 c597d097 a2b63069 "
+    "573f458d 8bf62e0f 79697621 95687406 90011fa0",
+    "topimages": "e9b31557 d7689d5c 59203fea ac7a7888 676e0f11 dd9bb115 f15eeed0 a6fb6ef9 e4d365b1 "
+    "6b1fd2f5 e8c043d4 b797b141 d708e605 825d5c9b d127bc2f 105d99ee 1476a77a 413be904 5afc542d "
+    "98d902b9 60bfc930 e2bb6382 d1d53595 b4cb9d0c",
+}
+_ENOUGH = 8  # of the 24, to tell which selection some images are of
 
 
 @dataclass(frozen=True)
@@ -93,15 +108,23 @@ def variant_folder(root: str | Path, variant: Variant) -> Path:
 
     Raises UserError if there is none or several, with the right folder if it is nearby.
     """
-    title, flag = variant.entry.title, variant.entry.flag
-    given = existing_folder(root, f"the {title} folder", flag)
+    given = existing_folder(root, f"the {variant.entry.title} folder", variant.entry.flag)
     folder = given if holds_class_folders(given) else _inside(given, variant)
-    if variant.numbered and any(word in folder.resolve().name for word in _OTHER_V2):
-        raise UserError(
-            f"{folder} is another selection of {title} than the study's, which is "
-            f"matched-frequency: give that one with {flag}, or {variant.entry.remedy}"
-        )
+    if variant.numbered:
+        # As in imagenetv2-threshold0.7-format-val/ and imagenetv2-threshold0.7/val/.
+        nearest = folder.resolve().parts[-2:]
+        parts = ["".join(filter(str.isalnum, part)).lower() for part in nearest]
+        named = [name for part in parts for name in _SELECTIONS if name in part]
+        if named and named[-1] != _MATCHED:
+            raise _another_selection(folder, variant)
     return folder
+
+
+def _another_selection(folder: Path, variant: Variant) -> UserError:
+    return UserError(
+        f"{folder} is another selection of {variant.entry.title} than the study's, which is "
+        f"matched-frequency: give that one with {variant.entry.flag}, or {variant.entry.remedy}"
+    )
 
 
 def _inside(given: Path, variant: Variant) -> Path:
@@ -151,8 +174,18 @@ def variant_images(
     check_known(folder, [name for name in inside if class_of[name] not in classes])
     folder_of = {name: inner for inner, name in class_of.items()}
     images = _checked(images_of_classes(folder, classes, folder_of), variant, partial)
-    check_images(images)
+    if variant.numbered and _selection(images) not in ("", _MATCHED):
+        raise _another_selection(folder, variant)
+    check_images(images, variant.key)
     return images
+
+
+def _selection(images: ImageSet) -> str:
+    """Return which of ImageNet-V2's selections the names are of; empty if they do not tell."""
+    names = {Path(name).name[:8] for name in images.names}
+    found = {name: len(names.intersection(known.split())) for name, known in _SELECTIONS.items()}
+    best = max(found, key=found.__getitem__)
+    return best if found[best] >= _ENOUGH else ""
 
 
 def _classes_of_folders(folder: Path, inside: list[str], variant: Variant) -> dict[str, str]:
@@ -180,7 +213,7 @@ def _checked(images: ImageSet, variant: Variant, partial: bool) -> ImageSet:
     present = [images.classes[label] for label in np.unique(images.labels)]
     if all(map(_WNID.fullmatch, present)):
         _refuse_other_set(images, counts, present, variant)
-        check_counts(images, (variant.images, variant.classes), partial)
+        check_counts(images, (variant.images, variant.classes), partial, variant.numbered)
     elif not variant.subset:
         check_counts(images, (counts[0], len(images.classes)), partial)
     if variant.subset:

@@ -6,6 +6,7 @@ Source: Hendrycks & Dietterich, ICLR 2019, section 3.3; https://github.com/hendr
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from bvg.data.folders import (
     UNUSED,
+    check_copies,
     existing_folder,
     images_of_class,
     kinds_in_words,
@@ -22,7 +24,7 @@ from bvg.data.folders import (
     visible,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, by_condition, crossed
+from bvg.data.image_set import SAME_FILES, ImageSet, by_condition, crossed
 from bvg.data.imagenet import classes_in, expected_counts
 from bvg.data.preprocessing import READY_224, decode
 from bvg.data.video import video_frames, video_library
@@ -51,7 +53,8 @@ def read_frames(path: Path) -> list[Image.Image]:
     """Return the frames of a sequence, an mp4 file or a folder of images, in order, as RGB.
 
     Raises OSError, ValueError or SyntaxError when one of them cannot be decoded, and ValueError if
-    the folder contains other files, which may be frames in an unknown format.
+    the folder contains other files, which may be frames in an unknown format, or if frames are
+    missing by their numbers.
     """
     if not path.is_dir():
         return video_frames(path)
@@ -61,6 +64,7 @@ def read_frames(path: Path) -> list[Image.Image]:
     if others:  # if they are frames, the others are not consecutive
         raise ValueError(f"the folder holds more than frames: {kinds_in_words(others)}")
     names = sorted(found, key=_by_number)
+    _check_numbers(names)
     frames = []
     for name in names:
         try:
@@ -97,6 +101,7 @@ def imagenet_p(
         images = crossed(replace(first, root=folder), found)
     else:
         images = by_condition(folder, parts, found, classes)
+    notes |= {SAME_FILES: images.notes[SAME_FILES]} if SAME_FILES in images.notes else {}
     return replace(images, notes=notes, reader=read_frames, frames=FRAMES, view=READY_224)
 
 
@@ -129,6 +134,16 @@ def _by_number(name: str) -> list[str | int]:
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
 
 
+def _check_numbers(names: list[str]) -> None:
+    """Raise ValueError if the frames are numbered, but not consecutively."""
+    parts = [re.fullmatch(r"(.*?)(\d+)\D*", Path(name).stem) for name in names]
+    numbers = [int(part[2]) for part in parts if part]
+    if len(numbers) == len(names) and len({part[1] for part in parts if part}) == 1:
+        for before, after in pairwise(numbers):
+            if after - before > 1:
+                raise ValueError(f"its frame {before + 1} is missing")
+
+
 def _place(root: Path, perturbation: str) -> str | None:
     """Return the perturbation's folder relative to `root`, or None; it may be in a group's."""
     places = (perturbation, *(f"{group}/{perturbation}" for group in _GROUPS))
@@ -157,6 +172,7 @@ def _perturbed(folder: Path, classes: tuple[str, ...]) -> ImageSet:
             labels += [label] * len(sequences)
     if not files:
         raise UserError(f"{folder} holds no sequence: the layout is {_LAYOUT}")
+    check_copies(folder, files)
     return ImageSet(
         folder,
         tuple(files),

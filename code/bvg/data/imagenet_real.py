@@ -18,6 +18,8 @@ from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import VAL_CLASSES, VAL_IMAGES, imagenet_classes, timm_file, val_number
 from bvg.errors import UserError, reason_of
 
+FEWEST = 20  # images that are enough to tell whether the labels are of the same images
+
 
 def packaged_real() -> Path | None:
     """Return the copy of real.json in the installed timm, or None."""
@@ -79,7 +81,7 @@ def with_real_labels(images: ImageSet, table: np.ndarray) -> ImageSet:
     label. Images without a label are excluded, and counted in the notes. A table that does not have
     ImageNet's 50,000 rows belongs to another data set; its labels are positions in the classes of
     models of that data set. Raises UserError if an image's number is not in its name, or if the
-    model lacks some of the classes.
+    model lacks some of the classes, or if the table is in another order (see `check_order`).
     """
     positions = _positions(images, table)
     rows = [_number(images, index, len(table)) - 1 for index in range(len(images))]
@@ -90,9 +92,24 @@ def with_real_labels(images: ImageSet, table: np.ndarray) -> ImageSet:
             f"none of the {len(images):,} images in {images.root} has a ReaL label: give more of "
             "ImageNet's validation images"
         )
+    check_order(images.labels[scored], labels[scored])
     columns = {f"real_{k}": labels[scored, k - 1] for k in range(1, labels.shape[1] + 1)}
     counts = {"scored": len(scored), "without_label": len(images) - len(scored)}
     return replace(images.select(scored), columns=columns, notes={**images.notes, "real": counts})
+
+
+def check_order(labels: np.ndarray, real: np.ndarray) -> None:
+    """Raise UserError if hardly an original label is among the ReaL labels of the same image.
+
+    labels: (N,). real: (N, K), as the same positions. Of the published ones 90 % are.
+    """
+    right = int((real == labels[:, None]).any(axis=1).sum())
+    if len(labels) >= FEWEST and 10 * right < len(labels):
+        raise UserError(
+            f"only {right:,} of {len(labels):,} images have their original label among their ReaL "
+            "labels, where 90 % should: the file of ReaL labels is in another order or of other "
+            f"classes; give the published one with --real ({data_sets()['imagenet-real'].about})"
+        )
 
 
 def _positions(images: ImageSet, table: np.ndarray) -> np.ndarray:

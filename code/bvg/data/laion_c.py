@@ -18,6 +18,7 @@ from bvg.data.categories import expand
 from bvg.data.folders import (
     check_known,
     existing_folder,
+    found_twice,
     subfolders,
     wrong_folder,
 )
@@ -69,7 +70,7 @@ LAION_C = CorruptionSet(
 )
 # What the published program appends to an image's name: the corruption, in short, and the level.
 _ENDING = re.compile(
-    r"\.?_(glitched|mosaic|stickers?|vertical_lines|geometric_shapes|luminance(_checkerboard)?)_[1-5]$"
+    r"\.?_(glitched|mosaic|sticker|vertical_lines|geometric_shapes|luminance)(s|_checkerboard)?_([1-5])$"
 )
 _TILE_BATCH = 64  # images decoded at a time for stickers
 
@@ -91,7 +92,8 @@ def laion_c(
     classes: the superclasses. An image is called `<superclass>/<file>`, without the file's ending
     and without what the published program appends, so that it has the same name under all
     conditions. Files are squashed to 224 x 224 pixels, as published.
-    Raises UserError for another layout and, unless `partial`, for superclasses without images and
+    Raises UserError for another layout, for folders with files of another condition by their names
+    and, unless `partial`, for superclasses without images and
     conditions with different numbers of images.
     """
     given = existing_folder(root, "the LAION-C folder", "--laion_c")
@@ -100,6 +102,7 @@ def laion_c(
         condition: _of_condition(given / folder, condition, folder, classes)
         for condition, folder in folders.items()
     }
+    _check_endings(given, parts, folders)
     images = by_condition(given, parts, folders, classes)
     if differing := _incomplete(given, parts, partial):
         images.notes["partial"] = differing
@@ -118,11 +121,23 @@ def _of_condition(folder: Path, condition: str, inner: str, classes: tuple[str, 
     file_of: dict[str, str] = {}
     for name, file in zip(plain, images.files, strict=True):
         if other := file_of.get(name):
-            raise UserError(
-                f"{folder} contains an image twice, as {other} and {file}: remove one of them"
-            )
+            raise found_twice(folder, other, file)
         file_of[name] = file
     return replace(images, names=plain)
+
+
+def _check_endings(root: Path, parts: dict[str, ImageSet], folders: dict[str, str]) -> None:
+    """Raise UserError if files in two conditions' folders are of one condition by their names."""
+    folder_of: dict[tuple[str, ...], str] = {}
+    for condition, part in parts.items():
+        endings = (_ENDING.search(file.rpartition(".")[0]) for file in part.files)
+        for ending in {match.groups() for match in endings if match}:
+            other = folder_of.setdefault(ending, folders[condition])
+            if other != folders[condition]:
+                raise UserError(
+                    f"{other} and {folders[condition]} in {root} both have files of {ending[0]}, "
+                    f"level {ending[2]}, by their names: unpack or download LAION-C again"
+                )
 
 
 def _incomplete(root: Path, parts: dict[str, ImageSet], partial: bool) -> dict[str, object]:

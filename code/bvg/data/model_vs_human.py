@@ -5,6 +5,7 @@ NeurIPS 2021. Twelve are from Geirhos et al., NeurIPS 2018, four from Geirhos et
 the sketches from Wang et al., NeurIPS 2019. All were published at 224 px.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ import numpy as np
 from bvg.data.categories import CATEGORIES
 from bvg.data.finding import find_data
 from bvg.data.folders import (
+    check_copies,
     check_folders,
+    check_names,
+    check_stems,
     existing_folder,
+    found_twice,
     image_files,
     subfolders,
     wrong_folder,
 )
-from bvg.data.image_set import ImageSet, images_of_classes
+from bvg.data.image_set import ImageSet, images_of_classes, same_files, sampled
 from bvg.data.imagenet import classes_in
 from bvg.data.preprocessing import READY_224
 from bvg.data.shape_bias import check_categories, cue_conflict
@@ -85,6 +90,19 @@ DATA_SETS = {
     "stylized": DataSet(800),
 }
 
+# What the second part of an image's name is, in the data sets whose conditions do not tell them
+# apart.
+_CODES = {
+    "edg": "edge",
+    "sif": "silhouette",
+    "s5n": CUE_CONFLICT,
+    "ske": "sketch",
+    "sty": "stylized",
+}
+# An image's name as published: <trial>_<code>_<subject>_<condition>_<category>_<nn>_<original>.
+PUBLISHED_NAME = re.compile(
+    r"\d{4}_(?P<code>[a-z0-9]{2,3})_(?:s\d+|dnn)_(?P<condition>[^_]+)_(?P<category>[^_]+)_"
+)
 _REMEDY = (
     "get the data with `python code/download.py model-vs-human`, or give their folder with "
     "--stimuli (or BVG_MODEL_VS_HUMAN)"
@@ -94,12 +112,13 @@ _REMEDY = (
 def condition_of(data_set: str, spelling: str) -> str:
     """Return the condition, as DATA_SETS spells it, for another spelling in a file or table.
 
-    Published files have `true`, `0.90` and `3` for True, 0.9 and 3.0. Unknown conditions are
+    Published files have `true`, `0.90` and `3` for True, 0.9 and 3.0. A data set's only condition
+    may be any number or word but those of other data sets' conditions. Unknown conditions are
     returned unchanged.
     """
     conditions = DATA_SETS[data_set].conditions
     if len(conditions) == 1:
-        return conditions[0]
+        return spelling if _normalized(spelling) in _ELSEWHERE else conditions[0]
     same = (name for name in conditions if _normalized(name) == _normalized(spelling))
     return next(same, spelling)
 
@@ -109,6 +128,20 @@ def _normalized(condition: str) -> str | float:
         return float(condition.replace(",", "."))  # spreadsheets may write decimal commas
     except ValueError:
         return condition.strip().casefold()
+
+
+_ELSEWHERE = {
+    word
+    for one in DATA_SETS.values()
+    for word in map(_normalized, one.conditions)
+    if isinstance(word, str)
+}
+
+
+def data_set_of(image_name: str) -> str:
+    """Return the data set that an image's name states, empty if it states none that is known."""
+    match = PUBLISHED_NAME.match(image_name)
+    return _CODES.get(match["code"], "") if match else ""
 
 
 def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = False) -> Path:
@@ -163,6 +196,8 @@ def model_vs_human(
         for name, count in counts.items()
         if count != DATA_SETS[name].images
     }
+    sample = {name: [part.files[k] for k in sampled(len(part))] for name, part in parts.items()}
+    same = same_files(root, sample)
     return ImageSet(
         root,
         tuple(file for part in parts.values() for file in part.files),
@@ -170,7 +205,7 @@ def model_vs_human(
         np.concatenate([part.labels for part in parts.values()]),
         classes,
         {"texture": np.concatenate([part.columns["texture"] for part in parts.values()])},
-        {"data_sets": counts, **({"partial": other} if other else {})},
+        {"data_sets": counts, **({"partial": other} if other else {}), **same},
         tuple(f"{name}/{shown}" for name, part in parts.items() for shown in part.conditions),
         view=READY_224,
     )
@@ -222,6 +257,8 @@ def _check_whole(folder: Path, name: str, found: ImageSet) -> None:
 def _in_categories(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
     check_folders(folder, classes, "categories")
     images = images_of_classes(folder, classes)
+    check_stems(folder, images.files)
+    check_names(folder, images.files, classes)
     if not len(images):
         raise UserError(
             f"{folder} holds no {name} stimuli: category folders ({', '.join(classes[:3])}, …) "
@@ -238,8 +275,17 @@ def _in_sessions(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSet:
             f"{folder} holds no {name} stimuli: files dnn/session-1/<a>_<b>_<c>_<condition>_"
             f"<category>_….png are expected; {_REMEDY}"
         )
-    conditions, labels = [], []
+    check_copies(folder, files)
+    conditions, labels, sessions_of = [], [], dict[str, str]()
     for file in files:
+        other = sessions_of.setdefault(Path(file).stem, file)
+        if other != file:
+            raise found_twice(folder, other, file)
+        if data_set_of(Path(file).name) not in ("", name):
+            raise UserError(
+                f"{folder / file} is a stimulus of {data_set_of(Path(file).name)} by its name, not "
+                f"of {name}: unpack or download the data set again"
+            )
         condition, category = [*Path(file).stem.split("_"), "", "", "", "", ""][3:5]
         condition = condition_of(name, condition)
         if category not in classes or condition not in DATA_SETS[name].conditions:

@@ -6,6 +6,7 @@ their names are in the metadata of the schema, under "huggingface".
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from io import BytesIO
@@ -26,7 +27,26 @@ from bvg.errors import UserError, first_few, reason_of
 BYTES, PATH = "image.bytes", "image.path"
 FILE = "file"  # the column that says where an image is: <Parquet file>/<row>
 _ROW_GROUPS = 2  # kept in memory by each process that decodes; they usually have 100 images
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.parquet")
 _reading = Lock()  # or several threads would read the same row group
+
+
+def check_shards(files: Sequence[Path], name: str) -> None:
+    """Raise UserError if the files' names, such as test-00000-of-00003.parquet, state missing ones.
+
+    name: of the data set in the catalogue, for messages.
+    """
+    found: dict[tuple[str, int], set[int]] = {}
+    for file in files:
+        if match := _SHARD.fullmatch(file.name):
+            found.setdefault((match[1], int(match[3])), set()).add(int(match[2]))
+    for (split, count), numbers in found.items():
+        if missing := sorted({*range(count)} - numbers):
+            raise UserError(
+                f"{files[0].parent} lacks {split}-{missing[0]:05d}-of-{count:05d}.parquet: "
+                f"{data_sets()[name].remedy}, or allow a subset with --partial (recorded in the "
+                "result)"
+            )
 
 
 def read_rows(files: Sequence[Path], columns: Sequence[str], name: str) -> pd.DataFrame:

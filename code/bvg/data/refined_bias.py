@@ -13,6 +13,8 @@ import numpy as np
 from bvg.data.folders import (
     check_answerable,
     check_folders,
+    check_names,
+    check_stems,
     existing_folder,
     subfolders,
     wrong_folder,
@@ -79,8 +81,12 @@ def refined_bias(root: str | Path, classes: tuple[str, ...], partial: bool = Fal
 def classes_of(folder: Path, classes: tuple[str, ...]) -> Classes:
     """Return, by cue, the model's classes that belong to each class of the stimuli in `folder`.
 
-    These are the published ones, unless all class folders have names of the model's `classes`.
+    These are the published ones, unless all class folders have names of the model's `classes` and
+    the model does not know the published ones.
     """
+    published = {name for own in CLASSES.values() for members in own.values() for name in members}
+    if published <= {*classes}:
+        return CLASSES
     names = {cue: subfolders(folder / inner) for cue, inner in _FOLDERS.items()}
     if all(own and {*own} <= {*classes} for own in names.values()):
         return {cue: {name: (name,) for name in own} for cue, own in names.items()}
@@ -97,5 +103,7 @@ def _of_cue(
 ) -> ImageSet:
     check_folders(folder, known, f"classes of {cue}")
     images = images_of_classes(folder, known)
+    check_stems(folder, images.files)
+    check_names(folder, images.files, known)
     first = np.array([classes.index(members[0]) for members in known.values()], dtype=np.int64)
     return replace(images, labels=first[images.labels], classes=classes)

@@ -13,7 +13,7 @@ import numpy as np
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.downloads import data_folder, get, read_catalogue
-from bvg.data.folders import check_folders, existing_folder, wrong_folder
+from bvg.data.folders import check_folders, check_stems, existing_folder, wrong_folder
 from bvg.data.image_set import ImageSet, images_of_classes
 from bvg.data.preprocessing import READY_224
 from bvg.errors import UserError, first_few
@@ -82,6 +82,7 @@ def in_conflict(
         layout += f"{classes[0]}1-{classes[1]}2.png"
         raise wrong_folder(folder, name, layout, classes)
     check_folders(folder, classes, "categories")
+    check_stems(folder, images.files)
     if len(classes) == len(CATEGORIES) and not partial:  # models of other classes are refused
         check_categories(folder, images.labels, classes)
     second = np.array([_second(folder, file, classes, cues) for file in images.files], np.int64)

@@ -21,6 +21,7 @@ from bvg.errors import UserError, reason_of
 from bvg.predictions.table import Predictions
 
 TRIAL_FILE = re.compile(r"(?:solomon|cbm)_(?P<model>.+)_accuracies_[^/]*\.json")
+FEWEST = 20  # images that are enough to tell how the classes are counted
 COLUMNS = {"file_name": str, "predicted_class": np.int64, "predicted_probability": np.float64}
 _ROUNDING = 1e-6  # of probabilities in 32 bits
 
@@ -30,7 +31,8 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
 
     labels: of the validation images by number. The classes are called "0" to "999". Raises
     UserError for a file of another layout, for values out of range, for images that are unknown or
-    occur twice, and for fewer than 50,000 images unless `partial`.
+    occur twice, for classes that are right more often if they are counted from 1, and for fewer
+    than 50,000 images unless `partial`.
     """
     try:
         table = pd.read_csv(path, usecols=[*COLUMNS], dtype=COLUMNS)
@@ -52,6 +54,9 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
         raise _refused(path, f"a class is not from 0 to {VAL_CLASSES - 1}, counted from 0")
     if not ((confidence >= 0) & (confidence <= 1 + _ROUNDING)).all():
         raise _refused(path, "a probability is not in [0, 1]")
+    right = np.array(wanted)
+    if (answers - 1 == right).mean() > (answers == right).mean() and len(right) >= FEWEST:
+        raise _refused(path, "its classes are counted from 1, not from 0")
     if not len(numbers) or (len(numbers) < VAL_IMAGES and not partial):
         raise UserError(
             f"{path} has {len(numbers):,} of the {VAL_IMAGES:,} validation images: complete it, or "

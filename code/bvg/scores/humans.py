@@ -16,7 +16,13 @@ import pandas as pd
 from bvg.data.categories import CATEGORIES
 from bvg.data.finding import look_for
 from bvg.data.folders import existing_folder, subfolders, wrong_folder
-from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS, condition_of
+from bvg.data.model_vs_human import (
+    CUE_CONFLICT,
+    DATA_SETS,
+    PUBLISHED_NAME,
+    condition_of,
+    data_set_of,
+)
 from bvg.errors import UserError, first_few
 from bvg.scores.decision_table import (
     correctness,
@@ -114,17 +120,43 @@ def checked(table: pd.DataFrame, path: Path, data_set: str) -> pd.DataFrame:
     for column, values in allowed.items():
         expected = f"one of {', '.join(sorted(values))}"
         _refuse(path, column, table[column][~tidy[column].isin(values)], expected)
+    _check_rows(tidy, path)
+    if data_set in DATA_SETS:
+        stated = table["imagename"].map(data_set_of)
+        others = table["imagename"][~stated.isin(["", data_set])]
+        _refuse(path, "imagename", others, f"an image of {data_set}")
     if data_set == CUE_CONFLICT:
         textures = tidy["imagename"].map(texture_of)
         expected = f"{CUE_CONFLICT}'s …-<texture><n>.png, with a category as texture,"
         _refuse(path, "imagename", table["imagename"][~textures.isin(known)], expected)
         shapes = [_word(shape_in(name)) for name in tidy["imagename"]]
-        others = [
+        unlike = [
             shape not in ("", own) for shape, own in zip(shapes, tidy["category"], strict=True)
         ]
         expected = "the shape in the image's name, <shape><n>-<texture><m>,"
-        _refuse(path, "category", table["category"][others], expected)
+        _refuse(path, "category", table["category"][unlike], expected)
     return tidy.assign(condition=table["condition"])
+
+
+def _check_rows(table: pd.DataFrame, path: Path) -> None:
+    """Raise UserError where a condition or category is not of its row's image.
+
+    Images named alike have one condition and category in all rows; not if a spreadsheet has sorted
+    one column without the others. table: with the published spelling.
+    """
+    stated = table["imagename"].str.extract(PUBLISHED_NAME)
+    for column in ("condition", "category"):
+        pairs = pd.DataFrame({"named": stated[column], "given": table[column]}).dropna()
+        pairs = pairs.drop_duplicates()
+        mixed = pairs[pairs.duplicated("named", keep=False)]
+        if len(mixed):
+            name, given = mixed.iloc[0]
+            other = mixed["given"][mixed["named"] == name].iloc[1]
+            raise UserError(
+                f"{path} has images that are named {name} both with {given} and with {other} in "
+                f"the column {column}: its rows were mixed, as when a column is sorted without the "
+                "others; download it again, or remove it"
+            )
 
 
 def conditions_of(data_set: str, spellings: Iterable[str]) -> list[str]:

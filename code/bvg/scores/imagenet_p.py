@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bvg.data.imagenet_p import PERTURBATIONS
+from bvg.data.imagenet import are_imagenet
+from bvg.data.imagenet_p import FRAMES, PERTURBATIONS
 from bvg.errors import UserError
 from bvg.files import write_text
 from bvg.predictions.table import Predictions
 from bvg.scores.metric import Z95, Metric
 
+_USUAL = 3  # frames more or less than most published sequences have
 TOP = 5  # ranks in the distance
 FLIPS, DISTANCE = "flip_prob", "top5_distance"
 MEASURES = (FLIPS, DISTANCE)
@@ -52,11 +54,13 @@ class Stability:
     names: (N,) of the sequences.
     values: by measure, (N,) float64: the mean over the sequence's pairs of frames.
     single: the number of excluded sequences, which have one frame.
+    frames: the median number of frames.
     """
 
     names: np.ndarray
     values: dict[str, np.ndarray]
     single: int
+    frames: int
 
 
 def compares_with_first(perturbation: str) -> bool:
@@ -113,7 +117,8 @@ def stability(predictions: Predictions) -> dict[str, Stability]:
             FLIPS: (flips & exists).sum(axis=1) / (count - 1),
             DISTANCE: (distances * exists).sum(axis=1) / (count - 1),
         }
-        result[name] = Stability(names, values, int((~several).sum()))
+        frames = int(np.median(count)) if len(count) else 0
+        result[name] = Stability(names, values, int((~several).sum()), frames)
     return result
 
 
@@ -123,15 +128,25 @@ def stability_metrics(
     """Return flip_prob/… (in [0, 1]) and top5_distance/… by perturbation and as imagenet-p.
 
     imagenet-p is the mean over the ten perturbations, undefined unless all were evaluated. The
-    paper reports flip probabilities in percent. With a reference, also `relative_metrics`.
+    paper reports flip probabilities in percent. With a reference, also `relative_metrics`. For
+    ImageNet's classes, numbers of frames that are not about the published ones are noted: with
+    another frame rate, frames that are compared differ more, or less.
     """
     found = stability(predictions)
+    unusual = are_imagenet(predictions.classes) and [
+        f"{name} {one.frames}"
+        for name, one in found.items()
+        if one.frames and abs(one.frames - FRAMES) > _USUAL
+    ]
     relative = relative_metrics(predictions, reference, name) if reference else {}
     own = {
         f"{measure}/{name}": metric
         for measure in MEASURES
         for name, metric in _of_measure(found, measure).items()
     }
+    if unusual:
+        note = f"not about {FRAMES} frames as published: {', '.join(unusual)}"
+        own = {name: metric.noted(note) for name, metric in own.items()}
     return own | relative
 
 
