@@ -60,9 +60,19 @@ def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module
     """
     options = options or CheckpointOptions()
     model = _resolve(name, options)
+    return frozen(model)
+
+
+def frozen(model: nn.Module) -> nn.Module:
+    """Return the model itself, in eval mode and its parameters frozen."""
     for parameter in model.parameters():  # TorchScript modules have no requires_grad_
         parameter.requires_grad_(False)
-    return model.eval()
+    try:
+        model.eval()  # whose result is None where a user's train() returns nothing
+    except NotImplementedError:  # programs of torch.export stay in the mode they were exported in
+        for module in model.modules():
+            module.training = False
+    return model
 
 
 def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
