@@ -22,8 +22,7 @@ BETTER = 0.05
 # Benchmarks on which good models may be at chance level: images that a ResNet-50 misclassifies, and
 # objects whose parts are others.
 _HARD = ("imagenet_a", "css_72", "css_1440")
-# Of the classes, how many must be answered with another one of their own for a warning: a share, and
-# a number. Of 1000, an honest model has about 1 % whose majority is answered with another class.
+# How many of the classes must have another one in their place for a warning: a share, and a number.
 _MISPLACED, _FEWEST_CLASSES = 0.1, 10
 _IMAGES_EACH = 10  # of a class, from which on its majority is looked at
 _FURTHER_LABELS = ("texture", "high")  # and ReaL's; the answer may agree with any of them

@@ -22,7 +22,7 @@ from bvg.run.settings import Settings, autocast, best_device
 from bvg.zoo import hugging_face
 from bvg.zoo.factories import check_weights, same_settings
 from bvg.zoo.loading import CheckpointOptions, frozen, load_model
-from bvg.zoo.names import split_alias
+from bvg.zoo.names import is_run_name, split_alias
 from bvg.zoo.normalized import Reordered, positions_in_imagenet
 from bvg.zoo.stated import classes_of
 from bvg.zoo.table import find
@@ -65,12 +65,17 @@ def load_all(
     Raises UserError for two models of one name, a model that fails on an image, and models whose
     classes differ from each other's.
     """
-    models = [args.model] if isinstance(args.model, str) else args.model
+    models = [args.model] if isinstance(args.model, str) else args.model or []
     if isinstance(models, nn.Module) or any(isinstance(model, nn.Module) for model in models):
         raise UserError("a module needs a name for its results: give options(model={NAME: module})")
     named: list[tuple[str, str | nn.Module]] = (
         [*models.items()] if isinstance(models, Mapping) else [split_alias(text) for text in models]
     )
+    for name, _ in named:
+        if not is_run_name(name):
+            raise UserError(
+                f"{name!r} cannot be the name of a model's results: use letters, digits, ., _ and -"
+            )
     for name, count in Counter(name for name, _ in named).items():
         if count > 1:
             raise UserError(f"two models are named {name!r}: rename one with RUNNAME=MODEL")

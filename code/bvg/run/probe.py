@@ -186,7 +186,7 @@ def _outputs(
 def _random_state(device: torch.device) -> bytes:
     """Return the state of the global generators of random numbers."""
     on_gpu = torch.cuda.get_rng_state(device).numpy() if device.type == "cuda" else None
-    generators = (torch.get_rng_state().numpy(), np.random.get_state(), random.getstate())  # noqa: NPY002
+    generators = (torch.get_rng_state().numpy(), np.random.get_state(), random.getstate())
     return pickle.dumps((generators, on_gpu))
 
 
@@ -361,7 +361,9 @@ class _TestedModel:
         by_chance = max((_change(together, again) for again in repeated), default=0.0)
         by_batch = _change(alone, together[-ALONE:])
         is_random = by_chance > allowed / 10
-        if self.draws and is_random:  # rounding is never as large, and rare changes have small means
+        if (
+            self.draws and is_random
+        ):  # rounding is never as large, and rare changes have small means
             return "chance"
         if max(by_chance, by_batch) <= allowed:
             return ""
@@ -422,4 +424,3 @@ class _TestedModel:
             "convert it with .float() and " if self._weight_types() & _SIXTEEN_BITS.keys() else ""
         )
         return f"{problem}: {first}use --precision fp32"
-

@@ -239,7 +239,7 @@ def _form(run: Run, infos: list[dict[str, Any]]) -> dict[str, Any]:
 def _warnings(
     run: Run, predictions: Predictions, images: ImageSet, has_changed: bool
 ) -> dict[str, str]:
-    """Return and print warnings: a trained model that only guesses, one that has changed, …"""
+    """Return warnings about the model that its answers give rise to, and print them."""
     found = [CHANGED] if has_changed else []
     if not run.model.origin.get("untrained"):
         benchmark, classes = run.identity["benchmark"], run.model.classes
