@@ -136,3 +136,10 @@ def test_a_notebooks_own_autocast_does_not_reach_the_models():
     with torch.autocast("cpu", torch.bfloat16):
         record = load(Net()).identity["probe"]
     assert record == load(Net()).identity["probe"]
+
+
+def test_a_preprocessing_of_another_kind_is_none():
+    model = Net()
+    model.native = 224
+    settings = Settings(torch.device("cpu"))
+    assert "`native`" in refusal(load_one, "m", model, CheckpointOptions(), settings, None)

@@ -108,6 +108,7 @@ NOT_LOGITS = {
     "similarities": (lambda z: 0.2 + 0.05 * F.normalize(z), "scale"),
     "a tuple": (lambda z: (z, z), "tuple"),
     "a dict": (lambda z: {"out": z}, "dict"),
+    "sparse": (lambda z: z.to_sparse(), "to_dense"),
     "nothing": (lambda z: None, "NoneType"),
     "an array": (lambda z: z.numpy(), "return a tensor"),
     "maps of one pixel": (lambda z: z[..., None, None], ".flatten(1)"),

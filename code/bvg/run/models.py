@@ -148,7 +148,7 @@ def load_one(
     identity: dict[str, Any] = {"spec": portable(spec), "weights_sha256": weights_sha256(model)}
     identity |= {key: origin[key] for key in _IDENTIFYING if key in origin}
     view = view or getattr(model, "native", None)
-    if view is None:
+    if not isinstance(view, Preprocessing):
         raise UserError(
             f"model {name} does not state its preprocessing: use --preprocess study, or give "
             "the model an attribute `native` (bvg.data.preprocessing.Preprocessing)"

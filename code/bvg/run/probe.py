@@ -203,6 +203,8 @@ def malformed(output: object, images: int) -> str:
         if isinstance(getattr(output, "logits", None), torch.Tensor):
             remedy = "return its attribute .logits"
         return f"returns a {type(output).__name__} instead of {wanted}: {remedy}"
+    if output.layout != torch.strided:
+        return f"returns a sparse tensor instead of {wanted}: use .to_dense()"
     if not output.is_floating_point():
         dtype = str(output.dtype).removeprefix("torch.")
         return f"returns {dtype} instead of {wanted}: return the logits, not decisions"

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from bvg.errors import UserError, reason_of
+from bvg.errors import UserError, first_few, reason_of
 from bvg.files import sha256_of
 
 _BACKENDS: Any = torch.backends
@@ -32,6 +32,8 @@ if hasattr(_BACKENDS, "fp32_precision"):
     _CUDNN = (_BACKENDS.cudnn, _BACKENDS.cudnn.conv, _BACKENDS.cudnn.rnn)
     for _OWNER in (_BACKENDS, *_CUDNN, _BACKENDS.cuda.matmul, _BACKENDS.mkldnn.matmul):
         _SETTINGS.append((_OWNER, "fp32_precision"))
+# Where training code replaces functions, which its model may need: they cannot be restored.
+_PATCHED: tuple[Any, ...] = (torch, torch.Tensor, nn, nn.functional, nn.Module)
 # Further ones: their names, and how they are read and restored.
 _FUNCTIONS: list[tuple[str, Callable[[], Any], Callable[[Any], None]]] = [
     ("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
@@ -54,16 +56,30 @@ for _KIND in ("cpu", "cuda"):
 def model_of_file(path: Path, factory: str) -> nn.Module:
     """Return what `factory` returns, with the file and its hash in the attribute `origin`.
 
+    Functions of PyTorch that the file replaces are named in a warning, which is also in `origin`.
     Raises UserError as `call` does.
     """
+    before = [dict(vars(owner)) for owner in _PATCHED]
     model = call(path, factory)
+    replaced = [
+        f"{owner.__name__}.{name}"
+        for owner, known in zip(_PATCHED, before, strict=True)
+        for name, value in known.items()
+        if callable(value) and vars(owner).get(name) is not value
+    ]
     own = getattr(model, "origin", {})
     if not isinstance(own, dict):
         raise UserError(
             f"{path}:{factory} has an attribute `origin`, a name that is reserved for the source "
             "of the weights: rename it"
         )
-    facts = {"file": str(path.resolve()), "file_sha256": sha256_of(path)}
+    facts: dict[str, Any] = {"file": str(path.resolve()), "file_sha256": sha256_of(path)}
+    if replaced:
+        warning = (
+            f"replaces {first_few(replaced, 3)} for all models: evaluate it in a call of its own"
+        )
+        print(f"{path}:{factory}: warning: {warning}", file=sys.stderr, flush=True)
+        facts["warnings"] = [warning]
     model.origin = {**own, **facts}  # type: ignore[assignment]
     return model
 
