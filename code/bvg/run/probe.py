@@ -132,7 +132,7 @@ def has_changed(
         return False
     tested = _TestedModel(name, model, settings)
     try:
-        logits = _outputs(tested, _shown(view.crop, settings), view)[1][:PICTURES]
+        logits = tested.one_by_one(_shown(view.crop, settings)[:PICTURES])
     except UserError:
         return True
     now = Probe(logits, view.crop, tested.coarse, "", record["parameters"]).record()
