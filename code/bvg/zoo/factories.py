@@ -120,7 +120,7 @@ def check_weights(model: nn.Module, what: str) -> None:
                 f"{what} whose {name} has no values yet (a lazy layer, or the device `meta`): run "
                 "it on an image once, or load its weights"
             )
-        if weight.is_inference():
+        if weight.is_inference() and not torch.is_inference_mode_enabled():
             raise UserError(
                 f"{what} whose {name} was made in torch.inference_mode(): build it outside of "
                 "that block"
