@@ -9,7 +9,7 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.image_set import ImageSet
 from bvg.data.imagenet import imagenet_classes
 from bvg.predictions.table import Predictions
-from bvg.run.checks import guesses, guessing
+from bvg.run.checks import guesses, guessing, misplaced, others_in_place
 from bvg.run.command_line import options
 from bvg.run.decisions import top5
 from bvg.run.evaluate import evaluate, load_models
@@ -105,3 +105,72 @@ def test_a_warning_is_printed_and_kept_unless_weights_are_initial(origin, tmp_pa
     (run,) = evaluate("imagenet", models, images, unchanged, top5, imagenet_accuracy, args)
     assert ("guesses" in run.summary.get("warning", "")) == (not origin)
     assert ("guesses" in capsys.readouterr().err) == (not origin)
+
+
+# Classes in another order
+
+
+def honest(each: int, accuracy: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels of 1000 classes and answers; wrong ones are mostly near, a few are everywhere.
+
+    Of every hundredth class, the majority is taken for its neighbour, whose own are recognised.
+    """
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(1000), each)
+    near = (labels + rng.choice([-2, -1, 1, 2], len(labels))) % 1000
+    wrong = np.where(rng.random(len(labels)) < 0.5, near, rng.integers(0, 1000, len(labels)))
+    wrong = np.where(labels % 100 == 7, labels + 1, wrong)
+    return labels, np.where(rng.random(len(labels)) < accuracy, labels, wrong)
+
+
+@pytest.mark.parametrize("accuracy", [0.05, 0.3, 0.8])
+@pytest.mark.parametrize("each", [1, 5, 10, 50])
+def test_honest_models_have_their_classes_in_place(each, accuracy):
+    for seed in range(3):
+        assert others_in_place(*honest(each, accuracy, seed))[0] == 0
+
+
+def missing(k: np.ndarray) -> np.ndarray:
+    """Return the positions of classes where the folder of class 700 was missing in training."""
+    return np.where(k > 700, k - 1, k)
+
+
+PERMUTED = np.r_[:800, 800 + np.random.default_rng(0).permutation(200)]
+
+
+@pytest.mark.parametrize(
+    ("move", "each", "found"),
+    [
+        (lambda k: (k + 1) % 1000, 1, range(700, 1000)),
+        (lambda k: (k - 1) % 1000, 1, range(700, 1000)),
+        (missing, 1, range(200, 300)),
+        (missing, 50, range(290, 301)),
+        (lambda k: PERMUTED[k], 10, range(180, 201)),
+        (lambda k: 999 - k, 50, range(950, 1001)),
+    ],
+)
+def test_classes_elsewhere_are_counted(move, each, found):
+    labels, answers = honest(each, 0.8)
+    count, (of, to) = others_in_place(labels, move(answers))
+    assert count in found
+    assert to == move(np.array([of]))[0]
+
+
+def test_one_answer_to_everything_puts_no_class_elsewhere():
+    labels = np.repeat(np.arange(0, 1000, 5), 10)
+    assert others_in_place(labels, np.full_like(labels, 6))[0] == 0
+    assert others_in_place(labels, np.full_like(labels, -1))[0] == 0
+
+
+def test_a_permutation_with_fixed_points_is_no_guess_but_said():
+    """A few classes of 1000 in their places suffice for an accuracy above chance."""
+    labels, answers = honest(50, 0.8)
+    moved = np.r_[:3, np.roll(np.arange(3, 1000), 300)]
+    shown, rows = np.full(len(labels), "clean"), labels.astype(np.int16)
+    answer = moved[answers].astype(np.int16)[:, None]
+    found = Predictions(WNIDS, shown, shown, rows, answer, np.ones(len(labels), np.float32), {})
+    images = ImageSet(None, ["a"], ["a"], rows[:1], WNIDS)
+    assert guessing("imagenet", WNIDS, found, images) == ""
+    assert "`classes`" in misplaced("imagenet", WNIDS, found, images)
+    assert misplaced("css_72", WNIDS, found, images) == ""
+    assert misplaced("shape_bias", CATEGORIES, found, images) == ""

@@ -167,7 +167,7 @@ def test_a_model_that_gives_nan_is_refused_by_name(model_file, evaluate, capsys)
     model_file.write_text(
         model_file.read_text()
         + "\nclass Bad(Tiny):\n    def forward(self, x):\n"
-        + "        return super().forward(x) * (float('nan') if len(x) > 4 else 1)\n"
+        + "        return super().forward(x) * (float('nan') if len(x) > 5 else 1)\n"
         + "def bad(): return Bad(1)\n"
     )
     for precision in ("fp32", "bf16"):
@@ -185,7 +185,7 @@ def test_outputs_that_are_no_logits_in_large_batches_only(change, model_file, ev
         model_file.read_text()
         + "\nclass Bad(Tiny):\n    def forward(self, x):\n"
         + "        z = super().forward(x)\n"
-        + f"        return z{change} if len(x) > 4 else z\n"
+        + f"        return z{change} if len(x) > 5 else z\n"
         + "def bad(): return Bad(1)\n"
     )
     with pytest.raises(AssertionError):

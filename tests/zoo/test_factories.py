@@ -140,3 +140,23 @@ def test_neighbours_may_have_any_name_but_that_of_the_package(tmp_path):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
     assert (done.stdout.strip(), done.stderr) == (str(sum(range(1, 8))), "")
+
+
+@pytest.mark.parametrize(
+    ("patch", "name"),
+    [
+        ("torch.nn.functional.silu = lambda x, inplace=False: x", "torch.nn.functional.silu"),
+        ("torch.nn.Module.extra = 1", ""),
+        ("import torch.nn.utils.prune", ""),
+    ],
+)
+def test_replaced_functions_of_pytorch_are_said(patch, name, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        torch.nn.functional, "silu", torch.nn.functional.silu
+    )  # restored at the end
+    monkeypatch.setattr(torch.nn.Module, "extra", 0, raising=False)
+    path = tmp_path / "net.py"
+    path.write_text(f"import torch\n{patch}\ndef net(): return torch.nn.Linear(1, 1)\n")
+    origin = load_model(f"{path}:net").origin
+    assert [name in warning for warning in origin.get("warnings", [])] == [True] * bool(name)
+    assert ("warning" in capsys.readouterr().err) == bool(name)

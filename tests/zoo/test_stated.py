@@ -229,3 +229,84 @@ def test_eight_bit_floats_are_quantized_weights(dtype, arch, tmp_path):
     torch.save(network.state_dict(), tmp_path / "w.pth")
     sentence = refusal(load_model, f"file://{tmp_path / 'w.pth'}", CheckpointOptions(arch=arch))
     assert "wrong kinds of numbers: fc.weight" in sentence
+
+
+# The architecture, and what contradicts the flags
+
+
+@pytest.mark.parametrize("arch", ["", "timm:test_resnet"])
+@pytest.mark.parametrize("beside", [{}, {"hyper_parameters": {"lr": 0.1}}])
+def test_the_architecture_that_a_file_states_is_built(arch, beside, tmp_path):
+    import timm
+
+    network = timm.create_model("test_resnet").eval()
+    state = {"state_dict": network.state_dict(), **beside}
+    holder = state.get("hyper_parameters", state)
+    holder["model_name" if beside else "arch"] = "test_resnet.r160_in1k"
+    torch.save(state, tmp_path / "w.pth")
+    options = CheckpointOptions(arch=arch, mean=(0.0,) * 3, std=(1.0,) * 3)
+    model = load_model(f"file://{tmp_path / 'w.pth'}", options)
+    x = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(model(x), network(x))
+    assert "warnings" not in model.origin
+
+
+def test_a_network_that_fits_although_it_is_another_is_said(tmp_path, capsys):
+    import timm
+
+    content = {"state_dict": timm.create_model("test_resnet").state_dict(), "arch": "resnetblur50"}
+    torch.save(content, tmp_path / "w.pth")
+    options = CheckpointOptions("test_resnet", (0.5,) * 3, (0.5,) * 3)
+    model = load_model(f"file://{tmp_path / 'w.pth'}", options)
+    assert "resnetblur50" in model.origin["warnings"][0]
+    assert "warning" in capsys.readouterr().err
+
+
+def test_flags_that_contradict_the_file_are_said_and_used(arch, tmp_path, capsys):
+    stated = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
+    torch.save({"state_dict": Net().state_dict(), **stated}, tmp_path / "w.pth")
+    name = f"file://{tmp_path / 'w.pth'}"
+    model = load_model(name, CheckpointOptions(arch, (0.1,) * 3, stated["std"]))
+    assert model.mean.flatten().tolist() == pytest.approx([0.1] * 3)
+    assert [("mean" in w, "0.5 0.4 0.3" in w) for w in model.origin["warnings"]] == [(True, True)]
+    assert "warning" in capsys.readouterr().err
+    same = load_model(name, CheckpointOptions(arch, (0.5, 0.4, 0.301), stated["std"]))
+    assert "warnings" not in same.origin
+
+
+@pytest.mark.parametrize(
+    ("names", "shape", "scale"),
+    [
+        (("0.mean", "0.std"), (1, 3, 1, 1), 1),
+        (("normalizer.new_mean", "normalizer.new_std"), (3, 1, 1), 1),
+        (("pixel_mean", "pixel_std"), (3,), 255),
+    ],
+)
+def test_the_layer_that_normalizes_before_the_chosen_part_is_kept(
+    names, shape, scale, arch, tmp_path
+):
+    values = (torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3]))
+    layer = {n: (scale * v).reshape(shape) for n, v in zip(names, values, strict=True)}
+    state = {f"1.{name}": value for name, value in Net().state_dict().items()} | layer
+    torch.save({"model": state}, tmp_path / "w.pth")
+    options = CheckpointOptions(arch, weights_key="model.1")
+    model = load_model(f"file://{tmp_path / 'w.pth'}", options)
+    torch.testing.assert_close(model.mean.flatten(), values[0])
+    torch.testing.assert_close(model.std.flatten(), values[1])
+    twice = state | {f"other.{name}": 0.9 * value for name, value in layer.items()}
+    torch.save({"model": twice}, tmp_path / "w.pth")  # whose is unknown
+    model = load_model(f"file://{tmp_path / 'w.pth'}", options)
+    assert model.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_timms_file_beside_weights_of_another_architecture(tmp_path):
+    import timm
+
+    network = timm.create_model("resnet10t").eval()
+    save_file(network.state_dict(), tmp_path / "mine.safetensors")
+    cfg = {"mean": [0.4] * 3, "std": [0.25] * 3}
+    config = {"architecture": "test_resnet", "label_names": NAMES, "pretrained_cfg": cfg}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = load_model(f"file://{tmp_path / 'mine.safetensors'}", CheckpointOptions("resnet10t"))
+    assert model.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert not hasattr(model, "class_names")

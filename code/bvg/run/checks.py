@@ -1,12 +1,13 @@
-"""A check of finished predictions: whether the model does anything but guess.
+"""Checks of finished predictions: whether the model only guesses, or has its classes elsewhere.
 
 Permuted classes, labels of other images, an untrained network and pixels in the wrong range give
-answers at chance level, and measures such as a shape bias of 0.5 that look like results.
+answers at chance level, and measures such as a shape bias of 0.5 that look like results. Classes of
+which only some are in another place, as where a folder was missing in training, cost accuracy.
 """
 
 import numpy as np
 import pandas as pd
-from scipy.special import bdtrc
+from scipy.special import bdtr, bdtrc
 
 from bvg.data.image_set import RESTRICTED, ImageSet
 from bvg.data.imagenet import are_imagenet
@@ -21,6 +22,9 @@ BETTER = 0.05
 # Benchmarks on which good models may be at chance level: images that a ResNet-50 misclassifies, and
 # objects whose parts are others.
 _HARD = ("imagenet_a", "css_72", "css_1440")
+# How many of the classes must have another one in their place for a warning: a share, and a number.
+_MISPLACED, _FEWEST_CLASSES = 0.1, 20
+_IMAGES_EACH = 10  # of a class, from which on its majority is looked at
 _FURTHER_LABELS = ("texture", "high")  # and ReaL's; the answer may agree with any of them
 
 
@@ -69,3 +73,52 @@ def guesses(predictions: Predictions, further: list[str], choices: int) -> bool:
         if hits:
             smallest = min(smallest, float(bdtrc(hits - 1, n, chance)))
     return smallest * len(names) >= BETTER
+
+
+def misplaced(
+    benchmark: str, classes: tuple[str, ...], predictions: Predictions, images: ImageSet
+) -> str:
+    """Return a warning if many classes are answered with another one each, else an empty string.
+
+    Of the first condition; see others_in_place. Models of other classes than ImageNet's are checked
+    on their own validation images only.
+    """
+    if benchmark in _HARD or not (are_imagenet(classes) or benchmark == "imagenet"):
+        return ""
+    if images.has_sequences or not len(predictions.labels):
+        return ""
+    first = predictions.conditions == predictions.conditions[0]
+    found, (of, to) = others_in_place(predictions.labels[first], predictions.answers[first, 0])
+    if not found:
+        return ""
+    return (
+        f"{found:,} classes are answered with another one each, such as {classes[of]} with "
+        f"{classes[to]}: its logits are in another order than its classes, or folders were missing "
+        "or in excess in training; name its logits in an attribute `classes`"
+    )
+
+
+def others_in_place(labels: np.ndarray, answers: np.ndarray) -> tuple[int, tuple[int, int]]:
+    """Return how many classes have another one in their place, and one pair; 0 if too few.
+
+    labels, answers: (N,) integers. A class has another one in its place if the majority of its
+    images are answered with it, and that of no other class, least of all its own, are. Where there
+    are only a few images of each, such classes must be all before, or all after, their own.
+    """
+    (own, other), counts = np.unique(np.stack([labels, answers]), axis=1, return_counts=True)
+    images = np.bincount(labels)[own]
+    most = (2 * counts > images) & (other >= 0)
+    own, other, images = own[most], other[most], images[most]
+    right_first = np.argsort(own != other, kind="stable")
+    once = right_first[np.unique(other[right_first], return_index=True)[1]]
+    own, other, images = own[once], other[once], images[once]
+    wrong = (own != other) & (images >= _IMAGES_EACH)
+    for side in (1, -1):
+        here, there = int((other - own == side).sum()), int((own - other == side).sum())
+        if here > 3 * there and bdtr(there, here + there, 0.5) < SURE:
+            wrong |= other - own == side
+    found = int(wrong.sum())
+    if found < max(_FEWEST_CLASSES, _MISPLACED * len(own)):
+        return 0, (0, 0)
+    middle = int(np.flatnonzero(wrong)[found // 2])  # likelier than the first to be no confusion
+    return found, (int(own[middle]), int(other[middle]))

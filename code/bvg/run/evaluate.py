@@ -21,6 +21,7 @@ import torch
 from bvg.data.image_set import ImageSet, class_balanced, unused_sentence
 from bvg.data.preprocessing import READY_224, STUDY
 from bvg.files import make_folder
+from bvg.predictions.identity import PROBE
 from bvg.predictions.table import Predictions, schema
 from bvg.progress import Meter
 from bvg.run import wandb_mirror
@@ -31,6 +32,7 @@ from bvg.run.forms import choose_forms
 from bvg.run.input_check import check_inputs
 from bvg.run.loop import run_pass
 from bvg.run.models import LoadedModel, load_all
+from bvg.run.probe import has_changed
 from bvg.run.program import program_of
 from bvg.run.runs import Run, environment_of, finish, open_run, print_state, score_again
 from bvg.run.settings import Settings, settings_from
@@ -133,7 +135,11 @@ def evaluate(
         used = _answer(name, missing, images, stimuli, decide, settings)
         environment = environment_of(settings.device)
         for run in missing:
-            finish(run, images, score, scored_with, used, environment)
+            model = run.model
+            changed = has_changed(
+                model.probed, model.view, settings, model.name, model.identity[PROBE]
+            )
+            finish(run, images, score, scored_with, used, environment, changed)
         # After all results are safe on disk, since W&B may wait for a network.
         wandb_mirror.mirror([run.store.summary for run in [*missing, *rescored]], args.wandb)
     return runs

@@ -16,15 +16,16 @@ from torch import nn
 from bvg.data.categories import CATEGORIES
 from bvg.data.imagenet import are_imagenet, imagenet_classes
 from bvg.data.preprocessing import Preprocessing
-from bvg.errors import UserError
+from bvg.errors import UserError, reason_of
 from bvg.run.probe import pictures, probe
 from bvg.run.settings import Settings, autocast, best_device
-from bvg.zoo.loading import CheckpointOptions, Text, load_model
-from bvg.zoo.names import HUB, HUGGING_FACE, LOCAL_DIR, OPEN_CLIP, split_alias
+from bvg.zoo.factories import check_weights, same_settings
+from bvg.zoo.loading import CheckpointOptions, Text, frozen, load_model
+from bvg.zoo.names import HUB, HUGGING_FACE, LOCAL_DIR, OPEN_CLIP, is_run_name, split_alias
 from bvg.zoo.normalized import Reordered, positions_in_imagenet
 from bvg.zoo.stated import classes_of
 from bvg.zoo.table import find
-from bvg.zoo.weights import weights_sha256
+from bvg.zoo.weights import untouched_statistics, weights_sha256
 
 _CHECKPOINT_FLAGS = ("arch", "weights_key", "mean", "std")
 _TEXT_FLAGS = ("templates", "class_names")
@@ -40,7 +41,8 @@ class LoadedModel:
     view: the preprocessing of its input.
     classes: what its logits mean.
     identity: what a result on disk must agree with to count as this model's.
-    origin: where the weights came from, for the record.
+    origin: where the weights came from, and warnings, for the record.
+    probed: the model as it was probed, before its logits were brought into another order.
     input_check: what --check_top1 found about its input, for the record.
     """
 
@@ -50,6 +52,7 @@ class LoadedModel:
     classes: tuple[str, ...]
     identity: dict[str, Any]
     origin: dict[str, Any]
+    probed: nn.Module
     input_check: dict[str, Any] | None = None
 
 
@@ -62,10 +65,17 @@ def load_all(
     Raises UserError for two models of one name, a model that fails on an image, and models whose
     classes differ from each other's.
     """
-    models = [args.model] if isinstance(args.model, str) else args.model
+    models = [args.model] if isinstance(args.model, str) else args.model or []
+    if isinstance(models, nn.Module) or any(isinstance(model, nn.Module) for model in models):
+        raise UserError("a module needs a name for its results: give options(model={NAME: module})")
     named: list[tuple[str, str | nn.Module]] = (
         [*models.items()] if isinstance(models, Mapping) else [split_alias(text) for text in models]
     )
+    for name, _ in named:
+        if not is_run_name(name):
+            raise UserError(
+                f"{name!r} cannot be the name of a model's results: use letters, digits, ., _ and -"
+            )
     for name, count in Counter(name for name, _ in named).items():
         if count > 1:
             raise UserError(f"two models are named {name!r}: rename one with RUNNAME=MODEL")
@@ -133,20 +143,32 @@ def load_one(
     if isinstance(source, str):
         spec, model = source, load_model(source, options)
     else:
-        spec, model = type(source).__name__, deepcopy(source).eval().requires_grad_(False)
+        spec, model = type(source).__name__, frozen(_copied(name, source))
     origin = {"spec": spec, **getattr(model, "origin", {})}
     identity: dict[str, Any] = {"spec": portable(spec), "weights_sha256": weights_sha256(model)}
     identity |= {key: origin[key] for key in _IDENTIFYING if key in origin}
     view = view or getattr(model, "native", None)
-    if view is None:
+    if not isinstance(view, Preprocessing):
         raise UserError(
             f"model {name} does not state its preprocessing: use --preprocess study, or give "
             "the model an attribute `native` (bvg.data.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
     names_before = _tensor_names(model)
-    probed = probe(model, view, settings, name)
+    with same_settings() as changed:
+        probed = probe(model, view, settings, name)
+    if changed:
+        raise UserError(
+            f"model {name} changes settings of the whole process while it answers "
+            f"({', '.join(changed)}), and so the answers of other models: set them in its factory, "
+            "where they are undone, or in a `with` block"
+        )
     identity["probe"] = probed.record()
+    warnings = [*probed.warnings, *filter(None, [untouched_statistics(model)])]
+    for warning in warnings:
+        print(f"{name}: warning: {warning}", file=sys.stderr, flush=True)
+    if warnings := [*origin.get("warnings", ()), *warnings]:
+        origin["warnings"] = warnings
     sha256 = identity["weights_sha256"]
     unstable = probed.unstable or _changed(model, names_before, sha256, view, settings)
     if unstable and not settings.allow_unstable:
@@ -159,6 +181,7 @@ def load_one(
         identity["unstable"] = unstable
     count = probed.logits.shape[1]
     names = classes_of(model, count, f"model {name}")
+    as_probed = model
     positions = positions_in_imagenet(names)
     classes = names if positions is None else imagenet_classes()
     if classes != names:
@@ -172,7 +195,25 @@ def load_one(
         )
         model = Reordered(model, positions).to(settings.device).eval()
         identity["classes_sha256"] = hashlib.sha256("\0".join(names).encode()).hexdigest()
-    return LoadedModel(name, model, view, classes, identity, origin)
+    return LoadedModel(name, model, view, classes, identity, origin, as_probed)
+
+
+def _copied(name: str, module: nn.Module) -> nn.Module:
+    """Return a copy of a notebook's module."""
+    if not isinstance(module, nn.Module):
+        raise UserError(
+            f"model {name} is a {type(module).__name__}: give a torch.nn.Module, or what --model "
+            "takes, as text"
+        )
+    check_weights(module, f"{name} is a model")
+    try:
+        return deepcopy(module)
+    except Exception as error:  # the model may be anyone's code
+        raise UserError(
+            f"model {name} cannot be copied ({reason_of(error)}): give the path of a file with a "
+            "function that builds it, 'path/to/file.py:factory'; or, for torch.nn.utils.weight_norm"
+            " and spectral_norm, use those of torch.nn.utils.parametrizations"
+        ) from error
 
 
 def _tensor_names(model: nn.Module) -> set[str]:

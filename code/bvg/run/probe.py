@@ -5,7 +5,8 @@ depend on the other images of the batch. They are also part of the model's ident
 the hash of its weights, which misses weights that are not registered with PyTorch.
 """
 
-import sys
+import pickle
+import random
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -18,10 +19,13 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from bvg.data.preprocessing import STUDY, Preprocessing
 from bvg.errors import UserError, reason_of
+from bvg.predictions.identity import same_outputs
 from bvg.run.settings import AUTOCAST, Settings, autocast
 
 PICTURES = 4
-ALONE = 2  # pictures that are also shown alone
+ALONE = 2  # pictures that are also shown alone; one is dark, as outputs may depend on the brightest
+_DARK = 0.25  # its brightness
+_REPEATS = 15  # of all pictures, for a model that draws random numbers, which may be rarely used
 FEW = 10  # classes; with fewer, numbers in [0, 1] are no evidence of probabilities
 _KEY = 20_240_617  # random seed of the pictures; another one would change every model's identity
 _PROJECTIONS = 4  # numbers recorded of the logits of each picture
@@ -29,7 +33,7 @@ _FLOOR = -100.0  # a logit this far below the largest one has no influence on an
 # Outputs are taken as equal if they differ by less than this fraction of the logits' spread (root
 # mean square; docs/fidelity.md has measurements), plus this fraction of the largest logit, for
 # rounding. Coarse: models that compute in 16 bits.
-_FINE, _COARSE = (0.05, 1e-5), (0.15, 1e-2)
+_FINE, _TF32, _COARSE = (0.01, 1e-5), (0.05, 1e-5), (0.15, 1e-2)
 _SIXTEEN_BITS = {dtype: name for name, dtype in AUTOCAST.items()}
 
 
@@ -42,6 +46,7 @@ class Probe:
     coarse: whether the model computes in 16 bits.
     unstable: what the outputs depend on besides the image; empty if on nothing.
     parameters: the number of parameters registered with PyTorch.
+    warnings: what is unusual about the model, in sentences without their subject.
     """
 
     logits: torch.Tensor
@@ -49,6 +54,7 @@ class Probe:
     coarse: bool
     unstable: str
     parameters: int
+    warnings: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Return what identifies the model: random projections of its logits, and their spread.
@@ -79,64 +85,109 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
     Raises UserError for a model that fails, that does not return a row of finite logits for each
     image, or (unless settings.allow_unstable) whose outputs depend on anything but the image.
     """
-    x = pictures(view.crop).to(settings.device).to(memory_format=torch.channels_last)
+    x = _shown(view.crop, settings)
     tested = _TestedModel(name, model, settings)
-    alone, together, again = _three_outputs(tested, x, view)
-    if not _declares_logits(model) and (what := _not_logits(together)):
+    alone, together, repeated = _outputs(tested, x, view)
+    logits = together[:PICTURES]
+    if not _declares_logits(model) and (what := _not_logits(logits)):
         raise UserError(
             f"model {name} returns {what}, but scores need logits: return what comes before the "
             "softmax or sigmoid, log-probabilities, or similarities times their scale; if these "
             'are its logits, give the model an attribute `outputs = "logits"`'
         )
-    unstable = tested.unstable(alone, together, again)
+    unstable = tested.unstable(alone, together, repeated)
     if unstable and not settings.allow_unstable:
         raise UserError(
             f"the outputs of model {name} for the same images depend on {unstable}"
             f"{tested.in_training()}: fix the model, or evaluate it as it is with --allow_unstable "
             "(recorded)"
         )
-    if (together == together[:1]).all():
-        _warn(name, "returns the same logits for every test picture: is it trained and loaded?")
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    if not parameters:
-        _warn(
-            name,
-            "has no parameters registered with PyTorch; only its outputs for test pictures "
-            "distinguish it from another model",
-        )
     if tested.precision != settings.precision:
         _check_precision(tested, x[: settings.batch_size])
-    return Probe(together, view.crop, tested.coarse, unstable, parameters)
+    unusual = {
+        "returns the same logits for every test picture: is it trained and loaded?": bool(
+            (logits == logits[:1]).all()
+        ),
+        "has no parameters registered with PyTorch; only its outputs for test pictures "
+        "distinguish it from another model": not parameters,
+        "draws random numbers while it answers, although its outputs for test pictures do not "
+        "depend on them: check that augmentation and dropout are off": bool(
+            tested.draws and not unstable
+        ),
+    }
+    warnings = tuple(warning for warning, applies in unusual.items() if applies)
+    return Probe(logits, view.crop, tested.coarse, unstable, parameters, warnings)
 
 
-def _three_outputs(
+@torch.no_grad()
+def has_changed(
+    model: nn.Module, view: Preprocessing, settings: Settings, name: str, record: dict[str, Any]
+) -> bool:
+    """Return whether the model's outputs for the probe pictures are no longer those of a record.
+
+    False if none are recorded, since they are unstable.
+    """
+    if "logits" not in record:
+        return False
+    tested = _TestedModel(name, model, settings)
+    try:
+        logits = tested.one_by_one(_shown(view.crop, settings)[:PICTURES])
+    except UserError:
+        return True
+    now = Probe(logits, view.crop, tested.coarse, "", record["parameters"]).record()
+    return not same_outputs(record, now)
+
+
+def _shown(size: int, settings: Settings) -> torch.Tensor:
+    """Return the pictures, and a dark one, as the model sees them."""
+    known = pictures(size)
+    shown = torch.cat([known, _DARK * known[-1:]])
+    return shown.to(settings.device).to(memory_format=torch.channels_last)
+
+
+def _outputs(
     tested: "_TestedModel", x: torch.Tensor, view: Preprocessing
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the logits of the last pictures, alone; of all, as a batch; and of the batch again.
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """Return the logits of the last pictures, alone; of all, as a batch; and of repeated batches.
 
     With --batch_size 1, or if a batch does not fit into memory, they are shown one by one instead.
-    They are not shown again if the first two agree closely: logits that depend on chance would not.
+    They are not shown again if the first two agree closely and no random numbers were drawn: logits
+    that depend on chance would not.
     """
+    before = _random_state(tested.settings.device)
     # The last ones: noise of one seed is the same for the first picture of a batch and one alone.
     try:
         alone = tested.one_by_one(x[-ALONE:])
     except _ModelError as error:
         raise UserError(f"{error}{tested.in_training()}; {tested.remedy(x[:1], view)}") from error
+    show = tested.logits
     try:
-        together = tested.logits(x)
+        together = show(x)
     except _ModelError as error:
         if tested.settings.batch_size > 1:
             raise UserError(f"{error}, but not on one: use --batch_size 1") from error
-        return alone, tested.one_by_one(x), tested.one_by_one(x)
+        show = tested.one_by_one
+        together = show(x)
     except torch.OutOfMemoryError:  # the run will halve its batches, too
-        return alone, tested.one_by_one(x), tested.one_by_one(x)
+        show = tested.one_by_one
+        together = show(x)
     if alone.shape[1] != together.shape[1]:
         raise UserError(
             f"model {tested.name} returns {alone.shape[1]} logits for a single image and "
-            f"{together.shape[1]} for each of {PICTURES}: fix the model"
+            f"{together.shape[1]} for each of {len(x)}: fix the model"
         )
+    tested.draws = _random_state(tested.settings.device) != before
     closely = _change(alone, together[-ALONE:]) <= tested.allowed_change(together) / 10
-    return alone, together, together if closely else tested.logits(x)
+    count = _REPEATS if tested.draws else 0 if closely else 1
+    return alone, together, [show(x) for _ in range(count)]
+
+
+def _random_state(device: torch.device) -> bytes:
+    """Return the state of the global generators of random numbers."""
+    on_gpu = torch.cuda.get_rng_state(device).numpy() if device.type == "cuda" else None
+    generators = (torch.get_rng_state().numpy(), np.random.get_state(), random.getstate())
+    return pickle.dumps((generators, on_gpu))
 
 
 def malformed(output: object, images: int) -> str:
@@ -152,6 +203,8 @@ def malformed(output: object, images: int) -> str:
         if isinstance(getattr(output, "logits", None), torch.Tensor):
             remedy = "return its attribute .logits"
         return f"returns a {type(output).__name__} instead of {wanted}: {remedy}"
+    if output.layout != torch.strided:
+        return f"returns a sparse tensor instead of {wanted}: use .to_dense()"
     if not output.is_floating_point():
         dtype = str(output.dtype).removeprefix("torch.")
         return f"returns {dtype} instead of {wanted}: return the logits, not decisions"
@@ -220,6 +273,8 @@ def _not_logits(logits: torch.Tensor) -> str:
         sums_up = (sums / whole - 1).abs().max() < 0.01
         if low >= -1e-6 * whole and high <= 1.001 * whole and sums_up and logits.shape[1] > 1:
             return f"{what} (each row sums to {whole})"
+    if low >= 0 and logits.shape[1] > 1 and ((-logits).exp().sum(dim=1) - 1).abs().max() < 0.01:
+        return "negative log-probabilities"
     # With few classes, the logits of an untrained model may all be in [0, 1] by chance.
     if low >= 0 and high <= 1 and low < high and logits.shape[1] >= FEW:
         return "only numbers between 0 and 1, like probabilities or unscaled similarities"
@@ -247,6 +302,7 @@ class _TestedModel:
     settings: Settings
     precision: str = ""
     coarse: bool = False
+    draws: bool = False  # whether it draws random numbers
 
     def __post_init__(self) -> None:
         sixteen = bool(self._weight_types() & _SIXTEEN_BITS.keys())
@@ -294,17 +350,26 @@ class _TestedModel:
 
     def allowed_change(self, logits: torch.Tensor) -> float:
         """Return the root mean square difference up to which outputs are taken as equal."""
-        part, epsilon = _COARSE if self.coarse else _FINE
+        fine = _TF32 if self.precision == "tf32" else _FINE
+        part, epsilon = _COARSE if self.coarse else fine
         size = float(logits[logits.isfinite()].abs().max())
         return part * _spread(_relative(logits)) + epsilon * size
 
-    def unstable(self, alone: torch.Tensor, together: torch.Tensor, again: torch.Tensor) -> str:
+    def unstable(
+        self, alone: torch.Tensor, together: torch.Tensor, repeated: list[torch.Tensor]
+    ) -> str:
         """Return what the outputs depend on besides the image, or an empty string."""
         allowed = self.allowed_change(together)
-        by_chance, by_batch = _change(together, again), _change(alone, together[-ALONE:])
+        by_chance = max((_change(together, again) for again in repeated), default=0.0)
+        by_batch = _change(alone, together[-ALONE:])
+        is_random = by_chance > allowed / 10
+        if (
+            self.draws and is_random
+        ):  # rounding is never as large, and rare changes have small means
+            return "chance"
         if max(by_chance, by_batch) <= allowed:
             return ""
-        return "chance" if by_chance > allowed / 10 else "the other images of the batch"
+        return "chance" if is_random else "the other images of the batch"
 
     def in_training(self) -> str:
         """Return a phrase that names layers in training mode, or an empty string."""
@@ -361,7 +426,3 @@ class _TestedModel:
             "convert it with .float() and " if self._weight_types() & _SIXTEEN_BITS.keys() else ""
         )
         return f"{problem}: {first}use --precision fp32"
-
-
-def _warn(name: str, message: str) -> None:
-    print(f"{name}: warning: {message}", file=sys.stderr, flush=True)

@@ -24,7 +24,7 @@ from bvg.predictions.store import ResultFolder
 from bvg.predictions.table import Predictions, read_predictions
 from bvg.progress import text_table
 from bvg.run.batches import Rows
-from bvg.run.checks import guessing
+from bvg.run.checks import guessing, misplaced
 from bvg.run.models import LoadedModel
 from bvg.run.precision import State, report, sentence, state_from
 from bvg.run.program import Program
@@ -35,6 +35,10 @@ FORMAT = 1  # of summary.json
 _OF_PREDICTIONS = ("top1_acc/", "top5_acc/", "calibration/ece")
 EAGER = "eager"  # the form of a model as it is
 SCORED_BY = "scored_by"  # in summary.json: the digest of the script that scored it again
+CHANGED = (
+    "its outputs for test pictures are no longer those before the run, so its answers depend on "
+    "their order: make it keep nothing from one call to the next"
+)
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -174,10 +178,12 @@ def finish(
     scored_with: dict[str, str | None],
     settings: dict[str, Any],
     environment: dict[str, Any],
+    has_changed: bool = False,
 ) -> None:
     """Concatenate the chunks, score them and write summary.json.
 
     scored_with: see evaluate. settings, environment: how and where the result was computed.
+    has_changed: whether the model's outputs are no longer those before the run.
     Raises UserError if every image was skipped.
     """
     skipped = _skipped(run, len(images))
@@ -205,7 +211,7 @@ def finish(
         summary["scored_with"] = scored_with
     if run.input_check:
         summary["input_check"] = run.input_check
-    summary |= _guessing(run, predictions, images) | _precision(run, infos)
+    summary |= _warnings(run, predictions, images, has_changed) | _precision(run, infos)
     run.store.finish(summary)
 
 
@@ -243,15 +249,23 @@ def _form(run: Run, infos: list[dict[str, Any]]) -> dict[str, Any]:
     return {"form": {"computed": forms, "images_per_second": speeds}}
 
 
-def _guessing(run: Run, predictions: Predictions, images: ImageSet) -> dict[str, str]:
-    """Return a warning if a trained model only guesses, and print it."""
-    if run.model.origin.get("untrained"):
-        return {}
-    warning = guessing(run.identity["benchmark"], run.model.classes, predictions, images)
-    if not warning:
-        return {}
-    _warn(run, warning)
-    return {"warning": warning}
+def _warnings(
+    run: Run, predictions: Predictions, images: ImageSet, has_changed: bool
+) -> dict[str, str]:
+    """Return warnings about the model that its answers give rise to, and print them."""
+    found = [CHANGED] if has_changed else []
+    if not run.model.origin.get("untrained"):
+        benchmark, classes = run.identity["benchmark"], run.model.classes
+        found += filter(
+            None,
+            (
+                guessing(benchmark, classes, predictions, images),
+                misplaced(benchmark, classes, predictions, images),
+            ),
+        )
+    for warning in found:
+        _warn(run, warning)
+    return {"warning": "; ".join(found)} if found else {}
 
 
 def _precision(run: Run, infos: list[dict[str, Any]]) -> dict[str, Any]:

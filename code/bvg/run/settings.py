@@ -97,9 +97,14 @@ def best_device(name: str | None) -> torch.device:
 
 
 def autocast(settings: Settings):
-    """Return the context in which a model is called, for the requested precision."""
+    """Return the context in which a model is called, for the requested precision.
+
+    A notebook's own autocast is off inside it.
+    """
     if settings.precision in AUTOCAST:
         return torch.autocast(settings.device.type, dtype=AUTOCAST[settings.precision])
+    if torch.is_autocast_enabled(settings.device.type):
+        return torch.autocast(settings.device.type, enabled=False)
     return nullcontext()
 
 

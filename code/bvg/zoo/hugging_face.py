@@ -61,6 +61,9 @@ def hugging_face_model(name: str) -> NormalizedModel:
                 f"the weights of hf:{name} do not fit its network ({kind.replace('_', ' ')}: "
                 f"{first_few(sorted(map(str, keys)), 4)}): give a checkpoint of an image classifier"
             )
+    if network.config.model_type == "timm_wrapper":
+        own = f"file://{source}/model.safetensors" if path.is_dir() else name.rpartition("/")[2]
+        raise UserError(f"hf:{name} is a model of timm: give --model {own}")
     labels = [network.config.id2label[number] for number in range(network.config.num_labels)]
     config = processor.to_dict()
     mean, std = _statistics(config, name)

@@ -46,6 +46,16 @@ def is_timm_name(name: str) -> bool:
     return timm.is_model(name.partition(".")[0])
 
 
+def bare_name(arch: str) -> str:
+    """Return the name of an architecture without its library and the tag of its weights."""
+    return arch.removeprefix("timm:").removeprefix("torchvision:").partition(".")[0]
+
+
+def is_library_name(arch: str) -> bool:
+    """Return whether timm or torchvision has an architecture of that name."""
+    return is_timm_name(arch.removeprefix("timm:")) or bare_name(arch) in _torchvision_names()
+
+
 def timm_model(name: str) -> NormalizedModel:
     """Return timm's model `name` with its weights and its own mean, std and preprocessing.
 

@@ -22,10 +22,11 @@ from bvg.zoo.checkpoints import kind_of, read_checkpoint, recorded_model
 from bvg.zoo.factories import call, model_of_file
 from bvg.zoo.names import FACTORY, HUB, HUGGING_FACE, OPEN_CLIP
 from bvg.zoo.normalized import NormalizedModel
-from bvg.zoo.stated import CLASS_NAMES, stated_in, timm_config
+from bvg.zoo.stated import CLASS_NAMES, STATED_ARCH, stated_in, statistics_beside, timm_config
 from bvg.zoo.table import IMAGENET_MEAN, IMAGENET_STD, WeightFile, ZooModel, find, zoo
 from bvg.zoo.weights import OTHER_ROW, State, chosen, load_strictly, rearranged
 
+_ROUNDING = 0.002  # of stated statistics
 _REPOSITORY = Path(__file__).resolve().parents[3]  # the parent of `code/…` in the zoo's table
 TEMPLATES = ("openai80", "simple7", "none")  # of sentences about a class
 
@@ -48,8 +49,8 @@ class Text:
 class CheckpointOptions:
     """What a local checkpoint does not record about itself, and a zero-shot model's classes.
 
-    arch, mean, std: where not given, what train.py recorded in the file, else a ResNet-50 with
-    ImageNet's statistics.
+    arch, mean, std: where not given, what the file or the one beside it states, else a ResNet-50
+    with ImageNet's statistics.
     weights_key: dotted path of the weights in the file; "" for the default of zoo.weights.chosen.
     text: the names and sentences of a zero-shot model's classes, which are encoded on `device`.
     """
@@ -74,9 +75,19 @@ def load_model(name: str, options: CheckpointOptions | None = None) -> nn.Module
     """
     options = options or CheckpointOptions()
     model = _resolve(name, options)
+    return frozen(model)
+
+
+def frozen(model: nn.Module) -> nn.Module:
+    """Return the model itself, in eval mode and its parameters frozen."""
     for parameter in model.parameters():  # TorchScript modules have no requires_grad_
         parameter.requires_grad_(False)
-    return model.eval()
+    try:
+        model.eval()  # whose result is None where a user's train() returns nothing
+    except NotImplementedError:  # programs of torch.export stay in the mode they were exported in
+        for module in model.modules():
+            module.training = False
+    return model
 
 
 def _resolve(name: str, options: CheckpointOptions) -> nn.Module:
@@ -218,7 +229,11 @@ def _classes(kind: str) -> tuple[str, ...] | None:
 
 def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
     recorded = recorded_model(path) or timm_config(path)
-    arch = options.arch or recorded.get("arch") or "resnet50"
+    if _is_another(options.arch, recorded.get("arch")):
+        recorded = {}  # of another file in the folder
+    content = read_checkpoint(path)
+    stated = stated_in(content) | recorded
+    arch = options.arch or recorded.get("arch") or stated.get(STATED_ARCH) or "resnet50"
     trained_on = recorded.get("classes") or recorded.get(CLASS_NAMES)
     network = network_of(arch, trained_on if arch == recorded.get("arch") else None)
     if isinstance(network, NormalizedModel):
@@ -226,7 +241,6 @@ def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
             f"--arch {arch} returns a model that normalizes its input, in addition to "
             "--mean and --std: return the network without normalization"
         )
-    content = read_checkpoint(path)
     weights = chosen(content, network, str(path), options.weights_key)
     if weights.remark:
         print(f"{path.name}: {weights.remark}", file=sys.stderr, flush=True)
@@ -241,13 +255,42 @@ def _from_checkpoint(path: Path, options: CheckpointOptions) -> NormalizedModel:
         classes = None  # a layer, method or buffer of that name
     if classes is None and recorded.get("classes"):
         classes = tuple(recorded["classes"])
-    stated = stated_in(content) | recorded
+    if not _has_statistics(network):
+        stated = statistics_beside(content, weights.state) | stated
+    if warnings := _contradictions(arch, options, stated):
+        for warning in warnings:
+            print(f"{path.name}: warning: {warning}", file=sys.stderr, flush=True)
+        origin["warnings"] = warnings
     mean, std = _statistics(path, arch, network, options, stated)
     native = getattr(network, "native", None)
     model = NormalizedModel(network, mean, std, classes=classes, native=native, origin=origin)
     if CLASS_NAMES in stated:  # used if they are as many as the logits
         setattr(model, CLASS_NAMES, stated[CLASS_NAMES])
     return model
+
+
+def _is_another(arch: str, other: str | None) -> bool:
+    """Return whether both are architectures of libraries, with different names."""
+    known = all(name and not FACTORY.fullmatch(name) for name in (arch, other))
+    return known and libraries.bare_name(arch) != libraries.bare_name(other or "")
+
+
+def _contradictions(arch: str, options: CheckpointOptions, stated: dict[str, Any]) -> list[str]:
+    """Return a warning for everything that the flags say otherwise than the checkpoint."""
+    found = []
+    if _is_another(arch, stated.get(STATED_ARCH)):
+        found.append(
+            f"states that it is of {stated[STATED_ARCH]}, but was loaded as {arch}, whose weights "
+            "have the same names and shapes"
+        )
+    for name, given in (("mean", options.mean), ("std", options.std)):
+        own = stated.get(name)
+        if given and own and any(abs(a - b) > _ROUNDING for a, b in zip(given, own, strict=True)):
+            found.append(
+                f"states the {name} {' '.join(f'{v:g}' for v in own)}, but is used with --{name} "
+                f"{' '.join(f'{v:g}' for v in given)}"
+            )
+    return found
 
 
 def _statistics(

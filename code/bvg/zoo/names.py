@@ -11,7 +11,8 @@ from bvg.zoo.table import zoo
 # How names of models of these libraries begin; open_clip knows the second and the third one, too.
 OPEN_CLIP, HUB, LOCAL_DIR, HUGGING_FACE = "open_clip:", "hf-hub:", "local-dir:", "hf:"
 FACTORY = re.compile(r"(?P<path>.+\.py):(?P<factory>\w+)")
-_ALIAS = re.compile(r"(?P<alias>[\w-][\w.-]*)=(?P<spec>.+)")
+_NAME = r"[\w-][\w.-]*"
+_ALIAS = re.compile(rf"(?P<alias>{_NAME})=(?P<spec>.+)")
 
 
 def split_alias(name: str) -> tuple[str, str]:
@@ -27,6 +28,11 @@ def split_alias(name: str) -> tuple[str, str]:
     elif name.startswith("file://"):
         plain = Path(name).stem.removesuffix(".pth")
     return re.sub(r"[^\w.-]+", "_", plain).lstrip(".") or "model", name
+
+
+def is_run_name(name: object) -> bool:
+    """Return whether results can have this name."""
+    return isinstance(name, str) and re.fullmatch(_NAME, name) is not None
 
 
 def run_name(name: str) -> str:

@@ -17,11 +17,13 @@ from torch import nn
 
 from bvg.data.imagenet import VAL_CLASSES, imagenet_classes
 from bvg.errors import UserError
+from bvg.zoo.libraries import is_library_name
 from bvg.zoo.normalized import names_in, names_of_logits, positions_in_imagenet
 
-CLASS_NAMES = "class_names"
+CLASS_NAMES, STATED_ARCH = "class_names", "stated_arch"
 _CLASS_KEYS = ("classes", CLASS_NAMES, "class_to_idx", "idx_to_class", "id2label", "label_names")
 _STATISTICS = (("mean", "std"), ("image_mean", "image_std"))
+_ARCH_KEYS = ("arch", "architecture", "model_name")
 _UNNAMED = re.compile(r"(label|class)[_ ]?\d+")  # as in Hugging Face's configurations
 _WNID = re.compile(r"n\d{8}")
 _DEPTH = 2  # nested dicts that are searched, such as Lightning's hyper_parameters
@@ -85,25 +87,51 @@ def _as_wnids(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def stated_in(content: Any) -> dict[str, Any]:
-    """Return what a checkpoint states: `class_names`, and `mean` and `std` of R, G and B.
+    """Return what a checkpoint states: `class_names`, `stated_arch`, `mean` and `std` of R, G, B.
 
-    These are for pixels in [0, 1], also where they are stated for 0-255. A mean and std among
-    weights are buffers of a network that normalizes its input itself, and left out.
+    The architecture is a name of timm's or torchvision's. The statistics are for pixels in [0, 1],
+    also where they are stated for 0-255. A mean and std among weights are buffers of a network that
+    normalizes its input itself, and left out.
     """
     found: dict[str, Any] = {}
     for inner in _dicts(content):
         for key, value in inner.items():
             if key.casefold() in _CLASS_KEYS and (names := names_in(value)):
                 found.setdefault(CLASS_NAMES, names)
+            if key in _ARCH_KEYS and isinstance(value, str) and is_library_name(value):
+                found.setdefault(STATED_ARCH, value)
         if any(isinstance(value, torch.Tensor) and value.ndim > 1 for value in inner.values()):
             continue
         for keys in _STATISTICS:
-            mean, std = (_numbers(inner.get(key)) for key in keys)
-            if mean and std:
-                if max(mean) > 1 and min(std) > 1:  # for pixels in 0-255
-                    mean, std = ([value / 255 for value in values] for values in (mean, std))
-                found = {"mean": mean, "std": std} | found
+            found = _scaled(*(_numbers(inner.get(key)) for key in keys)) | found
     return found
+
+
+def statistics_beside(content: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the `mean` and `std` of a layer that normalizes the input of the network, or {}.
+
+    That is of one among the weights in a checkpoint, but not in `state`, which was loaded into the
+    network: such a layer was left behind by choosing the network's part with --weights_key.
+    """
+    used = {id(value) for value in state.values()}
+    found = {}
+    for inner in _dicts(content, _DEPTH + 1):
+        for key, value in inner.items():
+            if not key.endswith("mean") or id(value) in used:
+                continue
+            std = inner.get(f"{key.removesuffix('mean')}std")
+            if layer := _scaled(_numbers(value), _numbers(std)):
+                found[str(layer)] = layer
+    return next(iter(found.values())) if len(found) == 1 else {}
+
+
+def _scaled(mean: list[float], std: list[float]) -> dict[str, list[float]]:
+    """Return statistics for pixels in [0, 1]; {} if one is missing."""
+    if not (mean and std):
+        return {}
+    if max(mean) > 1 and min(std) > 1:  # for pixels in 0-255
+        mean, std = ([value / 255 for value in values] for values in (mean, std))
+    return {"mean": mean, "std": std}
 
 
 def _dicts(content: Any, depth: int = _DEPTH) -> Iterator[dict[str, Any]]:
@@ -115,7 +143,7 @@ def _dicts(content: Any, depth: int = _DEPTH) -> Iterator[dict[str, Any]]:
 
 def _numbers(value: Any) -> list[float]:
     """Return three numbers as a list; an empty one for anything else."""
-    values = value.tolist() if isinstance(value, torch.Tensor) else value
+    values = value.flatten().tolist() if isinstance(value, torch.Tensor) else value
     if not isinstance(values, list | tuple) or len(values) != 3:
         return []
     return [*map(float, values)] if all(isinstance(v, int | float) for v in values) else []

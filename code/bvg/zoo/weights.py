@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bvg.errors import UserError, first_few, reason_of
 from bvg.zoo.checkpoints import ONLY_WEIGHTS
@@ -156,6 +157,29 @@ def load_strictly(network: nn.Module, state: State, where: str, remedy: str = OT
         raise UserError(f"{where} is refused by the network ({reason_of(error)}): {remedy}") from (
             error
         )
+
+
+def untouched_statistics(model: nn.Module) -> str:
+    """Return a warning about trained batch norms whose running statistics are initial, or "".
+
+    Networks that were converted may have those of their batch norms in weight and bias.
+    """
+    untouched = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm)
+        and module.running_mean is not None
+        and module.running_var is not None
+        and module.weight is not None
+        and bool((module.running_mean == 0).all() and (module.running_var == 1).all())
+        and bool((module.weight != module.weight[0]).any())
+    ]
+    if not untouched:
+        return ""
+    return (
+        f"has batch norms with trained weights, but initial running statistics "
+        f"({first_few(untouched, 3)}): unless they were converted so, the statistics are missing"
+    )
 
 
 def _is_float8(tensor: torch.Tensor) -> bool:
