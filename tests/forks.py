@@ -19,7 +19,7 @@ def fork(function: Callable[..., int], *arguments, said: Path, **environment: st
         for number, name in ((1, "out"), (2, "err")):
             with open(f"{said}.{name}", "wb") as file:
                 os.dup2(file.fileno(), number)
-            setattr(sys, f"std{name}", os.fdopen(number, "w", encoding="utf-8", closefd=False))
+            setattr(sys, f"std{name}", os.fdopen(number, "w", 1, "utf-8", closefd=False))
         sys.exit(function(*arguments))
 
     process = get_context("fork").Process(target=run)
