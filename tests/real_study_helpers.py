@@ -59,9 +59,8 @@ HOLD = PROBED + 288  # and 18 batches of 20: one chunk is on disk, the last is u
 
 
 def world(folder: Path) -> Path:
-    """Return `folder` with pictures of no meaning, named like two of the miniature's sets."""
+    """Return `folder` with pictures of no meaning, named like the miniature's validation set."""
     for label, name in enumerate(CATEGORIES):
-        draw(folder / "imagenet-sketch" / name / "0.png", label, (224, 224))
         for number in range(20):
             file = f"val/{name}/ILSVRC2012_val_{16 * number + label + 1:08d}.JPEG"
             draw(folder / "imagenet" / file, 16 * number + label, (256, 256))
