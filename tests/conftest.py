@@ -47,6 +47,14 @@ def homes(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("homes")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def coarse_figures():
+    """Write figures with a sixteenth of the pixels; those of tests/figures have all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "DPI", drawing.DPI // 4)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Undo what a script under test sets: in the last digits, results depend on it."""

@@ -4,13 +4,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import DATA_SETS
 from bvg.predictions.table import Predictions
+from bvg.scores.decision_table import joined, read_decisions, table_files
 from conftest import draw
 
 HEADER = "subj,Session,trial,rt,object_response,category,condition,imagename"
+
+
+def read_folder(folder: Path) -> pd.DataFrame:
+    """Return all decision tables in `folder` as one."""
+    return joined([read_decisions(path) for path in table_files(folder)])
 
 
 def image_names(name: str, per_condition: int, spelling: dict[str, str] | None = None):

@@ -1,11 +1,10 @@
 """A benchmark for the tests: two conditions, one of them random, over a folder of four classes.
 
-Run as a script, it is killed from outside: NOISE_SLEEP slows it down for that, NOISE_GATE names a
-file that it waits for, NOISE_CHUNK sets the images per chunk.
+NOISE_SLEEP slows it down, so that it can be killed in time; NOISE_GATE names a file that it waits
+for.
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -63,10 +62,3 @@ def score(predictions):
 
 
 NOISE = Toy("noise", imagenet_val, stimuli, score, Preprocessing(resize=32, crop=24))
-
-if __name__ == "__main__":
-    if "NOISE_CHUNK" in os.environ:
-        from bvg.run import loop
-
-        loop.CHUNK_IMAGES = int(os.environ["NOISE_CHUNK"])
-    sys.exit(NOISE.main())

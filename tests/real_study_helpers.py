@@ -4,20 +4,20 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 import collect
 import run_study
-from conftest import REPOSITORY
-from miniature import draw
+from conftest import draw
+from forks import fork
+from miniature.world import CATEGORIES
 
 TABLES = ("benchmark.csv", "intervals.csv", "models.csv")
 # Miniature models, which note each image that they are shown, and wait where they are told to.
@@ -59,9 +59,11 @@ HOLD = PROBED + 288  # and 18 batches of 20: one chunk is on disk, the last is u
 
 
 def world(folder: Path) -> Path:
-    """Return `folder` with the miniature's validation set in it."""
-    words = ["--sets", "imagenet", "imagenet-sketch", "--num_workers", "0"]
-    assert draw.main(["--out", str(folder), *words]) == 0
+    """Return `folder` with pictures of no meaning, named like the miniature's validation set."""
+    for label, name in enumerate(CATEGORIES):
+        for number in range(20):
+            file = f"val/{name}/ILSVRC2012_val_{16 * number + label + 1:08d}.JPEG"
+            draw(folder / "imagenet" / file, 16 * number + label, (256, 256))
     return folder
 
 
@@ -94,10 +96,9 @@ def run(folder: Path, data: Path, *more: str) -> int:
     return run_study.main(words_of(folder, data, *more))
 
 
-def begin(folder: Path, data: Path, *more: str, stdout: IO | None = None) -> subprocess.Popen:
-    """Return the study in `folder`, as a process."""
-    command = [sys.executable, str(REPOSITORY / "code" / "run_study.py")]
-    return subprocess.Popen([*command, *words_of(folder, data, *more)], stdout=stdout)
+def begin(folder: Path, data: Path, said: Path, *more: str) -> ForkProcess:
+    """Return the study in `folder`, as a process, which prints to `said`.out and `said`.err."""
+    return fork(run_study.main, words_of(folder, data, *more), said=said)
 
 
 def hold(folder: Path, model: str) -> None:

@@ -1,10 +1,8 @@
 """docs/adding.md: every block is run as it stands there."""
 
 import json
-import os
 import re
 import runpy
-import subprocess
 import sys
 
 import pandas as pd
@@ -70,21 +68,13 @@ def metrics_of(folder) -> dict[str, dict]:
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
 
 
-def test_a_model(here, tmp_path):
+def test_a_model(here, run, monkeypatch, tmp_path):
     code, (command,) = code_and_commands("A model")
     (here / "my_model.py").write_text(code)
     for number, wnid in enumerate(("n01440764", "n02123045")):
         draw(tmp_path / "imagenet" / "val" / wnid / "a.png", number)
-    surroundings = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY / "code"),
-        "BVG_IMAGENET": str(tmp_path / "imagenet"),
-        "WANDB_MODE": "disabled",
-    }
-    words = [sys.executable, *command.split()[1:], "--partial", "--results", "r0"]
-    done = subprocess.run(words, cwd=here, env=surroundings, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "top1_acc/imagenet" in done.stdout
+    monkeypatch.setenv("BVG_IMAGENET", str(tmp_path / "imagenet"))
+    assert "top1_acc/imagenet" in run(f"{command} --partial --results r0")
 
 
 def test_a_benchmark_flows_into_the_table_and_the_page(here, run, tmp_path):

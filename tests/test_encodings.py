@@ -6,21 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import report
 from bvg.run.command_line import escape_unencodable_output, guarded
 from conftest import REPOSITORY
 from study_helpers import made_up, write
 
 CODE = REPOSITORY / "code"
 MODULES = sorted(CODE.rglob("*.py"))
-SURROUNDINGS = {
-    "latin-1": {"PYTHONIOENCODING": "latin-1"},
-    "ascii": {"PYTHONIOENCODING": "ascii"},
-    "Windows": {"PYTHONIOENCODING": "cp1252"},
-    "C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-}
 
 
 def unnamed(tree: ast.AST) -> list[int]:
@@ -90,6 +86,33 @@ def test_a_text_in_another_encoding_is_a_sentence(capsys):
     assert "UTF-8" in capsys.readouterr().err
 
 
+@pytest.fixture
+def said(tmp_path):
+    """Return the words of a report on a model with a name that few encodings have, and its page."""
+    frame = made_up(2).rename(index={"model_0": "modèle_ε"})
+    page = tmp_path / "rapport_ε.html"
+    return ["--table", str(write(frame, tmp_path)), "--out", str(page)], page
+
+
+def assert_said(output: bytes, page: Path) -> None:
+    assert b"usage:" in output and b"wrote " in output
+    assert json.dumps("modèle_ε") in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+def test_a_script_says_what_it_has_to_say(encoding, said, monkeypatch):
+    words, page = said
+    out, err = io.BytesIO(), io.BytesIO()
+    for name, content in (("stdout", out), ("stderr", err)):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(content, encoding, errors="strict"))
+    escape_unencodable_output()
+    with pytest.raises(SystemExit, match="0"):
+        report.main(["--help"])
+    assert report.main(words) == 0
+    assert err.getvalue() == b""
+    assert_said(out.getvalue(), page)
+
+
 RUN = """
 import sys
 from report import main
@@ -100,22 +123,20 @@ except SystemExit:
 """
 
 
-@pytest.mark.parametrize("name", SURROUNDINGS)
-def test_a_script_says_what_it_has_to_say(name, tmp_path):
-    frame = made_up(2).rename(index={"model_0": "modèle_ε"})
-    page = tmp_path / "rapport_ε.html"
-    words = ["--table", str(write(frame, tmp_path)), "--out", str(page)]
+def test_a_process_in_the_c_locale_says_it_too(said):
+    """Importing the script is enough for that."""
+    words, page = said
     surroundings = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG"))}
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(
         [sys.executable, "-c", RUN, *words],
-        env=surroundings | SURROUNDINGS[name] | {"PYTHONPATH": str(CODE)},
+        env=surroundings | ascii_only | {"PYTHONPATH": str(CODE)},
         capture_output=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
-    assert b"usage:" in done.stdout and b"wrote " in done.stdout
-    assert json.dumps("modèle_ε") in page.read_text(encoding="utf-8")
+    assert_said(done.stdout, page)
 
 
 def test_every_script_goes_through_the_guard():

@@ -13,6 +13,7 @@ import collect
 import eval_imagenet
 import score_predictions
 from bvg.data.imagenet_x import FACTORS
+from bvg.figures import drawing
 from bvg.files import locked
 from bvg.predictions.table import read_predictions
 from bvg.scores.channel import fit_channel
@@ -134,7 +135,7 @@ def test_error_ratios_are_added_and_stay(evaluate, score, annotations, capsys):
         assert value == pytest.approx(expected[factor])
     assert "imagenet-x/accuracy" not in metrics(folder / "two")
     with Image.open(folder / "imagenet_x.png") as picture:
-        assert min(picture.size) > 300
+        assert min(picture.size) > 1.5 * drawing.DPI
     # Neither the evaluation without annotations nor another call takes them away.
     summary = (folder / "one" / "summary.json").read_bytes()
     evaluate()

@@ -5,7 +5,7 @@ import pytest
 
 from bvg.analysis.findings import findings
 from bvg.analysis.measures import BIASES
-from bvg.analysis.study import analyse
+from bvg.analysis.study import Study, analyse
 from bvg.analysis.wording import listed, number, p_value
 from bvg.table.study_table import StudyTable, read_study_table
 from study_helpers import made_up, quick, read, write
@@ -17,7 +17,11 @@ def in_a_second(monkeypatch):
 
 
 def said(table: StudyTable) -> dict[str, str]:
-    found = findings(analyse(table))
+    return said_of(analyse(table))
+
+
+def said_of(study: Study) -> dict[str, str]:
+    found = findings(study)
     assert all(sentence.endswith(".") for finding in found for sentence in finding.sentences)
     return {finding.question: " ".join(finding.sentences) for finding in found}
 
@@ -91,13 +95,17 @@ def test_fewer_than_six_models_claim_nothing(models, tmp_path):
     assert "0 survive Holm's" in question(answers, "Which biases")
 
 
-def test_n_is_told_where_models_lack_a_value(tmp_path):
+def test_n_is_counted_pair_by_pair_and_told_where_models_lack_a_value(tmp_path):
     frame = strong()
     frame.loc[["model_3", "model_7"], "top1_acc/stylized"] = np.nan
-    claims = question(said(read(frame, tmp_path)), "Which biases go")
+    study = analyse(read(frame, tmp_path))
+    claims = question(said_of(study), "Which biases go")
     assert (
         "Total, Concepts: shape bias (r\u00a0=\u00a01.00 [1.00, 1.00], n\u00a0=\u00a022)" in claims
     )
+    n = study.correlations.set_index(["group", "bias", "target"])["n"]
+    assert n["Total", "shape-bias", "Concepts"] == 22
+    assert n["Total", "shape-bias", "ID"] == 24
 
 
 @pytest.mark.parametrize("models", [1, 2])
@@ -112,8 +120,8 @@ def test_one_or_two_models_say_nothing(models, tmp_path):
 def test_a_constant_column_is_no_test(tmp_path):
     frame = made_up(12)
     frame["shape-bias"] = 0.5
-    assert "72 correlations were tested" in str(said(read(frame, tmp_path)))
     study = analyse(read(frame, tmp_path))
+    assert "72 correlations were tested" in str(said_of(study))
     rows = study.correlations[study.correlations["bias"] == "shape-bias"]
     assert rows["r"].isna().all()
     assert rows["holm"].isna().all()
@@ -124,15 +132,6 @@ def test_only_biases_or_only_benchmarks(tmp_path):
     assert "needs a bias and a benchmark" in question(only, "How much")
     only = said(read(made_up(12, names=("top1_acc/imagenet",)), tmp_path / "b"))
     assert "needs a bias and a benchmark" in question(only, "How much")
-
-
-def test_missing_cells_are_counted_pair_by_pair(tmp_path):
-    frame = strong()
-    frame.loc["model_3", "top1_acc/stylized"] = np.nan
-    study = analyse(read(frame, tmp_path))
-    n = study.correlations.set_index(["group", "bias", "target"])["n"]
-    assert n["Total", "shape-bias", "Concepts"] == 23
-    assert n["Total", "shape-bias", "ID"] == 24
 
 
 def test_wording():

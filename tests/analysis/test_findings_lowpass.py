@@ -5,7 +5,7 @@ import pytest
 
 from bvg.analysis.findings import findings
 from bvg.analysis.findings_lowpass import QUESTION, beside
-from bvg.analysis.study import analyse
+from bvg.analysis.study import Study, analyse
 from bvg.page.page import page_of
 from study_helpers import made_up, quick, read
 
@@ -13,9 +13,11 @@ COMMAND = "--benchmark shape_bias_lowpass"
 BESIDE = "Low-pass control of shape bias"
 
 
-@pytest.fixture(autouse=True)
-def in_a_second(monkeypatch):
-    quick(monkeypatch)
+@pytest.fixture(autouse=True, scope="module")
+def in_a_second():
+    with pytest.MonkeyPatch.context() as patch:
+        quick(patch)
+        yield
 
 
 def table(models: int = 24, **columns):
@@ -28,12 +30,18 @@ def table(models: int = 24, **columns):
     return frame.assign(**columns)
 
 
-def said(frame, folder) -> dict[str, tuple[str, ...]]:
-    return {f.question: f.sentences for f in findings(analyse(read(frame, folder)))}
+@pytest.fixture(scope="module")
+def uncontrolled(in_a_second, tmp_path_factory) -> Study:
+    """Return the study of the table without the control."""
+    return analyse(read(table(), tmp_path_factory.mktemp("table")))
 
 
-def test_without_the_control_every_mention_names_the_command(tmp_path):
-    answers = said(table(), tmp_path)
+def said(study: Study) -> dict[str, tuple[str, ...]]:
+    return {f.question: f.sentences for f in findings(study)}
+
+
+def test_without_the_control_every_mention_names_the_command(uncontrolled):
+    answers = said(uncontrolled)
     assert [COMMAND in sentence for sentence in answers[QUESTION]] == [True]
     mentions = [
         s for q, s in answers.items() if q != QUESTION and "shape bias" in " ".join(s).lower()
@@ -55,7 +63,7 @@ def test_the_control_says_how_shape_bias_changes(tmp_path):
         "fraction-neither/unfiltered": np.full(24, 0.31),
         "fraction-neither/blur=2.5": np.full(24, 0.62),
     }
-    answers = said(table(**columns), tmp_path)
+    answers = said(analyse(read(table(**columns), tmp_path)))
     control = [s for s in answers[QUESTION] if "median" in s]
     assert [s.partition(" (")[0].replace("\u00a0", " ") for s in control] == [
         "With downsampling to 64 px",
@@ -92,13 +100,13 @@ def test_only_models_that_have_both_are_compared(tmp_path):
 
 
 def test_a_table_without_shape_bias_has_no_control(tmp_path):
-    answers = said(table().drop(columns="shape-bias"), tmp_path)
+    answers = said(analyse(read(table().drop(columns="shape-bias"), tmp_path)))
     assert QUESTION not in answers and COMMAND not in str(answers)
 
 
-def test_the_page_has_it_in_the_section_on_shape_bias(tmp_path):
+def test_the_page_has_it_in_the_section_on_shape_bias(uncontrolled, tmp_path):
     columns = {"shape-bias/blur=2.5": np.full(24, 0.9)}
-    for frame, words in ((table(), COMMAND), (table(**columns), BESIDE)):
-        study = analyse(read(frame, tmp_path))
+    controlled = analyse(read(table(**columns), tmp_path))
+    for study, words in ((uncontrolled, COMMAND), (controlled, BESIDE)):
         section = page_of(study).partition('<section id="shape">')[2].partition("</section>")[0]
         assert words in section

@@ -4,6 +4,11 @@ import pytest
 from matplotlib import pyplot as plt
 
 
+@pytest.fixture(autouse=True, scope="module")
+def coarse_figures():
+    """Leave the figures as they are published, unlike in all other tests."""
+
+
 @pytest.fixture(autouse=True)
 def whole_layouts():
     """Make a layout that does not work out an error."""

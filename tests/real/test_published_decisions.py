@@ -2,8 +2,9 @@
 
 import pytest
 
-from bvg.scores.decision_table import read_decisions, read_folder
+from bvg.scores.decision_table import read_decisions
 from bvg.scores.shape_bias import count_table
+from model_vs_human_helpers import read_folder
 
 
 @pytest.mark.parametrize(

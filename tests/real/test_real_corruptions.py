@@ -1,8 +1,9 @@
-"""The corruptions beside the package `imagecorruptions` (1.1.2), on photographs.
+"""The corruptions beside the package `imagecorruptions` (1.1.2 or imaug's 1.1.5), on photographs.
 
 It is no requirement of the project; to run this, install it with opencv-python-headless and
-setuptools<81. Its random draws are its own: there, distributions are compared. Three of its
-functions need what NumPy and scikit-image have renamed since, which is given back to them here.
+setuptools<81, or imagecorruptions-imaug, which needs neither. Its random draws are its own: there,
+distributions are compared. Three functions of 1.1.2 need what NumPy and scikit-image have renamed
+since, which is given back to them here.
 """
 
 import importlib
@@ -48,8 +49,9 @@ def package():
     filters = importlib.import_module("skimage.filters")
 
     def gaussian(*arguments, multichannel: bool = False, **options) -> np.ndarray:
-        channel_axis = -1 if multichannel else None
-        return filters.gaussian(*arguments, channel_axis=channel_axis, **options)
+        if multichannel:
+            options["channel_axis"] = -1
+        return filters.gaussian(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "gaussian", gaussian)

@@ -10,6 +10,8 @@ from PIL import Image
 
 import eval_imagenet_c
 from bvg.data.imagenet_c import corruption_condition
+from bvg.figures import drawing
+from bvg.figures.stimulus_panel import DPI
 from bvg.predictions.table import read_predictions
 from bvg.stimuli.corruptions.frost_textures import load_frost
 from bvg.stimuli.imagenet_c import CORRUPTIONS
@@ -83,7 +85,7 @@ def test_published_files_are_measured_as_they_are(evaluate, files):
     assert summary["images"]["resized_although_ready"] == 0
     for name in ("severities", "corruptions"):
         with Image.open(folder / f"{name}.png") as picture:
-            assert min(picture.size) > 100
+            assert min(picture.size) > 0.5 * drawing.DPI
         assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -122,7 +124,7 @@ def test_generated_corruptions_are_decoded_once(generate, capsys):
     assert metrics_of(folder)["top1_acc/clean"]["n"] == 20
     assert not (folder.parent / "imagenet_c").exists()
     with Image.open(folder / "example_stimuli.png") as picture:
-        assert picture.size[1] > 2 * 224
+        assert picture.size[1] > 2 * 224 * drawing.DPI / DPI
 
 
 def test_the_panel_of_stimuli_has_a_row_per_corruption(generate, monkeypatch):

@@ -14,6 +14,7 @@ from PIL import Image
 import eval_imagenet_p
 from bvg.data.imagenet_p import PERTURBATIONS, read_frames
 from bvg.data.preprocessing import READY_224
+from bvg.figures import drawing
 from bvg.predictions.table import read_predictions
 from conftest import CLASSES
 from oracles import stability as slow
@@ -169,7 +170,7 @@ def test_the_figure_is_drawn_and_the_table_printed(evaluate, capsys):
     folder = evaluate("a", models=("one", "two"))
     out = capsys.readouterr().out
     with Image.open(folder / "stability.png") as picture:
-        assert min(picture.size) > 300
+        assert min(picture.size) > 1.5 * drawing.DPI
     assert (folder / "stability.pdf").read_bytes().startswith(b"%PDF")
     assert f"wrote {folder / 'stability.png'}" in out and "flip_prob/imagenet-p" in out
 

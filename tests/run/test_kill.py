@@ -1,49 +1,61 @@
 """Killed at any moment, resumed, and the same to the last byte."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
+from dataclasses import dataclass
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY, draw_val, write_model
+from bvg.predictions.table import read_predictions
+from bvg.run import loop
+from conftest import draw_val, write_model
+from forks import fork
+from noise_benchmark import NOISE
 
-SCRIPT = REPOSITORY / "tests" / "noise_benchmark.py"
+
+@dataclass(frozen=True)
+class Call:
+    """A call of the benchmark in a process of its own."""
+
+    process: ForkProcess
+    said: Path
+
+    def end(self) -> tuple[int, str, str]:
+        """Return the exit code and what was printed, once the process has ended."""
+        self.process.join(120)
+        assert self.process.exitcode is not None
+        out, err = (Path(f"{self.said}.{name}").read_text() for name in ("out", "err"))
+        return self.process.exitcode, out, err
+
+    def kill(self) -> None:
+        self.process.kill()
+        assert self.end()[0] == -signal.SIGKILL
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
     world = tmp_path_factory.mktemp("world")
     data, model_file = draw_val(world / "data", 12), write_model(world)
+    calls = []
 
-    def run(results: Path, *words: str, sleep: float = 0.0, **settings: str) -> subprocess.Popen:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": f"{REPOSITORY / 'code'}:{REPOSITORY / 'tests'}",
-            "NOISE_CHUNK": "8",
-            "NOISE_SLEEP": str(sleep),
-            **settings,
-        }
+    def run(results: Path, *words: str, sleep: float = 0.0, **settings: str) -> Call:
         models = [f"{model_file}:one", f"{model_file}:two"]
         argv = ["--model", *models, "--data", str(data), "--results", str(results)]
         argv += ["--batch_size", "4", "--num_workers", "0", *words]
-        return subprocess.Popen(
-            [sys.executable, str(SCRIPT), *argv],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        calls.append(argv)
+        said = world / str(len(calls))
+        return Call(fork(NOISE.main, argv, said=said, NOISE_SLEEP=str(sleep), **settings), said)
 
-    return run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "CHUNK_IMAGES", 8)
+        yield run
 
 
-def _finish(process: subprocess.Popen) -> tuple[str, str]:
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+def _finish(call: Call) -> tuple[str, str]:
+    code, out, err = call.end()
+    assert code == 0, err
     return out, err
 
 
@@ -55,10 +67,10 @@ def _chunks(results: Path) -> list[str]:
     return sorted(p.name for p in results.glob("noise/one/partial/chunk-*.parquet"))
 
 
-def _wait_for(condition, process) -> None:
+def _wait_for(condition, call: Call) -> None:
     deadline = time.monotonic() + 120
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert call.process.is_alive(), call.end()
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
@@ -79,13 +91,12 @@ def unbroken(whole) -> list[bytes]:
 def test_killed_again_and_again_ends_with_the_same_bytes(start, tmp_path, unbroken):
     results = tmp_path / "killed"
     for chunks_before_kill in (0, 1, 3, 5):
-        process = start(results, sleep=0.1)
+        call = start(results, sleep=0.1)
         if chunks_before_kill == 0:
-            _wait_for((results / "noise/one/partial/run.json").exists, process)
+            _wait_for((results / "noise/one/partial/run.json").exists, call)
         else:
-            _wait_for(lambda n=chunks_before_kill: len(_chunks(results)) >= n, process)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+            _wait_for(lambda n=chunks_before_kill: len(_chunks(results)) >= n, call)
+        call.kill()
         assert not list(results.glob("noise/*/predictions.parquet"))
         assert not list(results.glob("noise/*/summary.json"))
         kept = _chunks(results)
@@ -100,11 +111,11 @@ def test_killed_again_and_again_ends_with_the_same_bytes(start, tmp_path, unbrok
 
 def test_terminated_politely_keeps_even_the_chunk_at_hand(start, tmp_path, unbroken):
     results = tmp_path / "terminated"
-    process = start(results, sleep=0.2)
-    _wait_for(lambda: len(_chunks(results)) >= 1, process)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    call = start(results, sleep=0.2)
+    _wait_for(lambda: len(_chunks(results)) >= 1, call)
+    call.process.terminate()
+    code, _, err = call.end()
+    assert code == 130
     assert "interrupted: the same command resumes" in err
     assert "Traceback" not in err
     _finish(start(results))
@@ -112,13 +123,10 @@ def test_terminated_politely_keeps_even_the_chunk_at_hand(start, tmp_path, unbro
 
 
 def test_another_batch_size_after_the_kill_gives_the_same_decisions(start, tmp_path, whole):
-    from bvg.predictions.table import read_predictions
-
     results = tmp_path / "other"
-    process = start(results, sleep=0.1)
-    _wait_for(lambda: len(_chunks(results)) >= 2, process)
-    process.kill()
-    process.communicate()
+    call = start(results, sleep=0.1)
+    _wait_for(lambda: len(_chunks(results)) >= 2, call)
+    call.kill()
     _finish(start(results, "--batch_size", "5"))
     ours = read_predictions(results / "noise/one/predictions.parquet")
     theirs = read_predictions(whole / "noise/one/predictions.parquet")
@@ -132,9 +140,9 @@ def test_the_second_process_is_told_and_the_first_is_not_disturbed(start, tmp_pa
     first = start(results, NOISE_GATE=str(gate))
     _wait_for((results / "noise/one/partial/run.json").exists, first)
     second = start(results)
-    _, err = second.communicate(timeout=60)
-    assert second.returncode == 75
-    assert f"is being written by another process ({first.pid} on " in err
+    code, _, err = second.end()
+    assert code == 75
+    assert f"is being written by another process ({first.process.pid} on " in err
     assert "Traceback" not in err
     gate.touch()
     _finish(first)
@@ -147,10 +155,9 @@ def test_a_kill_while_finishing_is_finished_by_the_next_run(start, tmp_path, unb
     folder = results / "noise/one"
     # The state between the two last renames: predictions are there, the summary is not.
     whole = (folder / "predictions.parquet").read_bytes()
-    process = start(results, "--overwrite", sleep=0.1)
-    _wait_for(lambda: len(_chunks(results)) >= 5, process)
-    process.kill()
-    process.communicate()
+    call = start(results, "--overwrite", sleep=0.1)
+    _wait_for(lambda: len(_chunks(results)) >= 5, call)
+    call.kill()
     assert (folder / "predictions.parquet").read_bytes() == whole  # the old result still stands
     assert (folder / "summary.json").exists()
     (folder / "summary.json").unlink()

@@ -10,6 +10,7 @@ from PIL import Image
 import eval_laion_c
 from bvg.data.imagenet import imagenet_classes
 from bvg.data.laion_c import CORRUPTIONS, SEVERITIES, SUPERCLASS_INDICES, SUPERCLASSES
+from bvg.figures import drawing
 from bvg.predictions.table import read_predictions
 from conftest import CLASSES, draw, draw_val, write_model
 from oracles import laion_c as oracle
@@ -71,7 +72,7 @@ def test_published_files_are_answered_with_superclasses(evaluate, place, capsys)
     out = capsys.readouterr().out
     assert "best human (published) 55.2" in out and "top1_acc/laion-c" in out
     with Image.open(folder / "levels.png") as picture:
-        assert min(picture.size) > 300
+        assert min(picture.size) > 1.5 * drawing.DPI
 
 
 def test_published_values_are_shown_only_beside_the_published_images(evaluate, place, monkeypatch):

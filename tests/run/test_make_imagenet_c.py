@@ -1,10 +1,6 @@
 """make_imagenet_c.py: its files hold what --generate --as_published shows, and runs resume."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +18,8 @@ from bvg.files import lock_folder
 from bvg.run.batches import as_batch
 from bvg.stimuli.corruptions.frost_textures import load_frost
 from bvg.stimuli.imagenet_c import imagenet_c
-from conftest import CLASSES, REPOSITORY, draw
+from conftest import CLASSES, draw
+from forks import fork
 
 FEW = ("--corruptions", "gaussian_noise", "contrast", "frost", "--severities", "1", "5")
 BLURS = ("glass_blur", "motion_blur", "zoom_blur")  # the last two were published otherwise
@@ -134,23 +131,23 @@ def test_only_one_process_writes(make, tmp_path, capsys):
     assert "another process" in capsys.readouterr().err
 
 
-def test_killed_and_run_again_is_the_same(make, tmp_path):
+def test_killed_and_run_again_is_the_same(make, tmp_path, monkeypatch):
     whole = contents(make("whole"))
-    program = (
-        "import sys, time; import make_imagenet_c as m; save = m.save_jpeg\n"
-        "def slow(*a): time.sleep(0.02); save(*a)\n"
-        "m.save_jpeg = slow; sys.exit(m.main())"
-    )
-    argv = ["--imagenet", str(make.val), "--out", str(tmp_path / "c"), *FEW, *make.frost]
-    argv += ["--batch_size", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "code"), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", program, *argv], env=environment)
+    save = make_imagenet_c.save_jpeg
+
+    def slowly(*arguments):
+        time.sleep(0.02)
+        save(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(make_imagenet_c, "save_jpeg", slowly)
+        process = fork(make, "c", "--batch_size", "2", said=tmp_path / "killed")
     deadline = time.monotonic() + 100
     while not (tmp_path / "c").is_dir() or not contents(tmp_path / "c"):
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.is_alive() and time.monotonic() < deadline
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     halfway = contents(tmp_path / "c")
     assert 0 < len(halfway) < len(whole)
     assert all(whole[name] == data for name, data in halfway.items())

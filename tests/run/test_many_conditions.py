@@ -1,10 +1,6 @@
 """The scripts of many conditions, as whole calls: eval_spectral.py and eval_criticalband.py."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,9 +10,12 @@ from PIL import Image
 
 import eval_criticalband
 import eval_spectral
+from bvg.figures import drawing
 from bvg.predictions.table import read_predictions
+from bvg.run import loop
 from bvg.scores.accuracy import correct_in_top
-from conftest import CLASSES, REPOSITORY
+from conftest import CLASSES
+from forks import fork
 
 BENCHMARKS = {
     "spectral": (eval_spectral, "imagenet_spectral", 23),
@@ -36,7 +35,7 @@ def evaluate(request, model_file, val_folder, tmp_path):
         assert script.main([*argv, *words]) == code
         return tmp_path / results / name
 
-    run.count, run.name = count, name
+    run.count, run.name, run.main = count, name, script.main
     run.spectral = request.param == "spectral"
     return run
 
@@ -54,14 +53,9 @@ def test_batch_size_and_workers_change_no_prediction(evaluate):
 
 
 def test_killed_and_resumed_is_the_same_to_the_last_byte(
-    evaluate, model_file, val_folder, tmp_path
+    evaluate, model_file, val_folder, tmp_path, monkeypatch
 ):
     whole = evaluate("a", "--batch_size", "4") / "one" / "predictions.parquet"
-    script = "eval_spectral" if evaluate.spectral else "eval_criticalband"
-    program = (
-        "import sys; from bvg.run import loop; loop.CHUNK_IMAGES = 4\n"
-        f"import {script}; sys.exit({script}.main())"
-    )
     slow = model_file.with_name("slow.py")
     slow.write_text(
         f"import sys, time; sys.path.insert(0, {str(model_file.parent)!r})\nimport tiny\n"
@@ -70,17 +64,17 @@ def test_killed_and_resumed_is_the_same_to_the_last_byte(
     )
     argv = ["--model", f"{slow}:one", "--imagenet", str(val_folder(5)), "--batch_size", "4"]
     argv += ["--results", str(tmp_path / "b"), "--num_workers", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "code"), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", program, *argv], env=environment)
+    monkeypatch.setattr(loop, "CHUNK_IMAGES", 4)
+    process = fork(evaluate.main, argv, said=tmp_path / "killed")
     partial = tmp_path / "b" / evaluate.name / "one" / "partial"
     deadline = time.monotonic() + 100
     while not [*partial.glob("chunk-*.parquet")]:
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.is_alive() and time.monotonic() < deadline
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert 0 < len([*partial.glob("chunk-*.parquet")]) < 5
-    subprocess.run([sys.executable, "-c", program, *argv], env=environment, check=True)
+    assert evaluate.main(argv) == 0
     resumed = tmp_path / "b" / evaluate.name / "one" / "predictions.parquet"
     assert resumed.read_bytes() == whole.read_bytes()
 
@@ -112,7 +106,7 @@ def test_figures_are_written_and_shown_by_name(evaluate, capsys):
     out = capsys.readouterr().out
     for name in (first, "example_stimuli"):
         with Image.open(folder / f"{name}.png") as picture:
-            assert min(picture.size) > 300
+            assert min(picture.size) > 1.5 * drawing.DPI
         assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert f"wrote {folder / name}.png" in out
     assert any(line.startswith("two ") for line in out.splitlines())
@@ -140,12 +134,12 @@ def test_saving_stimuli_asks_of_how_many_images(evaluate, tmp_path, capsys):
 
 def test_an_image_that_is_broken_is_refused_or_skipped(evaluate, val_folder, tmp_path, capsys):
     sorted((val_folder(5) / "val" / CLASSES[0]).iterdir())[0].write_bytes(b"no image")
-    words = ("--save_stimuli", str(tmp_path / "stimuli"), "--limit", "20")
+    words = ("--save_stimuli", str(tmp_path / "stimuli"), "--limit", "4")
     evaluate("a", *words, models=(), code=2)
     sentence = capsys.readouterr().err
     assert "cannot be decoded (it is not an image)" in sentence and "--skip_bad_images" in sentence
     evaluate("a", *words, "--skip_bad_images", models=())
-    assert f"wrote {19 * evaluate.count} stimuli" in capsys.readouterr().out
+    assert f"wrote {3 * evaluate.count} stimuli" in capsys.readouterr().out
 
 
 def test_with_a_model_stimuli_are_saved_and_measured(evaluate, tmp_path):

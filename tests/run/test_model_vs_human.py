@@ -10,8 +10,7 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.model_vs_human import DATA_SETS
 from bvg.predictions.table import read_predictions
 from bvg.run import wandb_mirror
-from bvg.scores.decision_table import read_folder
-from model_vs_human_helpers import write_data_set, write_humans, write_stimuli
+from model_vs_human_helpers import read_folder, write_data_set, write_humans, write_stimuli
 
 MODEL = f"""
 import torch

@@ -10,7 +10,6 @@ from bvg.scores.decision_table import (
     COLUMNS,
     decision_table,
     read_decisions,
-    read_folder,
     write_decisions,
 )
 from bvg.scores.metric import wilson
@@ -21,6 +20,7 @@ from bvg.scores.shape_bias import (
     shape_bias_metrics,
     texture_of,
 )
+from model_vs_human_helpers import read_folder
 
 NAMES = ("ant", "bee", "cat")
 

@@ -43,7 +43,7 @@ def test_names_groups_and_conditions_are_the_benchmarks():
 
 def test_95_conditions_come_in_order_as_8_bits_hold_them():
     batch = batch_of(photo_like(0), photo_like(1))
-    before = batch.pixels.clone()
+    before, levels_before = batch.pixels.clone(), batch.levels.copy()
     names = []
     for name, x in imagenet_c(NAMES)(batch):
         names.append(name)
@@ -54,6 +54,7 @@ def test_95_conditions_come_in_order_as_8_bits_hold_them():
         assert not torch.equal(x, before), name
     assert names == [f"{name}_{severity}" for name in NAMES for severity in SEVERITIES]
     assert torch.equal(batch.pixels, before)
+    assert (batch.levels == levels_before).all()
 
 
 def test_what_is_asked_for_is_made_in_that_order():

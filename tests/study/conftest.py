@@ -18,7 +18,7 @@ def fake(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def miniature(tmp_path_factory):
-    """Return the folder of the miniature world's data."""
+    """Return a folder of data that are laid out like the miniature world's."""
     return world(tmp_path_factory.mktemp("miniature"))
 
 

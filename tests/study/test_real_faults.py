@@ -8,6 +8,8 @@ import torch
 
 import run_study
 from bvg.zoo.loading import load_model
+from miniature.draw import save
+from miniature.sets import SETS
 from real_study_helpers import small_disk
 from run_study import report
 
@@ -81,6 +83,17 @@ REASONS = {
 }
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Return a folder with 16 pictures of each of two of the miniature's sets."""
+    folder = tmp_path_factory.mktemp("few")
+    for name in ("imagenet", "imagenet-sketch"):
+        for picture in SETS[name].pictures(1):
+            if picture.number == 1:
+                save(name, 0, folder / name, picture)
+    return folder
+
+
 @pytest.fixture
 def disk(tmp_path):
     with small_disk(tmp_path / "disk", "8m") as disk:
@@ -98,12 +111,12 @@ class Outcome:
 
 
 @pytest.fixture
-def study(tmp_path, disk, miniature, capfd):
+def study(tmp_path, disk, few, capfd):
     """Return what runs the study, whose results are on the small disk."""
     file = tmp_path / "faulty.py"
     file.write_text(MODELS)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "imagenet").symlink_to(miniature / "imagenet")
+    (tmp_path / "data" / "imagenet").symlink_to(few / "imagenet")
     words = ["--data", str(tmp_path / "data"), "--results", str(disk / "r"), "--together", "6"]
     words += ["--model", NAMES[0], *(f"{file}:{name}" for name in NAMES[1:])]
 
@@ -114,9 +127,7 @@ def study(tmp_path, disk, miniature, capfd):
     return run
 
 
-def test_a_study_runs_on_says_what_failed_and_why_and_can_be_put_right(
-    tmp_path, disk, miniature, study
-):
+def test_a_study_runs_on_says_what_failed_and_why_and_can_be_put_right(tmp_path, disk, few, study):
     checkpoint = tmp_path / "broken.pth"
     torch.save(load_model("miniature_stylised").state_dict(), checkpoint)
     whole = checkpoint.read_bytes()
@@ -145,7 +156,7 @@ def test_a_study_runs_on_says_what_failed_and_why_and_can_be_put_right(
     for fault in FAULTS:
         (tmp_path / fault).unlink()
     checkpoint.write_bytes(whole)
-    (tmp_path / "data" / "imagenet-sketch").symlink_to(miniature / "imagenet-sketch")
+    (tmp_path / "data" / "imagenet-sketch").symlink_to(few / "imagenet-sketch")
     second = study("imagenet --limit 16", "imagenet_ood --limit 16")
     assert (second.code, "Traceback" in second.err) == (0, False)
     assert "12 cells, 3 already done" in second.out

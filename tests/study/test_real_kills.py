@@ -5,13 +5,13 @@ measured twice but what was not yet on disk.
 """
 
 import os
-import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import run_study
 from real_study_helpers import PROBED, begin, go_on, held, hold, kill, seen, tables
 
 
@@ -36,25 +36,26 @@ def story(request, tmp_path_factory, miniature) -> Story:
     folder = tmp_path_factory.mktemp("story")
     for model in ("first", "second"):
         hold(folder, model)
-    driver = begin(folder, miniature, "--no_report")
+    driver = begin(folder, miniature, folder / "killed", "--no_report")
     kill(folder, "first")
     pid = held(folder, "second")
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
+    driver.kill()
+    driver.join()
     if not request.param:
         kill(folder, "second")
     done = {path: path.stat().st_mtime_ns for path in folder.glob("r/*/*/summary.json")}
-    said = folder / "said"
-    with open(said, "w") as output:
-        driver = begin(folder, miniature, "--no_report", stdout=output)
-        while request.param and "another process" not in said.read_text():
-            assert driver.poll() is None
-            time.sleep(0.05)
-        if request.param:
-            os.kill(pid, 0)  # it is still there
-            go_on(folder, "second")
-        code = driver.wait()
-    return Story(folder, request.param, done, code, said.read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_study, "RETRY_SECONDS", 0.5)
+        driver = begin(folder, miniature, folder / "said", "--no_report")
+    said = folder / "said.out"
+    while request.param and (not said.exists() or "another process" not in said.read_text()):
+        assert driver.is_alive()
+        time.sleep(0.05)
+    if request.param:
+        os.kill(pid, 0)  # it is still there
+        go_on(folder, "second")
+    driver.join()
+    return Story(folder, request.param, done, driver.exitcode, said.read_text())
 
 
 def test_the_same_command_finishes_the_study(story):

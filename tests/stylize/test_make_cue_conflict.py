@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +18,8 @@ from bvg.stylize.adain import load_adain
 from bvg.stylize.gatys import Gatys, load_encoder
 from bvg.stylize.masks import rotated
 from bvg.stylize.styles import style_picture
-from conftest import REPOSITORY, draw
+from conftest import draw
+from forks import fork
 from miniature import renditions, world
 from stylize_helpers import write_published
 
@@ -128,23 +127,22 @@ def test_optimised_stimuli_are_what_the_manifest_says(whole):
         assert losses[-1] < 0.5 * losses[0]
 
 
-def test_killed_and_run_again_is_the_same(whole, run, gatys, tmp_path):
+def test_killed_and_run_again_is_the_same(whole, run, gatys, tmp_path, monkeypatch):
     expected = contents(whole / "out")
     assert len(expected) == 21
-    program = (
-        "import os, pathlib, signal, sys, test_make_cue_conflict as t\n"
-        "stimulus, begun = t.make_cue_conflict._stimulus, []\n"
-        "def fourth(*a):\n"
-        "    begun.append(a)\n"
-        "    if len(begun) == 4: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return stimulus(*a)\n"
-        "t.make_cue_conflict._stimulus = fourth; t.torch.set_num_threads(1)\n"
-        "t.make(pathlib.Path(sys.argv[1]), 'out', *sys.argv[2:])"
-    )
-    paths = [REPOSITORY / "code", REPOSITORY / "tests", REPOSITORY / "tests" / "stylize"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-    command = [sys.executable, "-c", program, str(tmp_path), *gatys]
-    assert subprocess.run(command, env=environment).returncode == -signal.SIGKILL
+    stimulus, begun = make_cue_conflict._stimulus, []
+
+    def killed_in_the_fourth(*arguments):
+        begun.append(arguments)
+        if len(begun) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return stimulus(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(make_cue_conflict, "_stimulus", killed_in_the_fourth)
+        process = fork(run, "out", *gatys, said=tmp_path / "killed")
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     halfway = contents(tmp_path / "out")
     assert len(halfway) == 4  # the manifest and three stimuli
     assert all(expected[name] == data for name, data in halfway.items())

@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,8 @@ from PIL import Image
 import stylize
 from bvg.stylize.adain import load_adain
 from bvg.stylize.styles import keyed_draws, load_styles, style_picture
-from conftest import REPOSITORY, draw, draw_val
+from conftest import draw, draw_val
+from forks import fork
 from stylize_helpers import write_published
 
 
@@ -93,25 +92,22 @@ def test_gaps_are_filled_with_the_same_bytes(run, capsys):
     assert contents(run("again")) == before
 
 
-def test_killed_and_run_again_is_the_same(run, tmp_path):
+def test_killed_and_run_again_is_the_same(run, tmp_path, monkeypatch):
     whole = contents(run("whole"))
-    program = (
-        "import os, pathlib, pytest, signal, sys, torch; torch.set_num_threads(1)\n"
-        "import stylize as s, stylize_helpers as h; save, saved = s._save, []\n"
-        "def third(*a):\n"
-        "    save(*a); saved.append(a)\n"
-        "    if len(saved) == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "s._save = third; s.os.cpu_count = lambda: 1\n"
-        "weights = pathlib.Path(sys.argv.pop(1)); patch = pytest.MonkeyPatch()\n"
-        "h.write_published(weights, patch); sys.exit(s.main())"
-    )
-    argv = [str(tmp_path / "weights" / "adain"), "--images", str(tmp_path / "images")]
-    argv += ["--out", str(tmp_path / "out"), "--styles", str(tmp_path / "styles")]
-    argv += ["--weights_dir", str(tmp_path / "weights"), "--size", "32", "--batch_size", "4"]
-    argv += ["--device", "cpu"]
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY / 'code'}:{REPOSITORY / 'tests'}"}
-    process = subprocess.run([sys.executable, "-c", program, *argv], env=environment)
-    assert process.returncode == -signal.SIGKILL
+    save, saved = stylize._save, []
+
+    def killed_by_the_third(*arguments):
+        save(*arguments)
+        saved.append(arguments)
+        if len(saved) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stylize, "_save", killed_by_the_third)
+        patch.setattr(stylize.os, "cpu_count", lambda: 1)
+        process = fork(run, said=tmp_path / "killed")
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     halfway = contents(tmp_path / "out")
     assert sorted(halfway) == ["manifest.json", *sorted(whole)[2:5]]
     assert all(whole[name] == data for name, data in halfway.items())

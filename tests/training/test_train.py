@@ -6,8 +6,7 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,11 +25,9 @@ from bvg.stylize.styles import Styles, save_styles
 from bvg.training import debiased
 from bvg.training.processes import Processes
 from bvg.zoo.checkpoints import recorded_model
-from conftest import REPOSITORY
+from forks import fork
 from stylize_helpers import write_published
 from training_helpers import CLASSES, PER_CLASS, STEPS, draw_world, words
-
-DRIVER = REPOSITORY / "tests" / "training" / "driver.py"
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +51,40 @@ def unbroken(world, tmp_path_factory) -> Path:
     return out
 
 
+def killed_in_the_third_update(argv: list[str]) -> int:
+    """Train, in a process of its own, until it is killed."""
+    add, left = train.Meter.add, [3]
+
+    def then_kill(self, count: int) -> None:
+        add(self, count)
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train.Meter.add = then_kill
+    return train.main(argv)
+
+
 @pytest.fixture(scope="module")
 def others(world, tmp_path_factory) -> Path:
-    """Return the folder of the runs in other processes: `shared` and `killed`."""
+    """Return the folder of the runs in other processes: `shared`, by two, and `killed`."""
     folder = tmp_path_factory.mktemp("others")
-    paths = f"{REPOSITORY / 'code'}:{REPOSITORY / 'tests'}"
-    command = [sys.executable, str(DRIVER), str(folder), *words(world, folder)]
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    assert subprocess.run(command, env=environment).returncode == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    half = words(world, folder / "shared", "--chunk_size", "8")
+    often = words(world, folder / "killed", "--chunk_size", "8", "--save_every", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "training_figure", lambda *arguments: [])
+        ranks = [
+            fork(train.main, half, said=folder / k, RANK=k, LOCAL_RANK=k, **together) for k in "01"
+        ]
+        killed = fork(killed_in_the_third_update, often, said=folder / "alone")
+    for process in (*ranks, killed):
+        process.join(120)
+        process.kill()  # one that waits for another for ever
+    assert [process.exitcode for process in (*ranks, killed)] == [0, 0, -signal.SIGKILL]
     return folder
 
 

@@ -34,13 +34,17 @@ class Group:
     values: pd.DataFrame
     categories: np.ndarray
     control: str = ""
+    _known: dict[str, np.ndarray] = field(default_factory=dict)
     _drawn: dict[Any, np.ndarray] = field(default_factory=dict)
     _ranked: dict[Any, np.ndarray] = field(default_factory=dict)
     _shuffled: dict[Any, np.ndarray] = field(default_factory=dict)
 
     def complete(self, *names: str) -> np.ndarray:
         """Return which models have a value in all these columns."""
-        return np.logical_and.reduce([self.values[name].notna().to_numpy() for name in names])
+        for name in names:
+            if name not in self._known:
+                self._known[name] = self.values[name].notna().to_numpy()
+        return np.logical_and.reduce([self._known[name] for name in names])
 
     def resampled(self, rows: np.ndarray, stratified: bool, *names: str) -> list[np.ndarray]:
         """Return the unit ranks (resamples, n) of columns, in the same resamples of `rows`."""

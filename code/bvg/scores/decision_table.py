@@ -191,11 +191,6 @@ def table_files(folder: Path) -> list[Path]:
     return paths
 
 
-def read_folder(folder: Path) -> pd.DataFrame:
-    """Return all decision tables in `folder` as one; raises UserError without any."""
-    return joined([read_decisions(path) for path in table_files(folder)])
-
-
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Return several tables as one, without duplicate trials."""
     table = pd.concat(tables, ignore_index=True)

@@ -156,9 +156,7 @@ def _encoded_and_decoded(image: np.ndarray, quality: int) -> np.ndarray:
 
 def _pixels(images: list[np.ndarray], device: torch.device) -> torch.Tensor:
     """Return (H, W, 3) uint8 images as (B, 3, H, W) in [0, 1] on the device."""
-    levels = np.empty((len(images), 3, *images[0].shape[:2]), np.uint8)
-    for image, planes in zip(images, levels, strict=True):
-        cv2.split(image, list(planes))
+    levels = np.stack([cv2.split(image) for image in images])
     return on_device(torch.from_numpy(levels), device).float().div_(255)
 
 
