@@ -7,6 +7,8 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
+import torch
+
 
 def fork(function: Callable[..., int], *arguments, said: Path, **environment: str) -> ForkProcess:
     """Return a process that has begun with `function`, whose result will be its exit code.
@@ -15,6 +17,7 @@ def fork(function: Callable[..., int], *arguments, said: Path, **environment: st
     """
 
     def run() -> None:
+        torch.set_num_threads(1)  # OpenMP's other threads are not copied, and would be waited for
         os.environ.update(environment)
         for number, name in ((1, "out"), (2, "err")):
             with open(f"{said}.{name}", "wb") as file:
