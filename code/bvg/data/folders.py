@@ -97,7 +97,8 @@ def check_stems(folder: Path, files: Iterable[str]) -> None:
 def check_names(folder: Path, files: Iterable[str], classes: Collection[str]) -> None:
     """Raise UserError for a file whose name has other classes than its folder's, `<class>/<file>`.
 
-    Names without any of the classes may be in any folder.
+    Names without any of the classes may be in any folder. classes: published ones, since names of
+    one's own may be in any file's name, such as 1 or a.
     """
     any_class = re.compile(f"(?<![a-z])({'|'.join(map(re.escape, classes))})(?![a-z])")
     for file in files:
@@ -106,7 +107,7 @@ def check_names(folder: Path, files: Iterable[str], classes: Collection[str]) ->
         if stated and own not in stated:
             raise UserError(
                 f"{folder / file} is of {min(stated)} by its name, and of {own} by its folder: "
-                "unpack or download the data set again"
+                "unpack or download the data set again, or rename the file"
             )
 
 
