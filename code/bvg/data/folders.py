@@ -227,7 +227,7 @@ def _holds_images(folder: Path) -> bool:
             inner in ("images", folder.name) and image_files(folder / inner)
             for inner in subfolders(folder)
         )
-    except UserError:  # an unreadable folder, such as lost+found
+    except UserError:  # an unreadable folder
         return False
 
 
@@ -285,7 +285,7 @@ def archives_in(folder: Path) -> str:
 def _subfolders_if_readable(folder: Path) -> set[str]:
     try:
         return set(subfolders(folder)) if folder.is_dir() else set()
-    except UserError:  # an unreadable folder, such as lost+found
+    except UserError:  # an unreadable folder
         return set()
 
 
