@@ -105,6 +105,9 @@ def test_files_in_the_folder_of_another_level_are_noticed(files):
     shutil.copytree(files / "mosaic" / "intensity_level_3", files / "mosaic" / "intensity_level_5")
     sentence = refusal(laion_c, files, SUPERCLASSES)
     assert "mosaic/intensity_level_3" in sentence and "mosaic/intensity_level_5" in sentence
+    assert (
+        "mosaic/intensity_level_5" in laion_c(files, SUPERCLASSES, partial=True).notes["mixed_up"]
+    )
     assert len(laion_c(files, SUPERCLASSES, ["mosaic"], [4, 5])) == 2 * 32  # it is not known which
 
 

@@ -79,6 +79,11 @@ def test_folders_of_the_models_own_classes_are_understood(tmp_path):
     assert own == {cue: {"ant": ("ant",), "bee": ("bee",)} for cue in CLASSES}
 
 
+def test_names_of_ones_own_classes_may_be_in_any_files_name(tmp_path):
+    lay_out(tmp_path, [f"refined_bias_{cue}/{name}" for cue in CLASSES for name in ("1", "0")], 2)
+    assert len(refined_bias(tmp_path, ("0", "1", "2"))) == 8  # such as 0/1.JPEG
+
+
 def test_folders_of_wnids_are_not_the_published_classes(tmp_path):
     model = tuple({name for own in CLASSES.values() for m in own.values() for name in m})
     wnids = [members[0] for own in CLASSES.values() for members in own.values()]

@@ -8,7 +8,7 @@ import pytest
 
 import bvg.data.imagenet_ood
 from bvg.data.imagenet import imagenet_classes
-from bvg.data.imagenet_ood import VARIANTS, variant_folder, variant_images
+from bvg.data.imagenet_ood import VARIANTS, Variant, variant_folder, variant_images
 from bvg.errors import UserError
 from conftest import CLASSES, refusal
 from variant_helpers import lay_out
@@ -112,6 +112,11 @@ def test_another_selection_of_v2_in_other_spellings(tmp_path, folder):
     assert "another selection" in refusal(variant_images, tmp_path / folder, V2, WNIDS, True)
 
 
+def test_other_folders_may_have_the_selections_words(tmp_path):
+    folder = lay_out(tmp_path / "threshold" / "imagenetv2", NUMBERS[:3])
+    assert variant_folder(folder, V2) == folder
+
+
 @pytest.mark.parametrize("selection", ["matchedfrequency", "threshold", "topimages"])
 def test_another_selection_of_v2_is_known_by_its_images(tmp_path, selection):
     known = bvg.data.imagenet_ood._SELECTIONS[selection].split()
@@ -210,6 +215,11 @@ def test_a_set_given_for_another_is_recognised_by_its_counts(small, tmp_path, pa
         sentence
     )
     assert "and the folder of ImageNet-A with --imagenet_a" in sentence
+
+
+def test_a_set_of_ones_own_may_have_the_counts_of_another(small, tmp_path):
+    own = Variant("stylized-imagenet", images=small[0].images)
+    assert len(variant_images(lay_out(tmp_path, WNIDS), own, WNIDS)) == 1000
 
 
 def test_imagenet_val_is_recognised(monkeypatch, tmp_path):

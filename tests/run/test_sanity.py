@@ -278,7 +278,7 @@ def test_the_zoos_models_are_only_checked_on_demand(tmp_path, miniature, capsys,
 
 
 def test_warnings_of_the_images_are_printed_once(tmp_path, colours, swapped, capsys, monkeypatch):
-    monkeypatch.setattr(imagenet, "check_images", lambda images: print("these are others"))
+    monkeypatch.setattr(imagenet, "check_images", lambda *_: print("these are others"))
     assert _run(tmp_path / "results", colours, swapped, "--check_top1", "16") == 0
     assert capsys.readouterr().out.count("these are others") == 1
 

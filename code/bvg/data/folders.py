@@ -97,7 +97,8 @@ def check_stems(folder: Path, files: Iterable[str]) -> None:
 def check_names(folder: Path, files: Iterable[str], classes: Collection[str]) -> None:
     """Raise UserError for a file whose name has other classes than its folder's, `<class>/<file>`.
 
-    Names without any of the classes may be in any folder.
+    Names without any of the classes may be in any folder. classes: published ones, since names of
+    one's own may be in any file's name, such as 1 or a.
     """
     any_class = re.compile(f"(?<![a-z])({'|'.join(map(re.escape, classes))})(?![a-z])")
     for file in files:
@@ -106,7 +107,7 @@ def check_names(folder: Path, files: Iterable[str], classes: Collection[str]) ->
         if stated and own not in stated:
             raise UserError(
                 f"{folder / file} is of {min(stated)} by its name, and of {own} by its folder: "
-                "unpack or download the data set again"
+                "unpack or download the data set again, or rename the file"
             )
 
 
@@ -226,7 +227,7 @@ def _holds_images(folder: Path) -> bool:
             inner in ("images", folder.name) and image_files(folder / inner)
             for inner in subfolders(folder)
         )
-    except UserError:  # an unreadable folder, such as lost+found
+    except UserError:  # an unreadable folder
         return False
 
 
@@ -284,7 +285,7 @@ def archives_in(folder: Path) -> str:
 def _subfolders_if_readable(folder: Path) -> set[str]:
     try:
         return set(subfolders(folder)) if folder.is_dir() else set()
-    except UserError:  # an unreadable folder, such as lost+found
+    except UserError:  # an unreadable folder
         return set()
 
 

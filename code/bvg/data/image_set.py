@@ -107,18 +107,25 @@ class ImageSet:
         )
 
     @cached_property
+    def sizes(self) -> dict[int, int | str]:
+        """Return the size of each image's file (see `_size`), by the image's position.
+
+        Of sets of more than MOST_SIZES files, those of evenly spaced ones only.
+        """
+        step = max(1, -(-len(self) // MOST_SIZES))
+        return {index: _size(self.path(index)) for index in range(0, len(self), step)}
+
+    @cached_property
     def fingerprint(self) -> str:
         """Return a hash of every image's name, size in bytes, label and columns, in order.
 
-        The files are not read, because hashing 7 GB would take longer than some runs. Sets of more
-        than MOST_SIZES files contribute the sizes of evenly spaced files only.
+        The files are not read, because hashing 7 GB would take longer than some runs.
         """
         digest = hashlib.sha256(_as_bytes("\0".join(self.classes)))
         columns = [self.labels, *self.columns.values()]
-        step = -(-len(self) // MOST_SIZES)
         for index, name in enumerate(self.names):
             values = [int(column[index]) for column in columns]
-            size = _size(self.path(index)) if index % step == 0 else ""
+            size = self.sizes.get(index, "")
             condition = f"{self.conditions[index]}\0" if self.conditions else ""
             digest.update(f"{condition}{name}\0{size}\0{values}\n".encode())
         return digest.hexdigest()
@@ -215,7 +222,8 @@ def check_counts(
         if found == expected:
             raise UserError(
                 f"{images.root} holds {_unevenly_labelled(images)} images of a class: some images "
-                "are in the folder of another class; sort them again, or unpack the data set again"
+                "are in the folder of another class; sort them again, or unpack the data set "
+                "again, or allow other images with --partial (recorded in the result)"
             )
         raise UserError(
             f"{images.root} holds {found[0]:,} images of {found[1]:,} classes, not "

@@ -183,13 +183,9 @@ def imagenet_val(
         images = ImageSet(folder, tuple(files), names, labels, classes, notes=notes)
     counts, balanced = expected_counts(classes, len(images)), are_imagenet(classes)
     check_counts(images, counts, partial, balanced)
-    photographs = name == "imagenet"
-    if warn and photographs:
+    if warn:
         check_images(images, name)
-        _check_sizes(images)
-    elif warn:
-        check_labels(images)  # others may be made at 224 pixels
-    return replace(images, photographs=photographs)
+    return replace(images, photographs=name == "imagenet")
 
 
 def _refuse_contradictions(images: ImageSet) -> None:
@@ -376,11 +372,11 @@ def check_images(images: ImageSet, data_set: str) -> None:
     """Warn of images that are not those of the published data set, and note it.
 
     That is, if labels contradict ReaL's for the numbers in the files' names, if most files are
-    named like another data set's or some like training images, or if all were resized to one
-    square. data_set: its name in the catalogue.
+    named like another data set's or some like training images, or if all were resized. data_set:
+    its name in the catalogue. Of data sets without published names, only labels are checked.
     """
     check_labels(images)
-    if not are_imagenet(images.classes):
+    if data_set not in _NAMED or not are_imagenet(images.classes):
         return
     stems = [Path(name).stem for name in images.names]
     trained_on = [stem for stem in stems if _TRAIN_NAME.fullmatch(stem)]
@@ -402,58 +398,56 @@ def check_images(images: ImageSet, data_set: str) -> None:
                 f"{count:,} of the {len(stems):,} images are named like those of {title} "
                 f"({foreign[0]}): give the folder of {own.title} with {own.flag}",
             )
-    sizes = _some_sizes(images)
-    if len({*sizes}) == 1 and sizes[0][0] == sizes[0][1]:
-        _warn_resized(images, f"all images are {sizes[0][0]} x {sizes[0][1]} pixels", sizes[0][0])
+    _check_sides(images, data_set)
 
 
-def _some_sizes(images: ImageSet) -> list[tuple[int, int]]:
-    """Return the width and height of some images; empty if there are few images."""
+def _check_sides(images: ImageSet, data_set: str) -> None:
+    """Warn if some images are all squares of one size, or val's have a side of one length."""
     sample = range(0, len(images), max(1, len(images) // _SAMPLED))
-    return [_pixels(images.path(k)) for k in sample] if len(sample) >= _SAMPLED // 2 else []
-
-
-def _warn_resized(images: ImageSet, found: str, side: int) -> None:
-    images.notes["all_resized_to"] = side
-    _warn(
-        images,
-        f"{found}, so they were resized or cropped before: accuracy is not that on the published "
-        "images, which differ in size",
-    )
-
-
-def _check_sizes(images: ImageSet) -> None:
-    """Warn of validation images that were resized or compressed again, and note it.
-
-    Resized, if all images have a side of the same length; compressed, if the files together do not
-    have the size of the published archive.
-    """
-    if not are_imagenet(images.classes):
+    if len(sample) < _SAMPLED // 2:
         return
-    sizes = _some_sizes(images)
-    for which, of in (("shorter", min), ("longer", max)):
-        sides = {of(size) for size in sizes}
-        if len(sides) == 1 and sides != {_USUAL_SIDE} and "all_resized_to" not in images.notes:
-            side = sides.pop()
-            _warn_resized(images, f"the {which} side of all images is {side} pixels", side)
-    if len(images) == VAL_IMAGES:
-        total = sum(_in_archive(images.path(k)) for k in range(len(images)))
-        if abs(total - _ARCHIVE) > _ALLOWED * _ARCHIVE:
-            images.notes["bytes_in_archive"] = {"found": total, "published": _ARCHIVE}
-            _warn(
-                images,
-                f"the files would make an archive of {total:,} bytes, not of {_ARCHIVE:,} as "
-                "ILSVRC2012_img_val.tar has: they were compressed again, resized or exchanged, so "
-                "accuracy may differ from that on the published images",
-            )
+    sizes = [_pixels(images.path(k)) for k in sample]
+    found = ""
+    side = sizes[0][0]
+    if {*sizes} == {(side, side)}:
+        found = f"all images are {side} x {side} pixels"
+    elif data_set == "imagenet":
+        for which, of in (("shorter", min), ("longer", max)):
+            sides = {of(size) for size in sizes}
+            if len(sides) == 1 and sides != {_USUAL_SIDE}:
+                side = sides.pop()
+                found = f"the {which} side of all images is {side} pixels"
+    if found:
+        images.notes["all_resized_to"] = side
+        _warn(
+            images,
+            f"{found}, so they were resized or cropped before: accuracy is not that on the "
+            "published images, which differ in size",
+        )
 
 
-def _in_archive(path: Path) -> int:
-    """Return the bytes that a file takes in a tar archive; 0 if it cannot be read."""
-    try:
-        return -(-path.stat().st_size // _BLOCK) * _BLOCK + _BLOCK
-    except OSError:  # such as a broken link; decoding it will report the error
-        return 0
+def check_archive(images: ImageSet) -> None:
+    """Warn if all validation images together do not have the published archive's size; note it.
+
+    They were then compressed again, resized or exchanged.
+    """
+    published = images.photographs and are_imagenet(images.classes) and len(images) == VAL_IMAGES
+    if not published or "bytes_in_archive" in images.notes:
+        return
+    total = sum(_in_archive(size) for size in images.sizes.values() if isinstance(size, int))
+    if abs(total - _ARCHIVE) > _ALLOWED * _ARCHIVE:
+        images.notes["bytes_in_archive"] = {"found": total, "published": _ARCHIVE}
+        _warn(
+            images,
+            f"the files would make an archive of {total:,} bytes, not of {_ARCHIVE:,} as "
+            "ILSVRC2012_img_val.tar has: they were compressed again, resized or exchanged, so "
+            "accuracy may differ from that on the published images",
+        )
+
+
+def _in_archive(size: int) -> int:
+    """Return the bytes that a file of a size takes in a tar archive."""
+    return -(-size // _BLOCK) * _BLOCK + _BLOCK
 
 
 def _warn(images: ImageSet, message: str) -> None:

@@ -114,7 +114,7 @@ def variant_folder(root: str | Path, variant: Variant) -> Path:
         # As in imagenetv2-threshold0.7-format-val/ and imagenetv2-threshold0.7/val/.
         nearest = folder.resolve().parts[-2:]
         parts = ["".join(filter(str.isalnum, part)).lower() for part in nearest]
-        named = [name for part in parts for name in _SELECTIONS if name in part]
+        named = [name for part in parts for name in _SELECTIONS if name in part and "v2" in part]
         if named and named[-1] != _MATCHED:
             raise _another_selection(folder, variant)
     return folder
@@ -243,8 +243,8 @@ def _refuse_other_set(
     known = {(v.images, v.classes): (v.entry.title, v.entry.flag) for v in VARIANTS}
     known[VAL_IMAGES, VAL_CLASSES] = ("ImageNet val", "--imagenet of eval_imagenet.py")
     counts = f"{found[0]:,} images of {found[1]:,} classes"
-    other, flag_of_other = known.get(found, (title, flag))
-    if other != title:
+    if found in known and found != (variant.images, variant.classes):
+        other, flag_of_other = known[found]
         raise UserError(
             f"{images.root} holds {counts}, as {other} does: give it with {flag_of_other}, and the "
             f"folder of {title} with {flag}"

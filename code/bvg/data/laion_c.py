@@ -92,9 +92,9 @@ def laion_c(
     classes: the superclasses. An image is called `<superclass>/<file>`, without the file's ending
     and without what the published program appends, so that it has the same name under all
     conditions. Files are squashed to 224 x 224 pixels, as published.
-    Raises UserError for another layout, for folders with files of another condition by their names
-    and, unless `partial`, for superclasses without images and
-    conditions with different numbers of images.
+    Raises UserError for another layout and, unless `partial`, for folders with files of another
+    condition by their names, superclasses without images and conditions with different numbers of
+    images.
     """
     given = existing_folder(root, "the LAION-C folder", "--laion_c")
     folders = condition_folders(given, LAION_C, tuple(corruptions), tuple(severities))
@@ -102,8 +102,14 @@ def laion_c(
         condition: _of_condition(given / folder, condition, folder, classes)
         for condition, folder in folders.items()
     }
-    _check_endings(given, parts, folders)
     images = by_condition(given, parts, folders, classes)
+    if mixed := _mixed_up(parts, folders):
+        if not partial:
+            raise UserError(
+                f"{mixed} in {given}: unpack or download LAION-C again, or evaluate the files as "
+                "they are with --partial (recorded in the result)"
+            )
+        images.notes["mixed_up"] = mixed
     if differing := _incomplete(given, parts, partial):
         images.notes["partial"] = differing
     return replace(images, view=SQUASHED_224["pillow"])
@@ -126,18 +132,19 @@ def _of_condition(folder: Path, condition: str, inner: str, classes: tuple[str, 
     return replace(images, names=plain)
 
 
-def _check_endings(root: Path, parts: dict[str, ImageSet], folders: dict[str, str]) -> None:
-    """Raise UserError if files in two conditions' folders are of one condition by their names."""
+def _mixed_up(parts: dict[str, ImageSet], folders: dict[str, str]) -> str:
+    """Return which two conditions' folders have files of one condition by their names, if any."""
     folder_of: dict[tuple[str, ...], str] = {}
     for condition, part in parts.items():
         endings = (_ENDING.search(file.rpartition(".")[0]) for file in part.files)
-        for ending in {match.groups() for match in endings if match}:
+        for ending in sorted({match.groups("") for match in endings if match}):
             other = folder_of.setdefault(ending, folders[condition])
             if other != folders[condition]:
-                raise UserError(
-                    f"{other} and {folders[condition]} in {root} both have files of {ending[0]}, "
-                    f"level {ending[2]}, by their names: unpack or download LAION-C again"
+                return (
+                    f"both {other} and {folders[condition]} have files of {ending[0]}, level "
+                    f"{ending[2]}, by their names"
                 )
+    return ""
 
 
 def _incomplete(root: Path, parts: dict[str, ImageSet], partial: bool) -> dict[str, object]:

@@ -258,7 +258,8 @@ def _in_categories(folder: Path, name: str, classes: tuple[str, ...]) -> ImageSe
     check_folders(folder, classes, "categories")
     images = images_of_classes(folder, classes)
     check_stems(folder, images.files)
-    check_names(folder, images.files, classes)
+    if classes == CATEGORIES:
+        check_names(folder, images.files, classes)
     if not len(images):
         raise UserError(
             f"{folder} holds no {name} stimuli: category folders ({', '.join(classes[:3])}, …) "

@@ -19,6 +19,7 @@ import pyarrow as pa
 import torch
 
 from bvg.data.image_set import ImageSet, class_balanced, unused_sentence
+from bvg.data.imagenet import check_archive
 from bvg.data.preprocessing import READY_224, STUDY
 from bvg.files import make_folder
 from bvg.predictions.identity import PROBE
@@ -103,6 +104,7 @@ def evaluate(
         print(f"wrote {count:,} stimuli of {len(images):,} images to {args.save_stimuli}")
     if not models or decide is None:
         return []
+    check_archive(images)
     logits, labels = torch.zeros(1, len(models[0].classes)), torch.zeros(1, dtype=torch.int64)
     layout = _layout(name, images, decided(decide, logits, labels) | columns)
     limit = None if images is whole else args.limit  # of all images, it changes nothing
