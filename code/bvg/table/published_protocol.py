@@ -73,4 +73,6 @@ def _departures(published: Mapping[str, Any], record: Mapping[str, Any]) -> list
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_shown(entry)}" for name, entry in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
