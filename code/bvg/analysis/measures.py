@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bvg.scores.spectral import MEAN_CUTOFFS, PREFIX
+from bvg.table.columns import CORRUPTIONS
 
 SHAPE_BIAS = "shape-bias"
 LPP, HPP, SPECTRAL = f"{PREFIX}/LPP", f"{PREFIX}/HPP", f"{PREFIX}/spectral-bias"
@@ -92,44 +93,6 @@ LABELS = {**BIASES, **CUES, **BENCHMARKS, **STAND_INS}
 RELATIVE = tuple(f"{PREFIX}/{band}/{cutoff}" for band in ("LFC", "HFC") for cutoff in MEAN_CUTOFFS)
 _RELATIVE = re.compile(rf"{PREFIX}/(LFC|HFC)/(\d*\.?\d+)")
 _ATTACKED = re.compile(r"top1_acc/[^/]+/eps=.+")
-# The corruptions whose five severities a mean is of, as published: Hendrycks & Dietterich 2019, the
-# four extra ones included, as in the study; Mintun, Kirillov & Xie 2021. (The list that today's
-# code measures may have others.)
-CORRUPTIONS = {
-    "top1_acc/imagenet-c": (
-        "gaussian_noise",
-        "shot_noise",
-        "impulse_noise",
-        "defocus_blur",
-        "glass_blur",
-        "motion_blur",
-        "zoom_blur",
-        "snow",
-        "frost",
-        "fog",
-        "brightness",
-        "contrast",
-        "elastic_transform",
-        "pixelate",
-        "jpeg_compression",
-        "speckle_noise",
-        "gaussian_blur",
-        "spatter",
-        "saturate",
-    ),
-    "top1_acc/imagenet-cbar": (
-        "blue_noise_sample",
-        "brownish_noise",
-        "caustic_refraction",
-        "checkerboard_cutout",
-        "cocentric_sine_waves",
-        "inverse_sparkles",
-        "perlin_noise",
-        "plasma_noise",
-        "single_frequency_greyscale",
-        "sparkles",
-    ),
-}
 _EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of its conditions
 _EQUAL_RATIOS = 0.001  # the same for means of relative accuracies
 OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))

@@ -15,7 +15,6 @@ from bvg.analysis.measures import (
     ADVERSARIAL,
     BENCHMARKS,
     BIASES,
-    CORRUPTIONS,
     with_derived,
 )
 from bvg.analysis.published_faults import LAST_BATCH, published_cells
@@ -46,6 +45,7 @@ from bvg.published.reading import (
     text_of,
 )
 from bvg.published.tables import TABLES
+from bvg.table.columns import CORRUPTIONS
 from bvg.table.study_table import read_study_table
 
 QUBA_ROWS = TABLES / "quba_rows.csv"  # which model each row is

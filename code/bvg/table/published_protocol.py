@@ -7,7 +7,7 @@ among themselves, but are not comparable with published ones.
 from collections.abc import Mapping
 from typing import Any
 
-from bvg.analysis.measures import CORRUPTIONS
+from bvg.table.columns import CORRUPTIONS
 
 # By benchmark, the entries of a result's protocol, or of what it was scored with, that decide what
 # its columns are, as published: Gavrikov & Keuper 2024 (the first three); Burgert et al. 2025; the
