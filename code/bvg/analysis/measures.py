@@ -94,7 +94,7 @@ RELATIVE = tuple(f"{PREFIX}/{band}/{cutoff}" for band in ("LFC", "HFC") for cuto
 _RELATIVE = re.compile(rf"{PREFIX}/(LFC|HFC)/(\d*\.?\d+)")
 _ATTACKED = re.compile(r"top1_acc/[^/]+/eps=.+")
 _EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of its conditions
-_EQUAL_RATIOS = 0.001  # the same for means of relative accuracies
+_EQUAL_RATIOS = 0.01  # the same for means of relative accuracies, perhaps of two digits
 OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))
 STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-conflict")
 PERCENT = (*BENCHMARKS, *STAND_INS, "top1_acc/cue-conflict")
@@ -242,20 +242,23 @@ def _filled(values: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def with_spectral(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with LPP, HPP and spectral bias, if it lacks them but has their parts.
+    """Return the table with LPP, HPP and spectral bias wherever it lacks them but has their parts.
 
     Those that a table has stay, since they may be of other cutoffs, on purpose.
     """
-    made = {}
     for name, band in ((LPP, "LFC"), (HPP, "HFC")):
-        columns = _mean_columns(values, band)
-        if columns and not _filled(values, [name]):
-            made[name] = np.mean([values[column].to_numpy() for column in columns], axis=0)
-    values = values.assign(**made) if made else values
-    if LPP in values and HPP in values and not _filled(values, [SPECTRAL]):
+        if columns := _mean_columns(values, band):
+            means = np.mean([values[column].to_numpy() for column in columns], axis=0)
+            values = _completed(values, name, pd.Series(means, values.index))
+    if LPP in values and HPP in values:
         both = values[LPP] + values[HPP]
-        return values.assign(**{SPECTRAL: values[HPP] / both.where(both > 0)})
+        return _completed(values, SPECTRAL, values[HPP] / both.where(both > 0))
     return values
+
+
+def _completed(values: pd.DataFrame, name: str, cells: pd.Series) -> pd.DataFrame:
+    """Return the table with these cells of a column where it has none."""
+    return values.assign(**{name: values[name].fillna(cells) if name in values else cells})
 
 
 def _mean_columns(values: pd.DataFrame, band: str) -> list[str]:
