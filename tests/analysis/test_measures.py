@@ -2,16 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bvg.analysis.measures import (
-    AGGREGATES,
-    BENCHMARKS,
-    BIASES,
-    RELATIVE,
-    groups_of,
-    measures_of,
-    with_spectral,
-)
+from bvg.analysis.measures import AGGREGATES, groups_of, measures_of, with_spectral
 from bvg.table.columns import CORRUPTIONS
+from bvg.table.measures import BENCHMARKS, BIASES, RELATIVE
 from study_helpers import made_up
 
 

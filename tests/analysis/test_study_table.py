@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bvg.analysis.measures import STUDY_COLUMNS
+from bvg.table.measures import STUDY_COLUMNS
 from bvg.table.merging import NO_WEIGHTS
 from bvg.table.study_table import read_study_table
 from conftest import REPOSITORY, refusal

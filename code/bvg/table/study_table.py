@@ -17,7 +17,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bvg.analysis.measures import (
+from bvg.errors import UserError, first_few, reason_of
+from bvg.files import sha256_of
+from bvg.scores.spectral import PREFIX
+from bvg.table.columns import DECISIONS, is_published_attack
+from bvg.table.measures import (
     ADVERSARIAL,
     ADVERSARIALLY_TRAINED,
     FRACTIONS,
@@ -27,10 +31,6 @@ from bvg.analysis.measures import (
     RATIOS,
     STUDY_COLUMNS,
 )
-from bvg.errors import UserError, first_few, reason_of
-from bvg.files import sha256_of
-from bvg.scores.spectral import PREFIX
-from bvg.table.columns import DECISIONS, is_published_attack
 from bvg.table.merging import NO_WEIGHTS
 from bvg.zoo.table import find
 
