@@ -47,6 +47,12 @@ def test_other_programs_spell_missing_cells_otherwise(spelling, tmp_path):
     assert np.isnan(values["a"]) and values["b"] == 0.2
 
 
+@pytest.mark.parametrize("name", ["metric/suppression/texture/relative", "metric/bandpass/LFC/0.2"])
+def test_percentages_of_ratios_are_divided_by_100(name, tmp_path):
+    values = read_study_table(table_of(f"model,shape-bias,{name}\na,0.2,93%\n", tmp_path)).values
+    assert values.loc["a", name] == 0.93
+
+
 def test_a_point_alone_is_no_decimal_point(tmp_path):
     text = "model;shape-bias;top1_acc/imagenet\na;.;76,5\nb;0,2;.\n"
     values = read_study_table(table_of(text, tmp_path)).values

@@ -275,7 +275,7 @@ def _without_percent(column: pd.Series) -> pd.Series:
     """
     name, text = str(column.name), column.str.replace("−", "-")
     signed = text.str.endswith("%")
-    is_share = name in FRACTIONS or name.startswith(f"{PREFIX}/")
+    is_share = name in (*FRACTIONS, *RATIOS) or name.startswith(f"{PREFIX}/")
     if not signed.any() or not (is_share or name.startswith("top1_acc/")):
         return text
     numbers = pd.to_numeric(text.str.removesuffix("%").str.strip(), errors="coerce")
