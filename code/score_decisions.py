@@ -41,7 +41,7 @@ from bvg.data.frequency_cue_conflict import CUES
 from bvg.data.model_vs_human import CUE_CONFLICT, DATA_SETS
 from bvg.errors import UserError
 from bvg.figures import decisions as figures
-from bvg.figures.drawing import HUMANS
+from bvg.figures.drawing import HUMANS, remove
 from bvg.figures.model_vs_human import matrix_figure
 from bvg.figures.shape_bias import SHAPE, TEXTURE, shape_bias_figure
 from bvg.files import make_folder, write_text
@@ -123,8 +123,7 @@ def _score(folders: list[str], names: list[str], stimuli: str | None, results: P
         "error_consistency": pairs,
         "confusion": scores.confusions(trials),
     }
-    for path in drawn_before(folder):
-        path.unlink(missing_ok=True)
+    remove(*drawn_before(folder))
     for name, table in tables.items():
         write_text(folder / f"{name}.csv", table.to_csv(index=False))
         print_files(folder / f"{name}.csv")
@@ -232,11 +231,15 @@ def other_observers(folder: Path, metrics: Mapping[str, object]) -> list[str]:
 
 
 def drawn_before(folder: Path) -> list[Path]:
-    """Return the figures of an earlier call, which may be of other data sets."""
-    names = [*FIGURES, *BY_DATA_SET, *(f"{name}_*" for name in BY_DATA_SET)]
-    return [
-        path for name in names for kind in ("png", "pdf") for path in folder.glob(f"{name}.{kind}")
-    ]
+    """Return the figures that an earlier call can have drawn, whose data sets its tables name."""
+    try:
+        table = pd.read_csv(folder / "confusion.csv", usecols=["data_set"], dtype=str)
+        data_sets = {*table["data_set"].dropna()}
+    except (OSError, ValueError):  # none, or not ours
+        data_sets = set()
+    endings = ["", *(f"_{name}" for name in data_sets)]
+    names = [*FIGURES, *(f"{name}{ending}" for name in BY_DATA_SET for ending in endings)]
+    return [folder / name for name in names]
 
 
 def draw(

@@ -28,7 +28,7 @@ import argparse
 import json
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -254,15 +254,9 @@ def score_tables(paths: list[Path], given: str | None, partial: bool, out: Path 
 
 
 def doubts_of(predictions: Predictions, path: Path) -> tuple[str, str]:
-    """Return why a table's classes and its probabilities are doubtful, or nothing; print both.
-
-    Raises UserError for answers that are better than guesses only once classes count from 0.
-    """
+    """Return why a table's classes and its probabilities are doubtful, or nothing; print both."""
     classes = probabilities = ""
     if guesses(predictions, [], VAL_CLASSES):
-        shifted = replace(predictions, answers=predictions.answers - 1)
-        if not guesses(shifted, [], VAL_CLASSES):
-            raise UserError(f"{path} counts the classes from 1: subtract 1 from predicted_class")
         classes = "no better than guesses: are the classes in the order of the sorted wnids?"
     if (least := predictions.confidence.min()) < LEAST_PROBABILITY:
         probabilities = (

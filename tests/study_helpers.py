@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bvg.analysis import dependence, prediction, published_faults, ranks
-from bvg.analysis.measures import BENCHMARKS, BIASES
+from bvg.table.measures import BENCHMARKS, BIASES
 from bvg.table.study_table import StudyTable, read_study_table
 
 CATEGORIES = ("adversarial_training", "augmentation", "baseline", "training_recipes")

@@ -14,7 +14,6 @@ import pytest
 import collect
 import eval_criticalband
 import eval_spectral
-from bvg.analysis.measures import STUDY_COLUMNS
 from bvg.data.categories import CATEGORY_INDICES
 from bvg.data.imagenet import imagenet_classes
 from bvg.data.imagenet_c import SEVERITIES, corruption_condition
@@ -28,6 +27,7 @@ from bvg.scores.imagenet_c import corruption_metrics
 from bvg.scores.imagenet_real import real_accuracy
 from bvg.scores.model_vs_human import model_vs_human_metrics
 from bvg.scores.shape_bias import shape_bias_metrics
+from bvg.table.measures import STUDY_COLUMNS
 from bvg.table.study_table import read_study_table
 from collection_helpers import accuracy, finish, imagenet, observe
 from eval_imagenet_c import IMAGENET_C

@@ -9,6 +9,7 @@ import pytest
 import collect
 import score_decisions
 from bvg.data.categories import CATEGORIES
+from bvg.figures.drawing import remove
 from bvg.scores.decisions import decision_metrics
 from bvg.scores.observers import Source, read_observers
 from conftest import draw
@@ -102,11 +103,12 @@ def test_other_images_are_said_and_not_collected(tables, tmp_path, capsys):
     assert pd.isna(table.loc["one", "decisions/top1_acc/edge"])
 
 
-def test_figures_of_an_earlier_call_are_found(tmp_path):
-    drawn = {"confusion_edge.png", "error_consistency_edge.pdf", "cues.png", "summary.pdf"}
-    for name in (*drawn, "confusion.csv", "summary_of_mine.png", "edge.png"):
+def test_figures_of_data_sets_that_are_gone_are_removed(tmp_path):
+    pd.DataFrame({"data_set": ["edge"]}).to_csv(tmp_path / "confusion.csv")
+    for name in ("confusion_edge.png", "error_consistency_edge.pdf", "cues.png", "cues_other.png"):
         (tmp_path / name).touch()
-    assert {path.name for path in score_decisions.drawn_before(tmp_path)} == drawn
+    remove(*score_decisions.drawn_before(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"confusion.csv", "cues_other.png"}
 
 
 def test_people_who_saw_other_images_are_pooled_with_a_note(tables, tmp_path):

@@ -257,16 +257,6 @@ def test_tables_of_predictions_are_scored(tables, annotations, score, tmp_path, 
     assert "top5_acc/imagenet" not in scores.index.get_level_values("metric")
 
 
-def test_classes_that_are_counted_from_one_are_noticed(
-    tables, annotations, score, tmp_path, capsys
-):
-    table = pd.read_csv(tables[0])
-    table["predicted_class"] += 1
-    table.to_csv(tables[0], index=False)
-    assert score("--predictions", tables[0], "--imagenet_x", annotations, "--partial") == 2
-    assert "counted from 1" in capsys.readouterr().err
-
-
 def test_tables_that_cannot_be_scored(tables, annotations, score, tmp_path, capsys):
     words = ["--predictions", tables[0], "--imagenet_x", annotations]
     assert score(*words) == 2

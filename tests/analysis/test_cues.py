@@ -7,17 +7,10 @@ from scipy import stats
 from browser import chromium, click, complaints, open_page
 from bvg.analysis.cues import as_measured, verdicts
 from bvg.analysis.findings import findings
-from bvg.analysis.measures import (
-    ADVERSARIAL,
-    BIASES,
-    CUES,
-    IMAGENET,
-    LABELS,
-    TOWARDS_SHAPE,
-    measures_of,
-)
+from bvg.analysis.measures import TOWARDS_SHAPE, measures_of
 from bvg.analysis.study import analyse
 from bvg.page.page import page_of
+from bvg.table.measures import ADVERSARIAL, BIASES, CUES, IMAGENET, LABELS
 from oracles.families import partial, spearman
 from study_helpers import made_up, quick, read
 

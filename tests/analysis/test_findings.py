@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bvg.analysis.findings import findings
-from bvg.analysis.measures import BIASES
 from bvg.analysis.study import Study, analyse
 from bvg.analysis.wording import listed, number, p_value
+from bvg.table.measures import BIASES
 from bvg.table.study_table import StudyTable, read_study_table
 from study_helpers import made_up, quick, read, write
 

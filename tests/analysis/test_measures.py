@@ -2,16 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bvg.analysis.measures import (
-    AGGREGATES,
-    BENCHMARKS,
-    BIASES,
-    CORRUPTIONS,
-    RELATIVE,
-    groups_of,
-    measures_of,
-    with_spectral,
-)
+from bvg.analysis.measures import AGGREGATES, groups_of, measures_of, with_spectral
+from bvg.table.columns import CORRUPTIONS
+from bvg.table.measures import BENCHMARKS, BIASES, RELATIVE
 from study_helpers import made_up
 
 
@@ -57,6 +50,21 @@ def test_spectral_measures_are_made_from_relative_accuracies():
     lacking = with_spectral(frame.drop(columns="metric/bandpass/LFC/0.3"))
     assert set(lacking) - set(frame) == {"metric/bandpass/HPP"}  # the rest cannot be made
     np.testing.assert_array_equal(lacking["metric/bandpass/HPP"], made["metric/bandpass/HPP"])
+
+
+def test_spectral_measures_that_a_table_has_stay_and_others_are_made():
+    """Stated means of other cutoffs are noted; rounding to two digits is not."""
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame({name: generator.random(3) for name in RELATIVE}, index=["a", "b", "c"])
+    whole = with_spectral(frame)
+    stated = whole.round({"metric/bandpass/LPP": 2})
+    stated.loc["a", ["metric/bandpass/LPP", "metric/bandpass/spectral-bias"]] = np.nan
+    made = with_spectral(stated)
+    assert made.loc["a"].equals(whole.loc["a"])
+    assert made.loc[["b", "c"]].equals(stated.loc[["b", "c"]])
+    assert not any("other cutoffs" in note for note in measures_of(stated).notes)
+    stated.loc["b", "metric/bandpass/LPP"] += 0.02
+    assert any("LPP of 1 model is" in note for note in measures_of(stated).notes)
 
 
 @pytest.mark.parametrize(

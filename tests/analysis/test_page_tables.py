@@ -107,7 +107,6 @@ def test_runs_are_told_from_the_provenance(tmp_path):
 def test_an_attack_is_told_in_words(tmp_path):
     attack = {"steps": 40, "step": 2 / 255, "random_start": True, "decay": False, "norm": "Linf"}
     how = {"protocol": {"attacks": {"PGD-40": attack, "FGSM": {}}, "eps": ["1/255"]}, "images": {}}
-    how["models"] = 1
     record = {"protocols": {"imagenet_adv_pgd": how}, "results": {}}
     (tmp_path / "provenance.json").write_text(json.dumps(record))
     (run,), notes = runs(tmp_path / "benchmark.csv")

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bvg.analysis.measures import STUDY_COLUMNS
+from bvg.table.measures import STUDY_COLUMNS
 from bvg.table.merging import NO_WEIGHTS
 from bvg.table.study_table import read_study_table
 from conftest import REPOSITORY, refusal
@@ -45,6 +45,20 @@ def test_other_programs_spell_missing_cells_otherwise(spelling, tmp_path):
     text = f"model,shape-bias,top1_acc/imagenet\na,{spelling},76\nb,0.2,70\n"
     values = read_study_table(table_of(text, tmp_path)).values["shape-bias"]
     assert np.isnan(values["a"]) and values["b"] == 0.2
+
+
+@pytest.mark.parametrize("name", ["metric/suppression/texture/relative", "metric/bandpass/LFC/0.2"])
+def test_percentages_of_ratios_are_divided_by_100(name, tmp_path):
+    values = read_study_table(table_of(f"model,shape-bias,{name}\na,0.2,93%\n", tmp_path)).values
+    assert values.loc["a", name] == 0.93
+
+
+def test_a_point_alone_is_no_decimal_point(tmp_path):
+    text = "model;shape-bias;top1_acc/imagenet\na;.;76,5\nb;0,2;.\n"
+    values = read_study_table(table_of(text, tmp_path)).values
+    assert np.isnan(values.loc["a", "shape-bias"]) and values.loc["b", "shape-bias"] == 0.2
+    assert np.isnan(values.loc["b", "top1_acc/imagenet"])
+    assert values.loc["a", "top1_acc/imagenet"] == 76.5
 
 
 def test_a_models_name_is_never_taken_for_a_missing_value_or_a_number(tmp_path):
@@ -299,6 +313,8 @@ def test_what_is_right_is_not_doubted(tmp_path):
     assert read_study_table(table_of(text, tmp_path)).notes == ()
     text = "model,top1_acc/imagenet,top1_acc/imagenet-a,metric/bandpass/LPP\n"
     text += "a,70,0.3,1.2\nb,80,20,0.5\n"
+    assert read_study_table(table_of(text, tmp_path)).notes == ()
+    text = "model,top1_acc/imagenet,top1_acc/imagenet-a\na,76.1,0.03\nb,74.2,0.9\n"
     assert read_study_table(table_of(text, tmp_path)).notes == ()
 
 

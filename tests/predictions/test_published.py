@@ -86,3 +86,12 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_probabilities_keep_their_digits(table):
     path = table(row(1, 5, 0.6347642541))
     assert read_published(path, LABELS, partial=True).confidence[0] == np.float64(0.6347642541)
+
+
+def test_classes_that_are_counted_from_one_are_refused_but_not_confusions(table):
+    """Under an attack, none may be right, and the next class is as frequent as the one before."""
+    labels = {k: 10 * k for k in range(1, 61)}
+    shifted = table(*(row(k, label + 1) for k, label in labels.items()))
+    assert "from 1" in refusal(read_published, shifted, labels, True)
+    attacked = table(*(row(k, label + (1, -1, 5)[k % 3]) for k, label in labels.items()))
+    assert accuracy(read_published(attacked, labels, True), 1).value == 0

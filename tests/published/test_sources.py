@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from bvg.analysis.measures import CORRUPTIONS
 from bvg.published import sources
 from bvg.published.corruptionbench import _ALEXNET_FLIPS as ALEXNET_FLIPS
 from bvg.published.reading import C15, MEANS, TOP1, NoFilesError, Value
 from bvg.published.sources import READERS
 from bvg.scores.imagenet_c import ALEXNET
+from bvg.table.columns import CORRUPTIONS
 from conftest import refusal
 from published_helpers import (
     OPENCLIP_COLUMNS,

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bvg.analysis.measures import CORRUPTIONS
 from bvg.published import decisions
 from bvg.published.reading import C15, C_BAR, MEANS, TOP1
 from bvg.published.sources import READERS
 from bvg.published.tables import TABLES, read_published, read_sources, table_text, wide
+from bvg.table.columns import CORRUPTIONS
 from make_published import main
 from published_layout import lay_out, with_thresholds
 

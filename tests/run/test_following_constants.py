@@ -10,9 +10,10 @@ import eval_criticalband
 import eval_imagenet_adv
 import eval_imagenet_c
 import eval_spectral
-from bvg.analysis.measures import HPP, LPP, SPECTRAL, measures_of
+from bvg.analysis.measures import measures_of
 from bvg.errors import UserError
 from bvg.stimuli.imagenet_c import CORRUPTIONS, imagenet_c
+from bvg.table.measures import HPP, LPP, SPECTRAL
 from bvg.table.study_table import read_study_table
 
 

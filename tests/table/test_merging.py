@@ -312,3 +312,16 @@ def test_results_without_humans_share_a_column_with_any(tmp_path):
     finish(tmp_path, "imagenet_model_vs_human", "old", {"top1_acc/edge": accuracy(40)})
     table = merge(results_of(tmp_path))
     assert [table.cells[m, "top1_acc/edge"].value for m in ("a", "b", "old")] == [50, 50, 40]
+
+
+def test_results_that_record_no_constants_are_of_the_published_ones(tmp_path):
+    """Those of earlier versions, however many others are of a changed script."""
+    key = "metric/bandpass/LPP"
+    for name, cutoffs in (("one", "0.2 0.3"), ("two", "0.2 0.3"), ("old", None)):
+        scored_with = {"mean_cutoffs": cutoffs} if cutoffs else None
+        finish(tmp_path, "imagenet_spectral", name, {key: Metric(0.5)}, scored_with=scored_with)
+    assert "mean_cutoffs" in refusal(merge, results_of(tmp_path))
+    published = {"mean_cutoffs": "0.1 0.2 0.3 0.4 0.5"}
+    finish(tmp_path, "imagenet_spectral", "new", {key: Metric(0.5)}, scored_with=published)
+    rest = [result for result in results_of(tmp_path) if result.model in ("old", "new")]
+    assert merge(rest).columns == [key]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bvg.analysis.beyond import BIASES, TARGETS, Tables
-from bvg.analysis.measures import IMAGENET
+from bvg.table.measures import IMAGENET
 
 MEASURES = (IMAGENET, "top1_acc/imagenet-c", *TARGETS, *BIASES, "fraction-correct-shape")
 FEWEST = 3  # models; differences can be looked at one by one

@@ -18,7 +18,8 @@ import pandas as pd
 from bvg.analysis.correlations import corrected
 from bvg.analysis.families import FEWEST_MODELS, Sample, trust
 from bvg.analysis.given_accuracy import REFERENCE, effective_robustness
-from bvg.analysis.measures import IMAGENET, names_of
+from bvg.analysis.measures import names_of
+from bvg.table.measures import IMAGENET
 
 STUDY = "study"
 BIASES = {

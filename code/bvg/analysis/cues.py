@@ -11,15 +11,8 @@ import pandas as pd
 
 from bvg.analysis.correlations import LEVEL, Group, corrected, correlate
 from bvg.analysis.measurement_error import attenuation
-from bvg.analysis.measures import (
-    AGGREGATES,
-    CUES,
-    IMAGENET,
-    SHAPE_BIAS,
-    TOTAL,
-    TOWARDS_SHAPE,
-    short,
-)
+from bvg.analysis.measures import AGGREGATES, TOTAL, TOWARDS_SHAPE, short
+from bvg.table.measures import CUES, IMAGENET, SHAPE_BIAS
 
 _ID = next(iter(AGGREGATES))
 

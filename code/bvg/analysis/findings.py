@@ -14,7 +14,7 @@ from bvg.analysis import findings_beyond as beyond
 from bvg.analysis import findings_cues as cues
 from bvg.analysis import findings_lowpass as lowpass
 from bvg.analysis.correlations import LEVEL
-from bvg.analysis.measures import AT, OTHER, SHAPE_BIAS, TOTAL, short
+from bvg.analysis.measures import AT, OTHER, TOTAL, short
 from bvg.analysis.study import FAMILY, Study
 from bvg.analysis.wording import (
     FEW,
@@ -29,6 +29,7 @@ from bvg.analysis.wording import (
     survives,
     tests_of,
 )
+from bvg.table.measures import SHAPE_BIAS
 
 
 @dataclass(frozen=True)

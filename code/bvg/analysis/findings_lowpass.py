@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bvg.analysis.measures import SHAPE_BIAS, names_of, short
+from bvg.analysis.measures import names_of, short
 from bvg.analysis.ranks import rank_correlation
 from bvg.analysis.study import Study
 from bvg.analysis.wording import FEWEST_TOLD, listed, number
 from bvg.scores.lowpass import UNFILTERED
 from bvg.stimuli.lowpass import BLUR, DOWNSAMPLE
+from bvg.table.measures import SHAPE_BIAS
 
 QUESTION = "What does the low-pass control say about shape bias?"
 _COMMAND = "python code/run_study.py --model NAME … --benchmark shape_bias_lowpass"

@@ -14,20 +14,12 @@ import pandas as pd
 
 from bvg.analysis import ranks
 from bvg.analysis.correlations import Group, undefined
-from bvg.analysis.measures import (
-    HPP,
-    IMAGENET,
-    LPP,
-    SHAPE_BIAS,
-    SPECTRAL,
-    Measures,
-    cutoffs_of,
-    with_derived,
-)
+from bvg.analysis.measures import Measures, cutoffs_of, with_derived
 from bvg.analysis.published_faults import LAST_BATCH, real_of_last_batch
 from bvg.scores.bootstrap import percentile_interval
 from bvg.scores.metric import Z95
 from bvg.scores.spectral import MEAN_CUTOFFS
+from bvg.table.measures import HPP, IMAGENET, LPP, SHAPE_BIAS, SPECTRAL
 
 # Images behind a cell of the published table. Conditions of C and C-bar share their 50,000 images:
 # they are no more than these, since what is hard under one condition is hard under others.

@@ -11,43 +11,22 @@ import numpy as np
 import pandas as pd
 
 from bvg.scores.spectral import MEAN_CUTOFFS, PREFIX
+from bvg.table.columns import CORRUPTIONS
+from bvg.table.measures import (
+    ADVERSARIAL,
+    ADVERSARIALLY_TRAINED,
+    BENCHMARKS,
+    BIASES,
+    CUES,
+    HPP,
+    IMAGENET,
+    LABELS,
+    LPP,
+    SHAPE_BIAS,
+    SPECTRAL,
+    STAND_INS,
+)
 
-SHAPE_BIAS = "shape-bias"
-LPP, HPP, SPECTRAL = f"{PREFIX}/LPP", f"{PREFIX}/HPP", f"{PREFIX}/spectral-bias"
-IMAGENET = "top1_acc/imagenet"
-ADVERSARIAL = "top1_acc/PGD-40/low"  # 40 steps, L∞, ε = 0.5/255
-BIASES = {
-    SHAPE_BIAS: "shape bias",
-    LPP: "low-frequency bias",
-    HPP: "high-frequency bias",
-    SPECTRAL: "spectral bias",
-    "metric/criticalband/bw_norm": "critical band: bandwidth",
-    "metric/criticalband/cf_norm": "critical band: centre",
-    "metric/criticalband/pns_norm": "critical band: peak sensitivity",
-}
-# What is left of accuracy when a cue is suppressed.
-SUPPRESSED = {
-    "metric/suppression/global-shape/relative": "without global shape",
-    "metric/suppression/local-shape/relative": "without local shape",
-    "metric/suppression/texture/relative": "without texture",
-    "metric/suppression/colour/relative": "without colour",
-}
-# Measures of single cues that came after the study: biases, too, of tables that have them.
-CUES = {
-    "shape-bias/blur=2.5": "blurred shape bias",
-    **SUPPRESSED,
-    "refined-bias/shape-mrr": "REFINED-BIAS: shape",
-    "refined-bias/texture-mrr": "REFINED-BIAS: texture",
-    "css/72": "configural shape (72 pairs)",
-    "css/1440": "configural shape (1,440 pairs)",
-    "frequency-cue-conflict/low-frequency-bias": "frequency cue conflict",
-    "imagenet9/bg-gap": "background gap",
-    "object-focus": "object focus",
-    "imagenet-w/gap": "watermark gap",
-    "critical-band/bandwidth": "bandwidth, published stimuli",
-    "critical-band/centre": "centre, published stimuli",
-    "critical-band/peak-sensitivity": "peak sensitivity, published stimuli",
-}
 # Which of them measure shape, and whether a higher value is more of it (1) or less (-1): accuracy
 # that is left without shape does not rely on it. The others are about colour, frequencies or
 # backgrounds, or, as the rank of texture, about an ability that does not exclude that of shape.
@@ -61,95 +40,16 @@ TOWARDS_SHAPE = {
     "css/72": 1,
     "css/1440": 1,
 }
-BENCHMARKS = {
-    IMAGENET: "ImageNet",
-    "top1_acc/imagenet-v2": "V2",
-    "top1_acc/imagenet-real": "ReaL",
-    "top1_acc/imagenet-a": "A",
-    "top1_acc/imagenet-c": "C",
-    "top1_acc/imagenet-cbar": "C-bar",
-    "top1_acc/imagenet-sketch": "Sketch",
-    "top1_acc/imagenet-r": "R",
-    "top1_acc/stylized": "Stylized",
-    ADVERSARIAL: "PGD-40",
-}
-# Shown as single benchmarks where they are there; no part of the study's aggregates.
-STAND_INS = {
-    "top1_acc/imagenet-c/measured": "C, in part",
-    "imagenet_c_generated/top1_acc/imagenet-c": "C, generated",
-    "imagenet_c_generated/top1_acc/imagenet-c/measured": "C, generated, in part",
-    "top1_acc/laion-c": "LAION-C",
-    "top1_acc/laion-c-generated": "LAION-C, generated",
-}
 AGGREGATES = {
     "ID": (IMAGENET, "top1_acc/imagenet-v2", "top1_acc/imagenet-real"),
     "Robustness": ("top1_acc/imagenet-a", "top1_acc/imagenet-c", "top1_acc/imagenet-cbar"),
     "Concepts": ("top1_acc/imagenet-sketch", "top1_acc/imagenet-r", "top1_acc/stylized"),
     "Adversarial": (ADVERSARIAL,),
 }
-LABELS = {**BIASES, **CUES, **BENCHMARKS, **STAND_INS}
-# Accuracies relative to the clean one, of whose means LPP and HPP consist.
-RELATIVE = tuple(f"{PREFIX}/{band}/{cutoff}" for band in ("LFC", "HFC") for cutoff in MEAN_CUTOFFS)
 _RELATIVE = re.compile(rf"{PREFIX}/(LFC|HFC)/(\d*\.?\d+)")
 _ATTACKED = re.compile(r"top1_acc/[^/]+/eps=.+")
-# The corruptions whose five severities a mean is of, as published: Hendrycks & Dietterich 2019, the
-# four extra ones included, as in the study; Mintun, Kirillov & Xie 2021. (The list that today's
-# code measures may have others.)
-CORRUPTIONS = {
-    "top1_acc/imagenet-c": (
-        "gaussian_noise",
-        "shot_noise",
-        "impulse_noise",
-        "defocus_blur",
-        "glass_blur",
-        "motion_blur",
-        "zoom_blur",
-        "snow",
-        "frost",
-        "fog",
-        "brightness",
-        "contrast",
-        "elastic_transform",
-        "pixelate",
-        "jpeg_compression",
-        "speckle_noise",
-        "gaussian_blur",
-        "spatter",
-        "saturate",
-    ),
-    "top1_acc/imagenet-cbar": (
-        "blue_noise_sample",
-        "brownish_noise",
-        "caustic_refraction",
-        "checkerboard_cutout",
-        "cocentric_sine_waves",
-        "inverse_sparkles",
-        "perlin_noise",
-        "plasma_noise",
-        "single_frequency_greyscale",
-        "sparkles",
-    ),
-}
 _EQUAL_MEANS = 0.01  # percentage points by which a mean may differ from that of its conditions
-_EQUAL_RATIOS = 0.001  # the same for means of relative accuracies
-OUTCOMES = tuple(f"fraction-{name}" for name in ("correct-shape", "correct-texture", "neither"))
-STUDY_COLUMNS = (*BIASES, *BENCHMARKS, *RELATIVE, *OUTCOMES, "top1_acc/cue-conflict")
-PERCENT = (*BENCHMARKS, *STAND_INS, "top1_acc/cue-conflict")
-FRACTIONS = (
-    SHAPE_BIAS,
-    SPECTRAL,
-    *OUTCOMES,
-    "shape-bias/blur=2.5",
-    "refined-bias/shape-mrr",
-    "refined-bias/texture-mrr",
-    "css/72",
-    "css/1440",
-    "frequency-cue-conflict/low-frequency-bias",
-)
-# Accuracies divided by that of the same images without a filter, or with all cues.
-RATIOS = (LPP, HPP, *RELATIVE, *SUPPRESSED)
-
-ADVERSARIALLY_TRAINED = "adversarial_training"
+_EQUAL_RATIOS = 0.01  # the same for means of relative accuracies, perhaps of two digits
 # Trained like the robust models, with ε = 0: the study counts it among them, though it is not.
 NOT_ROBUST = "robust_resnet50_l2_eps0"
 TOTAL, AT, OTHER = "Total", "AT", "Other"
@@ -279,20 +179,23 @@ def _filled(values: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def with_spectral(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with LPP, HPP and spectral bias, if it lacks them but has their parts.
+    """Return the table with LPP, HPP and spectral bias wherever it lacks them but has their parts.
 
     Those that a table has stay, since they may be of other cutoffs, on purpose.
     """
-    made = {}
     for name, band in ((LPP, "LFC"), (HPP, "HFC")):
-        columns = _mean_columns(values, band)
-        if columns and not _filled(values, [name]):
-            made[name] = np.mean([values[column].to_numpy() for column in columns], axis=0)
-    values = values.assign(**made) if made else values
-    if LPP in values and HPP in values and not _filled(values, [SPECTRAL]):
+        if columns := _mean_columns(values, band):
+            means = np.mean([values[column].to_numpy() for column in columns], axis=0)
+            values = _completed(values, name, pd.Series(means, values.index))
+    if LPP in values and HPP in values:
         both = values[LPP] + values[HPP]
-        return values.assign(**{SPECTRAL: values[HPP] / both.where(both > 0)})
+        return _completed(values, SPECTRAL, values[HPP] / both.where(both > 0))
     return values
+
+
+def _completed(values: pd.DataFrame, name: str, cells: pd.Series) -> pd.DataFrame:
+    """Return the table with these cells of a column where it has none."""
+    return values.assign(**{name: values[name].fillna(cells) if name in values else cells})
 
 
 def _mean_columns(values: pd.DataFrame, band: str) -> list[str]:

@@ -320,7 +320,7 @@ def comparable(cell: Mapping[str, Any], results: Results) -> tuple[np.ndarray, s
     if cell["part"]:
         return none, f"only {cell['part']:,.0f} of the images were evaluated"
     if ours.other:
-        return none, f"another protocol than the published one here ({ours.other})"
+        return none, f"it is not of the published protocol ({ours.other})"
     same = np.array([_same(ours, view) for view in results.views])[results.which]
     if _is_own(ours, same[results.models == cell["name"]]) and _each_own(results.views):
         same = np.array([not view.other for view in results.views])[results.which]

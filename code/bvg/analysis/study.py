@@ -12,19 +12,10 @@ from bvg.analysis.cues import beyond_accuracy, shape_pairs
 from bvg.analysis.dependence import dependence
 from bvg.analysis.given_accuracy import REFERENCE, EffectiveRobustness, effective_robustness
 from bvg.analysis.measurement_error import attenuation, standard_errors
-from bvg.analysis.measures import (
-    AT,
-    BIASES,
-    IMAGENET,
-    OTHER,
-    TOTAL,
-    Measures,
-    groups_of,
-    measures_of,
-    names_of,
-)
+from bvg.analysis.measures import AT, OTHER, TOTAL, Measures, groups_of, measures_of, names_of
 from bvg.analysis.prediction import prediction_table
 from bvg.analysis.published_faults import published_faults
+from bvg.table.measures import BIASES, IMAGENET
 from bvg.table.study_table import StudyTable
 
 FAMILY = (TOTAL, AT, OTHER)  # the groups whose tests are corrected together

@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from bvg.analysis.cues import measures_in, turned, verdicts
-from bvg.analysis.measures import SUPPRESSED, short
+from bvg.analysis.measures import short
 from bvg.analysis.study import Study
 from bvg.figures.drawing import PAGE_WIDTH, colour, marker, plt
 from bvg.scores.calibration import ECE
 from bvg.scores.class_balance import BALANCE
+from bvg.table.measures import SUPPRESSED
 
 SHAPE_MRR, TEXTURE_MRR = "refined-bias/shape-mrr", "refined-bias/texture-mrr"
 _CLOUDS = 4

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bvg.analysis.beyond import ALL, BIASES, TARGETS
-from bvg.analysis.measures import IMAGENET
 from bvg.figures.drawing import PAGE_WIDTH, colour, plt
+from bvg.table.measures import IMAGENET
 
 FEWEST = 5  # models that two sources share
 _NAMES = {IMAGENET: "ImageNet", "top1_acc/imagenet-c": "C (19)"} | TARGETS | BIASES

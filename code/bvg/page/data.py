@@ -6,18 +6,10 @@ import numpy as np
 import pandas as pd
 
 from bvg.analysis.cues import as_measured
-from bvg.analysis.measures import (
-    CUES,
-    LABELS,
-    OUTCOMES,
-    SHAPE_BIAS,
-    SUPPRESSED,
-    names_of,
-    short,
-    with_derived,
-)
+from bvg.analysis.measures import names_of, short, with_derived
 from bvg.analysis.study import FAMILY, Study
 from bvg.analysis.wording import FEW, FEWEST_TOLD
+from bvg.table.measures import CUES, LABELS, OUTCOMES, SHAPE_BIAS, SUPPRESSED
 
 # Columns of the published table that are no part of the study: about weights, not behaviour.
 NOT_OF_THE_STUDY = ("metric/quality/", "metric/erf/", "metric/weight_reset/")

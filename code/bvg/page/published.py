@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from bvg.analysis.beyond import BIASES, TARGETS
-from bvg.analysis.measures import IMAGENET, LABELS, SHAPE_BIAS
 from bvg.analysis.standing import against, own_results, standing
 from bvg.analysis.wording import number
 from bvg.page.parts import Part
 from bvg.published.names import with_names
 from bvg.published.statistics import read_statistics
 from bvg.published.tables import SOURCES, TABLES, read_published, read_sources
+from bvg.table.measures import IMAGENET, LABELS, SHAPE_BIAS
 from bvg.table.study_table import StudyTable
 
 # Conditions of C and C-bar: thousands of values, whose means are shown.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bvg.analysis.findings import findings
 from bvg.analysis.findings_lowpass import beside
-from bvg.analysis.measures import OUTCOMES, SHAPE_BIAS, SUPPRESSED, names_of
+from bvg.analysis.measures import names_of
 from bvg.analysis.study import Study
 from bvg.files import sha256_of
 from bvg.page.data import payload
@@ -12,6 +12,7 @@ from bvg.page.parts import Part
 from bvg.page.stimuli import example_stimuli
 from bvg.page.tables import further, matrices, runs, shape_matrix, tests
 from bvg.scores.calibration import ECE
+from bvg.table.measures import OUTCOMES, SHAPE_BIAS, SUPPRESSED
 
 _SECTIONS = {
     "findings": "Findings",

@@ -245,7 +245,7 @@ def runs(table: Path) -> tuple[list[Row], list[str]]:
         return [
             {
                 "benchmark": name,
-                "models": how["models"],
+                "models": how.get("models", ""),  # tables of earlier versions do not tell
                 "images": how["images"].get("count"),
                 "how": _how(how["protocol"]),
             }

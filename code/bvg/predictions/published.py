@@ -21,9 +21,11 @@ from bvg.errors import UserError, reason_of
 from bvg.predictions.table import Predictions
 
 TRIAL_FILE = re.compile(r"(?:solomon|cbm)_(?P<model>.+)_accuracies_[^/]*\.json")
-FEWEST = 20  # images that are enough to tell how the classes are counted
 COLUMNS = {"file_name": str, "predicted_class": np.int64, "predicted_probability": np.float64}
 _ROUNDING = 1e-6  # of probabilities in 32 bits
+# Answers just above their label that are enough to tell how the classes are counted, and how many
+# times as many as of those that are the label, or just below it, there must be.
+_SHIFTED, _TIMES = 20, 3
 
 
 def read_published(path: Path, labels: Mapping[int, int], partial: bool = False) -> Predictions:
@@ -31,8 +33,8 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
 
     labels: of the validation images by number. The classes are called "0" to "999". Raises
     UserError for a file of another layout, for values out of range, for images that are unknown or
-    occur twice, for classes that are right more often if they are counted from 1, and for fewer
-    than 50,000 images unless `partial`.
+    occur twice, for classes that are clearly counted from 1, and for fewer than 50,000 images
+    unless `partial`.
     """
     try:
         table = pd.read_csv(path, usecols=[*COLUMNS], dtype=COLUMNS)
@@ -54,9 +56,8 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
         raise _refused(path, f"a class is not from 0 to {VAL_CLASSES - 1}, counted from 0")
     if not ((confidence >= 0) & (confidence <= 1 + _ROUNDING)).all():
         raise _refused(path, "a probability is not in [0, 1]")
-    right = np.array(wanted)
-    if (answers - 1 == right).mean() > (answers == right).mean() and len(right) >= FEWEST:
-        raise _refused(path, "its classes are counted from 1, not from 0")
+    if _count_from_one(answers - np.array(wanted)):
+        raise UserError(f"{path} counts the classes from 1: subtract 1 from predicted_class")
     if not len(numbers) or (len(numbers) < VAL_IMAGES and not partial):
         raise UserError(
             f"{path} has {len(numbers):,} of the {VAL_IMAGES:,} validation images: complete it, or "
@@ -71,6 +72,16 @@ def read_published(path: Path, labels: Mapping[int, int], partial: bool = False)
         confidence=confidence.clip(max=1),
         columns={},
     )
+
+
+def _count_from_one(differences: np.ndarray) -> bool:
+    """Return whether answers are counted from 1; differences: answers - labels, counted from 0.
+
+    Confusions with the class after the label are no proof: those with the class before it are as
+    frequent, for example where an attack leaves no answer that is right.
+    """
+    above, right, below = (int((differences == step).sum()) for step in (1, 0, -1))
+    return above >= _SHIFTED and above > _TIMES * max(right, below)
 
 
 def _refused(path: Path, reason: str) -> UserError:

@@ -11,7 +11,6 @@ from statistics import fmean
 
 import numpy as np
 
-from bvg.analysis.measures import CORRUPTIONS
 from bvg.errors import UserError
 from bvg.published import faults
 from bvg.published.faults import IMAGES, Found
@@ -29,6 +28,7 @@ from bvg.published.reading import (
 )
 from bvg.scores.imagenet_c import ALEXNET
 from bvg.scores.imagenet_p import ALEXNET_FLIPS, FLIPS
+from bvg.table.columns import CORRUPTIONS
 
 # AlexNet's flip probabilities, in percent.
 _ALEXNET_FLIPS = {

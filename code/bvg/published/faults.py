@@ -12,10 +12,10 @@ from statistics import fmean, median
 import numpy as np
 import pandas as pd
 
-from bvg.analysis.measures import ADVERSARIAL
 from bvg.analysis.published_faults import LAST_BATCH, PADDED, WIDEST, real_of_last_batch
 from bvg.errors import UserError
 from bvg.published.reading import NEWER, TOP1, Value
+from bvg.table.measures import ADVERSARIAL
 
 Found = tuple[list[Value], list[str]]
 

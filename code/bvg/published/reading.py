@@ -15,9 +15,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from bvg.analysis.measures import CORRUPTIONS
 from bvg.errors import UserError, reason_of
 from bvg.scores.imagenet_c import ALEXNET
+from bvg.table.columns import CORRUPTIONS
 
 AGAIN = "download it again with: python code/download.py published-tables"
 TOP1 = "top1_acc/imagenet"

@@ -11,13 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bvg.analysis.measures import (
-    ADVERSARIAL,
-    BENCHMARKS,
-    BIASES,
-    CORRUPTIONS,
-    with_derived,
-)
+from bvg.analysis.measures import with_derived
 from bvg.analysis.published_faults import LAST_BATCH, published_cells
 from bvg.errors import UserError
 from bvg.published import faults
@@ -46,6 +40,8 @@ from bvg.published.reading import (
     text_of,
 )
 from bvg.published.tables import TABLES
+from bvg.table.columns import CORRUPTIONS
+from bvg.table.measures import ADVERSARIAL, BENCHMARKS, BIASES
 from bvg.table.study_table import read_study_table
 
 QUBA_ROWS = TABLES / "quba_rows.csv"  # which model each row is

@@ -42,6 +42,44 @@ BENCHMARKS = (
 )
 ATTACKS = "imagenet_adv"
 DECISIONS = "decisions"  # of observers, from tables (code/score_decisions.py)
+# The corruptions whose five severities a mean is of, as published: Hendrycks & Dietterich 2019, the
+# four extra ones included, as in the study; Mintun, Kirillov & Xie 2021. (The list that today's
+# code measures may have others.)
+CORRUPTIONS = {
+    "top1_acc/imagenet-c": (
+        "gaussian_noise",
+        "shot_noise",
+        "impulse_noise",
+        "defocus_blur",
+        "glass_blur",
+        "motion_blur",
+        "zoom_blur",
+        "snow",
+        "frost",
+        "fog",
+        "brightness",
+        "contrast",
+        "elastic_transform",
+        "pixelate",
+        "jpeg_compression",
+        "speckle_noise",
+        "gaussian_blur",
+        "spatter",
+        "saturate",
+    ),
+    "top1_acc/imagenet-cbar": (
+        "blue_noise_sample",
+        "brownish_noise",
+        "caustic_refraction",
+        "checkerboard_cutout",
+        "cocentric_sine_waves",
+        "inverse_sparkles",
+        "perlin_noise",
+        "plasma_noise",
+        "single_frequency_greyscale",
+        "sparkles",
+    ),
+}
 # Prefixes for the means of a corruption over its severities, since "contrast", for example, is also
 # a data set of model-vs-human.
 _CORRUPTED = {"imagenet_c": "top1_acc/imagenet-c", "imagenet_cbar": "top1_acc/imagenet-cbar"}

@@ -11,7 +11,7 @@ from bvg.errors import UserError
 from bvg.predictions.identity import PROBE, differences
 from bvg.scores.metric import Metric
 from bvg.table.columns import DECISIONS, column_of
-from bvg.table.published_protocol import departures
+from bvg.table.published_protocol import PUBLISHED, departures
 from bvg.table.sources import Measured
 from bvg.zoo.table import find
 
@@ -107,14 +107,16 @@ def _without_probes(tree: dict[str, Any]) -> dict[str, Any]:
 def _kinds(members: list[Measured], allowed: tuple[str, ...]) -> list[list[Measured]]:
     """Return the results grouped by protocol and images, the most common kind first.
 
-    They are also grouped by the data that scores depend on (human decisions, a reference); results
-    without such scores are grouped with the most common data.
+    They are also grouped by what scores depend on (human decisions, a reference); results that do
+    not record it are grouped with those of the published constants or, of data, with the most
+    common.
     """
     kinds: list[tuple[dict[str, Any], list[Measured]]] = []
     scored = Counter(pair for result in members for pair in _scored_with(result).items())
     usual: dict[str, str] = {}
     for (name, value), _ in scored.most_common():
         usual.setdefault(name, value)
+    usual |= {k: v for k, v in PUBLISHED.get(members[0].benchmark, {}).items() if k in usual}
     for result in members:
         how = _measured_how(result)
         how["protocol"] = {k: v for k, v in how["protocol"].items() if k not in allowed}

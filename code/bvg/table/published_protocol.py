@@ -7,7 +7,7 @@ among themselves, but are not comparable with published ones.
 from collections.abc import Mapping
 from typing import Any
 
-from bvg.analysis.measures import CORRUPTIONS
+from bvg.table.columns import CORRUPTIONS
 
 # By benchmark, the entries of a result's protocol, or of what it was scored with, that decide what
 # its columns are, as published: Gavrikov & Keuper 2024 (the first three); Burgert et al. 2025; the
@@ -73,4 +73,6 @@ def _departures(published: Mapping[str, Any], record: Mapping[str, Any]) -> list
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_shown(entry)}" for name, entry in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
