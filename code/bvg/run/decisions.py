@@ -164,7 +164,9 @@ def sixteen_way(
         return torch.minimum(_means_gaps(logits, labels, groups), _best_two(by_max))
 
     own = {
-        name: list(members[name]) for name in CATEGORIES if members[name] != CATEGORY_INDICES[name]
+        name: group
+        for name, group in zip(CATEGORIES, groups, strict=True)
+        if group != [*CATEGORY_INDICES[name]]
     }
     return with_protocol(with_margins(decide, margins), {"members": own} if own else {})
 

@@ -19,7 +19,6 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from bvg.data.preprocessing import STUDY, Preprocessing
 from bvg.errors import UserError, reason_of
-from bvg.predictions.identity import same_outputs
 from bvg.run.settings import AUTOCAST, Settings, autocast
 
 PICTURES = 4
@@ -69,11 +68,8 @@ class Probe:
         }
         if not self.unstable:
             logits = _relative(self.logits)
-            classes = logits.shape[1]
-            signs = torch.from_numpy(np.sign(_uniform(classes, _PROJECTIONS) - 0.5))
-            projected = (logits @ signs / classes**0.5).flatten().tolist()
             record["spread"] = float(f"{_spread(logits):.5g}")
-            record["logits"] = [float(f"{number:.5g}") for number in projected]
+            record["logits"] = [float(f"{number:.5g}") for number in _projected(logits)]
         return record
 
 
@@ -135,8 +131,8 @@ def has_changed(
         logits = tested.logits(_shown(view.crop, settings)[:1])
     except UserError:
         return True
-    now = Probe(logits, view.crop, tested.coarse, "", record["parameters"]).record()
-    return not same_outputs({**record, "logits": record["logits"][:_PROJECTIONS]}, now)
+    change = np.subtract(record["logits"][:_PROJECTIONS], _projected(_relative(logits)))
+    return float(np.square(change).mean() ** 0.5) > tested.allowed_change(logits)
 
 
 def _shown(size: int, settings: Settings) -> torch.Tensor:
@@ -255,6 +251,13 @@ def _uniform(*shape: int) -> np.ndarray:
 def _relative(logits: torch.Tensor) -> torch.Tensor:
     """Return the logits minus the largest one of their row, at least _FLOOR."""
     return (logits - logits.max(dim=1, keepdim=True).values).clamp_min(_FLOOR)
+
+
+def _projected(relative: torch.Tensor) -> list[float]:
+    """Return random projections of relative logits, _PROJECTIONS of each row."""
+    classes = relative.shape[1]
+    signs = torch.from_numpy(np.sign(_uniform(classes, _PROJECTIONS) - 0.5))
+    return (relative @ signs / classes**0.5).flatten().tolist()
 
 
 def _spread(relative: torch.Tensor) -> float:
