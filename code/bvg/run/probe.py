@@ -81,7 +81,8 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
     Raises UserError for a model that fails, that does not return a row of finite logits for each
     image, or (unless settings.allow_unstable) whose outputs depend on anything but the image.
     """
-    x = _shown(view.crop, settings)
+    known = pictures(view.crop)
+    x = _as_shown(torch.cat([known, _DARK * known[-1:]]), settings)
     tested = _TestedModel(name, model, settings)
     alone, together, repeated = _outputs(tested, x, view)
     logits = together[:PICTURES]
@@ -128,18 +129,15 @@ def has_changed(
         return False
     tested = _TestedModel(name, model, settings)
     try:
-        logits = tested.logits(_shown(view.crop, settings)[:1])
+        logits = tested.logits(_as_shown(pictures(view.crop)[:1], settings))
     except UserError:
         return True
     change = np.subtract(record["logits"][:_PROJECTIONS], _projected(_relative(logits)))
     return float(np.square(change).mean() ** 0.5) > tested.allowed_change(logits)
 
 
-def _shown(size: int, settings: Settings) -> torch.Tensor:
-    """Return the pictures, and a dark one, as the model sees them."""
-    known = pictures(size)
-    shown = torch.cat([known, _DARK * known[-1:]])
-    return shown.to(settings.device).to(memory_format=torch.channels_last)
+def _as_shown(x: torch.Tensor, settings: Settings) -> torch.Tensor:
+    return x.to(settings.device).to(memory_format=torch.channels_last)
 
 
 def _outputs(
