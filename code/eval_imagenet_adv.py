@@ -204,7 +204,7 @@ def main(argv=None):
                 f"{source.name} and {model.name} have different classes, so attacks cannot "
                 "transfer from one to the other: choose another --source"
             )
-    images = limited(imagenet_val(folder, classes, args.partial), args)
+    images = imagenet_val(folder, classes, args.partial)
     images = replace(images, view=SQUARE_224) if args.as_ood else images
     for name, (methods, epsilons) in attacks.items():
         benchmark = f"imagenet_adv_{name.replace('-', '_')}" + "_first" * (args.stop == "first")
@@ -232,7 +232,7 @@ def evaluate_attack(benchmark, methods, epsilons, models, source, images, args):
             tuple(methods),
             epsilons,
             source=source_name,
-            callback=saving(folder / PICTURES, images, args),
+            callback=saving(folder / PICTURES, limited(images, args), args),
         )
 
     if source:

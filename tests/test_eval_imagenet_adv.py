@@ -311,6 +311,7 @@ def test_the_view_of_ood_benchmarks(evaluate, tmp_path):
     protocol = json.loads(summary.read_text())["identity"]["protocol"]
     assert protocol["preprocessing"]["square_first"] is True
     assert protocol["preprocessing"]["interpolation"] == "bicubic"
+    assert protocol["limit"] == 4
 
 
 def test_attacks_leave_the_models_parameters_alone(world):

@@ -66,10 +66,14 @@ def test_a_constant_of_the_score_is_followed_without_evaluating_again(call, caps
     assert "re-scored" not in said.out and not said.err  # said once
 
 
-def test_a_comment_changes_nothing(call, capsys):
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [("WEIGHT = 2.0", "WEIGHT  =  2.0  # twice"), ("of one's own", "that docs/ describes")],
+)
+def test_comments_and_docstrings_change_nothing(text, other, call, capsys):
     before = call(SCRIPT)
     capsys.readouterr()
-    assert call(SCRIPT.replace("WEIGHT = 2.0", "WEIGHT  =  2.0  # twice")) == before
+    assert call(SCRIPT.replace(text, other)) == before
     said = capsys.readouterr()
     assert "re-scored" not in said.out and not said.err
 
@@ -94,3 +98,13 @@ def test_the_scripts_functions_count_and_the_librarys_do_not(tmp_path):
     both = program_of(str(script), [partial(names["score"], k=1)])
     assert both.name == "script.py" and both.digest != alone.digest
     assert program_of("<stdin>", []).digest == ""
+
+
+def test_digests_are_the_same_in_all_versions_of_python(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "def f(x: int, *, k=b'a'):\n"
+        "    'A docstring.'\n"
+        "    yield f\"{x['a']!r:>9} it's\" 'b', x[*k], 1.5e-3, None, ...\n"
+    )
+    assert program_of(str(script), []).digest.startswith("33c7d6b3e3c9")  # in 3.11, 3.12 and 3.13

@@ -164,7 +164,9 @@ def sixteen_way(
         return torch.minimum(_means_gaps(logits, labels, groups), _best_two(by_max))
 
     own = {
-        name: list(members[name]) for name in CATEGORIES if members[name] != CATEGORY_INDICES[name]
+        name: group
+        for name, group in zip(CATEGORIES, groups, strict=True)
+        if group != [*CATEGORY_INDICES[name]]
     }
     return with_protocol(with_margins(decide, margins), {"members": own} if own else {})
 
@@ -195,7 +197,8 @@ def top5_and_category(classes: tuple[str, ...]) -> Decision:
         probabilities = as_wide(logits).softmax(dim=1)
         answers = _ranked(logits.float(), probabilities)
         if known:
-            category = _ranked(_category_means(probabilities), probabilities)["answers"][:, 0]
+            means = _group_means(probabilities, _members())
+            category = _ranked(means, means)["answers"][:, 0]
         else:
             category = torch.full((len(logits),), -1, dtype=torch.int16, device=logits.device)
         return {**answers, "category": category}
@@ -371,10 +374,6 @@ def _order(scores: torch.Tensor) -> torch.Tensor:
         if (best.values[:, 1:] < best.values[:, :-1]).all():  # no ties: no need to sort all
             return best.indices[:, :RANKS]
     return scores.sort(dim=1, descending=True, stable=True).indices[:, :RANKS]
-
-
-def _category_means(probabilities: torch.Tensor) -> torch.Tensor:
-    return _group_means(probabilities, [*CATEGORY_INDICES.values()])
 
 
 def _group_means(probabilities: torch.Tensor, groups: Sequence[Sequence[int]]) -> torch.Tensor:

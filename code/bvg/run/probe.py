@@ -19,7 +19,6 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from bvg.data.preprocessing import STUDY, Preprocessing
 from bvg.errors import UserError, reason_of
-from bvg.predictions.identity import same_outputs
 from bvg.run.settings import AUTOCAST, Settings, autocast
 
 PICTURES = 4
@@ -69,11 +68,8 @@ class Probe:
         }
         if not self.unstable:
             logits = _relative(self.logits)
-            classes = logits.shape[1]
-            signs = torch.from_numpy(np.sign(_uniform(classes, _PROJECTIONS) - 0.5))
-            projected = (logits @ signs / classes**0.5).flatten().tolist()
             record["spread"] = float(f"{_spread(logits):.5g}")
-            record["logits"] = [float(f"{number:.5g}") for number in projected]
+            record["logits"] = [float(f"{number:.5g}") for number in _projected(logits)]
         return record
 
 
@@ -85,7 +81,8 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
     Raises UserError for a model that fails, that does not return a row of finite logits for each
     image, or (unless settings.allow_unstable) whose outputs depend on anything but the image.
     """
-    x = _shown(view.crop, settings)
+    known = pictures(view.crop)
+    x = _as_shown(torch.cat([known, _DARK * known[-1:]]), settings)
     tested = _TestedModel(name, model, settings)
     alone, together, repeated = _outputs(tested, x, view)
     logits = together[:PICTURES]
@@ -124,7 +121,7 @@ def probe(model: nn.Module, view: Preprocessing, settings: Settings, name: str) 
 def has_changed(
     model: nn.Module, view: Preprocessing, settings: Settings, name: str, record: dict[str, Any]
 ) -> bool:
-    """Return whether the model's outputs for the probe pictures are no longer those of a record.
+    """Return whether the model's outputs for the first picture are no longer those of a record.
 
     False if none are recorded, since they are unstable.
     """
@@ -132,18 +129,15 @@ def has_changed(
         return False
     tested = _TestedModel(name, model, settings)
     try:
-        logits = tested.one_by_one(_shown(view.crop, settings)[:PICTURES])
+        logits = tested.logits(_as_shown(pictures(view.crop)[:1], settings))
     except UserError:
         return True
-    now = Probe(logits, view.crop, tested.coarse, "", record["parameters"]).record()
-    return not same_outputs(record, now)
+    change = np.subtract(record["logits"][:_PROJECTIONS], _projected(_relative(logits)))
+    return float(np.square(change).mean() ** 0.5) > tested.allowed_change(logits)
 
 
-def _shown(size: int, settings: Settings) -> torch.Tensor:
-    """Return the pictures, and a dark one, as the model sees them."""
-    known = pictures(size)
-    shown = torch.cat([known, _DARK * known[-1:]])
-    return shown.to(settings.device).to(memory_format=torch.channels_last)
+def _as_shown(x: torch.Tensor, settings: Settings) -> torch.Tensor:
+    return x.to(settings.device).to(memory_format=torch.channels_last)
 
 
 def _outputs(
@@ -255,6 +249,13 @@ def _uniform(*shape: int) -> np.ndarray:
 def _relative(logits: torch.Tensor) -> torch.Tensor:
     """Return the logits minus the largest one of their row, at least _FLOOR."""
     return (logits - logits.max(dim=1, keepdim=True).values).clamp_min(_FLOOR)
+
+
+def _projected(relative: torch.Tensor) -> list[float]:
+    """Return random projections of relative logits, _PROJECTIONS of each row."""
+    classes = relative.shape[1]
+    signs = torch.from_numpy(np.sign(_uniform(classes, _PROJECTIONS) - 0.5))
+    return (relative @ signs / classes**0.5).flatten().tolist()
 
 
 def _spread(relative: torch.Tensor) -> float:

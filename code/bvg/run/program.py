@@ -28,8 +28,8 @@ def program_of(caller: str, functions: Iterable[Callable[..., Any]]) -> Program:
     """Return the script that calls `evaluate`.
 
     caller: the file with the call, or the name of a notebook's cell. functions: stimuli, decision
-    and score, which may be in other files or cells; the library's own (bvg) do not count. Comments
-    and layout do not change the digest.
+    and score, which may be in other files or cells; the library's own (bvg) do not count. Comments,
+    docstrings and layout do not change the digest, and neither does the version of Python.
     """
     files = {caller}
     for function in functions:
@@ -40,11 +40,31 @@ def program_of(caller: str, functions: Iterable[Callable[..., Any]]) -> Program:
     linecache.checkcache()  # a script may have been edited since it was last read
     texts = ["".join(linecache.getlines(file)) for file in files if not _is_ours(file)]
     try:
-        codes = sorted(ast.unparse(ast.parse(text)) for text in texts if text)
+        codes = sorted(repr(_content(ast.parse(text))) for text in texts if text)
     except SyntaxError:  # a cell with a notebook's magic commands
         codes = []
     digest = hashlib.sha256("\n".join(codes).encode()).hexdigest() if codes else ""
     return Program(Path(caller).name, digest)
+
+
+def _content(node: object) -> object:
+    """Return a syntax tree as nested lists without docstrings.
+
+    Versions of Python differ in the empty fields of nodes, which are left out, and in the quotes
+    that ast.unparse chooses.
+    """
+    if isinstance(node, list):
+        return [_content(item) for item in node if not _is_text(item)]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = [(name, _content(value)) for name, value in ast.iter_fields(node)]
+    return [type(node).__name__, *(pair for pair in fields if pair[1] not in (None, []))]
+
+
+def _is_text(node: object) -> bool:
+    """Return whether a statement is only a string, such as a docstring."""
+    is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_constant and isinstance(node.value.value, str)
 
 
 def _is_ours(file: str) -> bool:

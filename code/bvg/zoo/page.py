@@ -64,8 +64,8 @@ The same logits for every picture, or no registered parameters, only print a war
 models of diffusion noise draw their noise per image, so they pass.
 
 **The convention of the input.** A model that gets RGB where it expects BGR, or another normalization than
-it was trained with, gives plausible numbers. A run on clean ImageNet photographs that has about 46,000 of
-them left, such as `eval_imagenet.py` on the whole set, therefore begins with a check of models that are not
+it was trained with, gives plausible numbers. A run on clean ImageNet photographs that has at least 45,000
+of them left, such as `eval_imagenet.py` on the whole set, therefore begins with a check of models that are not
 the zoo's. It shows 32 photographs, of as many classes, as they are, in BGR and in grey, with another usual
 normalization or one undone, in 0–255, at 64, 128 and 320 px and out of proportion (sizes only where the
 model does not state its own). The convention in which the model knows them best is compared with the one in
