@@ -64,8 +64,9 @@ def _content(node: object) -> object:
 
 def _is_text(node: object) -> bool:
     """Return whether a statement is only a string, such as a docstring."""
-    is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return is_constant and isinstance(node.value.value, str)
+    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        return False
+    return isinstance(node.value.value, str)
 
 
 def _is_ours(file: str) -> bool:
