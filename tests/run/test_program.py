@@ -1,6 +1,7 @@
 """A script that is edited between two calls: its scores follow, and what cannot follow is said."""
 
 import json
+import linecache
 from functools import partial
 
 import pytest
@@ -98,6 +99,18 @@ def test_the_scripts_functions_count_and_the_librarys_do_not(tmp_path):
     both = program_of(str(script), [partial(names["score"], k=1)])
     assert both.name == "script.py" and both.digest != alone.digest
     assert program_of("<stdin>", []).digest == ""
+
+
+def test_a_notebooks_cell_counts_and_has_no_file_name():
+    digests = []
+    for number, text in enumerate(("a = 1\n", "a = 1  # again\n", "a = 2\n")):
+        name = f"/tmp/ipykernel_1/{number}.py"
+        linecache.cache[name] = (len(text), None, [text], name)
+        cell = program_of(name, [])
+        assert str(number) not in cell.name
+        digests.append(cell.digest)
+        del linecache.cache[name]
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_digests_are_the_same_in_all_versions_of_python(tmp_path):

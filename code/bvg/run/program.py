@@ -44,7 +44,8 @@ def program_of(caller: str, functions: Iterable[Callable[..., Any]]) -> Program:
     except SyntaxError:  # a cell with a notebook's magic commands
         codes = []
     digest = hashlib.sha256("\n".join(codes).encode()).hexdigest() if codes else ""
-    return Program(Path(caller).name, digest)
+    is_file = Path(caller).is_file()  # else a cell, whose number says nothing
+    return Program(Path(caller).name if is_file else "the calling cell", digest)
 
 
 def _content(node: object) -> object:

@@ -67,7 +67,7 @@ models of diffusion noise draw their noise per image, so they pass.
 it was trained with, gives plausible numbers. A run on clean ImageNet photographs that has at least 45,000
 of them left, such as `eval_imagenet.py` on the whole set, therefore begins with a check of models that are not
 the zoo's. It shows 32 photographs, of as many classes, as they are, in BGR and in grey, with another usual
-normalization or one undone, in 0–255, at 64, 128 and 320 px and out of proportion (sizes only where the
+normalization or one undone, in 0–255, at 64 and 128 px and out of proportion (sizes only where the
 model does not state its own). The convention in which the model knows them best is compared with the one in
 use on 224 others. A warning with the remedy is printed, and kept in summary.json as `input_check`, if it
 raises the probabilities of the right classes (p < 0.001 in an exact sign-flip test, each convention at its
