@@ -54,7 +54,8 @@ class Witness(torch.nn.Module):
 def first(): return Witness("first", "miniature_plain")
 def second(): return Witness("second", "miniature_stylised")
 """
-PROBED = 6  # images that a process begins with: two pictures alone, and four as a batch
+PROBED = 7  # images that a process begins with: two pictures alone, and five as a batch
+PROBED_AFTER = 1  # and a finished one ends with
 HOLD = PROBED + 288  # and 18 batches of 20: one chunk is on disk, the last is under way
 
 

@@ -95,11 +95,15 @@ def world(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def run(world, tmp_path):
-    """Return a function: precision, words → exit code; results in a folder of the same name."""
+    """Return a function: precision, words → exit code; results in a folder of the same name.
+
+    model: one name or several.
+    """
     models, data = world
 
     def evaluated(how: str, *words: str, model: str = "ties", results: str = "") -> int:
-        argv = ["--model", f"{models}:{model}", "--data", str(data), "--num_workers", "0"]
+        argv = ["--model", *(f"{models}:{name}" for name in model.split())]
+        argv += ["--data", str(data), "--num_workers", "0"]
         argv += ["--batch_size", "20", "--precision", how, *words]
         return NOISE.main([*argv, "--results", str(tmp_path / (results or how))])
 
@@ -155,10 +159,9 @@ def test_answers_are_those_of_fp32_also_near_planted_ties(
     assert _changed(exact, _predictions(tmp_path, "unverified")) > 10
 
 
-def test_batches_and_company_change_no_answer(run, simulating, tmp_path, world):
+def test_batches_and_company_change_no_answer(run, simulating, tmp_path):
     assert run("verified") == run("verified", "--batch_size", "7", results="small") == 0
-    both = [f"{world[0]}:other", f"{world[0]}:ties"]
-    assert run("verified", "--model", *both, results="two") == 0
+    assert run("verified", model="other ties", results="two") == 0
     whole = _predictions(tmp_path, "verified")
     assert _changed(whole, _predictions(tmp_path, "small")) == 0
     assert _found(tmp_path, "small")["near"] == pytest.approx(
@@ -167,9 +170,7 @@ def test_batches_and_company_change_no_answer(run, simulating, tmp_path, world):
     assert _bytes(tmp_path, "two") == _bytes(tmp_path, "verified")
 
 
-def test_a_batch_seen_again_for_want_of_memory_counts_once(
-    run, simulating, tmp_path, monkeypatch, world
-):
+def test_a_batch_seen_again_for_want_of_memory_counts_once(run, simulating, tmp_path, monkeypatch):
     end, failures = verified.Check.end, []
 
     def failing(self, images):
@@ -179,8 +180,7 @@ def test_a_batch_seen_again_for_want_of_memory_counts_once(
             raise torch.OutOfMemoryError("no memory")
 
     monkeypatch.setattr(verified.Check, "end", failing)
-    both = [f"{world[0]}:ties", f"{world[0]}:other"]
-    assert run("fp32") == run("verified", "--model", *both) == 0
+    assert run("fp32") == run("verified", model="ties other") == 0
     assert failures == [20]
     exact = _predictions(tmp_path, "fp32")
     assert _changed(exact, _predictions(tmp_path, "verified")) == 0
@@ -510,9 +510,7 @@ def test_margins_that_are_too_large_are_refused(evaluated, simulating, monkeypat
     assert "with_margins" in refusal(evaluated, "verified", never)
 
 
-def test_a_restart_of_one_model_changes_nothing_of_another(
-    run, late_error, tmp_path, monkeypatch, world
-):
+def test_a_restart_of_one_model_changes_nothing_of_another(run, late_error, tmp_path, monkeypatch):
     assert run("verified") == 0  # with an error that is found late
     erring, rounded = verified.low_precision, _erring(0.0, BRIGHT)
 
@@ -522,8 +520,7 @@ def test_a_restart_of_one_model_changes_nothing_of_another(
 
     monkeypatch.setattr(verified, "low_precision", of_one)
     assert run("verified", model="other", results="alone") == 0
-    both = [f"{world[0]}:other", f"{world[0]}:ties"]
-    assert run("verified", "--model", *both, results="two") == 0
+    assert run("verified", model="other ties", results="two") == 0
     assert _found(tmp_path, "two")["raises"] > 0 == _found(tmp_path, "two", "other")["raises"]
     for name, alone in (("ties", "verified"), ("other", "alone")):
         assert _bytes(tmp_path, "two", name) == _bytes(tmp_path, alone, name)

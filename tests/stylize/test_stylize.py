@@ -224,7 +224,6 @@ def test_a_dry_run_writes_nothing(run, tmp_path, capsys):
         (("--engine", "ghiasi", "--as_published"), "--engine adain"),
         (("--engine", "ghiasi", "--style_size", "100"), "--style_size"),
         (("--styles", "built-in"), "--engine ghiasi"),
-        (("--styles", ""), "--engine ghiasi"),
         (("--styles", "nowhere"), "--styles"),
         (("--images", "nowhere"), "--images"),
     ],

@@ -139,9 +139,13 @@ _ELSEWHERE = {
 
 
 def data_set_of(image_name: str) -> str:
-    """Return the data set that an image's name states, empty if it states none that is known."""
+    """Return the data set that an image's name states, empty if it states none that is known.
+
+    A name with the code of cue conflict that does not name two cues states none.
+    """
     match = PUBLISHED_NAME.match(image_name)
-    return _CODES.get(match["code"], "") if match else ""
+    name = _CODES.get(match["code"], "") if match else ""
+    return "" if name == CUE_CONFLICT and "-" not in image_name else name
 
 
 def locate_stimuli(given: str | None, names: Sequence[str], partial: bool = False) -> Path:
