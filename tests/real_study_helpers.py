@@ -46,7 +46,9 @@ class Witness(torch.nn.Module):
         self.images += len(x)
         hold = HERE / f"{self.name}.hold"
         while hold.exists() and self.images > int(hold.read_text()):
-            (HERE / f"{self.name}.pid").write_text(str(os.getpid()))
+            pid = HERE / f"{self.name}.pid"
+            if not pid.exists():
+                pid.write_text(str(os.getpid()))
             time.sleep(0.02)
         return self.inner(x)
 
@@ -111,10 +113,10 @@ def held(folder: Path, model: str) -> int:
     """Return the process that waits in the last chunk, once it does."""
     path = folder / f"{model}.pid"
     deadline = time.monotonic() + 120
-    while not path.exists() or not path.read_text():
+    while not (pid := path.read_text() if path.exists() else ""):
         assert time.monotonic() < deadline, f"{model} was never shown so many images"
         time.sleep(0.02)
-    return int(path.read_text())
+    return int(pid)
 
 
 def go_on(folder: Path, model: str) -> None:
