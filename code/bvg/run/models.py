@@ -17,7 +17,7 @@ from bvg.data.categories import CATEGORIES
 from bvg.data.imagenet import are_imagenet, imagenet_classes
 from bvg.data.preprocessing import Preprocessing
 from bvg.errors import UserError, reason_of
-from bvg.run.probe import pictures, probe
+from bvg.run.probe import Probe, pictures, probe
 from bvg.run.settings import Settings, autocast, best_device
 from bvg.zoo.factories import check_weights, same_settings
 from bvg.zoo.loading import CheckpointOptions, Text, frozen, load_model
@@ -154,31 +154,15 @@ def load_one(
             "the model an attribute `native` (bvg.data.preprocessing.Preprocessing)"
         )
     model = model.to(settings.device).to(memory_format=torch.channels_last)
-    names_before = _tensor_names(model)
-    with same_settings() as changed:
-        probed = probe(model, view, settings, name)
-    if changed:
-        raise UserError(
-            f"model {name} changes settings of the whole process while it answers "
-            f"({', '.join(changed)}), and so the answers of other models: set them in its factory, "
-            "where they are undone, or in a `with` block"
-        )
+    probed, unstable = _probed(name, model, view, settings, identity["weights_sha256"])
     identity["probe"] = probed.record()
+    if unstable:
+        identity["unstable"] = unstable
     warnings = [*probed.warnings, *filter(None, [untouched_statistics(model)])]
     for warning in warnings:
         print(f"{name}: warning: {warning}", file=sys.stderr, flush=True)
     if warnings := [*origin.get("warnings", ()), *warnings]:
         origin["warnings"] = warnings
-    sha256 = identity["weights_sha256"]
-    unstable = probed.unstable or _changed(model, names_before, sha256, view, settings)
-    if unstable and not settings.allow_unstable:
-        raise UserError(
-            f"model {name} changes its weights or buffers while it answers, so its answers depend "
-            "on the images before: fix the model, or evaluate it as it is with --allow_unstable "
-            "(recorded)"
-        )
-    if unstable:
-        identity["unstable"] = unstable
     count = probed.logits.shape[1]
     names = classes_of(model, count, f"model {name}")
     as_probed = model
@@ -196,6 +180,33 @@ def load_one(
         model = Reordered(model, positions).to(settings.device).eval()
         identity["classes_sha256"] = hashlib.sha256("\0".join(names).encode()).hexdigest()
     return LoadedModel(name, model, view, classes, identity, origin, as_probed)
+
+
+def _probed(
+    name: str, model: nn.Module, view: Preprocessing, settings: Settings, sha256: str
+) -> tuple[Probe, str]:
+    """Return the model's probe, and what its answers depend on besides the image, if allowed.
+
+    sha256: of its weights before. Raises UserError for a model that the probe refuses, or that
+    changes itself or the whole process while it answers.
+    """
+    names_before = _tensor_names(model)
+    with same_settings() as changed:
+        probed = probe(model, view, settings, name)
+    if changed:
+        raise UserError(
+            f"model {name} changes settings of the whole process while it answers "
+            f"({', '.join(changed)}), and so the answers of other models: set them in its factory, "
+            "where they are undone, or in a `with` block"
+        )
+    unstable = probed.unstable or _changed(model, names_before, sha256, view, settings)
+    if unstable and not settings.allow_unstable:
+        raise UserError(
+            f"model {name} changes its weights or buffers while it answers, so its answers depend "
+            "on the images before: fix the model, or evaluate it as it is with --allow_unstable "
+            "(recorded)"
+        )
+    return probed, unstable
 
 
 def _copied(name: str, module: nn.Module) -> nn.Module:
